@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The two clocks, in microseconds. */
+
+#include "common/util.h"
+
+uint64_t clock_monotonic_usec(void);
+uint64_t clock_realtime_usec(void);
