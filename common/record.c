@@ -105,6 +105,16 @@ static const char *const device_types[] = {
     [DEVICE_TYPE_USB_DEVICE] = "usb_device",
 };
 
+static DeviceType device_type_parse(const char *untrusted_text,
+                                    size_t untrusted_len)
+{
+    for (size_t i = 1; i < ARRAY_SIZE(device_types); i++)
+        if (strlen(device_types[i]) == untrusted_len &&
+            memcmp(device_types[i], untrusted_text, untrusted_len) == 0)
+            return (DeviceType) i;
+    return DEVICE_TYPE_INVALID;
+}
+
 const char *record_action_to_string(RecordAction action)
 {
     return actions[action];
@@ -121,14 +131,6 @@ RecordAction record_action_from_string(const char *untrusted_text)
 const char *device_type_to_string(DeviceType type)
 {
     return device_types[type];
-}
-
-DeviceType device_type_from_string(const char *untrusted_text)
-{
-    for (size_t i = 1; i < ARRAY_SIZE(device_types); i++)
-        if (strcmp(device_types[i], untrusted_text) == 0)
-            return (DeviceType) i;
-    return DEVICE_TYPE_INVALID;
 }
 
 const char *property_name(PropertyKey key)
@@ -188,8 +190,7 @@ bool properties_set_text(Properties *properties,
                text_is_plain(untrusted_text, untrusted_len);
         break;
     case PROPERTY_FORM_DEVTYPE:
-        if (strlen(untrusted_text) == untrusted_len)
-            type = device_type_from_string(untrusted_text);
+        type = device_type_parse(untrusted_text, untrusted_len);
         if (type == DEVICE_TYPE_INVALID)
             return false;
         properties->devtype = type;

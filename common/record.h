@@ -20,7 +20,6 @@
 #define RECORD_LONG_MAX     255U /* file system labels, paths */
 #define RECORD_AGENT_MAX    64U
 #define RECORD_INTERFACES_MAX 32U
-#define RECORD_BOOT_ID_LEN  32U
 #define RECORD_PARTITION_MAX 255
 /* every number: seq, size, diskseq; what JSON libraries carry unharmed */
 #define RECORD_NUMBER_MAX INT64_MAX
@@ -123,7 +122,6 @@ const char *record_action_to_string(RecordAction action);
 RecordAction record_action_from_string(const char *untrusted_text);
 
 const char *device_type_to_string(DeviceType type);
-DeviceType device_type_from_string(const char *untrusted_text);
 
 /* The key's name on the wire, its form, and for texts its limit in bytes. */
 const char *property_name(PropertyKey key);

@@ -110,7 +110,7 @@ Status status_told(Status status)
 
 int status_exit(Status status)
 {
-    int hundreds = (int) status / 100;
+    int hundreds = (int) info_of(status)->status / 100;
 
     return hundreds == 2 ? 0 : hundreds;
 }

@@ -13,7 +13,10 @@
 
 #include "common/util.h"
 
-/* -EBADMSG for what is not exactly one JSON object, -ENOMEM. */
+/*
+ * -EBADMSG for what is not exactly one JSON object. Without memory the process
+ * ends: jansson's parser cannot be trusted to survive that.
+ */
 int json_parse_object(json_t **ret,
                       const char *untrusted_text,
                       size_t untrusted_len);

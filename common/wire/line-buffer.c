@@ -56,22 +56,39 @@ void line_buffer_filled(LineBuffer *buffer, size_t n)
     buffer->end += n;
 }
 
-LineResult line_buffer_next(LineBuffer *buffer,
-                            const char **ret_untrusted_line,
-                            size_t *ret_untrusted_len)
+/* The end of the next line, or NULL. */
+static char *find_newline(LineBuffer *buffer)
 {
     char *newline = memchr(buffer->data + buffer->scanned, '\n',
                            buffer->end - buffer->scanned);
 
-    if (!newline) {
-        buffer->scanned = buffer->end;
-        return buffer->end - buffer->start > buffer->max ? LINE_TOO_LONG
-                                                         : LINE_NONE;
-    }
+    /* do not look at the same bytes twice */
+    buffer->scanned =
+        newline ? (size_t) (newline - buffer->data) : buffer->end;
+    return newline;
+}
+
+static bool is_too_long(const LineBuffer *buffer)
+{
+    return buffer->end - buffer->start > buffer->max;
+}
+
+bool line_buffer_is_ready(LineBuffer *buffer)
+{
+    return find_newline(buffer) || is_too_long(buffer);
+}
+
+LineResult line_buffer_next(LineBuffer *buffer,
+                            const char **ret_untrusted_line,
+                            size_t *ret_untrusted_len)
+{
+    char *newline = find_newline(buffer);
+
+    if (!newline)
+        return is_too_long(buffer) ? LINE_TOO_LONG : LINE_NONE;
 
     *ret_untrusted_line = buffer->data + buffer->start;
-    *ret_untrusted_len =
-        (size_t) (newline - buffer->data) - buffer->start;
+    *ret_untrusted_len = (size_t) (newline - buffer->data) - buffer->start;
     buffer->start = (size_t) (newline - buffer->data) + 1;
     buffer->scanned = buffer->start;
     return LINE_GOOD;

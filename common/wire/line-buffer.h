@@ -29,6 +29,9 @@ LineBuffer *line_buffer_free(LineBuffer *buffer);
 char *line_buffer_space(LineBuffer *buffer, size_t *ret_size);
 void line_buffer_filled(LineBuffer *buffer, size_t n);
 
+/* Whether line_buffer_next() has something to tell: not LINE_NONE. */
+bool line_buffer_is_ready(LineBuffer *buffer);
+
 /*
  * The next line, without its newline; it belongs to the buffer and is gone
  * with the next call.

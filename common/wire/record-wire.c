@@ -17,25 +17,6 @@
         return false;               \
     } while (0)
 
-bool boot_id_parse(BootId *ret, const char *untrusted_text, size_t len)
-{
-    if (len != RECORD_BOOT_ID_LEN || !text_is_hex(untrusted_text, len, false))
-        return false;
-
-    for (size_t i = 0; i < len; i++) {
-        char c = untrusted_text[i];
-
-        ret->s[i] = c >= 'A' && c <= 'F' ? (char) (c - 'A' + 'a') : c;
-    }
-    ret->s[len] = '\0';
-    return true;
-}
-
-bool boot_id_equal(const BootId *a, const BootId *b)
-{
-    return strcmp(a->s, b->s) == 0;
-}
-
 /* Whether @object has no key but those of the NULL-ended list. */
 static bool has_only_keys(json_t *object, const char *const *keys)
 {
@@ -244,7 +225,6 @@ Status wire_decode(WireMessage *ret,
     WireMessage message = {};
     const char *error;
     Status status;
-    int r;
 
     if (!ret_error)
         ret_error = &error;
@@ -254,11 +234,9 @@ Status wire_decode(WireMessage *ret,
         *ret_error = "the line is too long";
         return STATUS_TOO_LARGE;
     }
-    r = json_parse_object(&line, untrusted_line, untrusted_len);
-    if (r < 0) {
-        *ret_error = r == -ENOMEM ? "out of memory"
-                                  : "the line is not one JSON object";
-        return r == -ENOMEM ? STATUS_INTERNAL : STATUS_MALFORMED;
+    if (json_parse_object(&line, untrusted_line, untrusted_len) < 0) {
+        *ret_error = "the line is not one JSON object";
+        return STATUS_MALFORMED;
     }
 
     status = decode_message(&message, line, ret_error);

@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "common/boot-id.h"
 #include "common/record.h"
 #include "common/status.h"
 
@@ -25,10 +26,6 @@ typedef enum WireType {
     WIRE_EVENT,
     WIRE_SYNCED,
 } WireType;
-
-typedef struct BootId {
-    char s[RECORD_BOOT_ID_LEN + 1]; /* 32 hex digits, lower case */
-} BootId;
 
 typedef struct WireHello {
     BootId boot_id;
@@ -52,18 +49,15 @@ typedef struct WireAnswer {
 
 /*
  * Decode one line without its newline. STATUS_INVALID (zero) for a good one;
- * else what to answer (STATUS_MALFORMED, STATUS_UNSUPPORTED_VERSION,
- * STATUS_TOO_LARGE or, without memory, STATUS_INTERNAL). @ret->seq is then the
- * line's seq as far as it could be read, else 0, and nothing else of @ret is
- * set. @ret_error (may be NULL) gets a constant sentence for the journal.
+ * else what to answer: STATUS_MALFORMED, STATUS_UNSUPPORTED_VERSION or
+ * STATUS_TOO_LARGE. @ret->seq is then the line's seq as far as it could be
+ * read, else 0, nothing else of @ret is set, and @ret_error (may be NULL) is a
+ * constant sentence for the journal.
  */
 Status wire_decode(WireMessage *ret,
                    const char *untrusted_line,
                    size_t untrusted_len,
                    const char **ret_error);
-
-bool boot_id_parse(BootId *ret, const char *untrusted_text, size_t len);
-bool boot_id_equal(const BootId *a, const BootId *b);
 
 /*
  * Encoders: malloc()ed text with a newline at the end, NUL-terminated, its

@@ -47,6 +47,9 @@ int diagnostics_add(Diagnostics *diagnostics,
 size_t diagnostics_count(const Diagnostics *diagnostics); /* kept */
 size_t diagnostics_count_level(const Diagnostics *diagnostics,
                                DiagnosticLevel level); /* all, also not kept */
+/* Put those from index @first on, all of one file, into the order of their
+ * lines and columns. */
+void diagnostics_sort(Diagnostics *diagnostics, size_t first);
 const Diagnostic *diagnostics_get(const Diagnostics *diagnostics, size_t index);
 
 /*

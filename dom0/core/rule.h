@@ -11,8 +11,10 @@
 #include "common/record.h"
 #include "dom0/core/target.h"
 
-#define RULE_NAME_MAX     31U
-#define RULE_FRONTEND_MAX 8U
+#define RULE_NAME_MAX       31U
+#define RULE_FRONTEND_MAX   8U
+#define RULE_CONDITIONS_MAX 64U
+#define RULE_NAMES_MAX      64U /* in one list after `from` or `to` */
 /* how long the person has to answer, in microseconds */
 #define RULE_TIMEOUT_DEFAULT_USEC (UINT64_C(120) * 1000000)
 #define RULE_TIMEOUT_MIN_USEC     (UINT64_C(1) * 1000000)
@@ -61,6 +63,7 @@ typedef struct Rule {
 
     const Condition *conditions;
     size_t n_conditions;
+    bool whole_disks;        /* of block devices: see RULE_IMPLICIT_DISK */
     const QubeName *sources; /* none: any source */
     size_t n_sources;
     const Target *targets; /* none only for deny */
@@ -72,7 +75,7 @@ typedef struct Rule {
     const char *text;  /* in normal form: see rule_equal() */
 } Rule;
 
-/* Why a rule does not take a device; see rule_explain(). */
+/* Why a rule does not take a device. */
 typedef enum RuleMismatch {
     RULE_MATCHES,
     RULE_OTHER_CLASS,

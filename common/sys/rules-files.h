@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Rule files from the disk
+ *
+ * Rules decide which qube gets which device, so only who is trusted may write
+ * them: a file, and the folder that it is in, must belong to root or to the
+ * user we run as, and be writable for nobody else. What cannot be read is an
+ * error of that file, never a hang: nothing but regular files is opened.
+ */
+
+#include "common/rules-file.h"
+
+#define RULES_FILE_SIZE_MAX ((size_t) 1024 * 1024)
+#define RULES_FILES_MAX     1024U
+
+/*
+ * Read all files of the folder that end in ".rules" and do not begin with a
+ * dot. What is wrong with the folder is the error of one entry that has its
+ * path as name. Fails with -ENOENT if there is no such folder, and -ENOMEM.
+ */
+int rules_files_read(RulesFiles **ret, const char *dir_path);
+
+/* Read one file, whatever its name. Fails only with -ENOMEM. */
+int rules_files_read_one(RulesFiles **ret, const char *path);
+
+RulesFiles *rules_files_free(RulesFiles *files);
+
+DEFINE_CLEANUP(RulesFiles *, rules_files_free)

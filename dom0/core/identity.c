@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/core/identity.h"
+
+#define UNKNOWN_INTERFACE "?******"
+#define UNKNOWN_ENCODED   "_______"
+#define UNKNOWN_LEN       (sizeof(UNKNOWN_INTERFACE) - 1)
+/* "VVVV+PPPP" */
+#define HALF_LEN 4U
+#define IDS_LEN  (2 * HALF_LEN + 1)
+
+static bool is_safe(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == ':' || c == '.' || c == '_' ||
+           c == '-';
+}
+
+bool identity_parse(DeviceIdentity *ret,
+                    const char *untrusted_devid,
+                    size_t untrusted_len)
+{
+    DeviceIdentity identity = {};
+    size_t i = 0;
+
+    if (untrusted_len == 0 || untrusted_len > IDENTITY_MAX)
+        return false;
+
+    while (i < untrusted_len) {
+        char c = untrusted_devid[i];
+
+        if (untrusted_len - i >= UNKNOWN_LEN &&
+            memcmp(untrusted_devid + i, UNKNOWN_INTERFACE, UNKNOWN_LEN) == 0) {
+            memcpy(identity.s + i, UNKNOWN_ENCODED, UNKNOWN_LEN);
+            i += UNKNOWN_LEN;
+            continue;
+        }
+        if (!is_safe(c))
+            return false;
+        identity.s[i++] = c == ':' ? '+' : c;
+    }
+
+    *ret = identity;
+    return true;
+}
+
+bool identity_equal(const DeviceIdentity *a, const DeviceIdentity *b)
+{
+    return strcmp(a->s, b->s) == 0;
+}
+
+bool identity_contradicts(const DeviceIdentity *identity,
+                          const char *vendor_id,
+                          const char *product_id)
+{
+    const char *s = identity->s;
+    char ids[IDS_LEN + 1] = "";
+
+    if (vendor_id[0] == '\0' || product_id[0] == '\0')
+        return false;
+    if (strlen(s) < IDS_LEN || s[HALF_LEN] != '+' ||
+        !text_is_hex(s, HALF_LEN, false) ||
+        !text_is_hex(s + HALF_LEN + 1, HALF_LEN, false) ||
+        (s[IDS_LEN] != '\0' && s[IDS_LEN] != '+'))
+        return false;
+    if (strncmp(s, "0000+0000", IDS_LEN) == 0)
+        return false;
+
+    (void) text_format(ids, sizeof(ids), "%s+%s", vendor_id, product_id);
+    return strncasecmp(s, ids, IDS_LEN) != 0;
+}

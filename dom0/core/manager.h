@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Manager: from records to outcomes
+ *
+ * Owns what is known of all sources, decides each record by the rules in
+ * force, runs the jobs and keeps the history. Like the jobs it does nothing
+ * itself: it is told what happened, and afterwards asked what it wants done:
+ *
+ *     manager_event(manager, ...);
+ *     while (manager_next_call(manager, &id, &request)) ...
+ *     while (manager_next_answer(manager, &connection, &seq, &status)) ...
+ *     while (manager_next_close(manager, &connection)) ...
+ *     arm a timer for manager_next_usec(manager);
+ *
+ * All times are CLOCK_MONOTONIC but for what goes into the history.
+ *
+ * Bounded: MANAGER_SOURCES_MAX sources, each within the limits of source.h, and
+ * the targets of target-start.h.
+ */
+
+#include "common/boot-id.h"
+#include "common/record.h"
+#include "common/status.h"
+#include "dom0/core/admin.h"
+#include "dom0/core/history.h"
+#include "dom0/core/report.h"
+#include "dom0/core/ruleset.h"
+
+#define MANAGER_SOURCES_MAX 16U
+
+typedef struct Manager Manager;
+
+typedef struct Instant {
+    uint64_t monotonic_usec;
+    uint64_t realtime_usec;
+} Instant;
+
+/* @unlimited switches off all rates: of lines, attaches and starts. */
+int manager_new(Manager **ret, bool unlimited);
+Manager *manager_free(Manager *manager);
+
+/* The rules in force from now on; takes a reference. */
+void manager_set_rules(Manager *manager, Ruleset *ruleset);
+
+/* The source opens a connection. STATUS_INVALID (0): granted, @ret_id is its
+ * id; else STATUS_TOO_MANY, or STATUS_INTERNAL without memory. */
+Status manager_connect(Manager *manager,
+                       const QubeName *source,
+                       uint64_t *ret_id);
+void manager_disconnect(Manager *manager, uint64_t connection);
+
+/* Whether the source may send one more line now; if not, when. */
+bool manager_take_line(Manager *manager,
+                       uint64_t connection,
+                       Instant now,
+                       uint64_t *ret_when_usec);
+
+void manager_hello(Manager *manager,
+                   uint64_t connection,
+                   const BootId *boot_id,
+                   Instant now);
+/* The outcome if it is known at once, else STATUS_INVALID (0): then it comes
+ * by manager_next_answer(). It is what dom0 knows, see status_told(). */
+Status manager_event(Manager *manager,
+                     uint64_t connection,
+                     int64_t seq,
+                     const Record *record,
+                     Instant now);
+void manager_synced(Manager *manager, uint64_t connection, Instant now);
+
+/* Every call got by manager_next_call() is answered exactly once. */
+void manager_on_answer(Manager *manager,
+                       uint64_t call,
+                       const AdminAnswer *answer,
+                       Instant now);
+void manager_on_admin_event(Manager *manager,
+                            const AdminEvent *event,
+                            Instant now);
+void manager_on_time(Manager *manager, Instant now);
+
+/* What qubesd is, as far as it is known; jobs that waited for it go on. */
+void manager_set_qubesd(Manager *manager, QubesdState state, Instant now);
+
+bool manager_next_call(Manager *manager,
+                       uint64_t *ret_call,
+                       AdminRequest *ret_request);
+bool manager_next_answer(Manager *manager,
+                         uint64_t *ret_connection,
+                         int64_t *ret_seq,
+                         Status *ret_status);
+/* A connection that a newer one has taken the place of. */
+bool manager_next_close(Manager *manager, uint64_t *ret_connection);
+/* UINT64_MAX: no time at all */
+uint64_t manager_next_usec(const Manager *manager);
+
+const History *manager_history(const Manager *manager);
+
+/* Fill in sources, jobs and outcomes. */
+void manager_report(const Manager *manager, Report *report, Instant now);
+
+DEFINE_CLEANUP(Manager *, manager_free)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Report: the state of the daemon, as `status` shows it
+ *
+ * A plain value that lives for one query: filled by the daemon, encoded by
+ * control. All pointers are borrowed from the daemon.
+ */
+
+#include "dom0/core/diagnostic.h"
+#include "dom0/core/history.h"
+
+#define REPORT_SOURCES_MAX  16U
+#define REPORT_JOBS_MAX     64U /* shown; all are counted */
+#define REPORT_OUTCOMES_MAX 16U /* shown, newest last */
+
+/* Whether qubesd can be worked with. */
+typedef enum QubesdState {
+    QUBESD_GONE,        /* not there, or it does not answer */
+    QUBESD_UNSUPPORTED, /* of a release before R4.3 */
+    QUBESD_CONNECTED,
+} QubesdState;
+
+typedef struct ReportSource {
+    QubeName name;
+    unsigned int n_connections;
+    bool has_picture; /* a forwarder is connected and has sent it */
+    size_t n_devices;
+    size_t n_jobs;
+} ReportSource;
+
+typedef struct ReportJob {
+    QubeName source;
+    DeviceClass class;
+    DeviceName device;
+    RuleName rule;
+    char target[TARGET_STRING_MAX + 1];
+    const char *state; /* as "checking" */
+    uint64_t age_usec;
+} ReportJob;
+
+typedef struct Report {
+    const char *version;
+    uint64_t pid;
+    uint64_t uptime_usec;
+    uint64_t memory_bytes; /* resident; 0 if not known */
+    bool unlimited;        /* --unlimited: all rates are off */
+
+    QubesdState qubesd;
+    const char *qubesd_detail; /* for a person; "" if there is none */
+
+    const char *rules_dir;
+    bool rules_dir_missing;
+    size_t n_rules;
+    size_t n_rule_files;
+    uint64_t rules_loaded_usec; /* CLOCK_REALTIME of the rules in force */
+    bool rules_failed; /* the newest reload was refused, old rules stay */
+    const Diagnostics *rules_diagnostics; /* of the newest reload; or NULL */
+
+    ReportSource sources[REPORT_SOURCES_MAX];
+    size_t n_sources;
+    ReportJob jobs[REPORT_JOBS_MAX];
+    size_t n_jobs_shown;
+    size_t n_jobs;
+    const HistoryEntry *outcomes[REPORT_OUTCOMES_MAX]; /* newest last */
+    size_t n_outcomes;
+    uint64_t n_outcomes_total;
+} Report;

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "dom0/core/source.h"
+
+/* USB device, disk, partition: no chain of parents is longer */
+#define PARENTS_MAX 3U
+
+static const QuotaLimit attach_limit = { .max = SOURCE_ATTACHES_MAX,
+                                         .span_usec = SOURCE_MINUTE_USEC };
+static const QuotaLimit path_limit = { .max = SOURCE_PATH_ATTACHES_MAX,
+                                       .span_usec = SOURCE_MINUTE_USEC };
+
+int source_new(Source **ret, const QubeName *name)
+{
+    Source *source = calloc(1, sizeof(*source));
+
+    if (!source)
+        return -ENOMEM;
+
+    source->name = *name;
+    *ret = source;
+    return 0;
+}
+
+Source *source_free(Source *source)
+{
+    if (!source)
+        return NULL;
+
+    while (source->devices)
+        source_forget(source, source->devices);
+    while (source->paths) {
+        PathQuota *path = source->paths;
+
+        source->paths = path->next;
+        free(path);
+    }
+    free(source);
+    return NULL;
+}
+
+unsigned int source_count_connections(const Source *source)
+{
+    unsigned int n = 0;
+
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        n += source->connections[i].id != 0;
+    return n;
+}
+
+bool source_has_picture(const Source *source)
+{
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].id != 0 && source->connections[i].synced)
+            return true;
+    return false;
+}
+
+SourceConnection *source_find_connection(Source *source, uint64_t id)
+{
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].id == id)
+            return &source->connections[i];
+    return NULL;
+}
+
+bool source_is_idle(const Source *source)
+{
+    return source->n_devices == 0 && source->n_jobs == 0 &&
+           source->n_calls == 0 && source_count_connections(source) == 0;
+}
+
+Device *source_find(const Source *source,
+                    DeviceClass class,
+                    const DeviceName *name)
+{
+    for (Device *device = source->devices; device; device = device->next)
+        if (device->record.class == class &&
+            device_name_equal(&device->record.device, name))
+            return device;
+    return NULL;
+}
+
+int source_add(Source *source, Device **ret, const Record *record)
+{
+    Device *device;
+
+    if (source->n_devices >= SOURCE_DEVICES_MAX)
+        return -ENOBUFS;
+    device = calloc(1, sizeof(*device));
+    if (!device)
+        return -ENOMEM;
+
+    device->source = source;
+    device->record = *record;
+    device->next = source->devices;
+    source->devices = device;
+    source->n_devices++;
+    *ret = device;
+    return 0;
+}
+
+void source_forget(Source *source, Device *device)
+{
+    Device **link = &source->devices;
+
+    assert(!device->job && !device->queued);
+
+    while (*link != device)
+        link = &(*link)->next;
+    *link = device->next;
+    source->n_devices--;
+    free(device);
+}
+
+bool device_is_ancestor(const Device *ancestor, const Device *device)
+{
+    const Record *record = &ancestor->record;
+
+    if (record->class == DEVICE_CLASS_BLOCK &&
+        device->record.class == DEVICE_CLASS_BLOCK &&
+        device_name_is_partition_of(&device->record.device, &record->device))
+        return true;
+
+    for (size_t i = 0; device && i < PARENTS_MAX; i++) {
+        const Record *child = &device->record;
+
+        if (child->parent_class == DEVICE_CLASS_INVALID)
+            return false;
+        if (child->parent_class == record->class &&
+            device_name_equal(&child->parent, &record->device))
+            return true;
+        device =
+            source_find(device->source, child->parent_class, &child->parent);
+    }
+    return false;
+}
+
+bool device_excludes(const Device *a, const Device *b)
+{
+    return a != b && (device_is_ancestor(a, b) || device_is_ancestor(b, a));
+}
+
+/* Drop what no longer limits anything: so their number is bounded by the
+ * source's own limit. */
+static void paths_prune(Source *source, uint64_t now_usec)
+{
+    PathQuota **link = &source->paths;
+
+    while (*link) {
+        PathQuota *path = *link;
+
+        if (quota_is_idle(&path->quota, path->times, &path_limit, now_usec)) {
+            *link = path->next;
+            free(path);
+        } else {
+            link = &path->next;
+        }
+    }
+}
+
+static PathQuota *paths_find(Source *source, const char *name)
+{
+    for (PathQuota *path = source->paths; path; path = path->next)
+        if (strcmp(path->path, name) == 0)
+            return path;
+    return NULL;
+}
+
+bool source_take_attach(Source *source,
+                        const Device *device,
+                        uint64_t now_usec,
+                        uint64_t *ret_when_usec)
+{
+    const Properties *properties = &device->record.properties;
+    const char *name = properties_have(properties, PROPERTY_PATH)
+                           ? properties->path
+                           : device->record.device.s;
+    PathQuota *path;
+
+    if (!quota_peek(&source->attaches, source->attach_times, &attach_limit,
+                    now_usec, ret_when_usec))
+        return false;
+
+    paths_prune(source, now_usec);
+    path = paths_find(source, name);
+    if (path && !quota_peek(&path->quota, path->times, &path_limit, now_usec,
+                            ret_when_usec))
+        return false;
+    if (!path) {
+        path = calloc(1, sizeof(*path));
+        if (!path) {
+            *ret_when_usec = now_usec + USEC_PER_SEC;
+            return false;
+        }
+        memcpy(path->path, name, strlen(name));
+        path->next = source->paths;
+        source->paths = path;
+    }
+
+    quota_take(&source->attaches, source->attach_times, &attach_limit,
+               now_usec);
+    quota_take(&path->quota, path->times, &path_limit, now_usec);
+    return true;
+}

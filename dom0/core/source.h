@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Source: a qube that reports devices, and what is known of them
+ *
+ * Bounded: at most SOURCE_DEVICES_MAX devices, SOURCE_CONNECTIONS_MAX
+ * connections and, through its quotas, so many attach attempts a minute.
+ */
+
+#include "common/boot-id.h"
+#include "common/rate.h"
+#include "common/record.h"
+#include "dom0/core/job.h"
+#include "dom0/core/quota.h"
+
+/* limits of one source (DESIGN 3) */
+#define SOURCE_CONNECTIONS_MAX  4U
+#define SOURCE_DEVICES_MAX      512U
+#define SOURCE_JOBS_MAX         256U
+#define SOURCE_CALLS_MAX        32U /* to qubesd at once; more wait */
+#define SOURCE_LINES_BURST      512U
+#define SOURCE_LINES_USEC       (USEC_PER_SEC / 64)
+#define SOURCE_ATTACHES_MAX     60U /* a minute */
+#define SOURCE_PATH_ATTACHES_MAX 20U /* a minute and device path */
+#define SOURCE_MINUTE_USEC      (60 * USEC_PER_SEC)
+
+typedef struct Source Source;
+typedef struct Device Device;
+typedef struct ManagedJob ManagedJob; /* the manager's */
+
+/* The attach attempts at one path, where a device is plugged in. */
+typedef struct PathQuota {
+    struct PathQuota *next;
+    Quota quota;
+    uint64_t times[SOURCE_PATH_ATTACHES_MAX];
+    char path[RECORD_LONG_MAX + 1];
+} PathQuota;
+
+typedef struct SourceConnection {
+    uint64_t id; /* 0: this slot is free */
+    bool synced; /* it has sent the whole picture */
+} SourceConnection;
+
+struct Device {
+    Device *next;
+    Source *source;
+    Record record;    /* the newest */
+    bool plugged;     /* false: only kept until its last job is done */
+    uint64_t told_by; /* id of the connection that told of it last */
+
+    ManagedJob *job;    /* in work */
+    ManagedJob *queued; /* waits for it */
+
+    /* what is attached because of us, as far as we know */
+    Holding holding;
+    QubeName held_by;
+    /* who has it, by qubesd's events and our own attach; "": nobody known */
+    QubeName attached_to;
+    /* qubesd took it, or its parent, off its list: a detach that follows is
+     * not the person's */
+    bool removed;
+    bool detached_by_user; /* left alone until it is replugged */
+    /* decide again when this target starts; "" if not */
+    QubeName waits_for;
+    /* the same for any target of its rule */
+    bool waits_for_any;
+    /* decide again when qubesd is back */
+    bool waits_for_qubesd;
+};
+
+struct Source {
+    QubeName name;
+    BootId boot_id; /* "" before the first hello */
+    SourceConnection connections[SOURCE_CONNECTIONS_MAX];
+
+    Device *devices;
+    size_t n_devices;
+    size_t n_jobs;    /* records that wait for their outcome, jobs */
+    size_t n_calls;   /* to qubesd, under way */
+
+    Rate lines;
+    Quota attaches;
+    uint64_t attach_times[SOURCE_ATTACHES_MAX];
+    PathQuota *paths;
+};
+
+int source_new(Source **ret, const QubeName *name);
+Source *source_free(Source *source); /* its devices must have no jobs */
+
+/* Whether nothing is known of it and nobody is connected. */
+bool source_is_idle(const Source *source);
+unsigned int source_count_connections(const Source *source);
+bool source_has_picture(const Source *source);
+/* NULL if there is none of that id. */
+SourceConnection *source_find_connection(Source *source, uint64_t id);
+
+Device *source_find(const Source *source,
+                    DeviceClass class,
+                    const DeviceName *name);
+/* -ENOBUFS when SOURCE_DEVICES_MAX are known already; -ENOMEM. */
+int source_add(Source *source, Device **ret, const Record *record);
+void source_forget(Source *source, Device *device);
+
+/* Whether @ancestor is the USB device or the disk that @device is part of. */
+bool device_is_ancestor(const Device *ancestor, const Device *device);
+
+/*
+ * Whether two devices of one source are parts of one plug of which only one
+ * can be attached at a time: a USB device, its disks, their partitions. Disks
+ * of one USB device, and partitions of one disk, do not exclude one another.
+ */
+bool device_excludes(const Device *a, const Device *b);
+
+/*
+ * Whether an attach of @device may be made now; if so it is counted, for the
+ * source and for the device's path. If not, @ret_when_usec says when to ask
+ * again; also without memory.
+ */
+bool source_take_attach(Source *source,
+                        const Device *device,
+                        uint64_t now_usec,
+                        uint64_t *ret_when_usec);
+
+DEFINE_CLEANUP(Source *, source_free)

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Starts of targets
+ *
+ * However many jobs wait for a target, it is started once; and not more often
+ * than TARGET_STARTS_MAX times in TARGET_STARTS_USEC. Pure like the jobs: the
+ * calls are got by target_starts_next_call().
+ */
+
+#include "common/status.h"
+#include "dom0/core/admin.h"
+
+#define TARGETS_MAX        64U /* that were started of late */
+#define TARGET_STARTS_MAX  3U
+#define TARGET_STARTS_USEC (600 * USEC_PER_SEC)
+
+typedef struct TargetStarts TargetStarts;
+
+int target_starts_new(TargetStarts **ret, bool unlimited);
+TargetStarts *target_starts_free(TargetStarts *starts);
+
+/*
+ * A job wants @target started. STATUS_INVALID (0): it is being started; else
+ * why not, with a sentence in @ret_detail.
+ */
+Status target_starts_want(TargetStarts *starts,
+                          const QubeName *target,
+                          uint64_t now_usec,
+                          const char **ret_detail);
+
+/* A start that is to be made; @call is the id it gets. */
+bool target_starts_next_call(TargetStarts *starts,
+                             uint64_t call,
+                             AdminRequest *ret_request);
+
+/* Whether @call was one of ours; it has been answered then. */
+bool target_starts_on_answer(TargetStarts *starts,
+                             uint64_t call,
+                             QubeName *ret_target);
+
+/*
+ * What the answer to admin.vm.Start means. Success is not proof that the
+ * target runs (WIRE 1): the Attach that follows is.
+ */
+Status target_start_outcome(const AdminAnswer *answer);
+
+DEFINE_CLEANUP(TargetStarts *, target_starts_free)

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/ctl/screen.h"
+#include "dom0/ctl/show.h"
+#include "dom0/ctl/status-view.h"
+
+#define INDENT 2U
+
+/* rows of the tables, and lines that the sections after them are left */
+#define ROWS_MAX        64U
+#define SOURCES_RESERVE 10U
+#define JOBS_RESERVE    7U
+#define SOURCES_SHOWN   4U /* on a screen */
+#define JOBS_SHOWN      4U
+#define ERRORS_SHOWN    2U /* on a screen; with their lines */
+#define NAMES_SHOWN     3U
+#define AGE_COLUMNS     11U /* "23 min ago", "just now" */
+
+typedef struct View {
+    Screen screen;
+    bool utf8;
+    bool has_attention; /* its heading was printed */
+    bool is_bare;       /* no headings */
+    uint64_t now_usec;
+    const json_t *status;
+} View;
+
+/* Members of JSON objects: "" and 0 for what is not there. */
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+    json_int_t number = json_integer_value(json_object_get(object, key));
+
+    return number > 0 ? (uint64_t) number : 0;
+}
+
+static bool flag_of(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+static bool text_is(const json_t *object, const char *key, const char *text)
+{
+    return strcmp(text_of(object, key), text) == 0;
+}
+
+/* A member's text, safe to print. */
+static const char *shown_of(const View *view,
+                            ShowText *ret,
+                            const json_t *object,
+                            const char *key)
+{
+    return show_text(ret, text_of(object, key), view->utf8);
+}
+
+_printf_(5, 6) static void print(View *view,
+                                 Style style,
+                                 size_t indent,
+                                 size_t hang,
+                                 const char *format,
+                                 ...)
+{
+    char text[2 * SHOW_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    (void) vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    screen_text(&view->screen, style, indent, hang, text);
+}
+
+static void heading(View *view, const char *text)
+{
+    if (view->is_bare)
+        return;
+    screen_gap(&view->screen);
+    screen_text(&view->screen, STYLE_STRONG, 0, 0, text);
+}
+
+/* One thing that needs the person. */
+#define ATTENTION(view, style, ...)                               \
+    do {                                                          \
+        attention_begin(view);                                    \
+        print(view, style, INDENT, 2 * INDENT, __VA_ARGS__);      \
+    } while (0)
+
+static void attention_begin(View *view)
+{
+    if (!view->has_attention)
+        heading(view, "Needs attention");
+    view->has_attention = true;
+}
+
+static void view_headline(View *view)
+{
+    const json_t *rules = json_object_get(view->status, "rules");
+    const json_t *qubesd = json_object_get(view->status, "qubesd");
+    uint64_t n_rules = number_of(rules, "n_rules");
+    ShowText count;
+
+    show_count(&count, n_rules, "rule");
+    if (text_is(qubesd, "state", "unsupported"))
+        print(view, STYLE_BAD, 0, 0,
+              "Not working: this release of Qubes OS is not supported");
+    else if (!text_is(qubesd, "state", "connected"))
+        print(view, STYLE_BAD, 0, 0,
+              "Not working: qubesd cannot be reached");
+    else if (n_rules == 0)
+        print(view, STYLE_WARNING, 0, 0,
+              "Working, but there are no rules: nothing is attached");
+    else if (flag_of(rules, "failed"))
+        print(view, STYLE_WARNING, 0, 0,
+              "Working by the old rules (%s); the new ones have errors",
+              count.s);
+    else
+        print(view, STYLE_GOOD, 0, 0, "Working by %s", count.s);
+}
+
+static void view_daemon(View *view)
+{
+    const json_t *daemon = json_object_get(view->status, "daemon");
+    uint64_t memory = number_of(daemon, "memory_bytes");
+    ShowText version, span, bytes;
+
+    shown_of(view, &version, daemon, "version");
+    show_span(&span, number_of(daemon, "uptime_usec"));
+    show_bytes(&bytes, memory);
+    print(view, STYLE_FAINT, 0, 0,
+          "qubes-autoattachd %s, up %s, pid %" PRIu64 "%s%s", version.s,
+          span.s, number_of(daemon, "pid"), memory ? ", " : "",
+          memory ? bytes.s : "");
+}
+
+static void attention_qubesd(View *view)
+{
+    const json_t *qubesd = json_object_get(view->status, "qubesd");
+    ShowText detail;
+
+    if (text_is(qubesd, "state", "connected"))
+        return;
+
+    shown_of(view, &detail, qubesd, "detail");
+    ATTENTION(view, STYLE_BAD, "%s%s%s; nothing is attached%s",
+              text_is(qubesd, "state", "unsupported")
+                  ? "qubesd is of a release before Qubes OS R4.3"
+                  : "qubesd does not answer",
+              detail.s[0] ? ": " : "", detail.s,
+              text_is(qubesd, "state", "unsupported") ? ""
+                                                      : " until it does");
+}
+
+/* The place of an error, as FILE:LINE:COLUMN: */
+static const char *show_place(const View *view,
+                              ShowText *ret,
+                              const json_t *error)
+{
+    uint64_t line = number_of(error, "line");
+    uint64_t column = number_of(error, "column");
+    size_t len = strlen(shown_of(view, ret, error, "file"));
+    char *end = ret->s + len;
+    size_t size = sizeof(ret->s) - len;
+
+    if (line > 0 && column > 0)
+        (void) text_format(end, size, ":%" PRIu64 ":%" PRIu64 ":", line,
+                           column);
+    else if (line > 0)
+        (void) text_format(end, size, ":%" PRIu64 ":", line);
+    else
+        (void) text_format(end, size, ":");
+    return ret->s;
+}
+
+/* The line and a caret, where both fit as they are. */
+static void view_source_line(View *view, const json_t *error)
+{
+    const size_t indent = 3 * INDENT;
+    uint64_t caret = number_of(error, "caret");
+    ShowText line;
+
+    shown_of(view, &line, error, "source_line");
+    if (line.s[0] == '\0' ||
+        screen_height(&view->screen, indent, indent, line.s) != 1)
+        return;
+    print(view, STYLE_FAINT, indent, indent, "%s", line.s);
+    if (caret > 0 && caret <= show_width(line.s) + 1)
+        print(view, STYLE_WARNING, indent + (size_t) caret - 1, indent, "^");
+}
+
+static void view_errors(View *view, const json_t *rules)
+{
+    const json_t *errors = json_object_get(rules, "errors");
+    size_t n = json_array_size(errors);
+    uint64_t n_all = number_of(rules, "n_errors") +
+                     number_of(rules, "n_warnings");
+    size_t n_shown = n;
+
+    if (view->screen.has_end && n_shown > ERRORS_SHOWN)
+        n_shown = ERRORS_SHOWN;
+    for (size_t i = 0; i < n_shown; i++) {
+        const json_t *error = json_array_get(errors, i);
+        bool is_warning = text_is(error, "level", "warning");
+        ShowText place, message;
+
+        show_place(view, &place, error);
+        shown_of(view, &message, error, "message");
+        print(view, STYLE_PLAIN, 2 * INDENT, 3 * INDENT, "%s %s%s", place.s,
+              is_warning ? "warning: " : "", message.s);
+        view_source_line(view, error);
+    }
+    if (n_all > n_shown)
+        print(view, STYLE_FAINT, 2 * INDENT, 3 * INDENT,
+              "and %" PRIu64 " more: qvm-autoattach check",
+              n_all - n_shown);
+}
+
+static void attention_rules(View *view)
+{
+    const json_t *rules = json_object_get(view->status, "rules");
+    ShowText directory, errors, warnings, age;
+
+    shown_of(view, &directory, rules, "directory");
+    show_count(&errors, number_of(rules, "n_errors"), "error");
+    show_count(&warnings, number_of(rules, "n_warnings"), "warning");
+    show_age(&age, view->now_usec, number_of(rules, "loaded_usec"));
+
+    if (flag_of(rules, "missing"))
+        ATTENTION(view, STYLE_BAD,
+                  "the rules folder %s does not exist; nothing is attached",
+                  directory.s);
+    else if (flag_of(rules, "failed") && number_of(rules, "loaded_usec") > 0)
+        ATTENTION(view, STYLE_BAD,
+                  "%s in %s; the rules loaded %s stay in force", errors.s,
+                  directory.s, age.s);
+    else if (flag_of(rules, "failed"))
+        ATTENTION(view, STYLE_BAD, "%s in %s; no rules are in force", errors.s,
+                  directory.s);
+    else if (number_of(rules, "n_warnings") > 0)
+        ATTENTION(view, STYLE_WARNING, "%s in %s", warnings.s, directory.s);
+    else if (number_of(rules, "n_rules") == 0)
+        ATTENTION(view, STYLE_WARNING, "there are no rules in %s",
+                  directory.s);
+    else
+        return;
+    view_errors(view, rules);
+}
+
+/* Sources without a forwarder, in one sentence for all. */
+static void attention_forwarders(View *view)
+{
+    const json_t *sources = json_object_get(view->status, "sources");
+    char names[256] = "", more[32] = "";
+    size_t index, n = 0, len = 0;
+    const json_t *source;
+
+    json_array_foreach (sources, index, source) {
+        ShowText name;
+
+        if (flag_of(source, "forwarder"))
+            continue;
+        shown_of(view, &name, source, "name");
+        if (n++ < NAMES_SHOWN)
+            len += text_format(names + len, sizeof(names) - len, "%s%.*s",
+                               n > 1 ? ", " : "", 64, name.s);
+    }
+    if (n > NAMES_SHOWN)
+        (void) text_format(more, sizeof(more), " and %zu more",
+                           n - NAMES_SHOWN);
+
+    if (json_array_size(sources) == 0)
+        ATTENTION(view, STYLE_WARNING,
+                  "no qube has reported devices yet; is "
+                  "qubes-autoattach-forwarder installed in the USB qube?");
+    else if (n > 0)
+        ATTENTION(view, STYLE_WARNING,
+                  "no forwarder from %s%s: what is plugged in there is not "
+                  "seen",
+                  names, more);
+}
+
+static void view_attention(View *view)
+{
+    const json_t *daemon = json_object_get(view->status, "daemon");
+
+    attention_qubesd(view);
+    attention_rules(view);
+    if (flag_of(daemon, "unlimited"))
+        ATTENTION(view, STYLE_BAD,
+                  "--unlimited: all rates are off; this is for tests only");
+    attention_forwarders(view);
+}
+
+/* How many of a section's rows to show on a screen. */
+static size_t rows_to_show(const View *view,
+                           size_t n,
+                           size_t shown_max,
+                           size_t reserve)
+{
+    if (n > ROWS_MAX)
+        n = ROWS_MAX;
+    if (view->screen.has_end && n > shown_max)
+        n = shown_max;
+    return screen_rows_for(&view->screen, n, reserve);
+}
+
+static void view_sources(View *view)
+{
+    const json_t *sources = json_object_get(view->status, "sources");
+    size_t n = json_array_size(sources);
+    size_t n_rows = rows_to_show(view, n, SOURCES_SHOWN, SOURCES_RESERVE);
+    ShowText names[ROWS_MAX];
+    char counts[ROWS_MAX][2][24];
+    ScreenRow rows[ROWS_MAX + 1] = { { "QUBE", "FORWARDER", "DEVICES",
+                                       "JOBS" } };
+
+    if (n == 0)
+        return;
+    heading(view, "Sources");
+    for (size_t i = 0; i < n_rows; i++) {
+        const json_t *source = json_array_get(sources, i);
+        const char *forwarder = "missing";
+
+        if (flag_of(source, "forwarder"))
+            forwarder = "connected";
+        else if (number_of(source, "n_connections") > 0)
+            forwarder = "no picture yet";
+        (void) text_format(counts[i][0], sizeof(counts[i][0]), "%" PRIu64,
+                           number_of(source, "n_devices"));
+        (void) text_format(counts[i][1], sizeof(counts[i][1]), "%" PRIu64,
+                           number_of(source, "n_jobs"));
+        rows[i + 1][0] = shown_of(view, &names[i], source, "name");
+        rows[i + 1][1] = forwarder;
+        rows[i + 1][2] = counts[i][0];
+        rows[i + 1][3] = counts[i][1];
+    }
+    screen_table(&view->screen, INDENT, 4, rows, n_rows + 1);
+    screen_more(&view->screen, n - n_rows, INDENT);
+}
+
+static const char *show_device(const View *view,
+                               ShowText *ret,
+                               const json_t *object)
+{
+    ShowText source, device;
+
+    (void) text_format(ret->s, sizeof(ret->s), "%.*s:%.*s", 100,
+                       shown_of(view, &source, object, "source"), 100,
+                       shown_of(view, &device, object, "device"));
+    return ret->s;
+}
+
+static void view_jobs(View *view)
+{
+    const json_t *jobs = json_object_get(view->status, "jobs");
+    size_t n = json_array_size(jobs);
+    size_t n_all = (size_t) number_of(view->status, "n_jobs");
+    size_t n_rows = rows_to_show(view, n, JOBS_SHOWN, JOBS_RESERVE);
+    ShowText cells[ROWS_MAX][5];
+    ScreenRow rows[ROWS_MAX + 1] = { { "DEVICE", "STATE", "RULE", "TARGET",
+                                       "SINCE" } };
+
+    if (n == 0)
+        return;
+    heading(view, "In work");
+    for (size_t i = 0; i < n_rows; i++) {
+        const json_t *job = json_array_get(jobs, i);
+        ShowText *cell = cells[i];
+
+        rows[i + 1][0] = show_device(view, &cell[0], job);
+        rows[i + 1][1] = shown_of(view, &cell[1], job, "state");
+        rows[i + 1][2] = shown_of(view, &cell[2], job, "rule");
+        rows[i + 1][3] = shown_of(view, &cell[3], job, "target");
+        rows[i + 1][4] = show_span(&cell[4], number_of(job, "age_usec"));
+    }
+    screen_table(&view->screen, INDENT, 5, rows, n_rows + 1);
+    screen_more(&view->screen, (n_all > n ? n_all : n) - n_rows, INDENT);
+}
+
+static Style outcome_style(const json_t *outcome)
+{
+    uint64_t hundreds = number_of(outcome, "code") / 100;
+
+    if (hundreds == 2)
+        return STYLE_PLAIN;
+    return hundreds == 5 ? STYLE_BAD : STYLE_WARNING;
+}
+
+/* "sys-usb:sda "USB Flash" to work by rule stick: attached" */
+static void format_outcome(const View *view,
+                           char *ret,
+                           size_t size,
+                           const json_t *outcome)
+{
+    ShowText device, label, rule, target, sentence;
+    bool has_label = text_of(outcome, "label")[0] != '\0';
+
+    show_device(view, &device, outcome);
+    shown_of(view, &rule, outcome, "rule");
+    shown_of(view, &target, outcome, "target");
+    shown_of(view, &sentence, outcome, "sentence");
+    (void) text_format(
+        ret, size, "%s%s%s%s%s%s%s: %s", device.s, has_label ? " " : "",
+        has_label ? show_quoted(&label, text_of(outcome, "label"), view->utf8)
+                  : "",
+        target.s[0] ? " to " : "", target.s, rule.s[0] ? " by rule " : "",
+        rule.s, sentence.s);
+}
+
+/* Print one outcome if it fits, and answer whether it did. */
+static bool view_outcome(View *view, const json_t *outcome)
+{
+    Screen *screen = &view->screen;
+    const size_t hang = INDENT + AGE_COLUMNS;
+    char text[2 * SHOW_TEXT_MAX];
+    size_t len, height;
+    ShowText age, detail;
+
+    show_age(&age, view->now_usec, number_of(outcome, "time_usec"));
+    len = text_format(text, sizeof(text), "%-*s",
+                      (int) AGE_COLUMNS, age.s);
+    format_outcome(view, text + len, sizeof(text) - len, outcome);
+    shown_of(view, &detail, outcome, "detail");
+
+    height = screen_height(screen, INDENT, hang, text);
+    if (detail.s[0])
+        height += screen_height(screen, hang, hang + INDENT, detail.s);
+    if (height > screen_left(screen))
+        return false;
+
+    screen_text(screen, outcome_style(outcome), INDENT, hang, text);
+    if (detail.s[0])
+        screen_text(screen, STYLE_FAINT, hang, hang + INDENT, detail.s);
+    return true;
+}
+
+/* The newest first: that is what one looks for. */
+static void view_outcomes(View *view)
+{
+    const json_t *outcomes = json_object_get(view->status, "outcomes");
+    size_t n = json_array_size(outcomes);
+
+    if (screen_left(&view->screen) < 2)
+        return;
+    heading(view, n > 0 ? "Last outcomes, newest first" : "No outcomes yet");
+    while (n > 0 && view_outcome(view, json_array_get(outcomes, n - 1)))
+        n--;
+}
+
+void status_view(const Terminal *terminal,
+                 const json_t *status,
+                 StatusDetail detail)
+{
+    View view = {
+        .utf8 = terminal->has_utf8,
+        .is_bare = detail == STATUS_ATTENTION,
+        .now_usec = number_of(status, "now_usec"),
+        .status = status,
+    };
+
+    screen_init(&view.screen, terminal, detail != STATUS_SCREEN);
+    if (detail == STATUS_ATTENTION) {
+        view_attention(&view);
+        return;
+    }
+
+    view_headline(&view);
+    view_daemon(&view);
+    view_attention(&view);
+    view_sources(&view);
+    view_jobs(&view);
+    view_outcomes(&view);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Status view: what GetStatus answers, for a person
+ *
+ * In this order: is it working; what needs attention; sources; jobs in work;
+ * last outcomes. It fits the terminal's rows, unless it is to be whole. What a
+ * device says of itself is between double quotes, which it cannot end.
+ */
+
+#include <jansson.h>
+
+#include "dom0/ctl/terminal.h"
+
+typedef enum StatusDetail {
+    STATUS_ATTENTION, /* what needs attention, if anything does */
+    STATUS_SCREEN,
+    STATUS_WHOLE,
+} StatusDetail;
+
+/* A member that is missing in @status, as with a daemon of another version, is
+ * taken as empty or zero. */
+void status_view(const Terminal *terminal,
+                 const json_t *status,
+                 StatusDetail detail);

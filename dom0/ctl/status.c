@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <jansson.h>
+
+#include "dom0/ctl/client.h"
+#include "dom0/ctl/commands.h"
+#include "dom0/ctl/status-view.h"
+
+static const char help[] =
+    "Usage: " CTL_NAME " status [--json] [-q | -v] [--socket PATH]\n"
+    "\n"
+    "Show whether qubes-autoattach works, what needs your attention, which qubes\n"
+    "report devices, what is being worked on, and how the last devices fared.\n"
+    "On a terminal it fits one screen. What a device says of itself is shown\n"
+    "between double quotes; it proves nothing.\n"
+    "\n"
+    "Options:\n"
+    "      --json         all there is, as one JSON object in ASCII; its form is\n"
+    "                     that of GetStatus in org.qubes-contrib.autoattach\n"
+    "  -q, --quiet        only what needs attention; nothing if all is well\n"
+    "  -v, --verbose      all there is, even if it is more than a screen\n"
+    "      --socket PATH  the daemon's control socket, if it is not\n"
+    "                     " CTL_SOCKET_DEFAULT "\n"
+    "\n"
+    "Exit status: 0 if the daemon answered, whatever it said; 5 if not; 64 for\n"
+    "wrong usage.\n"
+    "\n"
+    "Example:\n"
+    "  " CTL_NAME " status --json | jq .qubesd.state\n";
+
+static int status_run(const Arguments *arguments, Terminal *terminal)
+{
+    _cleanup_(json_decrefp) json_t *status = NULL;
+    StatusDetail detail = STATUS_SCREEN;
+    const char *path = arguments->values[OPTION_SOCKET];
+    ClientError error;
+
+    if (client_call(&status, &error, path ? path : CTL_SOCKET_DEFAULT,
+                    "GetStatus", json_object()) < 0) {
+        (void) fprintf(stderr, CTL_NAME ": %s\n", error.s);
+        return CTL_EXIT_UNREACHABLE;
+    }
+
+    if (arguments_have(arguments, OPTION_JSON)) {
+        (void) json_dumpf(status, terminal->out,
+                          JSON_COMPACT | JSON_ENSURE_ASCII);
+        (void) fputc('\n', terminal->out);
+        return CTL_EXIT_OK;
+    }
+    if (arguments_have(arguments, OPTION_VERBOSE))
+        detail = STATUS_WHOLE;
+    else if (arguments_have(arguments, OPTION_QUIET))
+        detail = STATUS_ATTENTION;
+    status_view(terminal, status, detail);
+    return CTL_EXIT_OK;
+}
+
+const Command status_command = {
+    .name = "status",
+    .summary = "is it working, what needs attention, what happened",
+    .help = help,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
+    .operands_max = 0,
+    .run = status_run,
+};

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "common/sys/clock.h"
+#include "common/sys/log.h"
+#include "common/sys/socket.h"
+#include "common/text.h"
+#include "dom0/core/manager.h"
+#include "dom0/daemon.h"
+#include "dom0/io/control-service.h"
+#include "dom0/io/event-service.h"
+#include "dom0/io/rules-dir.h"
+#include "dom0/outcome-log.h"
+#include "dom0/qubesd.h"
+#include "dom0/rules.h"
+#include "dom0/wire/admin.h"
+#include "dom0/wire/report-wire.h"
+
+#define SOCKET_MODE 0660
+/* all connections, calls and clients at their limits fit well */
+#define FILES_MAX 4096U
+/* how late a deadline may be noticed */
+#define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
+
+struct Daemon {
+    const Options *options;
+    sd_event *event;
+    sd_event_source *timer;
+    uint64_t timer_usec; /* what it is set to */
+    uint64_t begun_usec;
+
+    Manager *manager;
+    Rules *rules;
+    RulesDir *rules_dir;
+    OutcomeLog *log;
+    uint64_t last_logged; /* serial in the history */
+
+    Qubesd *qubesd;
+    EventService *event_service;
+    ControlService *control_service;
+    bool owns_event_socket; /* made by us: removed at the end */
+    bool owns_control_socket;
+};
+
+static Instant instant_now(void)
+{
+    return (Instant){ .monotonic_usec = clock_monotonic_usec(),
+                      .realtime_usec = clock_realtime_usec() };
+}
+
+/* Make the calls that are wanted; true if one could not even be begun. */
+static bool daemon_make_calls(Daemon *daemon)
+{
+    AdminRequest request;
+    uint64_t id;
+
+    while (manager_next_call(daemon->manager, &id, &request)) {
+        AdminAnswer failed;
+        int r = qubesd_call(daemon->qubesd, id, &request);
+
+        if (r >= 0)
+            continue;
+        admin_fail(&failed, ADMIN_GARBAGE, strerror(-r));
+        manager_on_answer(daemon->manager, id, &failed, instant_now());
+        return true;
+    }
+    return false;
+}
+
+static void daemon_log_outcomes(Daemon *daemon)
+{
+    const History *history = manager_history(daemon->manager);
+    uint64_t last = history_last_serial(history);
+    size_t n = history_count(history);
+    uint64_t n_new = last - daemon->last_logged;
+
+    for (size_t i = n_new < n ? n - n_new : 0; i < n; i++)
+        outcome_log_entry(daemon->log, history_get(history, i));
+    daemon->last_logged = last;
+}
+
+static void daemon_set_timer(Daemon *daemon)
+{
+    uint64_t usec = manager_next_usec(daemon->manager);
+
+    if (usec == daemon->timer_usec)
+        return;
+    daemon->timer_usec = usec;
+    if (usec == UINT64_MAX) {
+        (void) sd_event_source_set_enabled(daemon->timer, SD_EVENT_OFF);
+        return;
+    }
+    (void) sd_event_source_set_time(daemon->timer, usec);
+    (void) sd_event_source_set_enabled(daemon->timer, SD_EVENT_ONESHOT);
+}
+
+/* Do what the manager wants done, until it wants nothing more. */
+static void daemon_pump(Daemon *daemon)
+{
+    uint64_t connection;
+    int64_t seq;
+    Status status;
+
+    do {
+        while (manager_next_answer(daemon->manager, &connection, &seq,
+                                   &status))
+            event_service_answer(daemon->event_service, connection, seq,
+                                 status_told(status));
+        while (manager_next_close(daemon->manager, &connection))
+            event_service_close(daemon->event_service, connection);
+    } while (daemon_make_calls(daemon));
+
+    daemon_log_outcomes(daemon);
+    daemon_set_timer(daemon);
+}
+
+static int daemon_on_timer(sd_event_source *source,
+                           uint64_t usec,
+                           void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    (void) source;
+    (void) usec;
+
+    daemon->timer_usec = UINT64_MAX;
+    manager_on_time(daemon->manager, instant_now());
+    daemon_pump(daemon);
+    return 0;
+}
+
+/* sources */
+
+static Status on_connect(const QubeName *source, uint64_t *ret_id, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    return manager_connect(daemon->manager, source, ret_id);
+}
+
+static void on_disconnect(uint64_t id, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_disconnect(daemon->manager, id);
+}
+
+static bool on_line(uint64_t id, uint64_t *ret_when_usec, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    return manager_take_line(daemon->manager, id, instant_now(), ret_when_usec);
+}
+
+static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_hello(daemon->manager, id, &hello->boot_id, instant_now());
+}
+
+static Status on_event(uint64_t id,
+                       int64_t seq,
+                       const Record *record,
+                       void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    return manager_event(daemon->manager, id, seq, record, instant_now());
+}
+
+static void on_synced(uint64_t id, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_synced(daemon->manager, id, instant_now());
+}
+
+static void on_refused(const QubeName *source,
+                       Status status,
+                       const char *reason,
+                       void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    outcome_log_refused(daemon->log, source, status, reason);
+}
+
+static void on_idle(void *userdata)
+{
+    daemon_pump(userdata);
+}
+
+static const EventServiceHooks event_hooks = {
+    .on_connect = on_connect,
+    .on_disconnect = on_disconnect,
+    .on_line = on_line,
+    .on_hello = on_hello,
+    .on_event = on_event,
+    .on_synced = on_synced,
+    .on_refused = on_refused,
+    .on_idle = on_idle,
+};
+
+/* qubesd */
+
+static void on_qubesd_state(QubesdState state, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_set_qubesd(daemon->manager, state, instant_now());
+    daemon_pump(daemon);
+}
+
+static void on_admin_event(const AdminEvent *event, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_on_admin_event(daemon->manager, event, instant_now());
+    daemon_pump(daemon);
+}
+
+static void on_admin_answer(uint64_t id, const AdminAnswer *answer, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_on_answer(daemon->manager, id, answer, instant_now());
+    daemon_pump(daemon);
+}
+
+static const QubesdHooks qubesd_hooks = {
+    .on_state = on_qubesd_state,
+    .on_event = on_admin_event,
+    .on_answer = on_admin_answer,
+};
+
+/* rules */
+
+static void daemon_reload(Daemon *daemon)
+{
+    if (rules_reload(daemon->rules) < 0)
+        log_message(LOG_ERR, "out of memory: the old rules stay in force");
+    manager_set_rules(daemon->manager, rules_get(daemon->rules));
+}
+
+static void on_rules_changed(void *userdata)
+{
+    daemon_reload(userdata);
+}
+
+static int daemon_on_sighup(sd_event_source *source,
+                            const struct signalfd_siginfo *info,
+                            void *userdata)
+{
+    (void) source;
+    (void) info;
+
+    (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                      clock_monotonic_usec());
+    daemon_reload(userdata);
+    (void) sd_notify(0, "READY=1");
+    return 0;
+}
+
+/* control */
+
+/* Resident memory, from /proc/self/statm: its second number, in pages. */
+static uint64_t memory_bytes(void)
+{
+    FILE *statm = fopen("/proc/self/statm", "re");
+    uint64_t n_pages = 0;
+
+    if (!statm)
+        return 0;
+    if (fscanf(statm, "%*u %" SCNu64, &n_pages) != 1)
+        n_pages = 0;
+    (void) fclose(statm);
+    return n_pages * (uint64_t) sysconf(_SC_PAGESIZE);
+}
+
+static json_t *daemon_report(const Daemon *daemon)
+{
+    Instant now = instant_now();
+    Report report = {
+        .version = AUTOATTACH_VERSION,
+        .pid = (uint64_t) getpid(),
+        .uptime_usec = now.monotonic_usec - daemon->begun_usec,
+        .memory_bytes = memory_bytes(),
+        .unlimited = daemon->options->unlimited,
+        .qubesd = qubesd_state(daemon->qubesd),
+        .qubesd_detail = qubesd_detail(daemon->qubesd),
+    };
+
+    rules_report(daemon->rules, &report);
+    manager_report(daemon->manager, &report, now);
+    return report_to_json(&report, now.realtime_usec);
+}
+
+static void on_control_call(ControlClient *client,
+                            ControlMethod method,
+                            const ControlCall *call,
+                            void *userdata)
+{
+    (void) call;
+
+    switch (method) {
+    case CONTROL_GET_STATUS:
+        control_client_reply(client, daemon_report(userdata));
+        return;
+    case CONTROL_METHOD_INVALID:
+    case CONTROL_GET_INFO:
+    case CONTROL_GET_INTERFACE_DESCRIPTION:
+        break;
+    }
+    assert(false); /* the service answers these itself */
+}
+
+static void on_control_log(const char *message, void *userdata)
+{
+    (void) userdata;
+
+    log_message(LOG_WARNING, "%s", message);
+}
+
+/* start and end */
+
+/* A socket that systemd passes under @name, or one of our own at @path. */
+static int daemon_listen(const char *name, const char *path, bool *ret_own)
+{
+    char **names = NULL;
+    int n = sd_listen_fds_with_names(0, &names);
+    int fd = -1;
+
+    for (int i = 0; i < n; i++) {
+        if (fd < 0 && strcmp(names[i], name) == 0 &&
+            sd_is_socket(SD_LISTEN_FDS_START + i, AF_UNIX, SOCK_STREAM, 1) > 0)
+            fd = SD_LISTEN_FDS_START + i;
+        free(names[i]);
+    }
+    free(names);
+    if (fd >= 0)
+        return fd;
+
+    fd = socket_listen(path, SOCKET_MODE);
+    if (fd < 0)
+        log_message(LOG_ERR, "cannot listen at %s: %s", path, strerror(-fd));
+    *ret_own = fd >= 0;
+    return fd;
+}
+
+static int daemon_listen_all(Daemon *daemon)
+{
+    const ControlHandler handler = { .on_call = on_control_call,
+                                     .on_log = on_control_log,
+                                     .userdata = daemon };
+    int fd, r;
+
+    fd = daemon_listen("event", daemon->options->event_socket,
+                       &daemon->owns_event_socket);
+    if (fd < 0)
+        return fd;
+    r = event_service_new(&daemon->event_service, daemon->event, fd,
+                          &event_hooks, daemon);
+    if (r < 0)
+        return r;
+
+    fd = daemon_listen("control", daemon->options->control_socket,
+                       &daemon->owns_control_socket);
+    if (fd < 0)
+        return fd;
+    return control_service_new(&daemon->control_service, daemon->event, fd,
+                               &handler);
+}
+
+/* What is not read from the folder by itself is read on SIGHUP. */
+static void daemon_watch_rules(Daemon *daemon)
+{
+    int r = rules_dir_new(&daemon->rules_dir, daemon->event,
+                          daemon->options->rules_dir, on_rules_changed, daemon);
+
+    if (r < 0)
+        log_message(LOG_WARNING,
+                    "changes of %s will only be seen on SIGHUP: %s",
+                    daemon->options->rules_dir, strerror(-r));
+}
+
+static int daemon_open(Daemon *daemon)
+{
+    int r;
+
+    r = manager_new(&daemon->manager, daemon->options->unlimited);
+    if (r < 0)
+        return r;
+    r = outcome_log_new(&daemon->log, daemon->event);
+    if (r < 0)
+        return r;
+    r = rules_new(&daemon->rules, daemon->options->rules_dir);
+    if (r < 0)
+        return r;
+    /* watch first: what changes while they are read is read again */
+    daemon_watch_rules(daemon);
+    daemon_reload(daemon);
+
+    r = qubesd_new(&daemon->qubesd, daemon->event,
+                   daemon->options->qubesd_socket, &qubesd_hooks, daemon);
+    if (r < 0)
+        return r;
+    return daemon_listen_all(daemon);
+}
+
+static int daemon_set_up_loop(Daemon *daemon)
+{
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+    sigset_t mask;
+    int r;
+
+    (void) sigemptyset(&mask);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        (void) sigaddset(&mask, signals[i]);
+    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+        return -errno;
+
+    r = sd_event_new(&daemon->event);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        /* without a handler of ours the loop ends */
+        r = sd_event_add_signal(daemon->event, NULL, signals[i],
+                                signals[i] == SIGHUP ? daemon_on_sighup : NULL,
+                                signals[i] == SIGHUP ? daemon : NULL);
+        if (r < 0)
+            return r;
+    }
+    r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0,
+                          TIMER_ACCURACY_USEC, daemon_on_timer, daemon);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(daemon->timer, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
+    return sd_event_set_watchdog(daemon->event, true);
+}
+
+/* systemd's soft limit is 1024: less than our own limits may need. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FILES_MAX)
+        return;
+    limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+    (void) setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int daemon_new(Daemon **ret, const Options *options)
+{
+    _cleanup_(daemon_freep) Daemon *daemon = calloc(1, sizeof(*daemon));
+    int r = daemon ? 0 : -ENOMEM;
+
+    raise_file_limit();
+    if (daemon) {
+        daemon->options = options;
+        daemon->timer_usec = UINT64_MAX;
+        daemon->begun_usec = clock_monotonic_usec();
+        r = daemon_set_up_loop(daemon);
+    }
+    if (r >= 0)
+        r = daemon_open(daemon);
+    if (r < 0) {
+        log_message(LOG_ERR, "cannot start: %s", strerror(-r));
+        return r;
+    }
+
+    if (options->unlimited)
+        log_message(LOG_WARNING,
+                    "--unlimited: ALL RATES ARE OFF. Any USB qube can flood "
+                    "this machine. For tests only.");
+    *ret = TAKE_PTR(daemon);
+    return 0;
+}
+
+Daemon *daemon_free(Daemon *daemon)
+{
+    if (!daemon)
+        return NULL;
+
+    control_service_free(daemon->control_service);
+    event_service_free(daemon->event_service);
+    qubesd_free(daemon->qubesd);
+    rules_dir_free(daemon->rules_dir);
+    manager_free(daemon->manager);
+    rules_free(daemon->rules);
+    outcome_log_free(daemon->log);
+    if (daemon->owns_event_socket)
+        (void) unlink(daemon->options->event_socket);
+    if (daemon->owns_control_socket)
+        (void) unlink(daemon->options->control_socket);
+    sd_event_source_disable_unref(daemon->timer);
+    sd_event_unref(daemon->event);
+    free(daemon);
+    return NULL;
+}
+
+int daemon_run(Daemon *daemon)
+{
+    int r;
+
+    (void) sd_notify(0, "READY=1");
+    r = sd_event_loop(daemon->event);
+    (void) sd_notify(0, "STOPPING=1");
+    if (r < 0)
+        log_message(LOG_ERR, "the event loop failed: %s", strerror(-r));
+    return r;
+}

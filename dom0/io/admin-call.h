@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * One call to a local service: a connection, a request, an answer to its end
+ *
+ * Connects, writes the request, shuts down its side, reads until the end of
+ * input, all without blocking and within @timeout_usec. That is how qubesd,
+ * the policy daemon and the policy agent all want to be spoken to.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "dom0/core/admin.h"
+
+typedef struct AdminCall AdminCall;
+
+/*
+ * Called exactly once, never from within admin_call_new(). The call is still
+ * alive then and may be freed. The answer belongs to the call.
+ */
+typedef void (*AdminCallFn)(AdminCall *call,
+                            const AdminAnswer *answer,
+                            void *userdata);
+
+/* -ENOMEM and what sd-event says; a qubesd that is not there is an answer. */
+int admin_call_new(AdminCall **ret,
+                   sd_event *event,
+                   const char *socket_path,
+                   const AdminRequest *request,
+                   AdminCallFn fn,
+                   void *userdata);
+/* Before it was answered: the call itself is not taken back by qubesd. */
+AdminCall *admin_call_free(AdminCall *call);
+
+DEFINE_CLEANUP(AdminCall *, admin_call_free)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Rules folder: tells when its files may have changed
+ *
+ * Watches the folder; while it does not exist, the nearest folder above it
+ * that does. However many changes come at once, on_change is called once for
+ * what was there when the loop looked. Nothing is read here.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "common/util.h"
+
+typedef struct RulesDir RulesDir;
+
+typedef void (*RulesDirFn)(void *userdata);
+
+int rules_dir_new(RulesDir **ret,
+                  sd_event *event,
+                  const char *path,
+                  RulesDirFn on_change,
+                  void *userdata);
+RulesDir *rules_dir_free(RulesDir *dir);
+
+DEFINE_CLEANUP(RulesDir *, rules_dir_free)

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/rate.h"
+#include "common/sys/clock.h"
+#include "common/sys/log.h"
+#include "common/text.h"
+#include "dom0/outcome-log.h"
+
+/* documented in qubes-autoattachd(8) */
+#define MESSAGE_ID_OUTCOME "5f0f3a3d6c0b4b1f9d7a2e8c41b6d9e2"
+
+struct OutcomeLog {
+    sd_event_source *rest_source;
+    Rate rate;
+    uint64_t n_left_out;
+};
+
+static bool log_may(OutcomeLog *log)
+{
+    static const RateLimit limit = { .interval_usec = OUTCOME_LOG_USEC,
+                                     .burst = OUTCOME_LOG_BURST };
+
+    if (rate_take(&log->rate, &limit, clock_monotonic_usec()))
+        return true;
+
+    if (log->n_left_out++ == 0) {
+        (void) sd_event_source_set_time_relative(log->rest_source,
+                                                 OUTCOME_LOG_REST_USEC);
+        (void) sd_event_source_set_enabled(log->rest_source,
+                                           SD_EVENT_ONESHOT);
+    }
+    return false;
+}
+
+static int log_on_rest(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    OutcomeLog *log = userdata;
+
+    (void) source;
+    (void) usec;
+
+    log_message(LOG_WARNING, "%" PRIu64 " more outcomes were left out here",
+                log->n_left_out);
+    log->n_left_out = 0;
+    return 0;
+}
+
+static int priority_of(Status status)
+{
+    if (status >= STATUS_INTERNAL)
+        return LOG_WARNING;
+    return status_is_success(status) ? LOG_NOTICE : LOG_INFO;
+}
+
+static void describe(char *ret, size_t size, const HistoryEntry *entry)
+{
+    size_t len = text_format(ret, size, "%s:%s", entry->source.s,
+                             entry->device.s);
+
+    if (entry->label[0])
+        len += text_format(ret + len, size - len, " \"%s\"", entry->label);
+    len += text_format(ret + len, size - len, ": %i %s", (int) entry->status,
+                       status_name(entry->status));
+    if (entry->target[0])
+        len += text_format(ret + len, size - len, ", target %s", entry->target);
+    if (entry->rule.s[0])
+        len += text_format(ret + len, size - len, ", rule %s", entry->rule.s);
+    if (entry->detail[0])
+        (void) text_format(ret + len, size - len, ": %s", entry->detail);
+}
+
+void outcome_log_entry(OutcomeLog *log, const HistoryEntry *entry)
+{
+    char message[LOG_MESSAGE_MAX], code[8], duration[24];
+    const LogField fields[] = {
+        { "AUTOATTACH_SOURCE", entry->source.s },
+        { "AUTOATTACH_DEVICE", entry->device.s },
+        { "AUTOATTACH_CLASS", device_class_to_string(entry->class) },
+        { "AUTOATTACH_RULE", entry->rule.s },
+        { "AUTOATTACH_TARGET", entry->target },
+        { "AUTOATTACH_CODE", code },
+        { "AUTOATTACH_STATUS", status_name(entry->status) },
+        { "AUTOATTACH_DURATION_USEC", duration },
+    };
+
+    if (!log_may(log))
+        return;
+
+    (void) text_format(code, sizeof(code), "%i", (int) entry->status);
+    (void) text_format(duration, sizeof(duration), "%" PRIu64,
+                       entry->duration_usec);
+    describe(message, sizeof(message), entry);
+    log_fields(priority_of(entry->status), MESSAGE_ID_OUTCOME, fields,
+               ARRAY_SIZE(fields), message);
+}
+
+void outcome_log_refused(OutcomeLog *log,
+                         const QubeName *source,
+                         Status status,
+                         const char *reason)
+{
+    if (log_may(log))
+        log_message(LOG_WARNING, "%s: connection closed: %i %s: %s", source->s,
+                    (int) status, status_name(status), reason);
+}
+
+int outcome_log_new(OutcomeLog **ret, sd_event *event)
+{
+    _cleanup_(outcome_log_freep) OutcomeLog *log = calloc(1, sizeof(*log));
+    int r;
+
+    if (!log)
+        return -ENOMEM;
+
+    r = sd_event_add_time(event, &log->rest_source, CLOCK_MONOTONIC, 0, 0,
+                          log_on_rest, log);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(log->rest_source, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
+
+    *ret = TAKE_PTR(log);
+    return 0;
+}
+
+OutcomeLog *outcome_log_free(OutcomeLog *log)
+{
+    if (!log)
+        return NULL;
+
+    sd_event_source_disable_unref(log->rest_source);
+    free(log);
+    return NULL;
+}

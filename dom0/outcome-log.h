@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Outcome log: one line in the journal per outcome (DESIGN 7)
+ *
+ * At most OUTCOME_LOG_BURST lines at once and 10 a second after that; then one
+ * line that says how many were left out. What a source was refused for counts
+ * as a line too.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "dom0/core/history.h"
+
+#define OUTCOME_LOG_BURST 200U
+#define OUTCOME_LOG_USEC  UINT64_C(100000)
+/* when to tell how many were left out */
+#define OUTCOME_LOG_REST_USEC UINT64_C(1000000)
+
+typedef struct OutcomeLog OutcomeLog;
+
+int outcome_log_new(OutcomeLog **ret, sd_event *event);
+OutcomeLog *outcome_log_free(OutcomeLog *log);
+
+void outcome_log_entry(OutcomeLog *log, const HistoryEntry *entry);
+/* A connection of @source was closed. */
+void outcome_log_refused(OutcomeLog *log,
+                         const QubeName *source,
+                         Status status,
+                         const char *reason);
+
+DEFINE_CLEANUP(OutcomeLog *, outcome_log_free)

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/wire/admin-listing.h"
+#include "dom0/wire/admin.h"
+
+#define SOURCE_OF_CALLS "dom0"
+
+typedef struct MethodInfo {
+    const char *prefix; /* before the class, if the method has one */
+    const char *suffix; /* behind it; NULL: no class */
+} MethodInfo;
+
+static const MethodInfo methods[] = {
+    [ADMIN_EVENTS] = { "admin.Events", NULL },
+    [ADMIN_LIST] = { "admin.vm.List", NULL },
+    [ADMIN_CURRENT_STATE] = { "admin.vm.CurrentState", NULL },
+    [ADMIN_START] = { "admin.vm.Start", NULL },
+    [ADMIN_AVAILABLE] = { "admin.vm.device.", ".Available" },
+    [ADMIN_ATTACHED] = { "admin.vm.device.", ".Attached" },
+    [ADMIN_ATTACH] = { "admin.vm.device.", ".Attach" },
+    [ADMIN_DETACH] = { "admin.vm.device.", ".Detach" },
+    [ADMIN_OLD_LIST] = { "admin.vm.device.", ".List" },
+};
+
+static size_t encode_argument(char *ret, size_t size, const AdminRequest *request)
+{
+    switch (request->method) {
+    case ADMIN_AVAILABLE:
+        return text_format(ret, size, "%s", request->port.s);
+    case ADMIN_ATTACH:
+        if (request->pinned)
+            return text_format(ret, size, "%s+%s+%s", request->backend.s,
+                               request->port.s, request->identity.s);
+        return text_format(ret, size, "%s+%s", request->backend.s,
+                           request->port.s);
+    case ADMIN_DETACH:
+        return text_format(ret, size, "%s+%s", request->backend.s,
+                           request->port.s);
+    case ADMIN_EVENTS:
+    case ADMIN_LIST:
+    case ADMIN_CURRENT_STATE:
+    case ADMIN_START:
+    case ADMIN_ATTACHED:
+    case ADMIN_OLD_LIST:
+        return 0;
+    case ADMIN_INVALID:
+        break;
+    }
+    assert(false);
+    return 0;
+}
+
+/* "_read-only='yes' _frontend-dev='xvdj' _devtype='cdrom'" */
+static size_t encode_options(char *ret, size_t size, const AttachOptions *options)
+{
+    size_t len = 0;
+
+    ret[0] = '\0';
+    if (options->read_only)
+        len += text_format(ret, size, "_read-only='yes'");
+    if (options->frontend[0])
+        len += text_format(ret + len, size - len, "%s_frontend-dev='%s'",
+                           len > 0 ? " " : "", options->frontend);
+    if (options->cdrom)
+        len += text_format(ret + len, size - len, "%s_devtype='cdrom'",
+                           len > 0 ? " " : "");
+    return len;
+}
+
+size_t admin_encode(char ret[ADMIN_REQUEST_MAX], const AdminRequest *request)
+{
+    const MethodInfo *method = &methods[request->method];
+    const char *class = device_class_to_string(request->class);
+    char argument[ADMIN_REQUEST_MAX] = "";
+    size_t len;
+
+    assert(method->prefix);
+    assert(!method->suffix || class);
+
+    (void) encode_argument(argument, sizeof(argument), request);
+    len = text_format(ret, ADMIN_REQUEST_MAX, "%s%s%s+%s %s name %s",
+                      method->prefix, method->suffix ? class : "",
+                      method->suffix ? method->suffix : "", argument,
+                      SOURCE_OF_CALLS, request->dest.s);
+    len++; /* the header's NUL */
+    if (request->method == ADMIN_ATTACH)
+        len += encode_options(ret + len, ADMIN_REQUEST_MAX - len,
+                              &request->options);
+
+    assert(len < ADMIN_REQUEST_MAX);
+    return len;
+}
+
+void admin_fail(AdminAnswer *ret, AdminResult result, const char *detail)
+{
+    *ret = (AdminAnswer){ .result = result };
+    (void) text_format(ret->detail, sizeof(ret->detail), "%s", detail);
+}
+
+static AdminError error_from_type(const char *untrusted_type, size_t len)
+{
+    static const struct {
+        const char *type;
+        AdminError error;
+    } errors[] = {
+        { "QubesVMNotRunningError", ADMIN_ERROR_NOT_RUNNING },
+        { "QubesVMNotFoundError", ADMIN_ERROR_NO_SUCH_QUBE },
+        { "DeviceAlreadyAttached", ADMIN_ERROR_ALREADY_ATTACHED },
+        { "DeviceNotAssigned", ADMIN_ERROR_NOT_ATTACHED },
+        { "QubesValueError", ADMIN_ERROR_VALUE },
+        { "ProtocolError", ADMIN_ERROR_PROTOCOL },
+        { "PermissionDenied", ADMIN_ERROR_PERMISSION },
+        { "USBProxyNotInstalled", ADMIN_ERROR_USB_PROXY },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        if (strlen(errors[i].type) == len &&
+            memcmp(errors[i].type, untrusted_type, len) == 0)
+            return errors[i].error;
+    return ADMIN_ERROR_OTHER;
+}
+
+/* A NUL-ended field; NULL, and nothing taken, if there is none. */
+static const char *take_field(const char **data, const char *end, size_t *ret_len)
+{
+    const char *field = *data;
+    const char *nul = memchr(field, '\0', (size_t) (end - field));
+
+    if (!nul)
+        return NULL;
+    *ret_len = (size_t) (nul - field);
+    *data = nul + 1;
+    return field;
+}
+
+/* TYPE \0 TRACEBACK \0 MESSAGE \0 */
+static bool decode_exception(AdminAnswer *ret, const char *data, const char *end)
+{
+    size_t type_len, trace_len, message_len, len;
+    const char *type = take_field(&data, end, &type_len);
+    const char *trace = type ? take_field(&data, end, &trace_len) : NULL;
+    const char *message = trace ? take_field(&data, end, &message_len) : NULL;
+
+    if (!message)
+        return false;
+
+    ret->result = ADMIN_EXCEPTION;
+    ret->error = error_from_type(type, type_len);
+    (void) text_escape(ret->detail, sizeof(ret->detail), type, type_len);
+    len = strlen(ret->detail);
+    if (message_len > 0 && len + 3 < sizeof(ret->detail)) {
+        memcpy(ret->detail + len, ": ", 2);
+        (void) text_escape(ret->detail + len + 2,
+                           sizeof(ret->detail) - len - 2, message, message_len);
+    }
+    return true;
+}
+
+/* "... power_state=Running" */
+static bool decode_state(AdminAnswer *ret, const char *data, const char *end)
+{
+    static const char key[] = "power_state=";
+    const char *at = memmem(data, (size_t) (end - data), key, strlen(key));
+    const char *stop;
+
+    if (!at)
+        return false;
+    at += strlen(key);
+    stop = memchr(at, ' ', (size_t) (end - at));
+    ret->power = power_state_from_string(at, (size_t) ((stop ? stop : end) - at));
+    return true;
+}
+
+static bool decode_data(AdminAnswer *ret,
+                        const AdminRequest *request,
+                        const char *data,
+                        const char *end)
+{
+    switch (request->method) {
+    case ADMIN_AVAILABLE:
+    case ADMIN_ATTACHED:
+        return admin_decode_listing(ret, request, data, (size_t) (end - data));
+    case ADMIN_CURRENT_STATE:
+        return decode_state(ret, data, end);
+    case ADMIN_LIST:
+    case ADMIN_OLD_LIST:
+    case ADMIN_START:
+    case ADMIN_ATTACH:
+    case ADMIN_DETACH:
+        return true;
+    case ADMIN_INVALID:
+    case ADMIN_EVENTS:
+        break;
+    }
+    assert(false);
+    return false;
+}
+
+void admin_decode(AdminAnswer *ret,
+                  const AdminRequest *request,
+                  const char *untrusted_data,
+                  size_t untrusted_len)
+{
+    const char *end = untrusted_data + untrusted_len;
+
+    if (untrusted_len == 0) {
+        admin_fail(ret, ADMIN_EMPTY, "qubesd gave an empty answer");
+        return;
+    }
+    if (untrusted_len >= 2 && memcmp(untrusted_data, "0\0", 2) == 0) {
+        *ret = (AdminAnswer){ .result = ADMIN_OK };
+        if (decode_data(ret, request, untrusted_data + 2, end))
+            return;
+    } else if (untrusted_len >= 2 && memcmp(untrusted_data, "2\0", 2) == 0) {
+        *ret = (AdminAnswer){};
+        if (decode_exception(ret, untrusted_data + 2, end))
+            return;
+    }
+    admin_fail(ret, ADMIN_GARBAGE, "qubesd's answer makes no sense");
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Admin API: bytes of WIRE 1 <-> values
+ *
+ * The request's header is split at single spaces by qubesd, so it is made of
+ * nothing but our own words, QubeName, DeviceName and DeviceIdentity, none of
+ * which can hold a space or a NUL.
+ */
+
+#include "dom0/core/admin.h"
+
+/* header and payload of the longest request */
+#define ADMIN_REQUEST_MAX 1024U
+/* a longer answer is garbage */
+#define ADMIN_ANSWER_MAX (1024U * 1024U)
+/* a longer frame of admin.Events is garbage */
+#define ADMIN_FRAME_MAX (64U * 1024U)
+
+/* Write the request into @ret; answers its length. Cannot fail. */
+size_t admin_encode(char ret[ADMIN_REQUEST_MAX], const AdminRequest *request);
+
+/* Make sense of a whole answer to @request, read to its end. */
+void admin_decode(AdminAnswer *ret,
+                  const AdminRequest *request,
+                  const char *untrusted_data,
+                  size_t untrusted_len);
+
+/* An answer that never came; @detail is a sentence of ours. */
+void admin_fail(AdminAnswer *ret, AdminResult result, const char *detail);
+
+typedef enum AdminFrameResult {
+    ADMIN_FRAME_BAD, /* the stream cannot be followed any further */
+    ADMIN_FRAME_INCOMPLETE,
+    ADMIN_FRAME_GOOD,
+} AdminFrameResult;
+
+/*
+ * Take one frame of admin.Events from the start of @untrusted_data; @ret_len
+ * is its length. A frame that does not concern us, or whose values are not of
+ * their form, is ADMIN_EVENT_OTHER.
+ */
+AdminFrameResult admin_decode_frame(AdminEvent *ret,
+                                    size_t *ret_len,
+                                    const char *untrusted_data,
+                                    size_t untrusted_len);

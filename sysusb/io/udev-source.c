@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <errno.h>
+#include <libudev.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/sys/log.h"
+#include "sysusb/io/udev-source.h"
+
+/* events dealt with in one turn of the loop, so that others get theirs */
+#define EVENTS_PER_TURN 64U
+
+struct UdevSource {
+    struct udev *udev;
+    struct udev_monitor *monitor;
+    sd_event_source *io_source;
+    sd_event_source *soon_source;
+    bool lost_events;
+
+    bool export_qemu;
+    const UdevSourceOps *ops;
+    void *userdata;
+};
+
+/*
+ * Whether udevd is done with a device that was found, not announced. The
+ * property is what udev_device_get_is_initialized() goes by, but can be mocked.
+ */
+static bool is_initialized(struct udev_device *device)
+{
+    return udev_device_get_property_value(device, "USEC_INITIALIZED") != NULL;
+}
+
+static void source_look(UdevSource *source, struct udev_device *device)
+{
+    UdevLook look;
+
+    if (udev_look(&look, device, source->export_qemu))
+        source->ops->on_look(&look, source->userdata);
+}
+
+/*
+ * Of a partition, look at its disk too: it is free or in use with it, and
+ * gets no event of its own.
+ */
+static void source_look_at_disk(UdevSource *source, struct udev_device *device)
+{
+    struct udev_device *disk = udev_device_get_parent_with_subsystem_devtype(
+        device, "block", "disk");
+
+    if (disk && is_initialized(disk))
+        source_look(source, disk);
+}
+
+static void source_deal_with(UdevSource *source, struct udev_device *device)
+{
+    const char *action = udev_device_get_action(device);
+    UdevLook look;
+
+    if (action && strcmp(action, "remove") == 0) {
+        if (udev_look_gone(&look, device))
+            source->ops->on_look(&look, source->userdata);
+        return;
+    }
+
+    /* add, change, bind, unbind, move, ...: it is there, thus */
+    source_look_at_disk(source, device);
+    source_look(source, device);
+}
+
+static bool is_drained(int fd)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+    return poll(&poll_fd, 1, 0) == 0;
+}
+
+static int source_on_io(sd_event_source *io_source,
+                        int fd,
+                        uint32_t revents,
+                        void *userdata)
+{
+    UdevSource *source = userdata;
+
+    (void) io_source;
+    (void) revents;
+
+    for (unsigned int i = 0; i < EVENTS_PER_TURN; i++) {
+        struct udev_device *device;
+
+        errno = 0;
+        device = udev_monitor_receive_device(source->monitor);
+        if (device) {
+            source_deal_with(source, device);
+            udev_device_unref(device);
+            continue;
+        }
+        if (errno == ENOBUFS)
+            source->lost_events = true;
+        else
+            break;
+    }
+
+    if (source->lost_events && is_drained(fd)) {
+        log_message(LOG_WARNING,
+                    "The kernel dropped events; looking at everything anew");
+        source->lost_events = false;
+        return udev_source_enumerate_soon(source);
+    }
+    return 0;
+}
+
+/* A device that udev has not dealt with yet will have its event. */
+static void source_look_at_path(UdevSource *source, const char *path)
+{
+    struct udev_device *device =
+        udev_device_new_from_syspath(source->udev, path);
+
+    if (!device)
+        return;
+    if (is_initialized(device))
+        source_look(source, device);
+    udev_device_unref(device);
+}
+
+int udev_source_enumerate(UdevSource *source)
+{
+    struct udev_enumerate *enumerate = udev_enumerate_new(source->udev);
+    struct udev_list_entry *entry;
+    int r;
+
+    if (!enumerate)
+        return -ENOMEM;
+
+    r = udev_enumerate_add_match_subsystem(enumerate, "block");
+    if (r >= 0)
+        r = udev_enumerate_add_match_subsystem(enumerate, "usb");
+    if (r >= 0)
+        r = udev_enumerate_scan_devices(enumerate);
+    if (r >= 0) {
+        source->ops->on_enumerate_begin(source->userdata);
+        udev_list_entry_foreach (entry,
+                                 udev_enumerate_get_list_entry(enumerate))
+            source_look_at_path(source, udev_list_entry_get_name(entry));
+        source->ops->on_enumerate_end(source->userdata);
+    }
+
+    udev_enumerate_unref(enumerate);
+    return r < 0 ? r : 0;
+}
+
+static int source_on_soon(sd_event_source *soon_source, void *userdata)
+{
+    (void) soon_source;
+
+    return udev_source_enumerate(userdata);
+}
+
+int udev_source_enumerate_soon(UdevSource *source)
+{
+    return sd_event_source_set_enabled(source->soon_source, SD_EVENT_ONESHOT);
+}
+
+static int source_listen(UdevSource *source)
+{
+    int r;
+
+    source->udev = udev_new();
+    if (!source->udev)
+        return -ENOMEM;
+    source->monitor = udev_monitor_new_from_netlink(source->udev, "udev");
+    if (!source->monitor)
+        return errno > 0 ? -errno : -ENOMEM;
+
+    r = udev_monitor_filter_add_match_subsystem_devtype(source->monitor,
+                                                        "block", NULL);
+    if (r >= 0)
+        r = udev_monitor_filter_add_match_subsystem_devtype(
+            source->monitor, "usb", "usb_device");
+    if (r < 0)
+        return r;
+
+    /* It needs CAP_NET_ADMIN to go over the system's limit; without, a smaller
+     * queue only means that more is enumerated anew. */
+    (void) udev_monitor_set_receive_buffer_size(source->monitor,
+                                                UDEV_SOURCE_BUFFER);
+    return udev_monitor_enable_receiving(source->monitor);
+}
+
+int udev_source_new(UdevSource **ret,
+                    sd_event *event,
+                    bool export_qemu,
+                    const UdevSourceOps *ops,
+                    void *userdata)
+{
+    _cleanup_(udev_source_freep) UdevSource *source = NULL;
+    int r;
+
+    source = calloc(1, sizeof(*source));
+    if (!source)
+        return -ENOMEM;
+    source->export_qemu = export_qemu;
+    source->ops = ops;
+    source->userdata = userdata;
+
+    r = source_listen(source);
+    if (r < 0)
+        return r;
+    r = sd_event_add_io(event, &source->io_source,
+                        udev_monitor_get_fd(source->monitor), EPOLLIN,
+                        source_on_io, source);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_exit_on_failure(source->io_source, true);
+    if (r < 0)
+        return r;
+    r = sd_event_add_defer(event, &source->soon_source, source_on_soon, source);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(source->soon_source, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_exit_on_failure(source->soon_source, true);
+    if (r < 0)
+        return r;
+
+    *ret = TAKE_PTR(source);
+    return 0;
+}
+
+UdevSource *udev_source_free(UdevSource *source)
+{
+    if (!source)
+        return NULL;
+
+    sd_event_source_disable_unref(source->soon_source);
+    sd_event_source_disable_unref(source->io_source);
+    udev_monitor_unref(source->monitor);
+    udev_unref(source->udev);
+    free(source);
+    return NULL;
+}

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Unix socket service that can die and come back."""
+
+import asyncio
+import os
+import pathlib
+import random
+import select
+import socket
+
+from .calllog import Call, CallLog
+from .wire import cut_in_pieces
+
+BACKLOG = 512
+CHUNK = 65536
+LINE_MAX = 16 * 1024 * 1024
+
+
+class HangupWatch:
+    """Tells when a client has closed, also after its end of input.
+
+    asyncio stops looking at a connection whose input has ended. An epoll that
+    asks for nothing still reports the hang-up.
+    """
+
+    def __init__(self, connection: socket.socket, callback):
+        self._epoll = select.epoll()
+        self._epoll.register(connection.fileno(), 0)
+        self._callback = callback
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._hung_up)
+
+    def _hung_up(self) -> None:
+        self.close()
+        self._callback()
+
+    def close(self) -> None:
+        """Look no longer."""
+        if not self._epoll.closed:
+            asyncio.get_running_loop().remove_reader(self._epoll.fileno())
+            self._epoll.close()
+
+
+class Service:
+    """Listens at a path; each connection is a task running serve()."""
+
+    name = "service"
+
+    def __init__(self, path: pathlib.Path, rng: random.Random, log: CallLog):
+        self.path = path
+        self.rng = rng
+        self.log = log
+        self.pieces = True
+        self._socket: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.Task, asyncio.StreamWriter] = {}
+        self._calls: dict[asyncio.Task, Call] = {}
+
+    async def serve(self, reader: asyncio.StreamReader,
+                    writer: asyncio.StreamWriter) -> None:
+        """Speak with one client; the connection is closed afterwards."""
+        raise NotImplementedError
+
+    @property
+    def is_up(self) -> bool:
+        """Whether somebody listens."""
+        return self._server is not None
+
+    def bind(self, mode: int = 0o660) -> None:
+        """Make the socket; until listen() a connect is refused."""
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._socket.bind(os.fspath(self.path))
+            self.path.chmod(mode)
+
+    async def listen(self, mode: int = 0o660) -> None:
+        """Accept connections."""
+        if self._server is None:
+            self.bind(mode)
+            self._server = await asyncio.start_unix_server(
+                self._connected, sock=self._socket, backlog=BACKLOG,
+                limit=LINE_MAX)
+
+    async def crash(self) -> None:
+        """Go away at once: no socket, no connection, no call goes on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self.path.unlink(missing_ok=True)
+        tasks = dict(self._connections)
+        for task, writer in tasks.items():
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def drop(self, chosen: set) -> None:
+        """Cut off some connections, given by their tasks."""
+        for task in chosen:
+            self._connections[task].transport.abort()
+            task.cancel()
+
+    async def _connected(self, reader: asyncio.StreamReader,
+                         writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._connections[task] = writer
+        watch = HangupWatch(writer.get_extra_info("socket"),
+                            lambda: self.on_hangup(task))
+        try:
+            await self.serve(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            watch.close()
+            del self._connections[task]
+            self._close_call(task)
+            writer.close()
+
+    def begin_call(self, **words) -> Call:
+        """Log what this connection asks for."""
+        call = self.log.begin(self.name, **words)
+        self._calls[asyncio.current_task()] = call
+        return call
+
+    def _close_call(self, task: asyncio.Task) -> None:
+        call = self._calls.pop(task, None)
+        if call is not None and call.state == "running":
+            self.log.end(call, "cut-off")
+
+    def on_hangup(self, task: asyncio.Task) -> None:
+        """The client has gone; a call that runs goes on nevertheless."""
+        call = self._calls.get(task)
+        if call is not None and call.state in ("running", "silent"):
+            call.abandoned = True
+            self.log.changes.notify()
+
+    async def send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        """Write, in pieces of random size unless that is switched off."""
+        pieces = cut_in_pieces(data, self.rng) if self.pieces else [data]
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    @staticmethod
+    async def read_request(reader: asyncio.StreamReader, limit: int) -> bytes | None:
+        """Everything up to the end of input; None if over the limit."""
+        data = bytearray()
+        while chunk := await reader.read(CHUNK):
+            data += chunk
+            if len(data) > limit:
+                return None
+        return bytes(data)
