@@ -112,8 +112,7 @@ static void daemon_pump(Daemon *daemon)
     Status status;
 
     do {
-        while (manager_next_answer(daemon->manager, &connection, &seq,
-                                   &status))
+        while (manager_next_answer(daemon->manager, &connection, &seq, &status))
             event_service_answer(daemon->event_service, connection, seq,
                                  status_told(status));
         while (manager_next_close(daemon->manager, &connection))
@@ -141,7 +140,9 @@ static int daemon_on_timer(sd_event_source *source,
 
 /* sources */
 
-static Status on_connect(const QubeName *source, uint64_t *ret_id, void *userdata)
+static Status on_connect(const QubeName *source,
+                         uint64_t *ret_id,
+                         void *userdata)
 {
     Daemon *daemon = userdata;
 
@@ -230,7 +231,9 @@ static void on_admin_event(const AdminEvent *event, void *userdata)
     daemon_pump(daemon);
 }
 
-static void on_admin_answer(uint64_t id, const AdminAnswer *answer, void *userdata)
+static void on_admin_answer(uint64_t id,
+                            const AdminAnswer *answer,
+                            void *userdata)
 {
     Daemon *daemon = userdata;
 

@@ -30,8 +30,7 @@ static bool log_may(OutcomeLog *log)
     if (log->n_left_out++ == 0) {
         (void) sd_event_source_set_time_relative(log->rest_source,
                                                  OUTCOME_LOG_REST_USEC);
-        (void) sd_event_source_set_enabled(log->rest_source,
-                                           SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_enabled(log->rest_source, SD_EVENT_ONESHOT);
     }
     return false;
 }
@@ -58,8 +57,8 @@ static int priority_of(Status status)
 
 static void describe(char *ret, size_t size, const HistoryEntry *entry)
 {
-    size_t len = text_format(ret, size, "%s:%s", entry->source.s,
-                             entry->device.s);
+    size_t len =
+        text_format(ret, size, "%s:%s", entry->source.s, entry->device.s);
 
     if (entry->label[0])
         len += text_format(ret + len, size - len, " \"%s\"", entry->label);

@@ -59,7 +59,9 @@ static void qubesd_probe(Qubesd *qubesd, AdminMethod method, AdminCallFn fn)
                           &request, fn, qubesd);
 }
 
-static void on_old_list(AdminCall *call, const AdminAnswer *answer, void *userdata)
+static void on_old_list(AdminCall *call,
+                        const AdminAnswer *answer,
+                        void *userdata)
 {
     Qubesd *qubesd = userdata;
     bool old = answer->result == ADMIN_OK;
@@ -72,7 +74,9 @@ static void on_old_list(AdminCall *call, const AdminAnswer *answer, void *userda
 }
 
 /* R4.3 and later know Attached, R4.2 knows List (WIRE 1). */
-static void on_attached(AdminCall *call, const AdminAnswer *answer, void *userdata)
+static void on_attached(AdminCall *call,
+                        const AdminAnswer *answer,
+                        void *userdata)
 {
     Qubesd *qubesd = userdata;
     bool known = answer->result == ADMIN_OK;

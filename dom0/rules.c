@@ -65,8 +65,8 @@ static void rules_log_errors(const Rules *rules)
     for (size_t i = 0; i < n && i < ERRORS_LOGGED_MAX; i++) {
         const Diagnostic *diagnostic = diagnostics_get(rules->diagnostics, i);
 
-        log_message(LOG_ERR, "%s:%u:%u: %s", diagnostic->file,
-                    diagnostic->line, diagnostic->column, diagnostic->message);
+        log_message(LOG_ERR, "%s:%u:%u: %s", diagnostic->file, diagnostic->line,
+                    diagnostic->column, diagnostic->message);
     }
 }
 

@@ -27,11 +27,11 @@ typedef struct HistoryEntry {
     QubeName source;
     DeviceClass class;
     DeviceName device;
-    RuleName rule;                        /* "" if none matched */
-    char target[TARGET_STRING_MAX + 1];   /* "" if none was chosen */
-    Status status;                        /* for dom0: not what was told */
-    char detail[HISTORY_DETAIL_MAX + 1];  /* escaped; "" if there is none */
-    char label[HISTORY_LABEL_MAX + 1];    /* the device's own words, escaped */
+    RuleName rule;                       /* "" if none matched */
+    char target[TARGET_STRING_MAX + 1];  /* "" if none was chosen */
+    Status status;                       /* for dom0: not what was told */
+    char detail[HISTORY_DETAIL_MAX + 1]; /* escaped; "" if there is none */
+    char label[HISTORY_LABEL_MAX + 1];   /* the device's own words, escaped */
 } HistoryEntry;
 
 int history_new(History **ret, size_t capacity);

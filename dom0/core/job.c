@@ -141,8 +141,6 @@ static JobWish job_select(Job *job, uint64_t now_usec)
 
 static void job_init(Job *ret, const JobTask *task, uint64_t now_usec)
 {
-    assert(task->n_targets > 0);
-
     *ret = (Job){
         .task = *task,
         .state = JOB_QUEUED,
@@ -162,6 +160,8 @@ static bool job_can_target(const Job *job)
 
 JobWish job_begin(Job *ret, const JobTask *task, uint64_t now_usec)
 {
+    assert(task->n_targets > 0);
+
     job_init(ret, task, now_usec);
 
     if (!job_can_target(ret))
@@ -262,8 +262,8 @@ static JobWish job_on_available(Job *job,
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EMPTY:
-        return job_retry(job, job->state, STATUS_QUBESD_REFUSED,
-                         answer->detail, now_usec);
+        return job_retry(job, job->state, STATUS_QUBESD_REFUSED, answer->detail,
+                         now_usec);
     case ADMIN_GARBAGE:
     case ADMIN_EXCEPTION:
         return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
@@ -610,7 +610,10 @@ JobWish job_on_started(Job *job,
     return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 
-JobWish job_on_turn(Job *job, bool granted, uint64_t when_usec, uint64_t now_usec)
+JobWish job_on_turn(Job *job,
+                    bool granted,
+                    uint64_t when_usec,
+                    uint64_t now_usec)
 {
     if (job->state == JOB_TURN && !granted) {
         if (job->turn_usec == 0)

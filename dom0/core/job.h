@@ -91,7 +91,7 @@ typedef struct Job {
     JobTask task;
     JobState state;
 
-    Status outcome; /* STATUS_INVALID until it is known */
+    Status outcome;                    /* STATUS_INVALID until it is known */
     char detail[ADMIN_DETAIL_MAX + 1]; /* escaped */
     Holding holding;
     QubeName target; /* "" until one was chosen */
@@ -149,7 +149,10 @@ JobWish job_on_started(Job *job,
                        uint64_t now_usec);
 
 /* Granted, or to be asked for again at @when_usec. */
-JobWish job_on_turn(Job *job, bool granted, uint64_t when_usec, uint64_t now_usec);
+JobWish job_on_turn(Job *job,
+                    bool granted,
+                    uint64_t when_usec,
+                    uint64_t now_usec);
 
 /* @wake_usec or @deadline_usec has come. */
 JobWish job_on_time(Job *job, uint64_t now_usec);

@@ -15,15 +15,15 @@
 #include "dom0/core/quota.h"
 
 /* limits of one source (DESIGN 3) */
-#define SOURCE_CONNECTIONS_MAX  4U
-#define SOURCE_DEVICES_MAX      512U
-#define SOURCE_JOBS_MAX         256U
-#define SOURCE_CALLS_MAX        32U /* to qubesd at once; more wait */
-#define SOURCE_LINES_BURST      512U
-#define SOURCE_LINES_USEC       (USEC_PER_SEC / 64)
-#define SOURCE_ATTACHES_MAX     60U /* a minute */
+#define SOURCE_CONNECTIONS_MAX   4U
+#define SOURCE_DEVICES_MAX       512U
+#define SOURCE_JOBS_MAX          256U
+#define SOURCE_CALLS_MAX         32U /* to qubesd at once; more wait */
+#define SOURCE_LINES_BURST       512U
+#define SOURCE_LINES_USEC        (USEC_PER_SEC / 64)
+#define SOURCE_ATTACHES_MAX      60U /* a minute */
 #define SOURCE_PATH_ATTACHES_MAX 20U /* a minute and device path */
-#define SOURCE_MINUTE_USEC      (60 * USEC_PER_SEC)
+#define SOURCE_MINUTE_USEC       (60 * USEC_PER_SEC)
 
 typedef struct Source Source;
 typedef struct Device Device;
@@ -76,8 +76,8 @@ struct Source {
 
     Device *devices;
     size_t n_devices;
-    size_t n_jobs;    /* records that wait for their outcome, jobs */
-    size_t n_calls;   /* to qubesd, under way */
+    size_t n_jobs;  /* records that wait for their outcome, jobs */
+    size_t n_calls; /* to qubesd, under way */
 
     Rate lines;
     Quota attaches;

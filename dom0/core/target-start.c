@@ -101,8 +101,8 @@ bool target_starts_next_call(TargetStarts *starts,
             continue;
         start->wants_call = false;
         start->call = call;
-        *ret_request = (AdminRequest){ .method = ADMIN_START,
-                                       .dest = start->target };
+        *ret_request =
+            (AdminRequest){ .method = ADMIN_START, .dest = start->target };
         return true;
     }
     return false;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "common/status.h"
 #include "common/text.h"
 #include "dom0/ctl/screen.h"
 #include "dom0/ctl/show.h"
@@ -20,6 +21,10 @@
 #define ERRORS_SHOWN    2U /* on a screen; with their lines */
 #define NAMES_SHOWN     3U
 #define AGE_COLUMNS     11U /* "23 min ago", "just now" */
+
+/* of a name, far more than names of today have */
+#define CELL_COLUMNS 60U
+#define CELL_MAX     (4 * CELL_COLUMNS)
 
 typedef struct View {
     Screen screen;
@@ -62,6 +67,24 @@ static const char *shown_of(const View *view,
                             const char *key)
 {
     return show_text(ret, text_of(object, key), view->utf8);
+}
+
+typedef struct Cell {
+    char s[CELL_MAX + 1];
+} Cell;
+
+/* The same for a name, which goes into a table. */
+static const char *cell_of(const View *view,
+                           Cell *ret,
+                           const json_t *object,
+                           const char *key)
+{
+    ShowText text;
+
+    shown_of(view, &text, object, key);
+    (void) text_format(ret->s, sizeof(ret->s), "%.*s",
+                       (int) show_fit(text.s, CELL_COLUMNS), text.s);
+    return ret->s;
 }
 
 _printf_(5, 6) static void print(View *view,
@@ -259,19 +282,20 @@ static void attention_rules(View *view)
 static void attention_forwarders(View *view)
 {
     const json_t *sources = json_object_get(view->status, "sources");
-    char names[256] = "", more[32] = "";
+    char names[NAMES_SHOWN * (CELL_MAX + 2)] = "", more[32] = "";
     size_t index, n = 0, len = 0;
     const json_t *source;
 
     json_array_foreach (sources, index, source) {
-        ShowText name;
+        Cell name;
 
-        if (flag_of(source, "forwarder"))
+        if (flag_of(source, "forwarder") ||
+            number_of(source, "n_connections") > 0)
             continue;
-        shown_of(view, &name, source, "name");
         if (n++ < NAMES_SHOWN)
-            len += text_format(names + len, sizeof(names) - len, "%s%.*s",
-                               n > 1 ? ", " : "", 64, name.s);
+            len += text_format(names + len, sizeof(names) - len, "%s%s",
+                               n > 1 ? ", " : "",
+                               cell_of(view, &name, source, "name"));
     }
     if (n > NAMES_SHOWN)
         (void) text_format(more, sizeof(more), " and %zu more",
@@ -313,19 +337,34 @@ static size_t rows_to_show(const View *view,
     return screen_rows_for(&view->screen, n, reserve);
 }
 
+/* Begin a section of a table, or say that it has no room here. */
+static bool section(View *view, const char *title, size_t n, size_t n_rows)
+{
+    if (n_rows > 0)
+        heading(view, title);
+    else if (n > 0)
+        print(view, STYLE_STRONG, 0, INDENT, "%s: %zu, with -v", title, n);
+    return n_rows > 0;
+}
+
+static const char *count_cell(Cell *ret, const json_t *object, const char *key)
+{
+    (void) text_format(ret->s, sizeof(ret->s), "%" PRIu64,
+                       number_of(object, key));
+    return ret->s;
+}
+
 static void view_sources(View *view)
 {
     const json_t *sources = json_object_get(view->status, "sources");
     size_t n = json_array_size(sources);
     size_t n_rows = rows_to_show(view, n, SOURCES_SHOWN, SOURCES_RESERVE);
-    ShowText names[ROWS_MAX];
-    char counts[ROWS_MAX][2][24];
+    Cell cells[ROWS_MAX][3];
     ScreenRow rows[ROWS_MAX + 1] = { { "QUBE", "FORWARDER", "DEVICES",
                                        "JOBS" } };
 
-    if (n == 0)
+    if (!section(view, "Sources", n, n_rows))
         return;
-    heading(view, "Sources");
     for (size_t i = 0; i < n_rows; i++) {
         const json_t *source = json_array_get(sources, i);
         const char *forwarder = "missing";
@@ -334,28 +373,25 @@ static void view_sources(View *view)
             forwarder = "connected";
         else if (number_of(source, "n_connections") > 0)
             forwarder = "no picture yet";
-        (void) text_format(counts[i][0], sizeof(counts[i][0]), "%" PRIu64,
-                           number_of(source, "n_devices"));
-        (void) text_format(counts[i][1], sizeof(counts[i][1]), "%" PRIu64,
-                           number_of(source, "n_jobs"));
-        rows[i + 1][0] = shown_of(view, &names[i], source, "name");
+        rows[i + 1][0] = cell_of(view, &cells[i][0], source, "name");
         rows[i + 1][1] = forwarder;
-        rows[i + 1][2] = counts[i][0];
-        rows[i + 1][3] = counts[i][1];
+        rows[i + 1][2] = count_cell(&cells[i][1], source, "n_devices");
+        rows[i + 1][3] = count_cell(&cells[i][2], source, "n_jobs");
     }
     screen_table(&view->screen, INDENT, 4, rows, n_rows + 1);
     screen_more(&view->screen, n - n_rows, INDENT);
 }
 
-static const char *show_device(const View *view,
-                               ShowText *ret,
-                               const json_t *object)
+static const char *show_device(const View *view, Cell *ret, const json_t *object)
 {
-    ShowText source, device;
+    Cell source, device;
+    ShowText text;
 
-    (void) text_format(ret->s, sizeof(ret->s), "%.*s:%.*s", 100,
-                       shown_of(view, &source, object, "source"), 100,
-                       shown_of(view, &device, object, "device"));
+    (void) text_format(text.s, sizeof(text.s), "%s:%s",
+                       cell_of(view, &source, object, "source"),
+                       cell_of(view, &device, object, "device"));
+    (void) text_format(ret->s, sizeof(ret->s), "%.*s",
+                       (int) show_fit(text.s, CELL_COLUMNS), text.s);
     return ret->s;
 }
 
@@ -363,27 +399,29 @@ static void view_jobs(View *view)
 {
     const json_t *jobs = json_object_get(view->status, "jobs");
     size_t n = json_array_size(jobs);
-    size_t n_all = (size_t) number_of(view->status, "n_jobs");
     size_t n_rows = rows_to_show(view, n, JOBS_SHOWN, JOBS_RESERVE);
-    ShowText cells[ROWS_MAX][5];
+    size_t n_all = (size_t) number_of(view->status, "n_jobs");
+    Cell cells[ROWS_MAX][5];
     ScreenRow rows[ROWS_MAX + 1] = { { "DEVICE", "STATE", "RULE", "TARGET",
                                        "SINCE" } };
 
-    if (n == 0)
+    if (!section(view, "In work", n_all, n_rows))
         return;
-    heading(view, "In work");
     for (size_t i = 0; i < n_rows; i++) {
         const json_t *job = json_array_get(jobs, i);
-        ShowText *cell = cells[i];
+        ShowText span;
+        Cell *cell = cells[i];
 
+        show_span(&span, number_of(job, "age_usec"));
+        (void) text_format(cell[4].s, sizeof(cell[4].s), "%s", span.s);
         rows[i + 1][0] = show_device(view, &cell[0], job);
-        rows[i + 1][1] = shown_of(view, &cell[1], job, "state");
-        rows[i + 1][2] = shown_of(view, &cell[2], job, "rule");
-        rows[i + 1][3] = shown_of(view, &cell[3], job, "target");
-        rows[i + 1][4] = show_span(&cell[4], number_of(job, "age_usec"));
+        rows[i + 1][1] = cell_of(view, &cell[1], job, "state");
+        rows[i + 1][2] = cell_of(view, &cell[2], job, "rule");
+        rows[i + 1][3] = cell_of(view, &cell[3], job, "target");
+        rows[i + 1][4] = cell[4].s;
     }
     screen_table(&view->screen, INDENT, 5, rows, n_rows + 1);
-    screen_more(&view->screen, (n_all > n ? n_all : n) - n_rows, INDENT);
+    screen_more(&view->screen, n_all > n_rows ? n_all - n_rows : 0, INDENT);
 }
 
 static Style outcome_style(const json_t *outcome)
@@ -395,25 +433,47 @@ static Style outcome_style(const json_t *outcome)
     return hundreds == 5 ? STYLE_BAD : STYLE_WARNING;
 }
 
-/* "sys-usb:sda "USB Flash" to work by rule stick: attached" */
+/* " to work by rule stick" for what was attached, else where it was to go. */
+static void format_place(const View *view,
+                         char *ret,
+                         size_t size,
+                         const json_t *outcome)
+{
+    ShowText rule, target;
+
+    shown_of(view, &rule, outcome, "rule");
+    shown_of(view, &target, outcome, "target");
+    ret[0] = '\0';
+    if (target.s[0] && rule.s[0] &&
+        number_of(outcome, "code") == STATUS_ATTACHED)
+        (void) text_format(ret, size, " to %s by rule %s", target.s, rule.s);
+    else if (target.s[0] && rule.s[0])
+        (void) text_format(ret, size, " (rule %s, target %s)", rule.s,
+                           target.s);
+    else if (rule.s[0] || target.s[0])
+        (void) text_format(ret, size, " (%s %s)",
+                           rule.s[0] ? "rule" : "target",
+                           rule.s[0] ? rule.s : target.s);
+}
+
+/* sys-usb:sda "USB Flash": attached to work by rule stick */
 static void format_outcome(const View *view,
                            char *ret,
                            size_t size,
                            const json_t *outcome)
 {
-    ShowText device, label, rule, target, sentence;
-    bool has_label = text_of(outcome, "label")[0] != '\0';
+    ShowText label = {}, sentence, place;
+    Cell device;
+    const char *untrusted_label = text_of(outcome, "label");
 
-    show_device(view, &device, outcome);
-    shown_of(view, &rule, outcome, "rule");
-    shown_of(view, &target, outcome, "target");
-    shown_of(view, &sentence, outcome, "sentence");
-    (void) text_format(
-        ret, size, "%s%s%s%s%s%s%s: %s", device.s, has_label ? " " : "",
-        has_label ? show_quoted(&label, text_of(outcome, "label"), view->utf8)
-                  : "",
-        target.s[0] ? " to " : "", target.s, rule.s[0] ? " by rule " : "",
-        rule.s, sentence.s);
+    if (untrusted_label[0])
+        show_quoted(&label, untrusted_label, view->utf8);
+    format_place(view, place.s, sizeof(place.s), outcome);
+    (void) text_format(ret, size, "%s%s%s: %s%s",
+                       show_device(view, &device, outcome),
+                       label.s[0] ? " " : "", label.s,
+                       shown_of(view, &sentence, outcome, "sentence"),
+                       place.s);
 }
 
 /* Print one outcome if it fits, and answer whether it did. */
@@ -458,17 +518,17 @@ static void view_outcomes(View *view)
 
 void status_view(const Terminal *terminal,
                  const json_t *status,
-                 StatusDetail detail)
+                 ViewDetail detail)
 {
     View view = {
         .utf8 = terminal->has_utf8,
-        .is_bare = detail == STATUS_ATTENTION,
+        .is_bare = detail == VIEW_ATTENTION,
         .now_usec = number_of(status, "now_usec"),
         .status = status,
     };
 
-    screen_init(&view.screen, terminal, detail != STATUS_SCREEN);
-    if (detail == STATUS_ATTENTION) {
+    screen_init(&view.screen, terminal, detail != VIEW_SCREEN);
+    if (detail == VIEW_ATTENTION) {
         view_attention(&view);
         return;
     }

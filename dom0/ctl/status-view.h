@@ -13,14 +13,14 @@
 
 #include "dom0/ctl/terminal.h"
 
-typedef enum StatusDetail {
-    STATUS_ATTENTION, /* what needs attention, if anything does */
-    STATUS_SCREEN,
-    STATUS_WHOLE,
-} StatusDetail;
+typedef enum ViewDetail {
+    VIEW_ATTENTION, /* what needs attention, if anything does */
+    VIEW_SCREEN,
+    VIEW_WHOLE,
+} ViewDetail;
 
 /* A member that is missing in @status, as with a daemon of another version, is
  * taken as empty or zero. */
 void status_view(const Terminal *terminal,
                  const json_t *status,
-                 StatusDetail detail);
+                 ViewDetail detail);

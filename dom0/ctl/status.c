@@ -31,7 +31,7 @@ static const char help[] =
 static int status_run(const Arguments *arguments, Terminal *terminal)
 {
     _cleanup_(json_decrefp) json_t *status = NULL;
-    StatusDetail detail = STATUS_SCREEN;
+    ViewDetail detail = VIEW_SCREEN;
     const char *path = arguments->values[OPTION_SOCKET];
     ClientError error;
 
@@ -48,9 +48,9 @@ static int status_run(const Arguments *arguments, Terminal *terminal)
         return CTL_EXIT_OK;
     }
     if (arguments_have(arguments, OPTION_VERBOSE))
-        detail = STATUS_WHOLE;
+        detail = VIEW_WHOLE;
     else if (arguments_have(arguments, OPTION_QUIET))
-        detail = STATUS_ATTENTION;
+        detail = VIEW_ATTENTION;
     status_view(terminal, status, detail);
     return CTL_EXIT_OK;
 }

@@ -79,8 +79,8 @@ static void call_complete(AdminCall *call)
 /* Room for at least one more byte. */
 static int call_grow(AdminCall *call)
 {
-    size_t size = call->answer_size > 0 ? 2 * call->answer_size
-                                        : ANSWER_SIZE_FIRST;
+    size_t size =
+        call->answer_size > 0 ? 2 * call->answer_size : ANSWER_SIZE_FIRST;
     char *answer;
 
     if (call->answer_len < call->answer_size)
@@ -218,10 +218,9 @@ int admin_call_new(AdminCall **ret,
     call->userdata = userdata;
     call->connect_until_usec = clock_monotonic_usec() + ADMIN_CONNECT_USEC;
 
-    r = sd_event_add_time_relative(event, &call->deadline_source,
-                                   CLOCK_MONOTONIC,
-                                   admin_deadline_usec(request->method), 0,
-                                   call_on_deadline, call);
+    r = sd_event_add_time_relative(
+        event, &call->deadline_source, CLOCK_MONOTONIC,
+        admin_deadline_usec(request->method), 0, call_on_deadline, call);
     if (r < 0)
         return r;
 

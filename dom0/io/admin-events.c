@@ -109,8 +109,7 @@ static int events_on_io(sd_event_source *source,
 
 static int events_connect(AdminEvents *events)
 {
-    const AdminRequest request = { .method = ADMIN_EVENTS,
-                                   .dest = { "dom0" } };
+    const AdminRequest request = { .method = ADMIN_EVENTS, .dest = { "dom0" } };
     char text[ADMIN_REQUEST_MAX];
     size_t len = admin_encode(text, &request);
     int r;

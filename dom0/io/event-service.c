@@ -146,7 +146,8 @@ static void connection_begin_close(EventConnection *connection)
 }
 
 /* Put an answer behind those not yet written. */
-static int connection_push(EventConnection *connection, const WireAnswer *answer)
+static int connection_push(EventConnection *connection,
+                           const WireAnswer *answer)
 {
     _cleanup_(freep) char *line = NULL;
     size_t len;
@@ -333,8 +334,8 @@ static void connection_admit(EventConnection *connection,
     connection->stage = STAGE_HELLO;
     connection_set_deadline(connection, EVENT_HELLO_USEC);
 
-    status = service->hooks->on_connect(source, &connection->id,
-                                        service->userdata);
+    status =
+        service->hooks->on_connect(source, &connection->id, service->userdata);
     if (status != STATUS_INVALID) {
         const WireAnswer answer = { .status = status_told(status) };
 
@@ -359,8 +360,8 @@ static bool connection_read_descriptor(EventConnection *connection)
         return false;
     connection->descriptor_len += (size_t) n;
 
-    switch (descriptor_decode(&source, &len, data,
-                              connection->descriptor_len)) {
+    switch (
+        descriptor_decode(&source, &len, data, connection->descriptor_len)) {
     case DESCRIPTOR_INCOMPLETE:
         return connection->descriptor_len < sizeof(connection->descriptor);
     case DESCRIPTOR_BAD:
@@ -511,8 +512,7 @@ static int connection_new(EventConnection **ret, EventService *service, int fd)
                         connection_on_io, connection);
     if (r < 0)
         return r;
-    r = sd_event_add_time_relative(service->event,
-                                   &connection->deadline_source,
+    r = sd_event_add_time_relative(service->event, &connection->deadline_source,
                                    CLOCK_MONOTONIC, EVENT_DESCRIPTOR_USEC, 0,
                                    connection_on_deadline, connection);
     if (r < 0)
@@ -536,8 +536,7 @@ static void service_pause(EventService *service)
     service->paused = true;
     (void) sd_event_source_set_time_relative(service->pause_source,
                                              EVENT_ACCEPT_PAUSE_USEC);
-    (void) sd_event_source_set_enabled(service->pause_source,
-                                       SD_EVENT_ONESHOT);
+    (void) sd_event_source_set_enabled(service->pause_source, SD_EVENT_ONESHOT);
     service_update(service);
 }
 

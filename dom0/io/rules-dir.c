@@ -7,8 +7,8 @@
 #include "dom0/io/rules-dir.h"
 
 /* a file is complete when it was closed or moved here, not while written */
-#define WATCH_FILES                                                          \
-    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |  \
+#define WATCH_FILES                                                         \
+    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | \
      IN_DELETE_SELF | IN_MOVE_SELF)
 #define WATCH_ABOVE (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
 

@@ -26,7 +26,9 @@ static const MethodInfo methods[] = {
     [ADMIN_OLD_LIST] = { "admin.vm.device.", ".List" },
 };
 
-static size_t encode_argument(char *ret, size_t size, const AdminRequest *request)
+static size_t encode_argument(char *ret,
+                              size_t size,
+                              const AdminRequest *request)
 {
     switch (request->method) {
     case ADMIN_AVAILABLE:
@@ -55,7 +57,9 @@ static size_t encode_argument(char *ret, size_t size, const AdminRequest *reques
 }
 
 /* "_read-only='yes' _frontend-dev='xvdj' _devtype='cdrom'" */
-static size_t encode_options(char *ret, size_t size, const AttachOptions *options)
+static size_t encode_options(char *ret,
+                             size_t size,
+                             const AttachOptions *options)
 {
     size_t len = 0;
 
@@ -125,7 +129,9 @@ static AdminError error_from_type(const char *untrusted_type, size_t len)
 }
 
 /* A NUL-ended field; NULL, and nothing taken, if there is none. */
-static const char *take_field(const char **data, const char *end, size_t *ret_len)
+static const char *take_field(const char **data,
+                              const char *end,
+                              size_t *ret_len)
 {
     const char *field = *data;
     const char *nul = memchr(field, '\0', (size_t) (end - field));
@@ -138,7 +144,9 @@ static const char *take_field(const char **data, const char *end, size_t *ret_le
 }
 
 /* TYPE \0 TRACEBACK \0 MESSAGE \0 */
-static bool decode_exception(AdminAnswer *ret, const char *data, const char *end)
+static bool decode_exception(AdminAnswer *ret,
+                             const char *data,
+                             const char *end)
 {
     size_t type_len, trace_len, message_len, len;
     const char *type = take_field(&data, end, &type_len);
@@ -154,8 +162,8 @@ static bool decode_exception(AdminAnswer *ret, const char *data, const char *end
     len = strlen(ret->detail);
     if (message_len > 0 && len + 3 < sizeof(ret->detail)) {
         memcpy(ret->detail + len, ": ", 2);
-        (void) text_escape(ret->detail + len + 2,
-                           sizeof(ret->detail) - len - 2, message, message_len);
+        (void) text_escape(ret->detail + len + 2, sizeof(ret->detail) - len - 2,
+                           message, message_len);
     }
     return true;
 }
@@ -171,7 +179,8 @@ static bool decode_state(AdminAnswer *ret, const char *data, const char *end)
         return false;
     at += strlen(key);
     stop = memchr(at, ' ', (size_t) (end - at));
-    ret->power = power_state_from_string(at, (size_t) ((stop ? stop : end) - at));
+    ret->power =
+        power_state_from_string(at, (size_t) ((stop ? stop : end) - at));
     return true;
 }
 

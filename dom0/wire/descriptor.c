@@ -25,9 +25,9 @@ DescriptorResult descriptor_decode(QubeName *ret_source,
     const char *end, *space;
     QubeName source;
 
-    end = memchr(text, '\0',
-                 untrusted_len < DESCRIPTOR_MAX ? untrusted_len
-                                                : DESCRIPTOR_MAX);
+    end =
+        memchr(text, '\0',
+               untrusted_len < DESCRIPTOR_MAX ? untrusted_len : DESCRIPTOR_MAX);
     if (!end)
         return untrusted_len < DESCRIPTOR_MAX ? DESCRIPTOR_INCOMPLETE
                                               : DESCRIPTOR_BAD;

@@ -14,7 +14,8 @@ static const char *check_event(const EventSession *session,
     return NULL;
 }
 
-static const char *check(const EventSession *session, const WireMessage *message)
+static const char *check(const EventSession *session,
+                         const WireMessage *message)
 {
     switch (message->type) {
     case WIRE_HELLO:

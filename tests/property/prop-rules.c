@@ -14,6 +14,7 @@
 
 #include "dom0/core/rule-condition.h"
 #include "dom0/core/ruleset.h"
+#include "tests/support/random.h"
 #include "tests/support/test.h"
 
 #define N_RULESETS     3000U
@@ -23,15 +24,12 @@
 #define VALUES_MAX     3U
 #define TEXT_SIZE      4096U
 
-/* One seed for all runs: a failure can be looked at again. */
-static uint64_t seed = 20260101;
+static Random numbers_to_come;
+static Random round_began; /* for the message of a failure */
 
 static size_t draw(size_t n)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (size_t) (seed % n);
+    return random_below(&numbers_to_come, n);
 }
 
 #define DRAW(list) list[draw(ARRAY_SIZE(list))]
@@ -484,7 +482,9 @@ static void read_rules(Ruleset **ret, const char *text)
         ruleset_add_file(*ret, "random.rules", text, strlen(text), diagnostics),
         0);
     if (diagnostics_count(diagnostics) > 0)
-        fail_msg("%s\n%s", diagnostics_get(diagnostics, 0)->message, text);
+        fail_msg("%s\n%s" RANDOM_SEED_FORMAT,
+                 diagnostics_get(diagnostics, 0)->message, text,
+                 round_began.state);
 }
 
 static void check_normal_forms(const Ruleset *ruleset)
@@ -520,8 +520,9 @@ static void check_matching(const Ruleset *ruleset, const RuleModel *rules)
 
     rule = ruleset_match(ruleset, &source, &record);
     if (rule != expected)
-        fail_msg("%s instead of %s", rule ? rule->text : "none",
-                 expected ? expected->text : "none");
+        fail_msg("%s instead of %s; " RANDOM_SEED_FORMAT,
+                 rule ? rule->text : "none", expected ? expected->text : "none",
+                 round_began.state);
 }
 
 static void test_random_rules_take_what_they_say(void **state)
@@ -530,10 +531,12 @@ static void test_random_rules_take_what_they_say(void **state)
 
     (void) state;
 
+    numbers_to_come = random_begin();
     for (size_t i = 0; i < N_RULESETS; i++) {
         _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
         RuleModel rules[N_RULES];
 
+        round_began = numbers_to_come;
         sheet.len = 0;
         for (size_t j = 0; j < N_RULES; j++) {
             draw_rule(&rules[j]);

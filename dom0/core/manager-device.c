@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "common/text.h"
+#include "dom0/core/manager-internal.h"
+
+#define DECIDED_ANEW "decided anew"
+
+/* It is decided otherwise now. */
+static void device_stop_waiting(Device *device)
+{
+    device->waits_for = (QubeName){};
+    device->waits_for_any = false;
+    device->waits_for_qubesd = false;
+}
+
+/* Forget a device of which nothing is left. */
+void device_release(Device *device)
+{
+    if (!device->plugged && !device->job && !device->queued)
+        source_forget(device->source, device);
+}
+
+/* The device has been unplugged, or is no longer what it was. */
+void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
+{
+    device->plugged = false;
+    device_stop_waiting(device);
+    device->detached_by_user = false;
+
+    device_drop_queued(m, device, STATUS_SUPERSEDED, detail, now);
+    if (device->job) {
+        /* hold the device: its job may end here and now */
+        device->plugged = true;
+        managed_supersede(m, device->job, detail, now);
+        device->plugged = false;
+    }
+    if (!device->job && device->holding != HOLDING_NOTHING)
+        device_begin(m, JOB_KIND_DETACH, device, now);
+}
+
+/* Whether another part of the same plug is attached or in work. */
+static bool device_is_excluded(const Device *device)
+{
+    for (const Device *other = device->source->devices; other;
+         other = other->next) {
+        const ManagedJob *managed = other->job;
+        bool in_work =
+            managed && managed->kind == JOB_KIND_ATTACH && !managed->told;
+        bool busy = in_work || other->holding != HOLDING_NOTHING ||
+                    other->attached_to.s[0] != '\0';
+
+        if (busy && other->plugged && device_excludes(device, other))
+            return true;
+    }
+    return false;
+}
+
+static Status device_settle(Manager *m,
+                            Device *device,
+                            const Rule *rule,
+                            Status status,
+                            const char *detail,
+                            Instant now)
+{
+    device_stop_waiting(device);
+    /* what was in work is not wanted any more */
+    device_drop_queued(m, device, STATUS_SUPERSEDED, DECIDED_ANEW, now);
+    if (device->job && device->job->kind == JOB_KIND_ATTACH)
+        managed_supersede(m, device->job, DECIDED_ANEW, now);
+
+    manager_record(m, device, rule, "", status, detail, 0, now);
+    return status;
+}
+
+/* Whether a job that is in work, or queued, does what @rule wants; then the
+ * record joins it. */
+static bool managed_joins(ManagedJob *managed, const Rule *rule, Waiter *waiter)
+{
+    if (!managed || managed->kind != JOB_KIND_ATTACH || managed->told ||
+        !rule_equal(managed->rule, rule))
+        return false;
+
+    if (waiter)
+        waiters_push(&managed->attach_waiters, waiter);
+    return true;
+}
+
+static Status device_attach(Manager *m,
+                            Device *device,
+                            const Rule *rule,
+                            Waiter *waiter,
+                            Instant now)
+{
+    JobTask task = task_of(device);
+    ManagedJob *managed;
+
+    if (managed_joins(device->queued, rule, waiter) ||
+        (!device->queued && managed_joins(device->job, rule, waiter)))
+        return STATUS_INVALID;
+    device_drop_queued(m, device, STATUS_SUPERSEDED, DECIDED_ANEW, now);
+    if (device->job && device->job->kind == JOB_KIND_ATTACH)
+        managed_supersede(m, device->job, DECIDED_ANEW, now);
+    if (device_is_excluded(device))
+        return device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
+                             "another part of the same device is attached or "
+                             "in work",
+                             now);
+    if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
+        return STATUS_INTERNAL;
+
+    task.targets = rule->targets;
+    task.n_targets = rule->n_targets;
+    task.start = rule->options.start;
+    if (device->record.class == DEVICE_CLASS_BLOCK) {
+        task.options.read_only = rule->options.read_only;
+        task.options.cdrom = rule->options.cdrom;
+        (void) text_format(task.options.frontend, sizeof(task.options.frontend),
+                           "%s", rule->options.frontend);
+    }
+    if (waiter)
+        waiters_push(&managed->attach_waiters, waiter);
+
+    if (device->job) {
+        job_queue(&managed->job, &task, now.monotonic_usec);
+        device->queued = managed;
+    } else {
+        device->job = managed;
+        managed_apply(m, managed,
+                      job_begin(&managed->job, &task, now.monotonic_usec), now);
+    }
+    return STATUS_INVALID;
+}
+
+/*
+ * Decide a device that is plugged in, by the rules in force. @waiter (NULL: it
+ * is a later outcome) is taken only when the answer is STATUS_INVALID.
+ */
+Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
+{
+    const Rule *rule =
+        ruleset_match(m->ruleset, &device->source->name, &device->record);
+
+    if (!rule)
+        return device_settle(m, device, NULL, STATUS_NO_RULE, "", now);
+    if (rule->action == RULE_DENY)
+        return device_settle(m, device, rule, STATUS_DENIED_BY_RULE, "", now);
+    if (device->detached_by_user)
+        return device_settle(m, device, rule, STATUS_DETACHED_BY_USER, "", now);
+    if (rule->action == RULE_ASK)
+        return device_settle(m, device, rule, STATUS_UNAVAILABLE,
+                             "asking is not supported yet", now);
+    if (device->record.class != DEVICE_CLASS_BLOCK)
+        return device_settle(m, device, rule, STATUS_UNAVAILABLE,
+                             "devices of this class are not supported yet",
+                             now);
+    if (m->qubesd == QUBESD_UNSUPPORTED) {
+        device_settle(m, device, rule, STATUS_UNAVAILABLE,
+                      "qubesd is of a release before R4.3", now);
+        device->waits_for_qubesd = true;
+        return STATUS_UNAVAILABLE;
+    }
+
+    return device_attach(m, device, rule, waiter, now);
+}
+
+/* Decide again what has no answer to wait for. */
+void device_decide_again(Manager *m, Device *device, Instant now)
+{
+    device_stop_waiting(device);
+    if (device->plugged && !device->job)
+        (void) device_decide(m, device, NULL, now);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/core/manager-internal.h"
+
+static void waiters_answer(Manager *m, WaiterList *list, Status status)
+{
+    Waiter *waiter;
+
+    while ((waiter = waiters_pop(list))) {
+        waiter->status = status;
+        waiters_push(&m->answers, waiter);
+    }
+}
+
+/* What the device says of itself, for the person. */
+static void describe(char *ret, size_t size, const Properties *properties)
+{
+    char text[2 * RECORD_TEXT_MAX + 2] = "";
+    const char *vendor = properties->vendor, *model = properties->model;
+
+    (void) text_format(text, sizeof(text), "%s%s%s", vendor,
+                       vendor[0] && model[0] ? " " : "", model);
+    (void) text_escape(ret, size, text, strlen(text));
+}
+
+void manager_record(Manager *m,
+                    const Device *device,
+                    const Rule *rule,
+                    const char *target,
+                    Status status,
+                    const char *detail,
+                    uint64_t duration_usec,
+                    Instant now)
+{
+    HistoryEntry entry = {
+        .when_usec = now.realtime_usec,
+        .duration_usec = duration_usec,
+        .source = device->source->name,
+        .class = device->record.class,
+        .device = device->record.device,
+        .status = status,
+    };
+
+    if (rule)
+        entry.rule = rule->name;
+    (void) text_format(entry.target, sizeof(entry.target), "%s", target);
+    (void) text_format(entry.detail, sizeof(entry.detail), "%s", detail);
+    describe(entry.label, sizeof(entry.label), &device->record.properties);
+    history_add(m->history, &entry);
+}
+
+/* The outcome of a job is known: into the history, and to who asked. */
+static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
+{
+    Job *job = &managed->job;
+    Device *device = managed->device;
+
+    managed->told = true;
+    if (managed->kind == JOB_KIND_LOOK)
+        return; /* managed_end() sees to it */
+    manager_record(m, device, managed->rule, job->target.s, job->outcome,
+                   job->detail, now.monotonic_usec - managed->begun_usec, now);
+    waiters_answer(m, &managed->attach_waiters, job->outcome);
+
+    if (managed->kind != JOB_KIND_ATTACH)
+        return;
+    device->waits_for = (QubeName){};
+    device->waits_for_any = job->outcome == STATUS_WAITING_FOR_TARGET;
+    device->waits_for_qubesd = job->outcome == STATUS_UNAVAILABLE;
+}
+
+int managed_new(Manager *m,
+                ManagedJob **ret,
+                JobKind kind,
+                Device *device,
+                const Rule *rule,
+                Instant now)
+{
+    ManagedJob *managed = calloc(1, sizeof(*managed));
+
+    if (!managed)
+        return -ENOMEM;
+
+    managed->kind = kind;
+    managed->device = device;
+    managed->source = device->source;
+    managed->rule = rule;
+    managed->ruleset = ruleset_ref(m->ruleset);
+    managed->begun_usec = now.monotonic_usec;
+    waiters_init(&managed->attach_waiters);
+    waiters_init(&managed->remove_waiters);
+    *m->jobs_end = managed;
+    m->jobs_end = &managed->next;
+    *ret = managed;
+    return 0;
+}
+
+void managed_free(ManagedJob *managed)
+{
+    waiters_clear(&managed->attach_waiters);
+    waiters_clear(&managed->remove_waiters);
+    ruleset_unref(managed->ruleset);
+    free(managed);
+}
+
+/* It is done; manager_sweep() frees it once no call of its is under way. */
+static void managed_bury(Manager *m, ManagedJob *managed)
+{
+    managed->device = NULL;
+    managed->dead = true;
+    managed->wants_call = false;
+    m->n_dead++;
+}
+
+JobTask task_of(const Device *device)
+{
+    JobTask task = { .source = device->source->name,
+                     .class = device->record.class,
+                     .device = device->record.device };
+
+    memcpy(task.vendor_id, device->record.properties.vendor_id,
+           sizeof(task.vendor_id));
+    memcpy(task.product_id, device->record.properties.product_id,
+           sizeof(task.product_id));
+    return task;
+}
+
+/* Detach what we had attached, or look whether it still is. */
+void device_begin(Manager *m, JobKind kind, Device *device, Instant now)
+{
+    JobTask task = task_of(device);
+    ManagedJob *managed;
+    JobWish wish;
+
+    /* without memory the device is left as if the call had failed */
+    if (managed_new(m, &managed, kind, device, NULL, now) < 0)
+        return;
+
+    device->job = managed;
+    if (kind == JOB_KIND_DETACH)
+        wish = job_begin_detach(&managed->job, &task, &device->held_by,
+                                now.monotonic_usec);
+    else
+        wish = job_begin_look(&managed->job, &task, &device->held_by,
+                              now.monotonic_usec);
+    managed_apply(m, managed, wish, now);
+}
+
+/* The job that waits for another one of the device is not wanted any more. */
+void device_drop_queued(Manager *m,
+                        Device *device,
+                        Status status,
+                        const char *detail,
+                        Instant now)
+{
+    ManagedJob *queued = TAKE_PTR(device->queued);
+
+    if (!queued)
+        return;
+    queued->job.outcome = status;
+    (void) text_format(queued->job.detail, sizeof(queued->job.detail), "%s",
+                       detail);
+    managed_tell(m, queued, now);
+    managed_bury(m, queued);
+}
+
+/* What a job that has ended leaves behind. */
+static void device_learn(Manager *m,
+                         Device *device,
+                         const ManagedJob *managed,
+                         Instant now)
+{
+    const Job *job = &managed->job;
+
+    switch (managed->kind) {
+    case JOB_KIND_ATTACH:
+        if (!job->attach_sent)
+            return;
+        break;
+    case JOB_KIND_DETACH:
+        break;
+    case JOB_KIND_LOOK:
+        if (job->outcome != STATUS_DETACHED_BY_USER)
+            return;
+        device->detached_by_user = true;
+        device->holding = HOLDING_NOTHING;
+        device->attached_to = (QubeName){};
+        manager_record(m, device, NULL, job->target.s, job->outcome, "", 0,
+                       now);
+        device_drop_queued(m, device, job->outcome, "", now);
+        return;
+    }
+
+    device->holding = job->holding;
+    device->held_by = job->target;
+    if (job->holding == HOLDING_DEVICE)
+        device->attached_to = job->target;
+    else if (qube_name_equal(&device->attached_to, &job->target))
+        device->attached_to = (QubeName){};
+}
+
+/* A job has come to its end. What follows on it? */
+static void managed_end(Manager *m, ManagedJob *managed, Instant now)
+{
+    Device *device = managed->device;
+
+    device_learn(m, device, managed, now);
+    waiters_answer(m, &managed->remove_waiters,
+                   device->holding == HOLDING_NOTHING ? STATUS_DETACHED
+                                                      : STATUS_NOT_ATTACHED);
+    device->job = NULL;
+    managed_bury(m, managed);
+
+    if (device->queued) {
+        device->job = TAKE_PTR(device->queued);
+        managed_apply(m, device->job,
+                      job_go(&device->job->job, now.monotonic_usec), now);
+    } else {
+        device_release(device);
+    }
+}
+
+static JobWish managed_start_target(Manager *m,
+                                    ManagedJob *managed,
+                                    Instant now)
+{
+    Job *job = &managed->job;
+    const char *detail;
+    Status status = target_starts_want(m->starts, &job->target,
+                                       now.monotonic_usec, &detail);
+
+    return status == STATUS_INVALID
+               ? JOB_WISH_NOTHING
+               : job_on_started(job, status, detail, now.monotonic_usec);
+}
+
+static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
+{
+    uint64_t when_usec = 0;
+    bool granted =
+        m->unlimited || source_take_attach(managed->source, managed->device,
+                                           now.monotonic_usec, &when_usec);
+
+    return job_on_turn(&managed->job, granted, when_usec, now.monotonic_usec);
+}
+
+/* Do what a job wants done. It may be dead afterwards, but it is still there
+ * until manager_sweep(). */
+void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
+{
+    for (;;) {
+        if (managed->job.outcome != STATUS_INVALID && !managed->told)
+            managed_tell(m, managed, now);
+
+        switch (wish) {
+        case JOB_WISH_NOTHING:
+            return;
+        case JOB_WISH_CALL:
+            managed->wants_call = true;
+            return;
+        case JOB_WISH_START:
+            wish = managed_start_target(m, managed, now);
+            break;
+        case JOB_WISH_TURN:
+            wish = managed_give_turn(m, managed, now);
+            break;
+        case JOB_WISH_DONE:
+            managed_end(m, managed, now);
+            return;
+        }
+    }
+}
+
+/* The device of a job is gone or another one, or no rule wants it any more. */
+void managed_supersede(Manager *m,
+                       ManagedJob *managed,
+                       const char *detail,
+                       Instant now)
+{
+    static const AdminAnswer not_sent = { .result = ADMIN_UNREACHABLE };
+    Job *job = &managed->job;
+
+    if (managed->wants_call && job->state == JOB_ATTACHING) {
+        /* it waits in our own queue: nothing was sent, nothing to undo */
+        managed->wants_call = false;
+        job->touched = true;
+        managed_apply(m, managed,
+                      job_on_answer(job, &not_sent, now.monotonic_usec), now);
+    }
+    managed->wants_call = false;
+    managed_apply(m, managed, job_on_gone(job, detail, now.monotonic_usec),
+                  now);
+}

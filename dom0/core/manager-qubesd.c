@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/manager-internal.h"
+
+/* The start of a target has ended: tell every job that waits for it. */
+static void on_started(Manager *m,
+                       const QubeName *target,
+                       const AdminAnswer *answer,
+                       Instant now)
+{
+    Status status = target_start_outcome(answer);
+
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        Job *job = &managed->job;
+
+        if (!managed->dead && job->state == JOB_STARTING &&
+            qube_name_equal(&job->target, target))
+            managed_apply(
+                m, managed,
+                job_on_started(job, status, answer->detail, now.monotonic_usec),
+                now);
+    }
+}
+
+void manager_on_answer(Manager *m,
+                       uint64_t call,
+                       const AdminAnswer *answer,
+                       Instant now)
+{
+    QubeName target;
+
+    if (target_starts_on_answer(m->starts, call, &target)) {
+        on_started(m, &target, answer, now);
+        manager_sweep(m);
+        return;
+    }
+
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        if (managed->call != call)
+            continue;
+        managed->call = 0;
+        managed->source->n_calls--;
+        if (!managed->dead)
+            managed_apply(
+                m, managed,
+                job_on_answer(&managed->job, answer, now.monotonic_usec), now);
+        break;
+    }
+    manager_sweep(m);
+}
+
+static Device *find_device(const Manager *m,
+                           const QubeName *source_name,
+                           DeviceClass class,
+                           const DeviceName *name)
+{
+    Source *source = manager_find_source(m, source_name);
+
+    return source ? source_find(source, class, name) : NULL;
+}
+
+static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
+{
+    Device *device =
+        find_device(m, &event->subject, event->class, &event->port);
+    ManagedJob *managed = device ? device->job : NULL;
+
+    if (!device)
+        return;
+    device->removed = false;
+    if (managed)
+        managed_apply(
+            m, managed,
+            job_on_appeared(&managed->job,
+                            event->has_identity ? &event->identity : NULL,
+                            now.monotonic_usec),
+            now);
+}
+
+static void on_attached(Manager *m, const AdminEvent *event)
+{
+    Device *device =
+        find_device(m, &event->backend, event->class, &event->port);
+
+    if (!device)
+        return;
+    device->attached_to = event->subject;
+    if (device->holding == HOLDING_MAYBE &&
+        qube_name_equal(&device->held_by, &event->subject))
+        device->holding = HOLDING_DEVICE;
+}
+
+static void on_removed(Manager *m, const AdminEvent *event)
+{
+    Device *device =
+        find_device(m, &event->subject, event->class, &event->port);
+
+    if (!device)
+        return;
+    device->removed = true;
+    for (Device *part = device->source->devices; part; part = part->next)
+        if (device_is_ancestor(device, part))
+            part->removed = true;
+}
+
+static void on_detached(Manager *m, const AdminEvent *event, Instant now)
+{
+    Device *device =
+        find_device(m, &event->backend, event->class, &event->port);
+    ManagedJob *managed = device ? device->job : NULL;
+
+    if (!device || !qube_name_equal(&device->attached_to, &event->subject))
+        return;
+
+    device->attached_to = (QubeName){};
+    if (device->holding == HOLDING_NOTHING || !device->plugged)
+        return;
+    if (device->removed) {
+        device->holding = HOLDING_NOTHING;
+        return;
+    }
+    /* a job that has not tried to attach yet must not undo what the person
+     * may have done */
+    if (managed && managed->kind == JOB_KIND_ATTACH &&
+        !managed->job.attach_sent)
+        managed_supersede(m, managed, "it was detached meanwhile", now);
+    if (!device->job)
+        device_begin(m, JOB_KIND_LOOK, device, now);
+}
+
+/* Whether the device waits for this target to start. */
+static bool waits_for(const Manager *m,
+                      const Device *device,
+                      const QubeName *target)
+{
+    const Rule *rule;
+
+    if (qube_name_equal(&device->waits_for, target))
+        return true;
+    if (!device->waits_for_any)
+        return false;
+
+    rule = ruleset_match(m->ruleset, &device->source->name, &device->record);
+    for (size_t i = 0; rule && i < rule->n_targets; i++)
+        if (rule->targets[i].kind == TARGET_QUBE &&
+            qube_name_equal(&rule->targets[i].name, target))
+            return true;
+    return false;
+}
+
+static void on_domain_started(Manager *m, const QubeName *name, Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        for (Device *device = source ? source->devices : NULL, *next; device;
+             device = next) {
+            next = device->next;
+            if (waits_for(m, device, name))
+                device_decide_again(m, device, now);
+        }
+    }
+}
+
+static void on_domain_stopped(Manager *m, const QubeName *name, Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        for (Device *device = source ? source->devices : NULL, *next; device;
+             device = next) {
+            bool is_source = qube_name_equal(&source->name, name);
+
+            next = device->next;
+            if (device->holding != HOLDING_NOTHING &&
+                (is_source || qube_name_equal(&device->held_by, name))) {
+                device->holding = HOLDING_NOTHING;
+                device->waits_for = device->held_by;
+            }
+            if (is_source || qube_name_equal(&device->attached_to, name))
+                device->attached_to = (QubeName){};
+            if (is_source && device->plugged) {
+                device_unplug(m, device, "its qube was shut down", now);
+                device_release(device);
+            }
+        }
+    }
+}
+
+void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
+{
+    switch (event->type) {
+    case ADMIN_EVENT_DEVICE_ADDED:
+        on_device_added(m, event, now);
+        break;
+    case ADMIN_EVENT_DEVICE_REMOVED:
+        on_removed(m, event);
+        break;
+    case ADMIN_EVENT_ATTACH:
+        on_attached(m, event);
+        break;
+    case ADMIN_EVENT_DETACH:
+        on_detached(m, event, now);
+        break;
+    case ADMIN_EVENT_DOMAIN_START:
+        on_domain_started(m, &event->subject, now);
+        break;
+    case ADMIN_EVENT_DOMAIN_SHUTDOWN:
+        on_domain_stopped(m, &event->subject, now);
+        break;
+    case ADMIN_EVENT_OTHER:
+    case ADMIN_EVENT_ESTABLISHED:
+    case ADMIN_EVENT_LIST_CHANGE:
+        break;
+    }
+    manager_sweep(m);
+}
+
+void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
+{
+    m->qubesd = state;
+    if (state != QUBESD_CONNECTED)
+        return;
+
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (!managed->dead)
+            managed_apply(m, managed,
+                          job_on_qubesd(&managed->job, now.monotonic_usec),
+                          now);
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        for (Device *device = source ? source->devices : NULL, *next; device;
+             device = next) {
+            next = device->next;
+            if (device->waits_for_qubesd)
+                device_decide_again(m, device, now);
+        }
+    }
+    manager_sweep(m);
+}

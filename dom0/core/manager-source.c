@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <errno.h>
+
+#include "dom0/core/manager-internal.h"
+
+Source *manager_find_source(const Manager *m, const QubeName *name)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        if (m->sources[i] && qube_name_equal(&m->sources[i]->name, name))
+            return m->sources[i];
+    return NULL;
+}
+
+static Source *source_of(const Manager *m,
+                         uint64_t connection,
+                         SourceConnection **ret)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        SourceConnection *found =
+            m->sources[i] ? source_find_connection(m->sources[i], connection)
+                          : NULL;
+
+        if (found) {
+            if (ret)
+                *ret = found;
+            return m->sources[i];
+        }
+    }
+    assert(false);
+    return NULL;
+}
+
+static int add_source(Manager *m, Source **ret, const QubeName *name)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        int r;
+
+        if (m->sources[i])
+            continue;
+        r = source_new(&m->sources[i], name);
+        if (r < 0)
+            return r;
+        *ret = m->sources[i];
+        return 0;
+    }
+    return -ENOBUFS;
+}
+
+Status manager_connect(Manager *m, const QubeName *name, uint64_t *ret_id)
+{
+    Source *source = manager_find_source(m, name);
+    SourceConnection *connection;
+    int r = source ? 0 : add_source(m, &source, name);
+
+    if (r < 0)
+        return r == -ENOBUFS ? STATUS_TOO_MANY : STATUS_INTERNAL;
+    connection = source_find_connection(source, 0);
+    if (!connection)
+        return STATUS_TOO_MANY;
+
+    *connection = (SourceConnection){ .id = ++m->last_connection };
+    *ret_id = connection->id;
+    return STATUS_INVALID;
+}
+
+void manager_disconnect(Manager *m, uint64_t id)
+{
+    SourceConnection *connection;
+
+    (void) source_of(m, id, &connection);
+    *connection = (SourceConnection){};
+    waiters_drop(&m->answers, id);
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        waiters_drop(&managed->attach_waiters, id);
+        waiters_drop(&managed->remove_waiters, id);
+    }
+    manager_sweep(m);
+}
+
+bool manager_take_line(Manager *m,
+                       uint64_t connection,
+                       Instant now,
+                       uint64_t *ret_when_usec)
+{
+    static const RateLimit limit = { .interval_usec = SOURCE_LINES_USEC,
+                                     .burst = SOURCE_LINES_BURST };
+    Source *source = source_of(m, connection, NULL);
+
+    if (m->unlimited || rate_take(&source->lines, &limit, now.monotonic_usec))
+        return true;
+    return rate_peek(&source->lines, &limit, now.monotonic_usec, ret_when_usec);
+}
+
+void manager_hello(Manager *m,
+                   uint64_t connection,
+                   const BootId *boot_id,
+                   Instant now)
+{
+    Source *source = source_of(m, connection, NULL);
+
+    if (source->boot_id.s[0] != '\0' &&
+        !boot_id_equal(&source->boot_id, boot_id)) {
+        for (Device *device = source->devices, *next; device; device = next) {
+            next = device->next;
+            if (device->plugged)
+                device_unplug(m, device, "its qube was restarted", now);
+            device_release(device);
+        }
+    }
+    source->boot_id = *boot_id;
+    manager_sweep(m);
+}
+
+static Status event_gone(Manager *m,
+                         Source *source,
+                         uint64_t connection,
+                         int64_t seq,
+                         const Record *record,
+                         Instant now)
+{
+    Device *device = source_find(source, record->class, &record->device);
+    Waiter *waiter;
+
+    if (!device)
+        return STATUS_DETACHED;
+
+    waiter = waiter_new(source, connection, seq);
+    if (!waiter)
+        return STATUS_TOO_MANY;
+    if (device->plugged)
+        device_unplug(m, device, "unplugged", now);
+
+    /* a Detach that is under way is what this record waits for */
+    if (device->job) {
+        waiters_push(&device->job->remove_waiters, waiter);
+        return STATUS_INVALID;
+    }
+    waiter_free(waiter);
+    device_release(device);
+    return STATUS_DETACHED;
+}
+
+static Status event_here(Manager *m,
+                         Source *source,
+                         uint64_t connection,
+                         int64_t seq,
+                         const Record *record,
+                         Instant now)
+{
+    Device *device = source_find(source, record->class, &record->device);
+    Waiter *waiter = waiter_new(source, connection, seq);
+    Status status;
+    int r = 0;
+
+    if (!waiter)
+        return STATUS_TOO_MANY;
+    if (!device)
+        r = source_add(source, &device, record);
+    if (r < 0) {
+        waiter_free(waiter);
+        return r == -ENOBUFS ? STATUS_TOO_MANY : STATUS_INTERNAL;
+    }
+
+    if (device->plugged && !record_same_plug(&device->record, record))
+        device_unplug(m, device, "replaced by another device", now);
+    device->record = *record;
+    device->plugged = true;
+    device->told_by = connection;
+
+    status = device_decide(m, device, waiter, now);
+    if (status != STATUS_INVALID)
+        waiter_free(waiter);
+    return status;
+}
+
+Status manager_event(Manager *m,
+                     uint64_t connection,
+                     int64_t seq,
+                     const Record *record,
+                     Instant now)
+{
+    Source *source = source_of(m, connection, NULL);
+    Status status;
+
+    if (record->action == RECORD_REMOVE)
+        status = event_gone(m, source, connection, seq, record, now);
+    else
+        status = event_here(m, source, connection, seq, record, now);
+    manager_sweep(m);
+    return status;
+}
+
+void manager_synced(Manager *m, uint64_t id, Instant now)
+{
+    SourceConnection *connection;
+    Source *source = source_of(m, id, &connection);
+
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++) {
+        SourceConnection *other = &source->connections[i];
+
+        if (other != connection && other->id != 0 && other->synced &&
+            m->n_closing < ARRAY_SIZE(m->closing)) {
+            other->synced = false;
+            m->closing[m->n_closing++] = other->id;
+        }
+    }
+    connection->synced = true;
+
+    for (Device *device = source->devices, *next; device; device = next) {
+        next = device->next;
+        if (device->plugged && device->told_by != id)
+            device_unplug(m, device, "no longer plugged in", now);
+        device_release(device);
+    }
+    manager_sweep(m);
+}
