@@ -15,6 +15,7 @@
 #include "common/sys/log.h"
 #include "common/sys/socket.h"
 #include "common/text.h"
+#include "dom0/approver.h"
 #include "dom0/core/manager.h"
 #include "dom0/daemon.h"
 #include "dom0/io/control-service.h"
@@ -46,6 +47,7 @@ struct Daemon {
     uint64_t last_logged; /* serial in the history */
 
     Qubesd *qubesd;
+    Approver *approver;
     EventService *event_service;
     ControlService *control_service;
     bool owns_event_socket; /* made by us: removed at the end */
@@ -58,7 +60,8 @@ static Instant instant_now(void)
                       .realtime_usec = clock_realtime_usec() };
 }
 
-/* Make the calls that are wanted; true if one could not even be begun. */
+/* Make the calls that are wanted. What cannot even be begun has failed: true
+ * then, as more may be wanted because of it. */
 static bool daemon_make_calls(Daemon *daemon)
 {
     AdminRequest request;
@@ -72,6 +75,35 @@ static bool daemon_make_calls(Daemon *daemon)
             continue;
         admin_fail(&failed, ADMIN_GARBAGE, strerror(-r));
         manager_on_answer(daemon->manager, id, &failed, instant_now());
+        return true;
+    }
+    return false;
+}
+
+static bool daemon_ask_policy(Daemon *daemon)
+{
+    PolicyQuestion question;
+    uint64_t id;
+
+    while (manager_next_question(daemon->manager, &id, &question)) {
+        if (approver_judge(daemon->approver, id, &question) >= 0)
+            continue;
+        manager_on_verdict(daemon->manager, id, POLICY_SILENT, instant_now());
+        return true;
+    }
+    return false;
+}
+
+static bool daemon_ask_person(Daemon *daemon)
+{
+    const PromptAnswer failed = { .result = PROMPT_DIED };
+    Prompt prompt;
+    uint64_t id;
+
+    while (manager_next_prompt(daemon->manager, &id, &prompt, instant_now())) {
+        if (approver_prompt(daemon->approver, id, &prompt) >= 0)
+            continue;
+        manager_on_prompt(daemon->manager, id, &failed, instant_now());
         return true;
     }
     return false;
@@ -107,6 +139,7 @@ static void daemon_set_timer(Daemon *daemon)
 /* Do what the manager wants done, until it wants nothing more. */
 static void daemon_pump(Daemon *daemon)
 {
+    Notification notification;
     uint64_t connection;
     int64_t seq;
     Status status;
@@ -117,7 +150,11 @@ static void daemon_pump(Daemon *daemon)
                                  status_told(status));
         while (manager_next_close(daemon->manager, &connection))
             event_service_close(daemon->event_service, connection);
-    } while (daemon_make_calls(daemon));
+    } while (daemon_make_calls(daemon) || daemon_ask_policy(daemon) ||
+             daemon_ask_person(daemon));
+
+    while (manager_next_notification(daemon->manager, &notification))
+        approver_notify(daemon->approver, &notification);
 
     daemon_log_outcomes(daemon);
     daemon_set_timer(daemon);
@@ -146,14 +183,14 @@ static Status on_connect(const QubeName *source,
 {
     Daemon *daemon = userdata;
 
-    return manager_connect(daemon->manager, source, ret_id);
+    return manager_connect(daemon->manager, source, instant_now(), ret_id);
 }
 
 static void on_disconnect(uint64_t id, void *userdata)
 {
     Daemon *daemon = userdata;
 
-    manager_disconnect(daemon->manager, id);
+    manager_disconnect(daemon->manager, id, instant_now());
 }
 
 static bool on_line(uint64_t id, uint64_t *ret_when_usec, void *userdata)
@@ -245,6 +282,38 @@ static const QubesdHooks qubesd_hooks = {
     .on_state = on_qubesd_state,
     .on_event = on_admin_event,
     .on_answer = on_admin_answer,
+};
+
+/* policy daemon and policy agent */
+
+static void on_verdict(uint64_t id, PolicyAnswer answer, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_on_verdict(daemon->manager, id, answer, instant_now());
+    daemon_pump(daemon);
+}
+
+static void on_prompt(uint64_t id, const PromptAnswer *answer, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_on_prompt(daemon->manager, id, answer, instant_now());
+    daemon_pump(daemon);
+}
+
+static void on_agent(void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_on_agent(daemon->manager, instant_now());
+    daemon_pump(daemon);
+}
+
+static const ApproverHooks approver_hooks = {
+    .on_verdict = on_verdict,
+    .on_prompt = on_prompt,
+    .on_agent = on_agent,
 };
 
 /* rules */
@@ -414,6 +483,11 @@ static int daemon_open(Daemon *daemon)
     daemon_watch_rules(daemon);
     daemon_reload(daemon);
 
+    r = approver_new(&daemon->approver, daemon->event,
+                     daemon->options->policy_socket,
+                     daemon->options->agent_socket, &approver_hooks, daemon);
+    if (r < 0)
+        return r;
     r = qubesd_new(&daemon->qubesd, daemon->event,
                    daemon->options->qubesd_socket, &qubesd_hooks, daemon);
     if (r < 0)
@@ -500,6 +574,7 @@ Daemon *daemon_free(Daemon *daemon)
     control_service_free(daemon->control_service);
     event_service_free(daemon->event_service);
     qubesd_free(daemon->qubesd);
+    approver_free(daemon->approver);
     rules_dir_free(daemon->rules_dir);
     manager_free(daemon->manager);
     rules_free(daemon->rules);

@@ -25,12 +25,17 @@ uint64_t admin_deadline_usec(AdminMethod method)
     case ADMIN_CURRENT_STATE:
     case ADMIN_AVAILABLE:
     case ADMIN_ATTACHED:
+    case ADMIN_PROPERTY_GET:
     case ADMIN_OLD_LIST:
         return ADMIN_LOOK_USEC;
     case ADMIN_ATTACH:
     case ADMIN_DETACH:
+    case ADMIN_KILL:
+    case ADMIN_SHUTDOWN:
+    case ADMIN_REMOVE:
         return ADMIN_ATTACH_USEC;
     case ADMIN_START:
+    case ADMIN_CREATE_DISPOSABLE:
         return ADMIN_START_USEC;
     case ADMIN_EVENTS:
         return UINT64_MAX;

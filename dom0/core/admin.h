@@ -21,6 +21,7 @@
 #define ADMIN_START_USEC   (300 * USEC_PER_SEC)
 
 #define ADMIN_DETAIL_MAX 255U
+#define ADMIN_VALUE_MAX  63U
 
 typedef enum AdminMethod {
     ADMIN_INVALID,
@@ -32,8 +33,20 @@ typedef enum AdminMethod {
     ADMIN_ATTACHED,  /* dest the target */
     ADMIN_ATTACH,    /* dest the target; backend, port, identity, options */
     ADMIN_DETACH,    /* dest the target; backend, port */
-    ADMIN_OLD_LIST,  /* R4.2's admin.vm.device.CLASS.List: only to know it by */
+    ADMIN_KILL,
+    ADMIN_SHUTDOWN,
+    ADMIN_REMOVE,
+    ADMIN_CREATE_DISPOSABLE, /* dest the disposable template */
+    ADMIN_PROPERTY_GET,      /* property */
+    ADMIN_OLD_LIST, /* R4.2's admin.vm.device.CLASS.List: only to know it by */
 } AdminMethod;
+
+typedef enum AdminProperty {
+    ADMIN_PROPERTY_GUIVM,
+    ADMIN_PROPERTY_ICON,
+    ADMIN_PROPERTY_LABEL,
+    ADMIN_PROPERTY_DEFAULT_DISPVM,
+} AdminProperty;
 
 typedef struct AttachOptions {
     bool read_only;
@@ -50,6 +63,7 @@ typedef struct AdminRequest {
     bool pinned;      /* @identity is to be sent */
     DeviceIdentity identity;
     AttachOptions options;
+    AdminProperty property;
 } AdminRequest;
 
 /* How a call ended. */
@@ -73,6 +87,7 @@ typedef enum AdminError {
     ADMIN_ERROR_PROTOCOL,         /* ProtocolError */
     ADMIN_ERROR_PERMISSION,       /* PermissionDenied */
     ADMIN_ERROR_USB_PROXY,        /* USBProxyNotInstalled */
+    ADMIN_ERROR_NOT_STARTED,      /* QubesVMNotStartedError */
 } AdminError;
 
 typedef enum PowerState {
@@ -103,12 +118,19 @@ typedef struct DeviceListing {
     QubeName attached_to;  /* for ATTACHMENT_QUBE */
 } DeviceListing;
 
+/* A property's value: letters, digits, "-", "_" and "." only. */
+typedef struct AdminValue {
+    char s[ADMIN_VALUE_MAX + 1];
+} AdminValue;
+
 typedef struct AdminAnswer {
     AdminResult result;
     AdminError error;                  /* ADMIN_EXCEPTION */
     char detail[ADMIN_DETAIL_MAX + 1]; /* escaped: qubesd's words, or why */
     DeviceListing listing;             /* Available, Attached */
     PowerState power;                  /* CurrentState */
+    QubeName qube;                     /* CreateDisposable; "" if it is none */
+    AdminValue value;                  /* property.Get; "" if it is not plain */
     bool old_release;                  /* in the form of R4.2 */
 } AdminAnswer;
 

@@ -6,10 +6,17 @@
 #include "common/text.h"
 #include "dom0/core/job.h"
 
+static JobWish job_call(Job *job, JobState state, AdminMethod method);
+
 static JobWish job_done(Job *job)
 {
     assert(job->outcome != STATUS_INVALID);
 
+    /* once the device is attached a disposable is the person's */
+    if (job->made && job->holding != HOLDING_DEVICE) {
+        job->made = false;
+        return job_call(job, JOB_DISCARDING, ADMIN_KILL);
+    }
     job->state = JOB_DONE;
     job->wake_usec = UINT64_MAX;
     job->deadline_usec = UINT64_MAX;
@@ -95,6 +102,14 @@ static JobWish job_call(Job *job, JobState state, AdminMethod method)
         request->port = job->task.device;
         break;
     case ADMIN_CURRENT_STATE:
+    case ADMIN_KILL:
+    case ADMIN_SHUTDOWN:
+    case ADMIN_REMOVE:
+    case ADMIN_CREATE_DISPOSABLE:
+        break;
+    case ADMIN_PROPERTY_GET:
+        request->dest = (QubeName){ "dom0" };
+        request->property = ADMIN_PROPERTY_DEFAULT_DISPVM;
         break;
     case ADMIN_INVALID:
     case ADMIN_EVENTS:
@@ -109,34 +124,113 @@ static JobWish job_call(Job *job, JobState state, AdminMethod method)
     return JOB_WISH_CALL;
 }
 
-static JobWish job_ask_turn(Job *job, uint64_t now_usec)
+/* What it waits for from now on is not its own time. */
+static void job_pause(Job *job, uint64_t now_usec)
 {
-    if (job->has_turn)
-        return job_on_turn(job, true, 0, now_usec);
-
-    job->state = JOB_TURN;
-    job->turn_usec = 0;
-    job->wake_usec = UINT64_MAX;
-    return JOB_WISH_TURN;
+    if (job->paused_usec == 0)
+        job->paused_usec = now_usec;
 }
 
-/* Ask whether the next of several targets runs; the first one is what is
- * taken if none does. */
-static JobWish job_select(Job *job, uint64_t now_usec)
+static void job_unpause(Job *job, uint64_t now_usec)
+{
+    if (job->paused_usec == 0)
+        return;
+    job->deadline_usec += now_usec - job->paused_usec;
+    job->appear_usec = now_usec + JOB_APPEAR_USEC;
+    job->paused_usec = 0;
+}
+
+static JobWish job_ask_turn(Job *job, uint64_t now_usec)
+{
+    job->state = JOB_TURN;
+    job->wake_usec = UINT64_MAX;
+    return job->has_turn ? job_on_turn(job, true, 0, now_usec) : JOB_WISH_TURN;
+}
+
+/* A target of the rule, with @dispvm in its full form. */
+static Target job_target(const Job *job, size_t index)
+{
+    Target target = job->task.targets[index];
+
+    if (target.kind == TARGET_DISPVM_DEFAULT)
+        target = (Target){ .kind = TARGET_DISPVM, .name = job->default_dispvm };
+    return target;
+}
+
+/* The target is chosen, and approved where that is needed. */
+static JobWish job_take_target(Job *job, uint64_t now_usec)
+{
+    Target target = job_target(job, job->choice);
+    JobWish wish;
+
+    if (target.kind != TARGET_QUBE) {
+        wish = job_call(job, JOB_CREATING, ADMIN_CREATE_DISPOSABLE);
+        job->request.dest = target.name;
+        return wish;
+    }
+    job->target = target.name;
+    return job_ask_turn(job, now_usec);
+}
+
+/* Of the targets that are let through the first one that is a qube, from
+ * @index on; n_targets if there is none. */
+static size_t job_next_qube(const Job *job, size_t index)
 {
     const JobTask *task = &job->task;
 
+    while (index < task->n_targets &&
+           (job->verdicts[index] == VERDICT_DENY ||
+            task->targets[index].kind != TARGET_QUBE))
+        index++;
+    return index;
+}
+
+static size_t job_first_permitted(const Job *job)
+{
+    size_t index = 0;
+
+    while (job->verdicts[index] == VERDICT_DENY)
+        index++;
+    return index;
+}
+
+static size_t job_count_permitted(const Job *job)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < job->task.n_targets; i++)
+        n += job->verdicts[i] != VERDICT_DENY;
+    return n;
+}
+
+/*
+ * Choose: for `allow` the first target that runs, else the first; for `ask`
+ * the person does.
+ */
+static JobWish job_select(Job *job, uint64_t now_usec)
+{
     if (job->target.s[0] != '\0')
         return job_ask_turn(job, now_usec);
-    if (task->n_targets > 1 && job->candidate < task->n_targets) {
-        JobWish wish = job_call(job, JOB_SELECTING, ADMIN_CURRENT_STATE);
 
-        job->request.dest = task->targets[job->candidate].name;
-        return wish;
+    if (!job->chosen && !job->task.ask && job_count_permitted(job) > 1) {
+        job->candidate = job_next_qube(job, job->candidate);
+        if (job->candidate < job->task.n_targets) {
+            JobWish wish = job_call(job, JOB_SELECTING, ADMIN_CURRENT_STATE);
+
+            job->request.dest = job->task.targets[job->candidate].name;
+            return wish;
+        }
     }
-
-    job->target = task->targets[0].name;
-    return job_ask_turn(job, now_usec);
+    if (!job->chosen) {
+        job->chosen = true;
+        job->choice = job_first_permitted(job);
+    }
+    if (job->verdicts[job->choice] == VERDICT_ASK && !job->approved) {
+        job_pause(job, now_usec);
+        (void) job_wait(job, JOB_AWAITING_PROMPT, UINT64_MAX);
+        return JOB_WISH_PROMPT;
+    }
+    return job_take_target(job, now_usec);
 }
 
 static void job_init(Job *ret, const JobTask *task, uint64_t now_usec)
@@ -150,24 +244,232 @@ static void job_init(Job *ret, const JobTask *task, uint64_t now_usec)
     };
 }
 
-static bool job_can_target(const Job *job)
+/* No target is let through. */
+static JobWish job_finish_denied(Job *job)
 {
-    for (size_t i = 0; i < job->task.n_targets; i++)
-        if (job->task.targets[i].kind != TARGET_QUBE)
-            return false;
-    return true;
+    switch (job->no_answer) {
+    case POLICY_UNREACHABLE:
+        return job_finish(job, STATUS_UNAVAILABLE,
+                          "the policy daemon cannot be reached");
+    case POLICY_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT,
+                          "the policy daemon did not answer in time");
+    case POLICY_SILENT:
+        return job_finish(job, STATUS_DENIED_BY_POLICY,
+                          "the policy daemon gave no answer");
+    case POLICY_NO:
+    case POLICY_YES:
+        break;
+    }
+    return job_finish(job, STATUS_DENIED_BY_POLICY, "");
+}
+
+static JobWish job_question(Job *job, bool assume_yes)
+{
+    Target target = job->task.targets[job->candidate];
+
+    if (job->second_name)
+        target = job_target(job, job->candidate);
+    job->question = (PolicyQuestion){ .source = job->task.source,
+                                      .target = target,
+                                      .assume_yes = assume_yes };
+    job->state = JOB_JUDGING;
+    job->wake_usec = UINT64_MAX;
+    return JOB_WISH_QUESTION;
+}
+
+/* Ask the guard rail about the next target, or go on when all are judged. */
+static JobWish job_judge(Job *job)
+{
+    const JobTask *task = &job->task;
+
+    for (; job->candidate < task->n_targets; job->candidate++) {
+        const Target *target = &task->targets[job->candidate];
+
+        /* dom0 and the source itself are no targets, whatever policy says */
+        if (target->kind == TARGET_QUBE &&
+            (qube_name_equal(&target->name, &task->source) ||
+             strcmp(target->name.s, "dom0") == 0))
+            continue;
+        if (target->kind == TARGET_DISPVM_DEFAULT &&
+            job->default_dispvm.s[0] == '\0')
+            return job_call(job, JOB_RESOLVING, ADMIN_PROPERTY_GET);
+        /* with `ask` it makes no difference whether policy asks, too */
+        return job_question(job, task->ask);
+    }
+
+    if (job_count_permitted(job) == 0)
+        return job_finish_denied(job);
+    job->candidate = 0;
+    return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 }
 
 JobWish job_begin(Job *ret, const JobTask *task, uint64_t now_usec)
 {
-    assert(task->n_targets > 0);
+    assert(task->n_targets > 0 && task->n_targets <= APPROVAL_TARGETS_MAX);
 
     job_init(ret, task, now_usec);
+    return job_judge(ret);
+}
 
-    if (!job_can_target(ret))
-        return job_finish(ret, STATUS_UNAVAILABLE,
-                          "disposable targets are not supported yet");
-    return job_call(ret, JOB_CHECKING, ADMIN_AVAILABLE);
+JobWish job_begin_approved(Job *ret,
+                           const JobTask *task,
+                           size_t choice,
+                           const QubeName *default_dispvm,
+                           uint64_t now_usec)
+{
+    assert(choice < task->n_targets);
+
+    job_init(ret, task, now_usec);
+    ret->default_dispvm = *default_dispvm;
+    ret->verdicts[choice] = VERDICT_ASK;
+    ret->chosen = true;
+    ret->choice = choice;
+    ret->approved = true;
+    return job_call(ret, JOB_RECHECKING, ADMIN_AVAILABLE);
+}
+
+/* What is known of the target's verdict now; of @dispvm both names count. */
+static JobWish job_on_judged(Job *job, Verdict verdict)
+{
+    const Target *target = &job->task.targets[job->candidate];
+
+    if (target->kind == TARGET_DISPVM_DEFAULT && !job->second_name &&
+        verdict != VERDICT_DENY) {
+        job->first_verdict = verdict;
+        job->second_name = true;
+        return job_question(job, job->task.ask);
+    }
+    if (job->second_name && job->first_verdict < verdict)
+        verdict = job->first_verdict;
+
+    job->second_name = false;
+    job->verdicts[job->candidate++] = (uint8_t) verdict;
+    return job_judge(job);
+}
+
+JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
+{
+    (void) now_usec;
+
+    if (job->state != JOB_JUDGING)
+        return JOB_WISH_NOTHING;
+
+    switch (answer) {
+    case POLICY_YES:
+        return job_on_judged(job, job->question.assume_yes ? VERDICT_ASK
+                                                           : VERDICT_ALLOW);
+    case POLICY_NO:
+        /* "ask" is told from "deny" by a second question */
+        if (!job->question.assume_yes)
+            return job_question(job, true);
+        break;
+    case POLICY_SILENT:
+    case POLICY_UNREACHABLE:
+    case POLICY_TIMED_OUT:
+        job->no_answer = answer;
+        break;
+    }
+    return job_on_judged(job, VERDICT_DENY);
+}
+
+static JobWish job_on_resolved(Job *job, const AdminAnswer *answer)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, JOB_RESOLVING, answer->detail);
+    if (answer->result == ADMIN_OK &&
+        qube_name_parse(&job->default_dispvm, answer->value.s,
+                        strlen(answer->value.s)))
+        return job_judge(job);
+
+    (void) text_format(job->detail, sizeof(job->detail), "%s",
+                       "dom0 has no default disposable template");
+    job->candidate++;
+    return job_judge(job);
+}
+
+static JobWish job_on_created(Job *job, const AdminAnswer *answer)
+{
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+    case ADMIN_EXCEPTION:
+        return job_finish(job, STATUS_START_FAILED, answer->detail);
+    case ADMIN_GARBAGE:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_OK:
+        break;
+    }
+
+    job->target = answer->qube;
+    job->made = true;
+    job->state = JOB_STARTING;
+    job->wake_usec = UINT64_MAX;
+    return JOB_WISH_START;
+}
+
+size_t job_prompt(const Job *job,
+                  Target ret_targets[APPROVAL_TARGETS_MAX],
+                  size_t ret_choices[APPROVAL_TARGETS_MAX],
+                  size_t *ret_preselected)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < job->task.n_targets; i++) {
+        if (job->verdicts[i] == VERDICT_DENY)
+            continue;
+        if (i == job->choice)
+            *ret_preselected = n;
+        ret_targets[n] = job_target(job, i);
+        ret_choices[n++] = i;
+    }
+    return n;
+}
+
+JobWish job_on_prompt_open(Job *job, uint64_t until_usec, uint64_t now_usec)
+{
+    (void) now_usec;
+
+    return job->state == JOB_AWAITING_PROMPT
+               ? job_wait(job, JOB_ASKING, until_usec)
+               : JOB_WISH_NOTHING;
+}
+
+JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
+{
+    (void) now_usec;
+
+    if (job->state != JOB_ASKING)
+        return JOB_WISH_NOTHING;
+    (void) job_wait(job, JOB_AWAITING_PROMPT, UINT64_MAX);
+    return JOB_WISH_PROMPT;
+}
+
+JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec)
+{
+    if (job->state != JOB_ASKING || choice >= job->task.n_targets ||
+        job->verdicts[choice] == VERDICT_DENY)
+        return JOB_WISH_NOTHING;
+
+    job_unpause(job, now_usec);
+    job->choice = choice;
+    job->approved = true;
+    return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+}
+
+JobWish job_on_refused(Job *job,
+                       Status status,
+                       const char *detail,
+                       uint64_t now_usec)
+{
+    (void) now_usec;
+
+    return job->state == JOB_ASKING || job->state == JOB_AWAITING_PROMPT
+               ? job_finish(job, status, detail)
+               : JOB_WISH_NOTHING;
 }
 
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec)
@@ -218,6 +520,17 @@ static JobWish job_on_looked(Job *job, const AdminAnswer *answer)
                       "");
 }
 
+/* Whether a device that is attached to @qube is where the rule wants it. */
+static bool job_wants(const Job *job, size_t index, const QubeName *qube)
+{
+    const Target *target = &job->task.targets[index];
+
+    if (target->kind == TARGET_QUBE)
+        return qube_name_equal(&target->name, qube);
+    return qube_name_equal(&job->task.held_by, qube) ||
+           (job->target.s[0] != '\0' && qube_name_equal(&job->target, qube));
+}
+
 /* What to do with a device that qubesd lists. */
 static JobWish job_on_listing(Job *job,
                               const DeviceListing *listing,
@@ -227,7 +540,7 @@ static JobWish job_on_listing(Job *job,
 
     if (listing->attachment == ATTACHMENT_QUBE) {
         for (size_t i = 0; i < task->n_targets; i++) {
-            if (!qube_name_equal(&task->targets[i].name, &listing->attached_to))
+            if (!job_wants(job, i, &listing->attached_to))
                 continue;
             job->target = listing->attached_to;
             if (job->attach_sent)
@@ -289,8 +602,10 @@ static JobWish job_on_selected(Job *job,
 {
     if (answer->result == ADMIN_UNREACHABLE)
         return job_lose_qubesd(job, JOB_RECHECKING, answer->detail);
-    if (answer->result == ADMIN_OK && answer->power == POWER_RUNNING)
-        job->target = job->task.targets[job->candidate].name;
+    if (answer->result == ADMIN_OK && answer->power == POWER_RUNNING) {
+        job->chosen = true;
+        job->choice = job->candidate;
+    }
     /* a candidate that cannot be asked is one that does not run */
     job->candidate++;
     return job_select(job, now_usec);
@@ -301,7 +616,8 @@ static JobWish job_on_not_running(Job *job)
     if (job->started)
         return job_call(job, JOB_DIAGNOSING, ADMIN_CURRENT_STATE);
 
-    switch (job->task.start) {
+    /* a disposable is there to be started */
+    switch (job->made ? RULE_START_TARGET : job->task.start) {
     case RULE_IF_RUNNING:
         return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
     case RULE_WHEN_RUNNING:
@@ -338,6 +654,7 @@ static JobWish job_on_attach_exception(Job *job, const AdminAnswer *answer)
         break;
     case ADMIN_ERROR_ALREADY_ATTACHED:
     case ADMIN_ERROR_NOT_ATTACHED:
+    case ADMIN_ERROR_NOT_STARTED:
     case ADMIN_ERROR_OTHER:
         break;
     }
@@ -487,6 +804,11 @@ static JobWish job_on_diagnosed(Job *job,
 /* The Attach, or the look at it, has answered; the job had ended before. */
 static JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
 {
+    if (job->resume == JOB_CREATING) {
+        job->made = answer->result == ADMIN_OK;
+        job->target = answer->qube;
+        return job_done(job);
+    }
     if (job->resume == JOB_ATTACHING) {
         bool refused = answer->result == ADMIN_EXCEPTION &&
                        answer->error != ADMIN_ERROR_OTHER;
@@ -502,7 +824,23 @@ static JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
 static JobWish job_on_detached(Job *job)
 {
     job->holding = HOLDING_NOTHING;
-    return job_finish(job, STATUS_DETACHED, "");
+    job_decide(job, STATUS_DETACHED, "");
+    return job->task.close ? job_call(job, JOB_CLOSING, ADMIN_SHUTDOWN)
+                           : job_done(job);
+}
+
+/* A disposable that never ran cannot be killed, only removed (WIRE 1). */
+static JobWish job_on_discarded(Job *job, const AdminAnswer *answer)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, JOB_DISCARDING, answer->detail);
+    if (answer->result == ADMIN_OK)
+        job->holding = HOLDING_NOTHING;
+    if (answer->result == ADMIN_EXCEPTION &&
+        answer->error == ADMIN_ERROR_NOT_STARTED &&
+        job->request.method == ADMIN_KILL)
+        return job_call(job, JOB_DISCARDING, ADMIN_REMOVE);
+    return job_done(job);
 }
 
 static JobWish job_on_detach(Job *job, const AdminAnswer *answer)
@@ -579,9 +917,20 @@ JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_on_detach_verified(job, answer, now_usec);
     case JOB_LOOKING:
         return job_on_looked(job, answer);
+    case JOB_RESOLVING:
+        return job_on_resolved(job, answer);
+    case JOB_CREATING:
+        return job_on_created(job, answer);
+    case JOB_DISCARDING:
+        return job_on_discarded(job, answer);
+    case JOB_CLOSING:
+        return job_done(job);
     case JOB_INVALID:
     case JOB_QUEUED:
+    case JOB_JUDGING:
     case JOB_AWAITING:
+    case JOB_AWAITING_PROMPT:
+    case JOB_ASKING:
     case JOB_TURN:
     case JOB_STARTING:
     case JOB_PAUSING:
@@ -615,16 +964,15 @@ JobWish job_on_turn(Job *job,
                     uint64_t when_usec,
                     uint64_t now_usec)
 {
-    if (job->state == JOB_TURN && !granted) {
-        if (job->turn_usec == 0)
-            job->turn_usec = now_usec;
+    if (job->state != JOB_TURN)
+        return JOB_WISH_NOTHING;
+    if (!granted) {
+        job_pause(job, now_usec);
         return job_wait(job, JOB_TURN, when_usec);
     }
-    if (job->state == JOB_TURN && job->turn_usec > 0) {
-        /* the wait does not use up the job's time, but what was known of
-         * the device is old now */
-        job->deadline_usec += now_usec - job->turn_usec;
-        job->appear_usec = now_usec + JOB_APPEAR_USEC;
+    if (job->paused_usec > 0) {
+        /* what was known of the device is old now */
+        job_unpause(job, now_usec);
         job->has_turn = true;
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
     }
@@ -645,10 +993,19 @@ static JobWish job_resume(Job *job, JobState state)
         return job_call(job, state, ADMIN_ATTACHED);
     case JOB_DETACHING:
         return job_call(job, state, ADMIN_DETACH);
+    case JOB_RESOLVING:
+        return job_call(job, state, ADMIN_PROPERTY_GET);
+    case JOB_DISCARDING:
+        return job_call(job, state, ADMIN_KILL);
     case JOB_INVALID:
     case JOB_QUEUED:
+    case JOB_JUDGING:
     case JOB_AWAITING:
     case JOB_SELECTING:
+    case JOB_AWAITING_PROMPT:
+    case JOB_ASKING:
+    case JOB_CREATING:
+    case JOB_CLOSING:
     case JOB_TURN:
     case JOB_ATTACHING:
     case JOB_STARTING:
@@ -666,8 +1023,7 @@ static JobWish job_resume(Job *job, JobState state)
 
 JobWish job_on_time(Job *job, uint64_t now_usec)
 {
-    /* a turn's wait is not counted: its deadline moves when it ends */
-    if (job->state != JOB_TURN && now_usec >= job->deadline_usec)
+    if (job->paused_usec == 0 && now_usec >= job->deadline_usec)
         return job_finish(job, STATUS_TIMEOUT, "the job's time is over");
     if (now_usec < job->wake_usec)
         return JOB_WISH_NOTHING;
@@ -679,6 +1035,8 @@ JobWish job_on_time(Job *job, uint64_t now_usec)
         return job_resume(job, job->resume);
     if (job->state == JOB_TURN)
         return JOB_WISH_TURN;
+    if (job->state == JOB_ASKING)
+        return job_finish(job, STATUS_APPROVAL_TIMEOUT, "");
     return JOB_WISH_NOTHING;
 }
 
@@ -715,6 +1073,7 @@ JobWish job_on_gone(Job *job, const char *detail, uint64_t now_usec)
     switch (job->state) {
     case JOB_ATTACHING:
     case JOB_VERIFYING:
+    case JOB_CREATING:
         job->resume = job->state;
         job_decide(job, STATUS_SUPERSEDED, detail);
         (void) job_wait(job, JOB_UNDOING, UINT64_MAX);
@@ -722,15 +1081,21 @@ JobWish job_on_gone(Job *job, const char *detail, uint64_t now_usec)
     case JOB_UNDOING:
     case JOB_DETACHING:
     case JOB_DETACH_VERIFYING:
+    case JOB_CLOSING:
+    case JOB_DISCARDING:
     case JOB_DONE:
         return JOB_WISH_NOTHING;
     case JOB_PAUSING:
     case JOB_OFFLINE:
-        if (job->resume == JOB_DETACHING)
+        if (job->resume == JOB_DETACHING || job->resume == JOB_DISCARDING)
             return JOB_WISH_NOTHING;
         break;
     case JOB_INVALID:
     case JOB_QUEUED:
+    case JOB_RESOLVING:
+    case JOB_JUDGING:
+    case JOB_AWAITING_PROMPT:
+    case JOB_ASKING:
     case JOB_CHECKING:
     case JOB_AWAITING:
     case JOB_SELECTING:
@@ -751,7 +1116,7 @@ JobWish job_on_gone(Job *job, const char *detail, uint64_t now_usec)
 uint64_t job_next_usec(const Job *job)
 {
     uint64_t deadline_usec =
-        job->state == JOB_TURN ? UINT64_MAX : job->deadline_usec;
+        job->paused_usec > 0 ? UINT64_MAX : job->deadline_usec;
 
     return job->wake_usec < deadline_usec ? job->wake_usec : deadline_usec;
 }
@@ -761,9 +1126,14 @@ const char *job_state_to_string(JobState state)
     static const char *const names[] = {
         [JOB_INVALID] = "invalid",
         [JOB_QUEUED] = "queued",
+        [JOB_RESOLVING] = "resolving-target",
+        [JOB_JUDGING] = "asking-policy",
         [JOB_CHECKING] = "checking",
         [JOB_AWAITING] = "awaiting-device",
         [JOB_SELECTING] = "selecting-target",
+        [JOB_AWAITING_PROMPT] = "awaiting-prompt",
+        [JOB_ASKING] = "asking",
+        [JOB_CREATING] = "creating-disposable",
         [JOB_TURN] = "awaiting-turn",
         [JOB_ATTACHING] = "attaching",
         [JOB_STARTING] = "starting-target",
@@ -775,7 +1145,9 @@ const char *job_state_to_string(JobState state)
         [JOB_UNDOING] = "undoing",
         [JOB_DETACHING] = "detaching",
         [JOB_DETACH_VERIFYING] = "verifying-detach",
+        [JOB_CLOSING] = "closing-disposable",
         [JOB_LOOKING] = "looking",
+        [JOB_DISCARDING] = "discarding-disposable",
         [JOB_DONE] = "done",
     };
 

@@ -4,33 +4,42 @@
 /*
  * Job: the life of one attachment, from the decision to its outcome (DESIGN 6)
  *
- *                          .---------------- PAUSING <---------------.
- *                          v                                         |
- *     CHECKING ----> (SELECTING) --> TURN --> ATTACHING --> VERIFYING+--> DONE
- *        ^ |                          |  ^     |     ^                      ^
- *        | v                          v  |     v     |                      |
- *     AWAITING          RECHECKING <--'  |  STARTING |                      |
- *                          | ^ '---------'     |     |                      |
- *                          | '-----------------'     |                      |
- *                          '--> DIAGNOSING ----------'                      |
- *                                                                           |
- *     DETACHING <--> DETACH_VERIFYING --------------------------------------|
- *     LOOKING --------------------------------------------------------------'
+ *     JUDGING         the guard rail, for each target by itself
+ *        v
+ *     CHECKING <----> AWAITING        until qubesd lists the device
+ *        v
+ *     SELECTING       which of several targets runs
+ *        v
+ *     AWAITING_PROMPT > ASKING        where the rule or the guard rail says so
+ *        v
+ *     CREATING        a disposable
+ *        v
+ *     TURN > ATTACHING > VERIFYING ------------------------------> DONE
+ *        ^       v           v
+ *        |   STARTING     PAUSING        before another try
+ *        |       v           v
+ *     RECHECKING <-----------'           also after ASKING and a wait for TURN
+ *
+ *     DETACHING <> DETACH_VERIFYING > CLOSING -------------------> DONE
+ *     LOOKING ---------------------------------------------------> DONE
  *
  * The job does nothing itself: it is told what happened and answers what it
- * wants done next. Its owner makes the calls, keeps the time, shares the start
- * of a target among the jobs that wait for it and gives out turns.
+ * wants done next. Its owner makes the calls, keeps the time, shows prompts,
+ * shares the start of a target among the jobs that wait for it and gives out
+ * turns.
  *
  * The outcome may be known before the job is done: a device that is unplugged
  * while its Attach is under way ends with STATUS_SUPERSEDED at once, and the
- * job goes on (UNDOING, DETACHING) until nothing of it is left attached. A job
- * that is DONE ignores every further input.
+ * job goes on (UNDOING, DETACHING) until nothing of it is left attached; a
+ * disposable that it has made for nothing is done away with (DISCARDING). A
+ * job that is DONE ignores every further input.
  *
  * OFFLINE: qubesd went away in the middle; the job waits for it to come back.
  */
 
 #include "common/status.h"
 #include "dom0/core/admin.h"
+#include "dom0/core/approval.h"
 #include "dom0/core/rule.h"
 
 #define JOB_USEC          (600 * USEC_PER_SEC) /* without its turn */
@@ -40,11 +49,16 @@
 
 typedef enum JobState {
     JOB_INVALID,
-    JOB_QUEUED, /* an earlier job of the device is not done yet */
+    JOB_QUEUED,    /* an earlier job of the device is not done yet */
+    JOB_RESOLVING, /* what dom0's default disposable template is */
+    JOB_JUDGING,
     JOB_CHECKING,
     JOB_AWAITING,  /* not listed: qubesd's event tells when it is */
     JOB_SELECTING, /* which of several targets runs */
-    JOB_TURN,      /* a rate is used up */
+    JOB_AWAITING_PROMPT,
+    JOB_ASKING,
+    JOB_CREATING,
+    JOB_TURN, /* a rate is used up */
     JOB_ATTACHING,
     JOB_STARTING,
     JOB_DIAGNOSING, /* started, but said not to run: why? */
@@ -52,18 +66,22 @@ typedef enum JobState {
     JOB_VERIFYING,
     JOB_PAUSING, /* before another try */
     JOB_OFFLINE,
-    JOB_UNDOING, /* ended; the Attach under way has not answered yet */
+    JOB_UNDOING, /* ended; the call under way has not answered yet */
     JOB_DETACHING,
     JOB_DETACH_VERIFYING,
-    JOB_LOOKING, /* is it still attached? */
+    JOB_CLOSING,    /* detached: shut down the disposable */
+    JOB_LOOKING,    /* is it still attached? */
+    JOB_DISCARDING, /* a disposable that was made for nothing */
     JOB_DONE,
 } JobState;
 
 typedef enum JobWish {
-    JOB_WISH_NOTHING, /* keep waiting, until @wake_usec if it is set */
-    JOB_WISH_CALL,    /* make the call in @request, tell job_on_answer() */
-    JOB_WISH_START,   /* start @target, tell job_on_started() */
-    JOB_WISH_TURN,    /* tell job_on_turn() whether an attach may be made */
+    JOB_WISH_NOTHING,  /* keep waiting, until @wake_usec if it is set */
+    JOB_WISH_CALL,     /* make the call in @request, tell job_on_answer() */
+    JOB_WISH_QUESTION, /* ask @question, tell job_on_verdict() */
+    JOB_WISH_PROMPT, /* ask the person when it is its turn, see job_prompt() */
+    JOB_WISH_START,  /* start @target, tell job_on_started() */
+    JOB_WISH_TURN,   /* tell job_on_turn() whether an attach may be made */
     JOB_WISH_DONE,
 } JobWish;
 
@@ -81,11 +99,21 @@ typedef struct JobTask {
     DeviceName device;
     char vendor_id[5]; /* of the record; "" if not told */
     char product_id[5];
-    const Target *targets; /* borrowed; at least one */
-    size_t n_targets;
+    const Target *targets; /* borrowed */
+    size_t n_targets;      /* 1..APPROVAL_TARGETS_MAX */
+    bool ask;              /* the rule says so */
     AttachOptions options;
     RuleStart start;
+    QubeName held_by; /* a disposable of ours that has it; "" */
+    bool close;       /* shut down the target once it is detached */
 } JobTask;
+
+/* What rule and guard rail together say of one target. */
+typedef enum Verdict {
+    VERDICT_DENY, /* 0: whatever was not decided is denied */
+    VERDICT_ASK,
+    VERDICT_ALLOW,
+} Verdict;
 
 typedef struct Job {
     JobTask task;
@@ -97,6 +125,7 @@ typedef struct Job {
     QubeName target; /* "" until one was chosen */
 
     AdminRequest request;
+    PolicyQuestion question;
     uint64_t wake_usec;     /* when to call job_on_time(); UINT64_MAX: never */
     uint64_t deadline_usec; /* of the whole job */
 
@@ -112,14 +141,33 @@ typedef struct Job {
     bool attach_sent;
     AdminResult attach_result;
     AdminError attach_error;
-    size_t candidate; /* SELECTING */
+    QubeName default_dispvm;                /* template; "" if not known */
+    uint8_t verdicts[APPROVAL_TARGETS_MAX]; /* Verdict */
+    bool second_name;       /* JUDGING: @dispvm:TEMPLATE of @dispvm */
+    Verdict first_verdict;  /* JUDGING: of @dispvm itself */
+    PolicyAnswer no_answer; /* why there was none; POLICY_NO if there was */
+    size_t candidate;       /* JUDGING, SELECTING */
+    bool chosen;
+    size_t choice; /* index of the target */
+    bool approved; /* by the person */
+    bool made;     /* @target is a disposable of this job's */
     unsigned int n_retries;
     uint64_t appear_usec; /* end of the wait for qubesd to list it */
-    uint64_t turn_usec;   /* since when it waits for its turn */
+    uint64_t paused_usec; /* since when it is not its time that runs; 0 */
 } Job;
 
 /* Begin to attach. */
 JobWish job_begin(Job *ret, const JobTask *task, uint64_t now_usec);
+
+/*
+ * Begin to attach to the target of index @choice, to which guard rail and
+ * person have said yes before; @default_dispvm is what @dispvm meant then.
+ */
+JobWish job_begin_approved(Job *ret,
+                           const JobTask *task,
+                           size_t choice,
+                           const QubeName *default_dispvm,
+                           uint64_t now_usec);
 
 /* The same, but wait for job_go(), because of an earlier job. */
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec);
@@ -141,6 +189,29 @@ JobWish job_begin_look(Job *ret,
                        uint64_t now_usec);
 
 JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+
+JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec);
+
+/*
+ * What the person may choose from, of a job that wants a prompt: the targets
+ * that the guard rail lets through. Answers their number; @ret_choices are
+ * their indexes in the task.
+ */
+size_t job_prompt(const Job *job,
+                  Target ret_targets[APPROVAL_TARGETS_MAX],
+                  size_t ret_choices[APPROVAL_TARGETS_MAX],
+                  size_t *ret_preselected);
+/* The window is open; the person has until @until_usec. */
+JobWish job_on_prompt_open(Job *job, uint64_t until_usec, uint64_t now_usec);
+/* It is not: there is no agent. It is to be tried again. */
+JobWish job_on_prompt_lost(Job *job, uint64_t now_usec);
+/* The person has chosen the target of index @choice in the task. */
+JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec);
+/* There will be no approval; @status says why. */
+JobWish job_on_refused(Job *job,
+                       Status status,
+                       const char *detail,
+                       uint64_t now_usec);
 
 /* The start of the target has ended; @detail is for a failure. */
 JobWish job_on_started(Job *job,

@@ -26,6 +26,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device->plugged = false;
     device_stop_waiting(device);
     device->detached_by_user = false;
+    device->refused_by_user = false;
 
     device_drop_queued(m, device, STATUS_SUPERSEDED, detail, now);
     if (device->job) {
@@ -34,7 +35,8 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
         managed_supersede(m, device->job, detail, now);
         device->plugged = false;
     }
-    if (!device->job && device->holding != HOLDING_NOTHING)
+    if (!device->job &&
+        (device->holding != HOLDING_NOTHING || device->close.s[0] != '\0'))
         device_begin(m, JOB_KIND_DETACH, device, now);
 }
 
@@ -85,13 +87,33 @@ static bool managed_joins(ManagedJob *managed, const Rule *rule, Waiter *waiter)
     return true;
 }
 
+/* What the rule wants done with the device. */
+static JobTask task_by_rule(const Device *device, const Rule *rule)
+{
+    JobTask task = task_of(device);
+
+    task.targets = rule->targets;
+    task.n_targets = rule->n_targets;
+    task.ask = rule->action == RULE_ASK;
+    task.start = rule->options.start;
+    if (device->holding == HOLDING_DEVICE)
+        task.held_by = device->held_by;
+    if (device->record.class == DEVICE_CLASS_BLOCK) {
+        task.options.read_only = rule->options.read_only;
+        task.options.cdrom = rule->options.cdrom;
+        (void) text_format(task.options.frontend, sizeof(task.options.frontend),
+                           "%s", rule->options.frontend);
+    }
+    return task;
+}
+
 static Status device_attach(Manager *m,
                             Device *device,
                             const Rule *rule,
                             Waiter *waiter,
                             Instant now)
 {
-    JobTask task = task_of(device);
+    JobTask task = task_by_rule(device, rule);
     ManagedJob *managed;
 
     if (managed_joins(device->queued, rule, waiter) ||
@@ -108,18 +130,8 @@ static Status device_attach(Manager *m,
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
         return STATUS_INTERNAL;
 
-    task.targets = rule->targets;
-    task.n_targets = rule->n_targets;
-    task.start = rule->options.start;
-    if (device->record.class == DEVICE_CLASS_BLOCK) {
-        task.options.read_only = rule->options.read_only;
-        task.options.cdrom = rule->options.cdrom;
-        (void) text_format(task.options.frontend, sizeof(task.options.frontend),
-                           "%s", rule->options.frontend);
-    }
     if (waiter)
         waiters_push(&managed->attach_waiters, waiter);
-
     if (device->job) {
         job_queue(&managed->job, &task, now.monotonic_usec);
         device->queued = managed;
@@ -129,6 +141,27 @@ static Status device_attach(Manager *m,
                       job_begin(&managed->job, &task, now.monotonic_usec), now);
     }
     return STATUS_INVALID;
+}
+
+void device_attach_approved(Manager *m,
+                            Device *device,
+                            const Rule *rule,
+                            size_t choice,
+                            const QubeName *default_dispvm,
+                            Instant now)
+{
+    JobTask task = task_by_rule(device, rule);
+    ManagedJob *managed;
+
+    if (device->job || device_is_excluded(device) ||
+        managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
+        return;
+
+    device->job = managed;
+    managed_apply(m, managed,
+                  job_begin_approved(&managed->job, &task, choice,
+                                     default_dispvm, now.monotonic_usec),
+                  now);
 }
 
 /*
@@ -146,9 +179,8 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
         return device_settle(m, device, rule, STATUS_DENIED_BY_RULE, "", now);
     if (device->detached_by_user)
         return device_settle(m, device, rule, STATUS_DETACHED_BY_USER, "", now);
-    if (rule->action == RULE_ASK)
-        return device_settle(m, device, rule, STATUS_UNAVAILABLE,
-                             "asking is not supported yet", now);
+    if (device->refused_by_user)
+        return device_settle(m, device, rule, STATUS_DENIED_BY_USER, "", now);
     if (device->record.class != DEVICE_CLASS_BLOCK)
         return device_settle(m, device, rule, STATUS_UNAVAILABLE,
                              "devices of this class are not supported yet",

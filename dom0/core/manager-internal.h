@@ -8,16 +8,21 @@
  *     manager-qubesd   answers and events of qubesd (in)
  *     manager-device   what a device's record means: decide, attach, unplug
  *     manager-job      one job: do what it wants, tell, end
+ *     manager-prompt   whose prompt is next, and what its answer is worth
  *     manager          time, what is wanted          (out)
  *
- * A job that ends is buried, not freed: manager_sweep() frees it at the end of
- * each public call, so whoever walks the jobs need not fear for its next one.
+ * A job that ends is buried, not freed: manager_settle() frees it at the end
+ * of each public call, so whoever walks the jobs need not fear for its next
+ * one.
  */
 
 #include "dom0/core/manager.h"
 #include "dom0/core/source.h"
 #include "dom0/core/target-start.h"
 #include "dom0/core/waiter.h"
+
+#define WINDOWS_MAX       8U
+#define NOTIFICATIONS_MAX 8U
 
 typedef enum JobKind {
     JOB_KIND_ATTACH,
@@ -34,13 +39,66 @@ struct ManagedJob {
     Ruleset *ruleset; /* what @rule belongs to */
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
-    bool told;       /* the outcome is in the history */
-    bool dead;       /* to be freed once no call is under way */
-    bool wants_call; /* job.request is to be made */
-    uint64_t call;   /* under way; 0: none */
+    bool told;           /* the outcome is in the history */
+    bool dead;           /* to be freed once no call is under way */
+    bool wants_call;     /* job.request is to be made */
+    uint64_t call;       /* under way; 0: none */
+    bool ignores_call;   /* its answer is of no interest any more */
+    bool wants_question; /* job.question is to be asked */
+    uint64_t question;   /* under way; 0: none */
     WaiterList attach_waiters;
     WaiterList remove_waiters;
 };
+
+/*
+ * A prompt window. It is there until the agent answers, also when the job that
+ * wanted it has ended: then a yes still counts, if plug and rule are the same.
+ */
+typedef struct Window {
+    uint64_t id;         /* 0: this place is free */
+    ManagedJob *managed; /* NULL once the job has ended */
+    uint64_t opened_usec;
+
+    QubeName source;
+    DeviceClass class;
+    DeviceName device;
+    uint64_t plug;
+    Ruleset *ruleset; /* what @rule belongs to */
+    const Rule *rule;
+    QubeName default_dispvm;
+    size_t choices[APPROVAL_TARGETS_MAX]; /* indexes in the rule's targets */
+    size_t n_choices;
+} Window;
+
+typedef enum DeskStep {
+    DESK_GUIVM,
+    DESK_SOURCE_ICON,
+    DESK_TARGET_ICON,
+    DESK_READY,
+} DeskStep;
+
+/* Prepares one prompt at a time and keeps the open windows. */
+typedef struct PromptDesk {
+    ManagedJob *managed; /* whose prompt is being prepared, or NULL */
+    DeskStep step;
+    size_t index; /* of the target whose icon is asked for */
+    Prompt prompt;
+    size_t choices[APPROVAL_TARGETS_MAX];
+    AdminRequest request;
+    bool wants_call;
+    uint64_t call;
+
+    bool no_agent;       /* nobody is logged in */
+    uint64_t retry_usec; /* when to try again */
+    uint64_t backoff_usec;
+    Window windows[WINDOWS_MAX];
+} PromptDesk;
+
+typedef struct NotificationQueue {
+    Rate rate;
+    size_t n;
+    Notification waiting[NOTIFICATIONS_MAX]; /* the newest is dropped */
+} NotificationQueue;
 
 struct Manager {
     bool unlimited;
@@ -58,14 +116,19 @@ struct Manager {
     uint64_t closing[MANAGER_SOURCES_MAX * SOURCE_CONNECTIONS_MAX];
     size_t n_closing;
 
+    PromptDesk desk;
+    NotificationQueue notifications;
+
     uint64_t last_connection;
     uint64_t last_call;
+    uint64_t last_plug;
 };
 
 /* manager */
 
-/* Free the jobs that are done and the sources that nothing is known of. */
-void manager_sweep(Manager *m);
+/* At the end of each public call: see to the prompts, free the jobs that are
+ * done and the sources that nothing is known of. */
+void manager_settle(Manager *m, Instant now);
 
 /* manager-source */
 
@@ -92,6 +155,15 @@ void managed_supersede(Manager *m,
 
 JobTask task_of(const Device *device);
 
+/* The person has approved the target of index @choice after the job that had
+ * asked was over: attach now. */
+void device_attach_approved(Manager *m,
+                            Device *device,
+                            const Rule *rule,
+                            size_t choice,
+                            const QubeName *default_dispvm,
+                            Instant now);
+
 /* Detach what we had attached, or look whether it still is. */
 void device_begin(Manager *m, JobKind kind, Device *device, Instant now);
 
@@ -111,6 +183,25 @@ void manager_record(Manager *m,
                     const char *detail,
                     uint64_t duration_usec,
                     Instant now);
+
+/* manager-prompt */
+
+/* Begin to prepare the next prompt, if there may be one now. */
+void desk_step(Manager *m, Instant now);
+/* Whether @call was the desk's; it has been answered then. */
+bool desk_on_answer(Manager *m,
+                    uint64_t call,
+                    const AdminAnswer *answer,
+                    Instant now);
+bool desk_next_call(Manager *m, uint64_t call, AdminRequest *ret_request);
+/* The job is over: neither desk nor windows may know it any more. */
+void desk_forget(Manager *m, const ManagedJob *managed);
+/* When something is to be done that nobody tells of; UINT64_MAX: never. */
+uint64_t desk_next_usec(const Manager *m);
+void desk_clear(Manager *m);
+
+/* Tell the person of the outcome, if that is to be done. */
+void manager_notify(Manager *m, const ManagedJob *managed, Instant now);
 
 /* manager-device */
 

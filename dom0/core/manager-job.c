@@ -68,6 +68,7 @@ static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
 
     if (managed->kind != JOB_KIND_ATTACH)
         return;
+    manager_notify(m, managed, now);
     device->waits_for = (QubeName){};
     device->waits_for_any = job->outcome == STATUS_WAITING_FOR_TARGET;
     device->waits_for_qubesd = job->outcome == STATUS_UNAVAILABLE;
@@ -107,12 +108,14 @@ void managed_free(ManagedJob *managed)
     free(managed);
 }
 
-/* It is done; manager_sweep() frees it once no call of its is under way. */
+/* It is done; manager_settle() frees it once no call of its is under way. */
 static void managed_bury(Manager *m, ManagedJob *managed)
 {
+    desk_forget(m, managed);
     managed->device = NULL;
     managed->dead = true;
     managed->wants_call = false;
+    managed->wants_question = false;
     m->n_dead++;
 }
 
@@ -140,6 +143,8 @@ void device_begin(Manager *m, JobKind kind, Device *device, Instant now)
     if (managed_new(m, &managed, kind, device, NULL, now) < 0)
         return;
 
+    task.close = kind == JOB_KIND_DETACH && device->close.s[0] != '\0' &&
+                 qube_name_equal(&device->close, &device->held_by);
     device->job = managed;
     if (kind == JOB_KIND_DETACH)
         wish = job_begin_detach(&managed->job, &task, &device->held_by,
@@ -197,6 +202,9 @@ static void device_learn(Manager *m,
 
     device->holding = job->holding;
     device->held_by = job->target;
+    device->close = (QubeName){};
+    if (job->made && managed->rule->options.close)
+        device->close = job->target;
     if (job->holding == HOLDING_DEVICE)
         device->attached_to = job->target;
     else if (qube_name_equal(&device->attached_to, &job->target))
@@ -260,8 +268,19 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         case JOB_WISH_NOTHING:
             return;
         case JOB_WISH_CALL:
+            /* a call that has not answered yet was given up */
+            managed->ignores_call = managed->call != 0;
             managed->wants_call = true;
             return;
+        case JOB_WISH_QUESTION:
+            managed->wants_question = true;
+            return;
+        case JOB_WISH_PROMPT:
+            if (!source_is_quiet(managed->source, now.monotonic_usec))
+                return; /* desk_step() sees to it */
+            wish = job_on_refused(&managed->job, STATUS_QUIET, "",
+                                  now.monotonic_usec);
+            break;
         case JOB_WISH_START:
             wish = managed_start_target(m, managed, now);
             break;
@@ -284,7 +303,8 @@ void managed_supersede(Manager *m,
     static const AdminAnswer not_sent = { .result = ADMIN_UNREACHABLE };
     Job *job = &managed->job;
 
-    if (managed->wants_call && job->state == JOB_ATTACHING) {
+    if (managed->wants_call &&
+        (job->state == JOB_ATTACHING || job->state == JOB_CREATING)) {
         /* it waits in our own queue: nothing was sent, nothing to undo */
         managed->wants_call = false;
         job->touched = true;
@@ -292,6 +312,7 @@ void managed_supersede(Manager *m,
                       job_on_answer(job, &not_sent, now.monotonic_usec), now);
     }
     managed->wants_call = false;
+    managed->wants_question = false;
     managed_apply(m, managed, job_on_gone(job, detail, now.monotonic_usec),
                   now);
 }

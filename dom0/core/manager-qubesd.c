@@ -31,7 +31,11 @@ void manager_on_answer(Manager *m,
 
     if (target_starts_on_answer(m->starts, call, &target)) {
         on_started(m, &target, answer, now);
-        manager_sweep(m);
+        manager_settle(m, now);
+        return;
+    }
+    if (desk_on_answer(m, call, answer, now)) {
+        manager_settle(m, now);
         return;
     }
 
@@ -40,13 +44,13 @@ void manager_on_answer(Manager *m,
             continue;
         managed->call = 0;
         managed->source->n_calls--;
-        if (!managed->dead)
+        if (!managed->dead && !managed->ignores_call)
             managed_apply(
                 m, managed,
                 job_on_answer(&managed->job, answer, now.monotonic_usec), now);
         break;
     }
-    manager_sweep(m);
+    manager_settle(m, now);
 }
 
 static Device *find_device(const Manager *m,
@@ -213,7 +217,7 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
     case ADMIN_EVENT_LIST_CHANGE:
         break;
     }
-    manager_sweep(m);
+    manager_settle(m, now);
 }
 
 void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
@@ -237,5 +241,5 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
                 device_decide_again(m, device, now);
         }
     }
-    manager_sweep(m);
+    manager_settle(m, now);
 }

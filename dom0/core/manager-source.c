@@ -48,11 +48,18 @@ static int add_source(Manager *m, Source **ret, const QubeName *name)
     return -ENOBUFS;
 }
 
-Status manager_connect(Manager *m, const QubeName *name, uint64_t *ret_id)
+Status manager_connect(Manager *m,
+                       const QubeName *name,
+                       Instant now,
+                       uint64_t *ret_id)
 {
-    Source *source = manager_find_source(m, name);
     SourceConnection *connection;
-    int r = source ? 0 : add_source(m, &source, name);
+    Source *source;
+    int r;
+
+    manager_settle(m, now); /* what is idle makes room */
+    source = manager_find_source(m, name);
+    r = source ? 0 : add_source(m, &source, name);
 
     if (r < 0)
         return r == -ENOBUFS ? STATUS_TOO_MANY : STATUS_INTERNAL;
@@ -65,7 +72,7 @@ Status manager_connect(Manager *m, const QubeName *name, uint64_t *ret_id)
     return STATUS_INVALID;
 }
 
-void manager_disconnect(Manager *m, uint64_t id)
+void manager_disconnect(Manager *m, uint64_t id, Instant now)
 {
     SourceConnection *connection;
 
@@ -76,7 +83,7 @@ void manager_disconnect(Manager *m, uint64_t id)
         waiters_drop(&managed->attach_waiters, id);
         waiters_drop(&managed->remove_waiters, id);
     }
-    manager_sweep(m);
+    manager_settle(m, now);
 }
 
 bool manager_take_line(Manager *m,
@@ -84,13 +91,13 @@ bool manager_take_line(Manager *m,
                        Instant now,
                        uint64_t *ret_when_usec)
 {
-    static const RateLimit limit = { .interval_usec = SOURCE_LINES_USEC,
-                                     .burst = SOURCE_LINES_BURST };
     Source *source = source_of(m, connection, NULL);
 
-    if (m->unlimited || rate_take(&source->lines, &limit, now.monotonic_usec))
+    if (m->unlimited ||
+        rate_take(&source->lines, &source_line_limit, now.monotonic_usec))
         return true;
-    return rate_peek(&source->lines, &limit, now.monotonic_usec, ret_when_usec);
+    return rate_peek(&source->lines, &source_line_limit, now.monotonic_usec,
+                     ret_when_usec);
 }
 
 void manager_hello(Manager *m,
@@ -110,7 +117,7 @@ void manager_hello(Manager *m,
         }
     }
     source->boot_id = *boot_id;
-    manager_sweep(m);
+    manager_settle(m, now);
 }
 
 static Status event_gone(Manager *m,
@@ -166,6 +173,8 @@ static Status event_here(Manager *m,
     if (device->plugged && !record_same_plug(&device->record, record))
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
+    if (!device->plugged)
+        device->plug = ++m->last_plug;
     device->plugged = true;
     device->told_by = connection;
 
@@ -188,7 +197,7 @@ Status manager_event(Manager *m,
         status = event_gone(m, source, connection, seq, record, now);
     else
         status = event_here(m, source, connection, seq, record, now);
-    manager_sweep(m);
+    manager_settle(m, now);
     return status;
 }
 
@@ -214,5 +223,5 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
             device_unplug(m, device, "no longer plugged in", now);
         device_release(device);
     }
-    manager_sweep(m);
+    manager_settle(m, now);
 }

@@ -13,6 +13,7 @@ int manager_new(Manager **ret, bool unlimited)
         return -ENOMEM;
 
     m->unlimited = unlimited;
+    m->desk.backoff_usec = MANAGER_AGENT_USEC;
     m->jobs_end = &m->jobs;
     waiters_init(&m->answers);
     r = history_new(&m->history, HISTORY_CAPACITY);
@@ -35,6 +36,7 @@ Manager *manager_free(Manager *m)
         return NULL;
 
     waiters_clear(&m->answers);
+    desk_clear(m);
     while (m->jobs) {
         ManagedJob *managed = m->jobs;
 
@@ -61,16 +63,15 @@ void manager_set_rules(Manager *m, Ruleset *ruleset)
     m->ruleset = ruleset;
 }
 
-/* Free the jobs that are done and the sources that nothing is known of. Only
- * here: whoever walks the jobs need not fear that one goes away under it. */
-void manager_sweep(Manager *m)
+/* Only here: whoever walks the jobs need not fear that one goes away. */
+static void manager_sweep(Manager *m, Instant now)
 {
     ManagedJob **link = &m->jobs;
 
     while (m->n_dead > 0 && *link) {
         ManagedJob *managed = *link;
 
-        if (managed->dead && managed->call == 0) {
+        if (managed->dead && managed->call == 0 && managed->question == 0) {
             *link = managed->next;
             if (m->jobs_end == &managed->next)
                 m->jobs_end = link;
@@ -82,8 +83,14 @@ void manager_sweep(Manager *m)
     }
 
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
-        if (m->sources[i] && source_is_idle(m->sources[i]))
+        if (m->sources[i] && source_is_idle(m->sources[i], now.monotonic_usec))
             m->sources[i] = source_free(m->sources[i]);
+}
+
+void manager_settle(Manager *m, Instant now)
+{
+    desk_step(m, now);
+    manager_sweep(m, now);
 }
 
 void manager_on_time(Manager *m, Instant now)
@@ -93,30 +100,68 @@ void manager_on_time(Manager *m, Instant now)
             job_next_usec(&managed->job) <= now.monotonic_usec)
             managed_apply(m, managed,
                           job_on_time(&managed->job, now.monotonic_usec), now);
-    manager_sweep(m);
+    manager_settle(m, now);
 }
 
 bool manager_next_call(Manager *m,
                        uint64_t *ret_call,
                        AdminRequest *ret_request)
 {
-    if (target_starts_next_call(m->starts, m->last_call + 1, ret_request)) {
-        *ret_call = ++m->last_call;
+    *ret_call = m->last_call + 1;
+    if (target_starts_next_call(m->starts, *ret_call, ret_request) ||
+        desk_next_call(m, *ret_call, ret_request)) {
+        m->last_call++;
         return true;
     }
 
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
-        if (!managed->wants_call ||
+        if (!managed->wants_call || managed->call != 0 ||
             managed->source->n_calls >= SOURCE_CALLS_MAX)
             continue;
         managed->wants_call = false;
         managed->call = ++m->last_call;
         managed->source->n_calls++;
-        *ret_call = managed->call;
         *ret_request = managed->job.request;
         return true;
     }
     return false;
+}
+
+bool manager_next_question(Manager *m,
+                           uint64_t *ret_id,
+                           PolicyQuestion *ret_question)
+{
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        if (!managed->wants_question ||
+            managed->source->n_calls >= SOURCE_CALLS_MAX)
+            continue;
+        managed->wants_question = false;
+        managed->question = ++m->last_call;
+        managed->source->n_calls++;
+        *ret_id = managed->question;
+        *ret_question = managed->job.question;
+        return true;
+    }
+    return false;
+}
+
+void manager_on_verdict(Manager *m,
+                        uint64_t id,
+                        PolicyAnswer answer,
+                        Instant now)
+{
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        if (managed->question != id)
+            continue;
+        managed->question = 0;
+        managed->source->n_calls--;
+        if (!managed->dead)
+            managed_apply(
+                m, managed,
+                job_on_verdict(&managed->job, answer, now.monotonic_usec), now);
+        break;
+    }
+    manager_settle(m, now);
 }
 
 bool manager_next_answer(Manager *m,
@@ -156,7 +201,7 @@ uint64_t manager_next_usec(const Manager *m)
 
         next_usec = usec < next_usec ? usec : next_usec;
     }
-    return next_usec;
+    return desk_next_usec(m) < next_usec ? desk_next_usec(m) : next_usec;
 }
 
 const History *manager_history(const Manager *m)

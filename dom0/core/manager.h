@@ -24,11 +24,17 @@
 #include "common/record.h"
 #include "common/status.h"
 #include "dom0/core/admin.h"
+#include "dom0/core/approval.h"
 #include "dom0/core/history.h"
 #include "dom0/core/report.h"
 #include "dom0/core/ruleset.h"
 
 #define MANAGER_SOURCES_MAX 16U
+/* a window that was not answered so long no longer blocks others */
+#define MANAGER_WINDOW_USEC (600 * USEC_PER_SEC)
+/* without an agent: when to try again, doubling */
+#define MANAGER_AGENT_USEC     (1 * USEC_PER_SEC)
+#define MANAGER_AGENT_MAX_USEC (60 * USEC_PER_SEC)
 
 typedef struct Manager Manager;
 
@@ -48,8 +54,9 @@ void manager_set_rules(Manager *manager, Ruleset *ruleset);
  * id; else STATUS_TOO_MANY, or STATUS_INTERNAL without memory. */
 Status manager_connect(Manager *manager,
                        const QubeName *source,
+                       Instant now,
                        uint64_t *ret_id);
-void manager_disconnect(Manager *manager, uint64_t connection);
+void manager_disconnect(Manager *manager, uint64_t connection, Instant now);
 
 /* Whether the source may send one more line now; if not, when. */
 bool manager_take_line(Manager *manager,
@@ -86,6 +93,31 @@ void manager_set_qubesd(Manager *manager, QubesdState state, Instant now);
 bool manager_next_call(Manager *manager,
                        uint64_t *ret_call,
                        AdminRequest *ret_request);
+/* A question for the policy daemon; answered exactly once. */
+bool manager_next_question(Manager *manager,
+                           uint64_t *ret_id,
+                           PolicyQuestion *ret_question);
+void manager_on_verdict(Manager *manager,
+                        uint64_t id,
+                        PolicyAnswer answer,
+                        Instant now);
+/*
+ * A prompt that is to be shown now. It is answered exactly once, however late;
+ * there is never more than one at a time, but for windows that nobody has
+ * answered in MANAGER_WINDOW_USEC.
+ */
+bool manager_next_prompt(Manager *manager,
+                         uint64_t *ret_id,
+                         Prompt *ret_prompt,
+                         Instant now);
+void manager_on_prompt(Manager *manager,
+                       uint64_t id,
+                       const PromptAnswer *answer,
+                       Instant now);
+/* There may be a policy agent now. */
+void manager_on_agent(Manager *manager, Instant now);
+bool manager_next_notification(Manager *manager, Notification *ret);
+
 bool manager_next_answer(Manager *manager,
                          uint64_t *ret_connection,
                          int64_t *ret_seq,

@@ -14,6 +14,9 @@ static const QuotaLimit attach_limit = { .max = SOURCE_ATTACHES_MAX,
 static const QuotaLimit path_limit = { .max = SOURCE_PATH_ATTACHES_MAX,
                                        .span_usec = SOURCE_MINUTE_USEC };
 
+const RateLimit source_line_limit = { .interval_usec = SOURCE_LINES_USEC,
+                                      .burst = SOURCE_LINES_BURST };
+
 int source_new(Source **ret, const QubeName *name)
 {
     Source *source = calloc(1, sizeof(*source));
@@ -68,10 +71,40 @@ SourceConnection *source_find_connection(Source *source, uint64_t id)
     return NULL;
 }
 
-bool source_is_idle(const Source *source)
+bool source_is_idle(const Source *source, uint64_t now_usec)
 {
     return source->n_devices == 0 && source->n_jobs == 0 &&
-           source->n_calls == 0 && source_count_connections(source) == 0;
+           source->n_calls == 0 && source_count_connections(source) == 0 &&
+           source->n_noes == 0 &&
+           rate_is_full(&source->lines, &source_line_limit, now_usec) &&
+           quota_is_idle(&source->attaches, source->attach_times, &attach_limit,
+                         now_usec);
+}
+
+void source_on_yes(Source *source)
+{
+    source->n_noes = 0;
+    source->quiet_usec = 0;
+}
+
+void source_on_no(Source *source, uint64_t now_usec)
+{
+    uint64_t pause_usec = SOURCE_QUIET_USEC;
+
+    source->n_noes++;
+    if (source->n_noes < SOURCE_NOES_MAX)
+        return;
+    for (uint32_t i = SOURCE_NOES_MAX;
+         i < source->n_noes && pause_usec < SOURCE_QUIET_MAX_USEC; i++)
+        pause_usec *= 2;
+    if (pause_usec > SOURCE_QUIET_MAX_USEC)
+        pause_usec = SOURCE_QUIET_MAX_USEC;
+    source->quiet_usec = now_usec + pause_usec;
+}
+
+bool source_is_quiet(const Source *source, uint64_t now_usec)
+{
+    return now_usec < source->quiet_usec;
 }
 
 Device *source_find(const Source *source,

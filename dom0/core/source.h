@@ -24,6 +24,10 @@
 #define SOURCE_ATTACHES_MAX      60U /* a minute */
 #define SOURCE_PATH_ATTACHES_MAX 20U /* a minute and device path */
 #define SOURCE_MINUTE_USEC       (60 * USEC_PER_SEC)
+/* so many noes in a row silence its prompts, longer with each further one */
+#define SOURCE_NOES_MAX       3U
+#define SOURCE_QUIET_USEC     (60 * USEC_PER_SEC)
+#define SOURCE_QUIET_MAX_USEC (3600 * USEC_PER_SEC)
 
 typedef struct Source Source;
 typedef struct Device Device;
@@ -48,6 +52,7 @@ struct Device {
     Record record;    /* the newest */
     bool plugged;     /* false: only kept until its last job is done */
     uint64_t told_by; /* id of the connection that told of it last */
+    uint64_t plug;    /* another number for each time it is plugged in */
 
     ManagedJob *job;    /* in work */
     ManagedJob *queued; /* waits for it */
@@ -61,6 +66,8 @@ struct Device {
      * not the person's */
     bool removed;
     bool detached_by_user; /* left alone until it is replugged */
+    bool refused_by_user;  /* the same: the answer to a prompt was no */
+    QubeName close;        /* a disposable to be shut down with it; "" */
     /* decide again when this target starts; "" if not */
     QubeName waits_for;
     /* the same for any target of its rule */
@@ -83,13 +90,17 @@ struct Source {
     Quota attaches;
     uint64_t attach_times[SOURCE_ATTACHES_MAX];
     PathQuota *paths;
+
+    uint32_t n_noes;     /* of the person, since the last yes */
+    uint64_t quiet_usec; /* until then it may not prompt */
 };
 
 int source_new(Source **ret, const QubeName *name);
 Source *source_free(Source *source); /* its devices must have no jobs */
 
-/* Whether nothing is known of it and nobody is connected. */
-bool source_is_idle(const Source *source);
+/* Whether nothing is known of it, nobody is connected, and forgetting it would
+ * allow no more than keeping it. */
+bool source_is_idle(const Source *source, uint64_t now_usec);
 unsigned int source_count_connections(const Source *source);
 bool source_has_picture(const Source *source);
 /* NULL if there is none of that id. */
@@ -121,5 +132,13 @@ bool source_take_attach(Source *source,
                         const Device *device,
                         uint64_t now_usec,
                         uint64_t *ret_when_usec);
+
+/* How the rate of its lines is limited. */
+extern const RateLimit source_line_limit;
+
+/* The person has answered a prompt of this source. */
+void source_on_yes(Source *source);
+void source_on_no(Source *source, uint64_t now_usec);
+bool source_is_quiet(const Source *source, uint64_t now_usec);
 
 DEFINE_CLEANUP(Source *, source_free)

@@ -2,11 +2,9 @@
 #pragma once
 
 /*
- * One call to a local service: a connection, a request, an answer to its end
+ * One call to qubesd: a connection, a request, an answer (WIRE 1)
  *
- * Connects, writes the request, shuts down its side, reads until the end of
- * input, all without blocking and within @timeout_usec. That is how qubesd,
- * the policy daemon and the policy agent all want to be spoken to.
+ * Within the deadline of its method, see admin_deadline_usec().
  */
 
 #include <systemd/sd-event.h>

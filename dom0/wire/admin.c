@@ -23,7 +23,19 @@ static const MethodInfo methods[] = {
     [ADMIN_ATTACHED] = { "admin.vm.device.", ".Attached" },
     [ADMIN_ATTACH] = { "admin.vm.device.", ".Attach" },
     [ADMIN_DETACH] = { "admin.vm.device.", ".Detach" },
+    [ADMIN_KILL] = { "admin.vm.Kill", NULL },
+    [ADMIN_SHUTDOWN] = { "admin.vm.Shutdown", NULL },
+    [ADMIN_REMOVE] = { "admin.vm.Remove", NULL },
+    [ADMIN_CREATE_DISPOSABLE] = { "admin.vm.CreateDisposable", NULL },
+    [ADMIN_PROPERTY_GET] = { "admin.vm.property.Get", NULL },
     [ADMIN_OLD_LIST] = { "admin.vm.device.", ".List" },
+};
+
+static const char *const properties[] = {
+    [ADMIN_PROPERTY_GUIVM] = "guivm",
+    [ADMIN_PROPERTY_ICON] = "icon",
+    [ADMIN_PROPERTY_LABEL] = "label",
+    [ADMIN_PROPERTY_DEFAULT_DISPVM] = "default_dispvm",
 };
 
 static size_t encode_argument(char *ret,
@@ -47,8 +59,14 @@ static size_t encode_argument(char *ret,
     case ADMIN_CURRENT_STATE:
     case ADMIN_START:
     case ADMIN_ATTACHED:
+    case ADMIN_KILL:
+    case ADMIN_SHUTDOWN:
+    case ADMIN_REMOVE:
+    case ADMIN_CREATE_DISPOSABLE:
     case ADMIN_OLD_LIST:
         return 0;
+    case ADMIN_PROPERTY_GET:
+        return text_format(ret, size, "%s", properties[request->property]);
     case ADMIN_INVALID:
         break;
     }
@@ -119,6 +137,7 @@ static AdminError error_from_type(const char *untrusted_type, size_t len)
         { "ProtocolError", ADMIN_ERROR_PROTOCOL },
         { "PermissionDenied", ADMIN_ERROR_PERMISSION },
         { "USBProxyNotInstalled", ADMIN_ERROR_USB_PROXY },
+        { "QubesVMNotStartedError", ADMIN_ERROR_NOT_STARTED },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
@@ -184,6 +203,33 @@ static bool decode_state(AdminAnswer *ret, const char *data, const char *end)
     return true;
 }
 
+static bool is_value_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
+/* "default=True type=vm dom0"; the value may be empty */
+static bool decode_property(AdminAnswer *ret, const char *data, const char *end)
+{
+    static const char key[] = " type=";
+    const char *at = memmem(data, (size_t) (end - data), key, strlen(key));
+    size_t len;
+
+    at = at ? memchr(at + 1, ' ', (size_t) (end - at - 1)) : NULL;
+    if (!at)
+        return false;
+    at++;
+    len = (size_t) (end - at);
+    if (len > ADMIN_VALUE_MAX)
+        return true;
+    for (size_t i = 0; i < len; i++)
+        if (!is_value_byte(at[i]))
+            return true;
+    memcpy(ret->value.s, at, len);
+    return true;
+}
+
 static bool decode_data(AdminAnswer *ret,
                         const AdminRequest *request,
                         const char *data,
@@ -195,11 +241,18 @@ static bool decode_data(AdminAnswer *ret,
         return admin_decode_listing(ret, request, data, (size_t) (end - data));
     case ADMIN_CURRENT_STATE:
         return decode_state(ret, data, end);
+    case ADMIN_CREATE_DISPOSABLE:
+        return qube_name_parse(&ret->qube, data, (size_t) (end - data));
+    case ADMIN_PROPERTY_GET:
+        return decode_property(ret, data, end);
     case ADMIN_LIST:
     case ADMIN_OLD_LIST:
     case ADMIN_START:
     case ADMIN_ATTACH:
     case ADMIN_DETACH:
+    case ADMIN_KILL:
+    case ADMIN_SHUTDOWN:
+    case ADMIN_REMOVE:
         return true;
     case ADMIN_INVALID:
     case ADMIN_EVENTS:

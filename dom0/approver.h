@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Approver: the policy daemon and the policy agent (DESIGN 5)
+ *
+ * Asks the one, has the other ask the person, and notices when an agent may
+ * have come: its socket appears with the desktop session.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "dom0/core/approval.h"
+
+typedef struct Approver Approver;
+
+typedef struct ApproverHooks {
+    /* each question and each prompt is answered once */
+    void (*on_verdict)(uint64_t id, PolicyAnswer answer, void *userdata);
+    void (*on_prompt)(uint64_t id, const PromptAnswer *answer, void *userdata);
+    void (*on_agent)(void *userdata);
+} ApproverHooks;
+
+/* Paths and @hooks are borrowed. */
+int approver_new(Approver **ret,
+                 sd_event *event,
+                 const char *policy_socket,
+                 const char *agent_socket,
+                 const ApproverHooks *hooks,
+                 void *userdata);
+Approver *approver_free(Approver *approver);
+
+/* A negative errno: it was not begun, and will not be answered. */
+int approver_judge(Approver *approver,
+                   uint64_t id,
+                   const PolicyQuestion *question);
+int approver_prompt(Approver *approver, uint64_t id, const Prompt *prompt);
+/* What becomes of it makes no difference. */
+void approver_notify(Approver *approver, const Notification *notification);
+
+DEFINE_CLEANUP(Approver *, approver_free)

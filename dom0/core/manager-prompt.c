@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/core/manager-internal.h"
+
+/* shown where qubesd does not tell an icon */
+#define QUBE_ICON         "appvm-red"
+#define DISPOSABLE_PREFIX "dispvm-"
+#define DISPOSABLE_ICON   DISPOSABLE_PREFIX "red"
+
+static const RateLimit notification_limit = { .interval_usec = 2 * USEC_PER_SEC,
+                                              .burst = 5 };
+
+static void window_free(Window *window)
+{
+    ruleset_unref(window->ruleset);
+    *window = (Window){};
+}
+
+void desk_clear(Manager *m)
+{
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        window_free(&m->desk.windows[i]);
+}
+
+void desk_forget(Manager *m, const ManagedJob *managed)
+{
+    PromptDesk *desk = &m->desk;
+
+    if (desk->managed == managed)
+        desk->managed = NULL;
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        if (desk->windows[i].managed == managed)
+            desk->windows[i].managed = NULL;
+}
+
+static Window *find_window(PromptDesk *desk, uint64_t id)
+{
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        if (desk->windows[i].id == id)
+            return &desk->windows[i];
+    return NULL;
+}
+
+/* When the next prompt may be shown, as far as open windows are concerned. */
+static uint64_t desk_free_usec(const PromptDesk *desk, uint64_t now_usec)
+{
+    uint64_t free_usec = now_usec;
+    size_t n_open = 0;
+
+    for (size_t i = 0; i < WINDOWS_MAX; i++) {
+        const Window *window = &desk->windows[i];
+        uint64_t until_usec = window->opened_usec + MANAGER_WINDOW_USEC;
+
+        if (window->id == 0)
+            continue;
+        n_open++;
+        if (until_usec > free_usec)
+            free_usec = until_usec;
+    }
+    return n_open < WINDOWS_MAX ? free_usec : UINT64_MAX;
+}
+
+static ManagedJob *desk_next_job(const Manager *m)
+{
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (!managed->dead && managed->job.state == JOB_AWAITING_PROMPT)
+            return managed;
+    return NULL;
+}
+
+static void desk_call(PromptDesk *desk,
+                      DeskStep step,
+                      const QubeName *dest,
+                      AdminProperty property)
+{
+    desk->step = step;
+    desk->request = (AdminRequest){ .method = ADMIN_PROPERTY_GET,
+                                    .dest = *dest,
+                                    .property = property };
+    desk->wants_call = true;
+    desk->call = 0;
+}
+
+static void desk_ask_target_icon(PromptDesk *desk)
+{
+    const Target *target = &desk->prompt.targets[desk->index];
+
+    if (desk->index == desk->prompt.n_targets)
+        desk->step = DESK_READY;
+    else
+        desk_call(desk, DESK_TARGET_ICON, &target->name,
+                  target->kind == TARGET_QUBE ? ADMIN_PROPERTY_ICON
+                                              : ADMIN_PROPERTY_LABEL);
+}
+
+/* Prepare the prompt of a job: what it says, then what it looks like. */
+static void desk_begin(PromptDesk *desk, ManagedJob *managed)
+{
+    const Job *job = &managed->job;
+    Prompt *prompt = &desk->prompt;
+
+    desk->managed = managed;
+    desk->index = 0;
+    *prompt =
+        (Prompt){ .source = job->task.source, .rule = managed->rule->name };
+    if (device_name_is_plain(job->task.class, &job->task.device))
+        prompt->device = job->task.device;
+    prompt->n_targets =
+        job_prompt(job, prompt->targets, desk->choices, &prompt->preselected);
+    desk_call(desk, DESK_GUIVM, &job->task.source, ADMIN_PROPERTY_GUIVM);
+}
+
+void desk_step(Manager *m, Instant now)
+{
+    PromptDesk *desk = &m->desk;
+
+    if (desk->managed || now.monotonic_usec < desk->retry_usec ||
+        desk_free_usec(desk, now.monotonic_usec) > now.monotonic_usec)
+        return;
+
+    desk->wants_call = false;
+    desk->managed = desk_next_job(m);
+    if (desk->managed)
+        desk_begin(desk, desk->managed);
+}
+
+uint64_t desk_next_usec(const Manager *m)
+{
+    const PromptDesk *desk = &m->desk;
+    uint64_t usec;
+
+    if (desk->managed || !desk_next_job(m))
+        return UINT64_MAX;
+    usec = desk_free_usec(desk, 0);
+    return usec > desk->retry_usec ? usec : desk->retry_usec;
+}
+
+bool desk_next_call(Manager *m, uint64_t call, AdminRequest *ret_request)
+{
+    PromptDesk *desk = &m->desk;
+
+    if (!desk->managed || !desk->wants_call)
+        return false;
+
+    desk->wants_call = false;
+    desk->call = call;
+    *ret_request = desk->request;
+    return true;
+}
+
+static void take_icon(IconName *ret,
+                      const AdminAnswer *answer,
+                      const char *prefix,
+                      const char *fallback)
+{
+    char name[APPROVAL_ICON_MAX + 1];
+    size_t len = 0;
+
+    if (answer->result == ADMIN_OK && answer->value.s[0] != '\0')
+        len = text_format(name, sizeof(name), "%s%s", prefix, answer->value.s);
+    if (!icon_name_parse(ret, name, len))
+        (void) text_format(ret->s, sizeof(ret->s), "%s", fallback);
+}
+
+/* The agent of the source's GUI domain would have to be asked; only dom0's
+ * can be. */
+static void on_guivm(Manager *m, const AdminAnswer *answer, Instant now)
+{
+    PromptDesk *desk = &m->desk;
+    ManagedJob *managed = desk->managed;
+    char detail[ADMIN_DETAIL_MAX + 1];
+
+    if (answer->result == ADMIN_OK && strcmp(answer->value.s, "dom0") == 0) {
+        desk_call(desk, DESK_SOURCE_ICON, &desk->prompt.source,
+                  ADMIN_PROPERTY_ICON);
+        return;
+    }
+
+    if (answer->result == ADMIN_OK)
+        (void) text_format(detail, sizeof(detail),
+                           "nobody can be asked: the GUI domain of %s is %s, "
+                           "not dom0",
+                           desk->prompt.source.s,
+                           answer->value.s[0] ? answer->value.s : "none");
+    else
+        (void) text_format(detail, sizeof(detail), "%s", answer->detail);
+    desk->managed = NULL;
+    managed_apply(m, managed,
+                  job_on_refused(&managed->job, STATUS_UNAVAILABLE, detail,
+                                 now.monotonic_usec),
+                  now);
+}
+
+bool desk_on_answer(Manager *m,
+                    uint64_t call,
+                    const AdminAnswer *answer,
+                    Instant now)
+{
+    PromptDesk *desk = &m->desk;
+    Prompt *prompt = &desk->prompt;
+    bool disposable;
+
+    if (desk->call != call)
+        return false;
+    desk->call = 0;
+    if (!desk->managed)
+        return true; /* its job has ended meanwhile */
+
+    switch (desk->step) {
+    case DESK_GUIVM:
+        on_guivm(m, answer, now);
+        break;
+    case DESK_SOURCE_ICON:
+        take_icon(&prompt->source_icon, answer, "", QUBE_ICON);
+        desk_ask_target_icon(desk);
+        break;
+    case DESK_TARGET_ICON:
+        disposable = prompt->targets[desk->index].kind == TARGET_DISPVM;
+        take_icon(&prompt->icons[desk->index], answer,
+                  disposable ? DISPOSABLE_PREFIX : "",
+                  disposable ? DISPOSABLE_ICON : QUBE_ICON);
+        desk->index++;
+        desk_ask_target_icon(desk);
+        break;
+    case DESK_READY:
+        break;
+    }
+    return true;
+}
+
+bool manager_next_prompt(Manager *m,
+                         uint64_t *ret_id,
+                         Prompt *ret_prompt,
+                         Instant now)
+{
+    PromptDesk *desk = &m->desk;
+    ManagedJob *managed = desk->managed;
+    Window *window = find_window(desk, 0);
+    const Job *job;
+
+    if (!managed || desk->step != DESK_READY || !window)
+        return false;
+
+    job = &managed->job;
+    *window = (Window){
+        .id = ++m->last_call,
+        .managed = managed,
+        .opened_usec = now.monotonic_usec,
+        .source = job->task.source,
+        .class = job->task.class,
+        .device = job->task.device,
+        .plug = managed->device->plug,
+        .ruleset = ruleset_ref(managed->ruleset),
+        .rule = managed->rule,
+        .default_dispvm = job->default_dispvm,
+        .n_choices = desk->prompt.n_targets,
+    };
+    memcpy(window->choices, desk->choices, sizeof(window->choices));
+    *ret_id = window->id;
+    *ret_prompt = desk->prompt;
+
+    desk->managed = NULL;
+    managed_apply(m, managed,
+                  job_on_prompt_open(&managed->job,
+                                     now.monotonic_usec +
+                                         managed->rule->options.timeout_usec,
+                                     now.monotonic_usec),
+                  now);
+    return true;
+}
+
+/* Nobody is logged in: the job goes on waiting, without using up its time. */
+static void on_no_agent(Manager *m, ManagedJob *managed, Instant now)
+{
+    PromptDesk *desk = &m->desk;
+
+    desk->no_agent = true;
+    desk->retry_usec = now.monotonic_usec + desk->backoff_usec;
+    desk->backoff_usec *= 2;
+    if (desk->backoff_usec > MANAGER_AGENT_MAX_USEC)
+        desk->backoff_usec = MANAGER_AGENT_MAX_USEC;
+    if (managed)
+        managed_apply(m, managed,
+                      job_on_prompt_lost(&managed->job, now.monotonic_usec),
+                      now);
+}
+
+void manager_on_agent(Manager *m, Instant now)
+{
+    PromptDesk *desk = &m->desk;
+
+    desk->retry_usec = 0;
+    desk->backoff_usec = MANAGER_AGENT_USEC;
+    manager_settle(m, now);
+}
+
+/* The plug that the window was about, if it still is what it was. */
+static Device *window_device(const Manager *m, const Window *window)
+{
+    Source *source = manager_find_source(m, &window->source);
+    Device *device =
+        source ? source_find(source, window->class, &window->device) : NULL;
+
+    return device && device->plugged && device->plug == window->plug ? device
+                                                                     : NULL;
+}
+
+/* Jobs of the source that would ask end at once. */
+static void silence(Manager *m, const Source *source, Instant now)
+{
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (!managed->dead && managed->source == source &&
+            managed->job.state == JOB_AWAITING_PROMPT)
+            managed_apply(m, managed,
+                          job_on_refused(&managed->job, STATUS_QUIET, "",
+                                         now.monotonic_usec),
+                          now);
+}
+
+static void on_no(Manager *m,
+                  const Window *window,
+                  ManagedJob *managed,
+                  Instant now)
+{
+    Source *source = manager_find_source(m, &window->source);
+    Device *device = window_device(m, window);
+
+    if (device)
+        device->refused_by_user = true;
+    if (managed)
+        managed_apply(m, managed,
+                      job_on_refused(&managed->job, STATUS_DENIED_BY_USER, "",
+                                     now.monotonic_usec),
+                      now);
+    if (!source)
+        return;
+    source_on_no(source, now.monotonic_usec);
+    if (source_is_quiet(source, now.monotonic_usec))
+        silence(m, source, now);
+}
+
+/* A yes counts for the plug and the rule that it was asked for. */
+static void on_yes(Manager *m,
+                   const Window *window,
+                   ManagedJob *managed,
+                   size_t answer,
+                   Instant now)
+{
+    Source *source = manager_find_source(m, &window->source);
+    Device *device = window_device(m, window);
+    const Rule *rule =
+        device ? ruleset_match(m->ruleset, &window->source, &device->record)
+               : NULL;
+    bool good =
+        rule && rule_equal(rule, window->rule) && answer < window->n_choices;
+
+    if (source)
+        source_on_yes(source);
+    if (managed && good)
+        managed_apply(m, managed,
+                      job_on_approved(&managed->job, window->choices[answer],
+                                      now.monotonic_usec),
+                      now);
+    else if (managed)
+        managed_apply(m, managed,
+                      job_on_refused(&managed->job, STATUS_SUPERSEDED,
+                                     "the rules have changed meanwhile",
+                                     now.monotonic_usec),
+                      now);
+    else if (good && !device->refused_by_user && !device->detached_by_user)
+        device_attach_approved(m, device, rule, window->choices[answer],
+                               &window->default_dispvm, now);
+}
+
+void manager_on_prompt(Manager *m,
+                       uint64_t id,
+                       const PromptAnswer *answer,
+                       Instant now)
+{
+    PromptDesk *desk = &m->desk;
+    Window *open = find_window(desk, id);
+    ManagedJob *managed;
+    Window window;
+
+    assert(open);
+    managed = open->managed;
+    window = *open;
+
+    /* it is gone from the screen, whatever it was worth */
+    *open = (Window){};
+
+    if (answer->result != PROMPT_NO_AGENT) {
+        desk->no_agent = false;
+        desk->backoff_usec = MANAGER_AGENT_USEC;
+    }
+    switch (answer->result) {
+    case PROMPT_NO_AGENT:
+        on_no_agent(m, managed, now);
+        break;
+    case PROMPT_DIED:
+        if (managed)
+            managed_apply(m, managed,
+                          job_on_refused(&managed->job, STATUS_UNAVAILABLE,
+                                         "the policy agent went away without "
+                                         "an answer",
+                                         now.monotonic_usec),
+                          now);
+        break;
+    case PROMPT_NO:
+        on_no(m, &window, managed, now);
+        break;
+    case PROMPT_YES:
+        on_yes(m, &window, managed, answer->target, now);
+        break;
+    }
+    window_free(&window);
+    manager_settle(m, now);
+}
+
+void manager_notify(Manager *m, const ManagedJob *managed, Instant now)
+{
+    NotificationQueue *queue = &m->notifications;
+    const Job *job = &managed->job;
+    bool failed = job->outcome >= STATUS_INTERNAL;
+    Notification *notification;
+
+    if ((job->outcome != STATUS_ATTACHED && !failed) ||
+        managed->rule->options.quiet || queue->n == NOTIFICATIONS_MAX)
+        return;
+    if (!m->unlimited &&
+        !rate_take(&queue->rate, &notification_limit, now.monotonic_usec))
+        return;
+
+    notification = &queue->waiting[queue->n++];
+    *notification = (Notification){ .failed = failed,
+                                    .source = job->task.source,
+                                    .rule = managed->rule->name };
+    if (device_name_is_plain(job->task.class, &job->task.device))
+        notification->device = job->task.device;
+    if (job->target.s[0])
+        (void) text_format(notification->target, sizeof(notification->target),
+                           "%s", job->target.s);
+    else
+        (void) target_to_string(&managed->rule->targets[0],
+                                notification->target);
+}
+
+bool manager_next_notification(Manager *m, Notification *ret)
+{
+    NotificationQueue *queue = &m->notifications;
+
+    if (queue->n == 0)
+        return false;
+
+    *ret = queue->waiting[0];
+    queue->n--;
+    memmove(queue->waiting, queue->waiting + 1,
+            queue->n * sizeof(queue->waiting[0]));
+    return true;
+}
