@@ -5,7 +5,9 @@
 #include "common/boot-id.h"
 #include "common/text.h"
 
-bool boot_id_parse(BootId *ret, const char *untrusted_text, size_t untrusted_len)
+bool boot_id_parse(BootId *ret,
+                   const char *untrusted_text,
+                   size_t untrusted_len)
 {
     BootId boot_id = {};
 

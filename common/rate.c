@@ -3,7 +3,9 @@
 #include "common/rate.h"
 
 /* @rate as it is at @now_usec */
-static Rate refilled(const Rate *rate, const RateLimit *limit, uint64_t now_usec)
+static Rate refilled(const Rate *rate,
+                     const RateLimit *limit,
+                     uint64_t now_usec)
 {
     Rate ret = *rate;
     uint64_t n_gained;

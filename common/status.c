@@ -11,7 +11,8 @@ typedef struct StatusInfo {
     const char *sentence;
 } StatusInfo;
 
-#define ITSELF(status, name, sentence) { (status), (status), (name), (sentence) }
+#define ITSELF(status, name, sentence) \
+    { (status), (status), (name), (sentence) }
 #define HIDDEN(status, name, sentence) \
     { (status), STATUS_NOT_ATTACHED, (name), (sentence) }
 

@@ -4,8 +4,8 @@
 
 int main(int argc, char **argv)
 {
+    Options options; /* outlives the daemon, which borrows it */
     _cleanup_(daemon_freep) Daemon *daemon = NULL;
-    Options options;
 
     switch (options_parse(&options, argc, argv)) {
     case OPTIONS_WRONG:

@@ -70,8 +70,8 @@ static int agent_send(Agent *agent, const Record *record)
 
     if (!agent->call)
         return 0;
-    r = wire_encode_event(&line, &len,
-                          sent_next(&agent->sent, &record->device), record);
+    r = wire_encode_event(&line, &len, sent_next(&agent->sent, &record->device),
+                          record);
     if (r == -EMSGSIZE) {
         log_message(LOG_WARNING, "%s: its record is too long to be sent",
                     record->device.s);
@@ -158,8 +158,8 @@ static void agent_on_enumerate_end(void *userdata)
     }
     agent->full_logged = n_left_out > 0;
     if (n_left_out > 0)
-        log_message(LOG_WARNING, "%zu devices over %u are left out",
-                    n_left_out, SNAPSHOT_MAX);
+        log_message(LOG_WARNING, "%zu devices over %u are left out", n_left_out,
+                    SNAPSHOT_MAX);
 }
 
 static void agent_log_answer(const Agent *agent, const WireAnswer *answer)
@@ -204,8 +204,9 @@ static void describe_end(char *ret, size_t size, const QrexecEnd *end)
     if (end->reason)
         (void) text_format(ret, size, "%s", end->reason);
     else if (!end->exited)
-        (void) text_format(ret, size, "qrexec-client-vm was killed by signal "
-                                      "%i",
+        (void) text_format(ret, size,
+                           "qrexec-client-vm was killed by signal "
+                           "%i",
                            end->status);
     else if (end->status == QREXEC_EXIT_REFUSED)
         (void) text_format(ret, size, "refused by the policy of dom0");
@@ -287,9 +288,8 @@ static void agent_call(Agent *agent)
 
     sent_reset(&agent->sent);
     agent->answered = false;
-    r = qrexec_call_new(&agent->call, agent->event,
-                        agent->config.qrexec_client, EVENT_SERVICE,
-                        agent->config.queue_max, &ops, agent);
+    r = qrexec_call_new(&agent->call, agent->event, agent->config.qrexec_client,
+                        EVENT_SERVICE, agent->config.queue_max, &ops, agent);
     if (r < 0) {
         char why[128];
 

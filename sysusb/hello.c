@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "common/text.h"
 #include "sysusb/hello.h"
+#include "common/text.h"
 #include "sysusb/io/boot.h"
 
 int hello_make(WireHello *ret)

@@ -18,20 +18,20 @@ enum {
 };
 
 /* what both programs take */
-#define COMMON_OPTIONS                                                    \
-    { "qrexec-client", required_argument, NULL, ARG_QREXEC_CLIENT },      \
-        { "export-qemu", no_argument, NULL, ARG_EXPORT_QEMU },            \
-        { "help", no_argument, NULL, 'h' },                               \
-    {                                                                     \
-        "version", no_argument, NULL, ARG_VERSION                         \
+#define COMMON_OPTIONS                                               \
+    { "qrexec-client", required_argument, NULL, ARG_QREXEC_CLIENT }, \
+        { "export-qemu", no_argument, NULL, ARG_EXPORT_QEMU },       \
+        { "help", no_argument, NULL, 'h' },                          \
+    {                                                                \
+        "version", no_argument, NULL, ARG_VERSION                    \
     }
 
-#define COMMON_HELP                                                       \
-    "      --qrexec-client PATH  call dom0 with this program\n"           \
-    "                            (" QREXEC_CLIENT_DEFAULT ")\n"           \
+#define COMMON_HELP                                                        \
+    "      --qrexec-client PATH  call dom0 with this program\n"            \
+    "                            (" QREXEC_CLIENT_DEFAULT ")\n"            \
     "      --export-qemu         also devices that QEMU emulates, which\n" \
-    "                            Qubes leaves out; for tests\n"           \
-    "  -h, --help                show this text\n"                        \
+    "                            Qubes leaves out; for tests\n"            \
+    "  -h, --help                show this text\n"                         \
     "      --version             show the version\n"
 
 static void forwarder_help(void)

@@ -197,8 +197,8 @@ static int sender_call(Sender *sender)
         return r;
     r = qrexec_call_new(&sender->call, sender->event,
                         sender->options->qrexec_client, EVENT_SERVICE,
-                        (SNAPSHOT_MAX + 1) * (size_t) (WIRE_LINE_MAX + 1),
-                        &ops, sender);
+                        (SNAPSHOT_MAX + 1) * (size_t) (WIRE_LINE_MAX + 1), &ops,
+                        sender);
     if (r < 0) {
         char why[SHOWN_MAX];
 

@@ -275,38 +275,43 @@ static int read_files(RulesFiles *files, int dir_fd, const char *dir_path)
     return 0;
 }
 
-/* All that is in the folder, or the one error of the folder. */
-static int read_dir(RulesFiles *files, DIR *dir, const char *dir_path)
+/* Whether the folder itself, whose error @folder is, can be trusted; if so, the
+ * names of the files in it. */
+static int list_dir(RulesFiles *files,
+                    RulesFile *folder,
+                    DIR *dir,
+                    const char *dir_path)
 {
     struct stat status;
-    RulesFile *folder;
     int r;
 
-    r = append(files, dir_path, &folder);
-    if (r < 0)
-        return r;
     if (fstat(dirfd(dir), &status) < 0)
         return no_access(folder, errno);
     r = check_owner(folder, &status, "folder", dir_path);
     if (r < 0 || folder->error)
         return r;
 
-    drop_all(files);
     r = list_names(files, dir);
-    if (r < 0 && r != -ENOMEM) {
-        int error = r;
-
-        drop_all(files);
-        r = append(files, dir_path, &folder);
-        if (r < 0)
-            return r;
-        if (error != -EFBIG)
-            return no_access(folder, -error);
+    if (r == -EFBIG)
         return SET_ERROR(folder,
                          "the folder has more than %u rule files; join some",
                          RULES_FILES_MAX);
-    }
-    if (r < 0)
+    if (r < 0 && r != -ENOMEM)
+        return no_access(folder, -r);
+    return r;
+}
+
+static int read_dir(RulesFiles *files, RulesFile *folder, const char *dir_path)
+{
+    _cleanup_(dir_closep) DIR *dir = opendir(dir_path);
+    int r;
+
+    if (!dir)
+        return errno == ENOENT || errno == ENOMEM ? -errno
+                                                  : no_access(folder, errno);
+
+    r = list_dir(files, folder, dir, dir_path);
+    if (r < 0 || folder->error)
         return r;
 
     qsort(files->files, files->n_files, sizeof(*files->files), compare_names);
@@ -316,37 +321,27 @@ static int read_dir(RulesFiles *files, DIR *dir, const char *dir_path)
 int rules_files_read(RulesFiles **ret, const char *dir_path)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
-    _cleanup_(dir_closep) DIR *dir = NULL;
-    _cleanup_(fd_closep) int fd = -1;
+    _cleanup_(file_clear) RulesFile folder = {};
     int r;
 
     assert(ret);
 
-    fd = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return -ENOENT;
-    if (fd < 0) {
-        RulesFile *folder;
-        int error = errno;
-
-        r = files_new(&files, 1);
-        if (r == 0)
-            r = append(files, dir_path, &folder);
-        if (r == 0)
-            r = no_access(folder, error);
-    } else {
-        dir = fdopendir(fd);
-        if (!dir)
-            return -ENOMEM;
-        (void) take_fd(&fd);
-
-        r = files_new(&files, RULES_FILES_MAX);
-        if (r == 0)
-            r = read_dir(files, dir, dir_path);
-    }
+    r = files_new(&files, RULES_FILES_MAX);
+    if (r < 0)
+        return r;
+    r = read_dir(files, &folder, dir_path);
     if (r < 0)
         return r;
 
+    if (folder.error) {
+        RulesFile *file;
+
+        drop_all(files);
+        r = append(files, dir_path, &file);
+        if (r < 0)
+            return r;
+        file->error = TAKE_PTR(folder.error);
+    }
     *ret = TAKE_PTR(files);
     return 0;
 }

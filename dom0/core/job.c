@@ -31,7 +31,7 @@ static void job_decide(Job *job, Status outcome, const char *detail)
 
     job->outcome = outcome;
     (void) text_format(job->detail, sizeof(job->detail), "%s", detail);
-    /* what is left to do is bounded by the deadlines of its calls */
+    /* to undo what was begun takes as long as qubesd is away */
     job->deadline_usec = UINT64_MAX;
 }
 
@@ -67,13 +67,16 @@ static JobWish job_retry(Job *job,
  * qubesd could not be reached. Before it has answered anything that is the
  * outcome; later the job goes on where it was as soon as qubesd is back.
  */
-static JobWish job_lose_qubesd(Job *job, JobState resume, const char *detail)
+static JobWish job_lose_qubesd(Job *job,
+                               JobState resume,
+                               const char *detail,
+                               uint64_t now_usec)
 {
     if (!job->touched)
         return job_finish(job, STATUS_UNAVAILABLE, detail);
 
     job->resume = resume;
-    return job_wait(job, JOB_OFFLINE, UINT64_MAX);
+    return job_wait(job, JOB_OFFLINE, now_usec + JOB_OFFLINE_USEC);
 }
 
 static JobWish job_call(Job *job, JobState state, AdminMethod method)
@@ -373,10 +376,12 @@ JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
     return job_on_judged(job, VERDICT_DENY);
 }
 
-static JobWish job_on_resolved(Job *job, const AdminAnswer *answer)
+static JobWish job_on_resolved(Job *job,
+                               const AdminAnswer *answer,
+                               uint64_t now_usec)
 {
     if (answer->result == ADMIN_UNREACHABLE)
-        return job_lose_qubesd(job, JOB_RESOLVING, answer->detail);
+        return job_lose_qubesd(job, JOB_RESOLVING, answer->detail, now_usec);
     if (answer->result == ADMIN_OK &&
         qube_name_parse(&job->default_dispvm, answer->value.s,
                         strlen(answer->value.s)))
@@ -388,11 +393,13 @@ static JobWish job_on_resolved(Job *job, const AdminAnswer *answer)
     return job_judge(job);
 }
 
-static JobWish job_on_created(Job *job, const AdminAnswer *answer)
+static JobWish job_on_created(Job *job,
+                              const AdminAnswer *answer,
+                              uint64_t now_usec)
 {
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
-        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail);
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EMPTY:
@@ -475,6 +482,8 @@ JobWish job_on_refused(Job *job,
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec)
 {
     job_init(ret, task, now_usec);
+    /* its time begins when it may begin */
+    ret->deadline_usec = UINT64_MAX;
 }
 
 JobWish job_go(Job *job, uint64_t now_usec)
@@ -507,13 +516,27 @@ JobWish job_begin_look(Job *ret,
 {
     job_init(ret, task, now_usec);
     ret->target = *target;
+    ret->touched = true;
     return job_call(ret, JOB_LOOKING, ADMIN_ATTACHED);
 }
 
-static JobWish job_on_looked(Job *job, const AdminAnswer *answer)
+static JobWish job_on_looked(Job *job,
+                             const AdminAnswer *answer,
+                             uint64_t now_usec)
 {
-    if (answer->result != ADMIN_OK)
-        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    switch (answer->result) {
+    case ADMIN_OK:
+        break;
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_LOOKING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+    case ADMIN_EMPTY:
+    case ADMIN_GARBAGE:
+    case ADMIN_EXCEPTION:
+        /* what cannot be known is taken for what the event says */
+        return job_retry(job, JOB_LOOKING, STATUS_DETACHED_BY_USER,
+                         answer->detail, now_usec);
+    }
     return job_finish(job,
                       answer->listing.listed ? STATUS_ALREADY_ATTACHED
                                              : STATUS_DETACHED_BY_USER,
@@ -538,16 +561,18 @@ static JobWish job_on_listing(Job *job,
 {
     const JobTask *task = &job->task;
 
+    job->seen_at = (QubeName){};
     if (listing->attachment == ATTACHMENT_QUBE) {
+        job->seen_at = listing->attached_to;
         for (size_t i = 0; i < task->n_targets; i++) {
             if (!job_wants(job, i, &listing->attached_to))
                 continue;
             job->target = listing->attached_to;
-            if (job->attach_sent)
+            if (job->n_attaches > 0)
                 job->holding = HOLDING_DEVICE;
             return job_finish(job,
-                              job->attach_sent ? STATUS_ATTACHED
-                                               : STATUS_ALREADY_ATTACHED,
+                              job->n_attaches > 0 ? STATUS_ATTACHED
+                                                  : STATUS_ALREADY_ATTACHED,
                               "");
         }
         return job_finish(job, STATUS_ATTACHED_ELSEWHERE,
@@ -571,7 +596,7 @@ static JobWish job_on_available(Job *job,
 {
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
-        return job_lose_qubesd(job, job->state, answer->detail);
+        return job_lose_qubesd(job, job->state, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EMPTY:
@@ -601,7 +626,7 @@ static JobWish job_on_selected(Job *job,
                                uint64_t now_usec)
 {
     if (answer->result == ADMIN_UNREACHABLE)
-        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail);
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
     if (answer->result == ADMIN_OK && answer->power == POWER_RUNNING) {
         job->chosen = true;
         job->choice = job->candidate;
@@ -661,7 +686,9 @@ static JobWish job_on_attach_exception(Job *job, const AdminAnswer *answer)
     return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
 }
 
-static JobWish job_on_attach(Job *job, const AdminAnswer *answer)
+static JobWish job_on_attach(Job *job,
+                             const AdminAnswer *answer,
+                             uint64_t now_usec)
 {
     job->attach_result = answer->result;
     job->attach_error = answer->error;
@@ -670,7 +697,7 @@ static JobWish job_on_attach(Job *job, const AdminAnswer *answer)
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
         job->holding = HOLDING_NOTHING;
-        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail);
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EXCEPTION:
@@ -736,7 +763,7 @@ static JobWish job_on_verified(Job *job,
 
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
-        return job_lose_qubesd(job, JOB_VERIFYING, answer->detail);
+        return job_lose_qubesd(job, JOB_VERIFYING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EMPTY:
@@ -759,7 +786,7 @@ static JobWish job_on_verified(Job *job,
         return job_call(job, JOB_DETACHING, ADMIN_DETACH);
     }
     /* on a later try it is our own earlier Attach that took effect */
-    if (already && job->n_retries == 0) {
+    if (already && job->n_attaches == 1) {
         job->holding = HOLDING_NOTHING;
         return job_finish(job, STATUS_ALREADY_ATTACHED, "");
     }
@@ -775,7 +802,7 @@ static JobWish job_on_diagnosed(Job *job,
     char detail[sizeof(job->detail)];
 
     if (answer->result == ADMIN_UNREACHABLE)
-        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail);
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
     if (answer->result != ADMIN_OK)
         return job_finish(job, STATUS_START_FAILED, answer->detail);
 
@@ -801,6 +828,33 @@ static JobWish job_on_diagnosed(Job *job,
     return job_finish(job, STATUS_START_FAILED, detail);
 }
 
+/* Whether something may be attached because of us, by the answer to Attach. */
+static bool job_may_hold(const Job *job, const AdminAnswer *answer)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job->n_attaches > 1;
+    if (answer->result != ADMIN_EXCEPTION)
+        return true;
+
+    switch (answer->error) {
+    case ADMIN_ERROR_NOT_RUNNING:
+    case ADMIN_ERROR_NO_SUCH_QUBE:
+    case ADMIN_ERROR_VALUE:
+    case ADMIN_ERROR_PERMISSION:
+    case ADMIN_ERROR_USB_PROXY:
+        return false;
+    case ADMIN_ERROR_ALREADY_ATTACHED:
+    case ADMIN_ERROR_PROTOCOL:
+        /* it may be an earlier Attach of ours that took effect */
+        return job->n_attaches > 1;
+    case ADMIN_ERROR_NOT_ATTACHED:
+    case ADMIN_ERROR_NOT_STARTED:
+    case ADMIN_ERROR_OTHER:
+        break;
+    }
+    return true;
+}
+
 /* The Attach, or the look at it, has answered; the job had ended before. */
 static JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
 {
@@ -809,14 +863,9 @@ static JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
         job->target = answer->qube;
         return job_done(job);
     }
-    if (job->resume == JOB_ATTACHING) {
-        bool refused = answer->result == ADMIN_EXCEPTION &&
-                       answer->error != ADMIN_ERROR_OTHER;
-
-        if (refused || answer->result == ADMIN_UNREACHABLE) {
-            job->holding = HOLDING_NOTHING;
-            return job_done(job);
-        }
+    if (job->resume == JOB_ATTACHING && !job_may_hold(job, answer)) {
+        job->holding = HOLDING_NOTHING;
+        return job_done(job);
     }
     return job_call(job, JOB_DETACHING, ADMIN_DETACH);
 }
@@ -830,10 +879,12 @@ static JobWish job_on_detached(Job *job)
 }
 
 /* A disposable that never ran cannot be killed, only removed (WIRE 1). */
-static JobWish job_on_discarded(Job *job, const AdminAnswer *answer)
+static JobWish job_on_discarded(Job *job,
+                                const AdminAnswer *answer,
+                                uint64_t now_usec)
 {
     if (answer->result == ADMIN_UNREACHABLE)
-        return job_lose_qubesd(job, JOB_DISCARDING, answer->detail);
+        return job_lose_qubesd(job, JOB_DISCARDING, answer->detail, now_usec);
     if (answer->result == ADMIN_OK)
         job->holding = HOLDING_NOTHING;
     if (answer->result == ADMIN_EXCEPTION &&
@@ -843,13 +894,15 @@ static JobWish job_on_discarded(Job *job, const AdminAnswer *answer)
     return job_done(job);
 }
 
-static JobWish job_on_detach(Job *job, const AdminAnswer *answer)
+static JobWish job_on_detach(Job *job,
+                             const AdminAnswer *answer,
+                             uint64_t now_usec)
 {
     switch (answer->result) {
     case ADMIN_OK:
         return job_on_detached(job);
     case ADMIN_UNREACHABLE:
-        return job_lose_qubesd(job, JOB_DETACHING, answer->detail);
+        return job_lose_qubesd(job, JOB_DETACHING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EXCEPTION:
@@ -876,7 +929,7 @@ static JobWish job_on_detach_verified(Job *job,
         return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,
                          "it could not be detached", now_usec);
     case ADMIN_UNREACHABLE:
-        return job_lose_qubesd(job, JOB_DETACHING, answer->detail);
+        return job_lose_qubesd(job, JOB_DETACHING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EMPTY:
@@ -904,7 +957,7 @@ JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case JOB_SELECTING:
         return job_on_selected(job, answer, now_usec);
     case JOB_ATTACHING:
-        return job_on_attach(job, answer);
+        return job_on_attach(job, answer, now_usec);
     case JOB_DIAGNOSING:
         return job_on_diagnosed(job, answer, now_usec);
     case JOB_VERIFYING:
@@ -912,17 +965,17 @@ JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case JOB_UNDOING:
         return job_on_undoable(job, answer);
     case JOB_DETACHING:
-        return job_on_detach(job, answer);
+        return job_on_detach(job, answer, now_usec);
     case JOB_DETACH_VERIFYING:
         return job_on_detach_verified(job, answer, now_usec);
     case JOB_LOOKING:
-        return job_on_looked(job, answer);
+        return job_on_looked(job, answer, now_usec);
     case JOB_RESOLVING:
-        return job_on_resolved(job, answer);
+        return job_on_resolved(job, answer, now_usec);
     case JOB_CREATING:
-        return job_on_created(job, answer);
+        return job_on_created(job, answer, now_usec);
     case JOB_DISCARDING:
-        return job_on_discarded(job, answer);
+        return job_on_discarded(job, answer, now_usec);
     case JOB_CLOSING:
         return job_done(job);
     case JOB_INVALID:
@@ -946,12 +999,10 @@ JobWish job_on_started(Job *job,
                        const char *detail,
                        uint64_t now_usec)
 {
-    (void) now_usec;
-
     if (job->state != JOB_STARTING)
         return JOB_WISH_NOTHING;
     if (status == STATUS_UNAVAILABLE)
-        return job_lose_qubesd(job, JOB_RECHECKING, detail);
+        return job_lose_qubesd(job, JOB_RECHECKING, detail, now_usec);
     if (!status_is_success(status))
         return job_finish(job, status, detail);
 
@@ -977,7 +1028,7 @@ JobWish job_on_turn(Job *job,
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
     }
 
-    job->attach_sent = true;
+    job->n_attaches++;
     job->holding = HOLDING_MAYBE;
     return job_call(job, JOB_ATTACHING, ADMIN_ATTACH);
 }
@@ -990,6 +1041,7 @@ static JobWish job_resume(Job *job, JobState state)
         return job_call(job, state, ADMIN_AVAILABLE);
     case JOB_VERIFYING:
     case JOB_DETACH_VERIFYING:
+    case JOB_LOOKING:
         return job_call(job, state, ADMIN_ATTACHED);
     case JOB_DETACHING:
         return job_call(job, state, ADMIN_DETACH);
@@ -1013,7 +1065,6 @@ static JobWish job_resume(Job *job, JobState state)
     case JOB_PAUSING:
     case JOB_OFFLINE:
     case JOB_UNDOING:
-    case JOB_LOOKING:
     case JOB_DONE:
         break;
     }
@@ -1031,7 +1082,7 @@ JobWish job_on_time(Job *job, uint64_t now_usec)
     job->wake_usec = UINT64_MAX;
     if (job->state == JOB_AWAITING)
         return job_finish(job, STATUS_NO_SUCH_DEVICE, "");
-    if (job->state == JOB_PAUSING)
+    if (job->state == JOB_PAUSING || job->state == JOB_OFFLINE)
         return job_resume(job, job->resume);
     if (job->state == JOB_TURN)
         return JOB_WISH_TURN;
@@ -1066,7 +1117,7 @@ JobWish job_on_qubesd(Job *job, uint64_t now_usec)
     return job_resume(job, job->resume);
 }
 
-JobWish job_on_gone(Job *job, const char *detail, uint64_t now_usec)
+JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)
 {
     (void) now_usec;
 
@@ -1074,6 +1125,11 @@ JobWish job_on_gone(Job *job, const char *detail, uint64_t now_usec)
     case JOB_ATTACHING:
     case JOB_VERIFYING:
     case JOB_CREATING:
+        if (!sent) {
+            if (job->state == JOB_ATTACHING && job->n_attaches == 1)
+                job->holding = HOLDING_NOTHING;
+            break;
+        }
         job->resume = job->state;
         job_decide(job, STATUS_SUPERSEDED, detail);
         (void) job_wait(job, JOB_UNDOING, UINT64_MAX);

@@ -34,7 +34,8 @@
  * disposable that it has made for nothing is done away with (DISCARDING). A
  * job that is DONE ignores every further input.
  *
- * OFFLINE: qubesd went away in the middle; the job waits for it to come back.
+ * OFFLINE: qubesd went away in the middle; the job waits for it to come back,
+ * and looks by itself now and then.
  */
 
 #include "common/status.h"
@@ -45,6 +46,7 @@
 #define JOB_USEC          (600 * USEC_PER_SEC) /* without its turn */
 #define JOB_APPEAR_USEC   (5 * USEC_PER_SEC)   /* until qubesd lists it */
 #define JOB_RETRIES_MAX   3U                   /* after 1, 2 and 4 s */
+#define JOB_OFFLINE_USEC  (10 * USEC_PER_SEC)  /* try again though not told */
 #define JOB_RETRY_USEC(n) (USEC_PER_SEC << (n))
 
 typedef enum JobState {
@@ -122,7 +124,8 @@ typedef struct Job {
     Status outcome;                    /* STATUS_INVALID until it is known */
     char detail[ADMIN_DETAIL_MAX + 1]; /* escaped */
     Holding holding;
-    QubeName target; /* "" until one was chosen */
+    QubeName target;  /* "" until one was chosen */
+    QubeName seen_at; /* who has it by qubesd's list; "" nobody, or unknown */
 
     AdminRequest request;
     PolicyQuestion question;
@@ -138,7 +141,7 @@ typedef struct Job {
     bool announced; /* the identity is from an event, not read by us */
     bool reread;    /* it was read once more after a refusal */
     bool has_turn;
-    bool attach_sent;
+    unsigned int n_attaches; /* wished for so far */
     AdminResult attach_result;
     AdminError attach_error;
     QubeName default_dispvm;                /* template; "" if not known */
@@ -237,8 +240,11 @@ JobWish job_on_appeared(Job *job,
 /* qubesd is there again. */
 JobWish job_on_qubesd(Job *job, uint64_t now_usec);
 
-/* The device is gone, or another one, or the job is no longer wanted. */
-JobWish job_on_gone(Job *job, const char *detail, uint64_t now_usec);
+/*
+ * The device is gone, or another one, or the job is no longer wanted. @sent
+ * says whether the call that the job has wished for last was made.
+ */
+JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec);
 
 /* The earliest time at which job_on_time() is due; UINT64_MAX: never. */
 uint64_t job_next_usec(const Job *job);

@@ -16,7 +16,8 @@ static void device_stop_waiting(Device *device)
 /* Forget a device of which nothing is left. */
 void device_release(Device *device)
 {
-    if (!device->plugged && !device->job && !device->queued)
+    if (!device->plugged && !device->job && !device->queued &&
+        device->holding == HOLDING_NOTHING)
         source_forget(device->source, device);
 }
 
@@ -47,7 +48,7 @@ static bool device_is_excluded(const Device *device)
          other = other->next) {
         const ManagedJob *managed = other->job;
         bool in_work =
-            managed && managed->kind == JOB_KIND_ATTACH && !managed->told;
+            other->queued || (managed && managed->kind != JOB_KIND_LOOK);
         bool busy = in_work || other->holding != HOLDING_NOTHING ||
                     other->attached_to.s[0] != '\0';
 
@@ -127,6 +128,8 @@ static Status device_attach(Manager *m,
                              "another part of the same device is attached or "
                              "in work",
                              now);
+    if (device->source->n_jobs >= SOURCE_JOBS_MAX)
+        return STATUS_TOO_MANY;
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
         return STATUS_INTERNAL;
 
@@ -198,7 +201,8 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
 /* Decide again what has no answer to wait for. */
 void device_decide_again(Manager *m, Device *device, Instant now)
 {
+    if (!device->plugged || device->job)
+        return;
     device_stop_waiting(device);
-    if (device->plugged && !device->job)
-        (void) device_decide(m, device, NULL, now);
+    (void) device_decide(m, device, NULL, now);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -89,6 +90,7 @@ int managed_new(Manager *m,
     managed->kind = kind;
     managed->device = device;
     managed->source = device->source;
+    managed->source->n_jobs++;
     managed->rule = rule;
     managed->ruleset = ruleset_ref(m->ruleset);
     managed->begun_usec = now.monotonic_usec;
@@ -102,6 +104,7 @@ int managed_new(Manager *m,
 
 void managed_free(ManagedJob *managed)
 {
+    managed->source->n_jobs--;
     waiters_clear(&managed->attach_waiters);
     waiters_clear(&managed->remove_waiters);
     ruleset_unref(managed->ruleset);
@@ -183,20 +186,29 @@ static void device_learn(Manager *m,
 
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
-        if (!job->attach_sent)
+        if (job->n_attaches == 0 || job->outcome == STATUS_ALREADY_ATTACHED) {
+            if (job->seen_at.s[0])
+                device->attached_to = job->seen_at;
+            else if (job->outcome == STATUS_ALREADY_ATTACHED)
+                device->attached_to = job->target;
             return;
+        }
         break;
     case JOB_KIND_DETACH:
         break;
     case JOB_KIND_LOOK:
-        if (job->outcome != STATUS_DETACHED_BY_USER)
+        if (job->outcome == STATUS_SUPERSEDED)
             return;
+        if (job->outcome == STATUS_ALREADY_ATTACHED) {
+            device->attached_to = job->target; /* a spurious event */
+            return;
+        }
         device->detached_by_user = true;
         device->holding = HOLDING_NOTHING;
         device->attached_to = (QubeName){};
-        manager_record(m, device, NULL, job->target.s, job->outcome, "", 0,
-                       now);
-        device_drop_queued(m, device, job->outcome, "", now);
+        manager_record(m, device, NULL, job->target.s, STATUS_DETACHED_BY_USER,
+                       "", 0, now);
+        device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
         return;
     }
 
@@ -205,10 +217,12 @@ static void device_learn(Manager *m,
     device->close = (QubeName){};
     if (job->made && managed->rule->options.close)
         device->close = job->target;
-    if (job->holding == HOLDING_DEVICE)
+    if (job->holding == HOLDING_DEVICE) {
         device->attached_to = job->target;
-    else if (qube_name_equal(&device->attached_to, &job->target))
+        device->removed = false;
+    } else if (qube_name_equal(&device->attached_to, &job->target)) {
         device->attached_to = (QubeName){};
+    }
 }
 
 /* A job has come to its end. What follows on it? */
@@ -216,6 +230,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
 
+    assert(device->job == managed);
     device_learn(m, device, managed, now);
     waiters_answer(m, &managed->remove_waiters,
                    device->holding == HOLDING_NOTHING ? STATUS_DETACHED
@@ -300,19 +315,10 @@ void managed_supersede(Manager *m,
                        const char *detail,
                        Instant now)
 {
-    static const AdminAnswer not_sent = { .result = ADMIN_UNREACHABLE };
-    Job *job = &managed->job;
+    /* what waits in our own queue was not sent, and need not be undone */
+    bool sent = !managed->wants_call;
 
-    if (managed->wants_call &&
-        (job->state == JOB_ATTACHING || job->state == JOB_CREATING)) {
-        /* it waits in our own queue: nothing was sent, nothing to undo */
-        managed->wants_call = false;
-        job->touched = true;
-        managed_apply(m, managed,
-                      job_on_answer(job, &not_sent, now.monotonic_usec), now);
-    }
-    managed->wants_call = false;
-    managed->wants_question = false;
-    managed_apply(m, managed, job_on_gone(job, detail, now.monotonic_usec),
+    managed_apply(m, managed,
+                  job_on_gone(&managed->job, sent, detail, now.monotonic_usec),
                   now);
 }

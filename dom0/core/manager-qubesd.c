@@ -28,6 +28,7 @@ void manager_on_answer(Manager *m,
                        Instant now)
 {
     QubeName target;
+    bool ignored;
 
     if (target_starts_on_answer(m->starts, call, &target)) {
         on_started(m, &target, answer, now);
@@ -44,7 +45,9 @@ void manager_on_answer(Manager *m,
             continue;
         managed->call = 0;
         managed->source->n_calls--;
-        if (!managed->dead && !managed->ignores_call)
+        ignored = managed->ignores_call;
+        managed->ignores_call = false;
+        if (!managed->dead && !ignored)
             managed_apply(
                 m, managed,
                 job_on_answer(&managed->job, answer, now.monotonic_usec), now);
@@ -102,6 +105,10 @@ static void on_removed(Manager *m, const AdminEvent *event)
     if (!device)
         return;
     device->removed = true;
+    /* a disk also goes off the list because one of its partitions is attached:
+     * that says nothing of the partition */
+    if (event->class != DEVICE_CLASS_USB)
+        return;
     for (Device *part = device->source->devices; part; part = part->next)
         if (device_is_ancestor(device, part))
             part->removed = true;
@@ -126,7 +133,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     /* a job that has not tried to attach yet must not undo what the person
      * may have done */
     if (managed && managed->kind == JOB_KIND_ATTACH &&
-        !managed->job.attach_sent)
+        managed->job.n_attaches == 0)
         managed_supersede(m, managed, "it was detached meanwhile", now);
     if (!device->job)
         device_begin(m, JOB_KIND_LOOK, device, now);
@@ -239,6 +246,9 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
             next = device->next;
             if (device->waits_for_qubesd)
                 device_decide_again(m, device, now);
+            else if (!device->plugged && !device->job &&
+                     device->holding != HOLDING_NOTHING)
+                device_begin(m, JOB_KIND_DETACH, device, now);
         }
     }
     manager_settle(m, now);

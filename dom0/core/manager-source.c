@@ -111,8 +111,7 @@ void manager_hello(Manager *m,
         !boot_id_equal(&source->boot_id, boot_id)) {
         for (Device *device = source->devices, *next; device; device = next) {
             next = device->next;
-            if (device->plugged)
-                device_unplug(m, device, "its qube was restarted", now);
+            device_unplug(m, device, "its qube was restarted", now);
             device_release(device);
         }
     }
@@ -133,20 +132,20 @@ static Status event_gone(Manager *m,
     if (!device)
         return STATUS_DETACHED;
 
+    device_unplug(m, device, "unplugged", now);
+    if (!device->job && device->holding != HOLDING_NOTHING)
+        return STATUS_INTERNAL; /* no memory to detach it */
+    if (!device->job) {
+        device_release(device);
+        return STATUS_DETACHED;
+    }
+
+    /* a Detach that is under way is what this record waits for */
     waiter = waiter_new(source, connection, seq);
     if (!waiter)
         return STATUS_TOO_MANY;
-    if (device->plugged)
-        device_unplug(m, device, "unplugged", now);
-
-    /* a Detach that is under way is what this record waits for */
-    if (device->job) {
-        waiters_push(&device->job->remove_waiters, waiter);
-        return STATUS_INVALID;
-    }
-    waiter_free(waiter);
-    device_release(device);
-    return STATUS_DETACHED;
+    waiters_push(&device->job->remove_waiters, waiter);
+    return STATUS_INVALID;
 }
 
 static Status event_here(Manager *m,
@@ -170,7 +169,8 @@ static Status event_here(Manager *m,
         return r == -ENOBUFS ? STATUS_TOO_MANY : STATUS_INTERNAL;
     }
 
-    if (device->plugged && !record_same_plug(&device->record, record))
+    /* also what an unplugged one has left attached is in the way */
+    if (!device->plugged || !record_same_plug(&device->record, record))
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
     if (!device->plugged)
@@ -219,7 +219,7 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
 
     for (Device *device = source->devices, *next; device; device = next) {
         next = device->next;
-        if (device->plugged && device->told_by != id)
+        if (!device->plugged || device->told_by != id)
             device_unplug(m, device, "no longer plugged in", now);
         device_release(device);
     }

@@ -85,7 +85,8 @@ static bool is_word(const char *name, const char *text, size_t len)
 
 RuleWord rule_word_find(const char *text, size_t len)
 {
-    if (len == 0)
+    /* most values are none of them, and begin with a digit or a capital */
+    if (len == 0 || text[0] < 'a' || text[0] > 'z')
         return (RuleWord){};
 
     for (size_t i = 0; i < ARRAY_SIZE(known_words); i++) {

@@ -74,8 +74,8 @@ SourceConnection *source_find_connection(Source *source, uint64_t id)
 bool source_is_idle(const Source *source, uint64_t now_usec)
 {
     return source->n_devices == 0 && source->n_jobs == 0 &&
-           source->n_calls == 0 && source_count_connections(source) == 0 &&
-           source->n_noes == 0 &&
+           source->n_waiters == 0 && source->n_calls == 0 &&
+           source_count_connections(source) == 0 && source->n_noes == 0 &&
            rate_is_full(&source->lines, &source_line_limit, now_usec) &&
            quota_is_idle(&source->attaches, source->attach_times, &attach_limit,
                          now_usec);

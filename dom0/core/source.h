@@ -17,7 +17,7 @@
 /* limits of one source (DESIGN 3) */
 #define SOURCE_CONNECTIONS_MAX   4U
 #define SOURCE_DEVICES_MAX       512U
-#define SOURCE_JOBS_MAX          256U
+#define SOURCE_JOBS_MAX          256U /* and as many records that wait */
 #define SOURCE_CALLS_MAX         32U /* to qubesd at once; more wait */
 #define SOURCE_LINES_BURST       512U
 #define SOURCE_LINES_USEC        (USEC_PER_SEC / 64)
@@ -83,7 +83,8 @@ struct Source {
 
     Device *devices;
     size_t n_devices;
-    size_t n_jobs;  /* records that wait for their outcome, jobs */
+    size_t n_waiters; /* records that wait for their outcome */
+    size_t n_jobs;
     size_t n_calls; /* to qubesd, under way */
 
     Rate lines;

@@ -34,7 +34,7 @@ Waiter *waiter_new(Source *source, uint64_t connection, int64_t seq)
 {
     Waiter *waiter;
 
-    if (source->n_jobs >= SOURCE_JOBS_MAX)
+    if (source->n_waiters >= SOURCE_JOBS_MAX)
         return NULL;
     waiter = malloc(sizeof(*waiter));
     if (!waiter)
@@ -42,13 +42,13 @@ Waiter *waiter_new(Source *source, uint64_t connection, int64_t seq)
 
     *waiter =
         (Waiter){ .connection = connection, .seq = seq, .source = source };
-    source->n_jobs++;
+    source->n_waiters++;
     return waiter;
 }
 
 void waiter_free(Waiter *waiter)
 {
-    waiter->source->n_jobs--;
+    waiter->source->n_waiters--;
     free(waiter);
 }
 

@@ -7,6 +7,7 @@
 #include "dom0/ctl/nearest.h"
 
 #define SHOWN_MAX 64U /* of what was typed */
+#define SEE_HELP  "see " CTL_NAME " --help"
 
 typedef struct OptionInfo {
     const char *name; /* without the dashes */
@@ -31,10 +32,10 @@ typedef struct Parser {
     size_t at;
 } Parser;
 
-#define FAIL(error, ...)                                                     \
-    ({                                                                       \
-        (void) text_format((error)->s, sizeof((error)->s), __VA_ARGS__);     \
-        false;                                                               \
+#define FAIL(error, ...)                                                 \
+    ({                                                                   \
+        (void) text_format((error)->s, sizeof((error)->s), __VA_ARGS__); \
+        false;                                                           \
     })
 
 static void take_option(Parser *parser, size_t id, const char *value)
@@ -56,7 +57,7 @@ static bool fail_unknown(Parser *parser, const char *name, size_t len)
     if (best)
         return FAIL(parser->error, "unknown option --%s; did you mean --%s?",
                     shown, best);
-    return FAIL(parser->error, "unknown option --%s", shown);
+    return FAIL(parser->error, "unknown option --%s; " SEE_HELP, shown);
 }
 
 static bool parse_long(Parser *parser, const char *text)
@@ -94,7 +95,7 @@ static bool parse_letters(Parser *parser, const char *text)
             id++;
         if (id == N_OPTIONS) {
             text_escape(shown, sizeof(shown), text, 1);
-            return FAIL(parser->error, "unknown option -%s", shown);
+            return FAIL(parser->error, "unknown option -%s; " SEE_HELP, shown);
         }
         take_option(parser, id, NULL);
     }

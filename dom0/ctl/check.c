@@ -22,8 +22,10 @@
 static const char help[] =
     "Usage: " CTL_NAME " check [PATH...] [--json] [-q]\n"
     "\n"
-    "Check rules without a daemon: each PATH is a rule file, or a folder of which\n"
-    "all *.rules files are checked. All of them together are one set of rules, in\n"
+    "Check rules without a daemon: each PATH is a rule file, or a folder of "
+    "which\n"
+    "all *.rules files are checked. All of them together are one set of rules, "
+    "in\n"
     "this order. Without PATH it is " CTL_RULES_DEFAULT ".\n"
     "\n"
     "All errors and warnings of all files are printed, as FILE:LINE:COLUMN:\n"
@@ -32,12 +34,14 @@ static const char help[] =
     "Options:\n"
     "      --json         one JSON object in ASCII instead: files, rules,\n"
     "                     n_errors, n_warnings, and errors, a list of objects\n"
-    "                     with level, file, line, column, message, source_line\n"
+    "                     with level, file, line, column, message, "
+    "source_line\n"
     "                     and caret (null where there is none)\n"
     "  -q, --quiet        no summary, and no warnings: nothing but errors\n"
     "  -v, --verbose      name each file that was read, too\n"
     "\n"
-    "Exit status: 0 if all is good, 1 if there are warnings only, 2 if there are\n"
+    "Exit status: 0 if all is good, 1 if there are warnings only, 2 if there "
+    "are\n"
     "errors or a PATH cannot be read, 64 for wrong usage.\n"
     "\n"
     "Example:\n"
@@ -187,7 +191,8 @@ static void print_summary(const Check *check, FILE *out)
     show_count(&errors, n_errors, "error");
     show_count(&warnings, n_warnings, "warning");
     (void) fprintf(out, "%s, %s, %s%s%s\n", files.s, rules.s, errors.s,
-                   n_warnings > 0 ? ", " : "", n_warnings > 0 ? warnings.s : "");
+                   n_warnings > 0 ? ", " : "",
+                   n_warnings > 0 ? warnings.s : "");
 }
 
 static json_t *errors_to_json(const Check *check)
@@ -196,9 +201,8 @@ static json_t *errors_to_json(const Check *check)
     json_t *list = json_array();
 
     for (size_t i = 0; list && i < n; i++)
-        if (json_array_append_new(
-                list, diagnostic_to_json(
-                          diagnostics_get(check->diagnostics, i))) < 0) {
+        if (json_array_append_new(list, diagnostic_to_json(diagnostics_get(
+                                            check->diagnostics, i))) < 0) {
             json_decref(list);
             return NULL;
         }

@@ -21,10 +21,8 @@
 #define SEE_SOCKET  "see: systemctl status qubes-autoattachd-control.socket"
 
 /* Set the message; answers @r. */
-_printf_(3, 4) static int fail(ClientError *error,
-                               int r,
-                               const char *format,
-                               ...)
+_printf_(3,
+         4) static int fail(ClientError *error, int r, const char *format, ...)
 {
     va_list args;
 
@@ -42,14 +40,14 @@ static int fail_connect(ClientError *error, int r, const char *untrusted_path)
     switch (-r) {
     case ENOENT:
     case ENOTDIR:
-        return fail(error, r,
-                    "the daemon is not running: there is no %.200s\n" SEE_SOCKET,
-                    path);
+        return fail(
+            error, r,
+            "the daemon is not running: there is no %.200s\n" SEE_SOCKET, path);
     case ECONNREFUSED:
-        return fail(error, r,
-                    "the daemon is not running: nobody listens at %.200s\n"
-                    SEE_SERVICE,
-                    path);
+        return fail(
+            error, r,
+            "the daemon is not running: nobody listens at %.200s\n" SEE_SERVICE,
+            path);
     case EACCES:
     case EPERM:
         return fail(error, r,
@@ -63,16 +61,17 @@ static int fail_connect(ClientError *error, int r, const char *untrusted_path)
                     path);
     }
     errno = -r;
-    return fail(error, r, "the daemon cannot be reached at %.200s: %m\n"
-                SEE_SERVICE, path);
+    return fail(error, r,
+                "the daemon cannot be reached at %.200s: %m\n" SEE_SERVICE,
+                path);
 }
 
 static int fail_talk(ClientError *error, int r)
 {
     switch (-r) {
     case ETIMEDOUT:
-        return fail(error, r, "the daemon has not answered within %u s\n"
-                    SEE_SERVICE,
+        return fail(error, r,
+                    "the daemon has not answered within %u s\n" SEE_SERVICE,
                     (unsigned int) (CLIENT_DEADLINE_USEC / USEC_PER_SEC));
     case EPIPE:
     case ECONNRESET:
@@ -185,9 +184,8 @@ int client_call(json_t **ret,
                 const char *method,
                 json_t *parameters)
 {
-    _cleanup_(control_call_clearp) ControlCall call = {
-        .parameters = parameters
-    };
+    _cleanup_(control_call_clearp)
+        ControlCall call = { .parameters = parameters };
     _cleanup_(control_reply_clearp) ControlReply reply = {};
     _cleanup_(fd_closep) int fd = -1;
     int r;

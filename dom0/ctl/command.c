@@ -142,7 +142,7 @@ int command_main(const Command *const *commands,
     int status;
 
     if (!arguments_parse(&arguments, &error, argc, argv))
-        return fail_usage("%s; see %s --help", error.s, CTL_NAME);
+        return fail_usage("%s", error.s);
 
     status = run(commands, n_commands, &arguments, terminal);
     /* a full disk or a closed pipe must not look like success */

@@ -31,14 +31,14 @@ typedef enum OptionId {
 #define N_OPTIONS     (OPTION_SOCKET + 1)
 #define OPTION_BIT(o) (1U << (o))
 /* what every command takes */
-#define OPTIONS_COMMON                                     \
+#define OPTIONS_COMMON                                      \
     (OPTION_BIT(OPTION_HELP) | OPTION_BIT(OPTION_VERSION) | \
      OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_QUIET) |   \
      OPTION_BIT(OPTION_VERBOSE))
 
 typedef struct Arguments {
-    const char *command; /* NULL: none was named */
-    unsigned int given;  /* OPTION_BIT() of each option */
+    const char *command;           /* NULL: none was named */
+    unsigned int given;            /* OPTION_BIT() of each option */
     const char *values[N_OPTIONS]; /* NULL: not given, or takes none */
     char **operands;
     size_t n_operands;
@@ -46,9 +46,9 @@ typedef struct Arguments {
 
 typedef struct Command {
     const char *name;
-    const char *summary;    /* one line of the list of commands */
-    const char *help;       /* the whole text of --help */
-    unsigned int options;   /* OPTION_BIT() of each that it takes */
+    const char *summary;  /* one line of the list of commands */
+    const char *help;     /* the whole text of --help */
+    unsigned int options; /* OPTION_BIT() of each that it takes */
     size_t operands_max;
     int (*run)(const Arguments *arguments, Terminal *terminal);
 } Command;

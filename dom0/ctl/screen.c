@@ -8,9 +8,9 @@
 #include "dom0/ctl/show.h"
 
 #define COLUMN_GAP     2U
-#define COLUMN_MIN     4U /* of a cell that is cut: a letter and "..." */
+#define COLUMN_MIN     4U  /* of a cell that is cut: a letter and "..." */
 #define TEXT_MIN       20U /* columns that a text is given in any case */
-#define GAPS_FROM_LEFT 8U /* no empty lines where less than this is left */
+#define GAPS_FROM_LEFT 8U  /* no empty lines where less than this is left */
 #define ELLIPSIS       "..."
 
 void screen_init(Screen *ret, const Terminal *terminal, bool whole)
@@ -82,8 +82,8 @@ static size_t lay_out(const Screen *screen,
     size_t n_lines = 0, next;
 
     do {
-        size_t columns = terminal->is_terminal ? room_behind(screen, indent)
-                                               : SIZE_MAX;
+        size_t columns =
+            terminal->is_terminal ? room_behind(screen, indent) : SIZE_MAX;
         size_t len = take_line(text, columns, &next);
 
         if (out)
@@ -127,8 +127,8 @@ void screen_more(Screen *screen, size_t n_left_out, size_t indent)
 
     if (n_left_out == 0)
         return;
-    (void) text_format(text, sizeof(text), "and %zu more, with -v",
-                       n_left_out);
+    (void) text_format(text, sizeof(text), "and %zu more%s", n_left_out,
+                       screen->has_end ? ", with -v" : "");
     screen_text(screen, STYLE_FAINT, indent, indent, text);
 }
 

@@ -51,7 +51,8 @@ size_t screen_height(const Screen *screen,
 /* An empty line, if there is room for such. */
 void screen_gap(Screen *screen);
 
-/* "and 3 more, with -v" for what was left out, if anything was. */
+/* "and 3 more, with -v" for what was left out, if anything was; or without the
+ * advice, if there is no end. */
 void screen_more(Screen *screen, size_t n_left_out, size_t indent);
 
 /* A row of @n_cells texts; the first row is the heading. */

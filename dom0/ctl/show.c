@@ -15,7 +15,6 @@
 #define HOUR_USEC   (60 * MINUTE_USEC)
 #define DAY_USEC    (24 * HOUR_USEC)
 
-
 /* One character, escaped where it is not plainly visible; answers how many
  * bytes it took. */
 static size_t show_one(char ret[static PIECE],

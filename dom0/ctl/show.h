@@ -9,8 +9,6 @@
  * Widths are those of the locale (wcwidth(3)).
  */
 
-
-
 #include "common/util.h"
 
 #define SHOW_TEXT_MAX 2047U /* of one text; a longer one ends in "..." */

@@ -112,10 +112,10 @@ static void heading(View *view, const char *text)
 }
 
 /* One thing that needs the person. */
-#define ATTENTION(view, style, ...)                               \
-    do {                                                          \
-        attention_begin(view);                                    \
-        print(view, style, INDENT, 2 * INDENT, __VA_ARGS__);      \
+#define ATTENTION(view, style, ...)                          \
+    do {                                                     \
+        attention_begin(view);                               \
+        print(view, style, INDENT, 2 * INDENT, __VA_ARGS__); \
     } while (0)
 
 static void attention_begin(View *view)
@@ -137,8 +137,7 @@ static void view_headline(View *view)
         print(view, STYLE_BAD, 0, 0,
               "Not working: this release of Qubes OS is not supported");
     else if (!text_is(qubesd, "state", "connected"))
-        print(view, STYLE_BAD, 0, 0,
-              "Not working: qubesd cannot be reached");
+        print(view, STYLE_BAD, 0, 0, "Not working: qubesd cannot be reached");
     else if (n_rules == 0)
         print(view, STYLE_WARNING, 0, 0,
               "Working, but there are no rules: nothing is attached");
@@ -160,9 +159,8 @@ static void view_daemon(View *view)
     show_span(&span, number_of(daemon, "uptime_usec"));
     show_bytes(&bytes, memory);
     print(view, STYLE_FAINT, 0, 0,
-          "qubes-autoattachd %s, up %s, pid %" PRIu64 "%s%s", version.s,
-          span.s, number_of(daemon, "pid"), memory ? ", " : "",
-          memory ? bytes.s : "");
+          "qubes-autoattachd %s, up %s, pid %" PRIu64 "%s%s", version.s, span.s,
+          number_of(daemon, "pid"), memory ? ", " : "", memory ? bytes.s : "");
 }
 
 static void attention_qubesd(View *view)
@@ -179,8 +177,7 @@ static void attention_qubesd(View *view)
                   ? "qubesd is of a release before Qubes OS R4.3"
                   : "qubesd does not answer",
               detail.s[0] ? ": " : "", detail.s,
-              text_is(qubesd, "state", "unsupported") ? ""
-                                                      : " until it does");
+              text_is(qubesd, "state", "unsupported") ? "" : " until it does");
 }
 
 /* The place of an error, as FILE:LINE:COLUMN: */
@@ -224,8 +221,8 @@ static void view_errors(View *view, const json_t *rules)
 {
     const json_t *errors = json_object_get(rules, "errors");
     size_t n = json_array_size(errors);
-    uint64_t n_all = number_of(rules, "n_errors") +
-                     number_of(rules, "n_warnings");
+    uint64_t n_all =
+        number_of(rules, "n_errors") + number_of(rules, "n_warnings");
     size_t n_shown = n;
 
     if (view->screen.has_end && n_shown > ERRORS_SHOWN)
@@ -243,8 +240,7 @@ static void view_errors(View *view, const json_t *rules)
     }
     if (n_all > n_shown)
         print(view, STYLE_FAINT, 2 * INDENT, 3 * INDENT,
-              "and %" PRIu64 " more: qvm-autoattach check",
-              n_all - n_shown);
+              "and %" PRIu64 " more: qvm-autoattach check", n_all - n_shown);
 }
 
 static void attention_rules(View *view)
@@ -271,8 +267,7 @@ static void attention_rules(View *view)
     else if (number_of(rules, "n_warnings") > 0)
         ATTENTION(view, STYLE_WARNING, "%s in %s", warnings.s, directory.s);
     else if (number_of(rules, "n_rules") == 0)
-        ATTENTION(view, STYLE_WARNING, "there are no rules in %s",
-                  directory.s);
+        ATTENTION(view, STYLE_WARNING, "there are no rules in %s", directory.s);
     else
         return;
     view_errors(view, rules);
@@ -286,7 +281,8 @@ static void attention_forwarders(View *view)
     size_t index, n = 0, len = 0;
     const json_t *source;
 
-    json_array_foreach (sources, index, source) {
+    json_array_foreach(sources, index, source)
+    {
         Cell name;
 
         if (flag_of(source, "forwarder") ||
@@ -382,7 +378,9 @@ static void view_sources(View *view)
     screen_more(&view->screen, n - n_rows, INDENT);
 }
 
-static const char *show_device(const View *view, Cell *ret, const json_t *object)
+static const char *show_device(const View *view,
+                               Cell *ret,
+                               const json_t *object)
 {
     Cell source, device;
     ShowText text;
@@ -451,8 +449,7 @@ static void format_place(const View *view,
         (void) text_format(ret, size, " (rule %s, target %s)", rule.s,
                            target.s);
     else if (rule.s[0] || target.s[0])
-        (void) text_format(ret, size, " (%s %s)",
-                           rule.s[0] ? "rule" : "target",
+        (void) text_format(ret, size, " (%s %s)", rule.s[0] ? "rule" : "target",
                            rule.s[0] ? rule.s : target.s);
 }
 
@@ -472,8 +469,7 @@ static void format_outcome(const View *view,
     (void) text_format(ret, size, "%s%s%s: %s%s",
                        show_device(view, &device, outcome),
                        label.s[0] ? " " : "", label.s,
-                       shown_of(view, &sentence, outcome, "sentence"),
-                       place.s);
+                       shown_of(view, &sentence, outcome, "sentence"), place.s);
 }
 
 /* Print one outcome if it fits, and answer whether it did. */
@@ -486,8 +482,7 @@ static bool view_outcome(View *view, const json_t *outcome)
     ShowText age, detail;
 
     show_age(&age, view->now_usec, number_of(outcome, "time_usec"));
-    len = text_format(text, sizeof(text), "%-*s",
-                      (int) AGE_COLUMNS, age.s);
+    len = text_format(text, sizeof(text), "%-*s", (int) AGE_COLUMNS, age.s);
     format_outcome(view, text + len, sizeof(text) - len, outcome);
     shown_of(view, &detail, outcome, "detail");
 

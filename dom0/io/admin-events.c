@@ -46,6 +46,7 @@ static void events_lose(AdminEvents *events, const char *detail)
 static void events_deliver(AdminEvents *events, const AdminEvent *event)
 {
     if (event->type == ADMIN_EVENT_ESTABLISHED && !events->connected) {
+        (void) sd_event_source_set_enabled(events->retry_source, SD_EVENT_OFF);
         events->connected = true;
         events->retry_usec = ADMIN_EVENTS_RETRY_USEC;
         events->hooks->on_state(true, "", events->userdata);
@@ -137,6 +138,14 @@ static int events_on_retry(sd_event_source *source,
     (void) source;
     (void) usec;
 
+    if (events->fd >= 0) {
+        events_lose(events, "qubesd does not answer");
+        return 0;
+    }
+    /* the same timer bounds the wait for its first word */
+    (void) sd_event_source_set_time_relative(events->retry_source,
+                                             ADMIN_LOOK_USEC);
+    (void) sd_event_source_set_enabled(events->retry_source, SD_EVENT_ONESHOT);
     r = events_connect(events);
     if (r < 0) {
         char detail[ADMIN_DETAIL_MAX + 1];

@@ -187,9 +187,9 @@ static void client_update(ControlClient *client)
     if (sd_event_source_set_io_events(client->io_source, events) < 0)
         client_drop(client, "its socket cannot be watched");
 
-    has_turn = client->drop_reason || client->is_lost ||
-               (client->state == CLIENT_READING &&
-                (has_message || client->has_ended));
+    has_turn =
+        client->drop_reason || client->is_lost ||
+        (client->state == CLIENT_READING && (has_message || client->has_ended));
     if (has_turn)
         (void) sd_event_source_set_enabled(client->turn_source,
                                            SD_EVENT_ONESHOT);
@@ -266,8 +266,8 @@ static void client_answer(ControlClient *client, const ControlCall *call)
 static void client_take_message(ControlClient *client, size_t len)
 {
     _cleanup_(control_call_clearp) ControlCall call = {};
-    int r = control_call_decode(&call, control_buffer_data(&client->input),
-                                len);
+    int r =
+        control_call_decode(&call, control_buffer_data(&client->input), len);
 
     control_buffer_drop(&client->input, len + 1);
     if (r == -EBADMSG)
@@ -379,8 +379,7 @@ static int client_add_sources(ControlClient *client)
                         client_on_io, client);
     if (r < 0)
         return r;
-    r = sd_event_add_defer(event, &client->turn_source, client_on_turn,
-                           client);
+    r = sd_event_add_defer(event, &client->turn_source, client_on_turn, client);
     if (r < 0)
         return r;
     r = sd_event_source_set_enabled(client->turn_source, SD_EVENT_OFF);
@@ -438,8 +437,7 @@ static void service_pause(ControlService *service)
 
     if (sd_event_source_set_time_relative(service->wait_source,
                                           CONTROL_ACCEPT_WAIT_USEC) < 0 ||
-        sd_event_source_set_enabled(service->wait_source, SD_EVENT_ONESHOT) <
-            0)
+        sd_event_source_set_enabled(service->wait_source, SD_EVENT_ONESHOT) < 0)
         return;
     (void) sd_event_source_set_enabled(service->accept_source, SD_EVENT_OFF);
 }

@@ -36,6 +36,7 @@ typedef struct EventConnection {
     int fd;
     Stage stage;
     bool waiting; /* for resume_source */
+    bool deaf;    /* nobody reads its answers any more */
     bool line_begun;
 
     QubeName source;
@@ -183,12 +184,15 @@ static void connection_refuse(EventConnection *connection,
     connection_begin_close(connection);
 }
 
-/* Write what can be written; false if the connection is broken. */
-static bool connection_flush(EventConnection *connection)
+/*
+ * Write what can be written. A peer that has gone is no reason to forget the
+ * lines that it has left behind.
+ */
+static void connection_flush(EventConnection *connection)
 {
     size_t written = 0;
 
-    while (written < connection->out_len) {
+    while (written < connection->out_len && !connection->deaf) {
         ssize_t n = send(connection->fd, connection->out + written,
                          connection->out_len - written, MSG_NOSIGNAL);
 
@@ -197,14 +201,18 @@ static bool connection_flush(EventConnection *connection)
         if (n < 0 && errno == EAGAIN)
             break;
         if (n < 0)
-            return false;
-        written += (size_t) n;
+            connection->deaf = true;
+        else
+            written += (size_t) n;
     }
 
+    if (connection->deaf)
+        written = connection->out_len;
+    if (written == 0)
+        return;
     memmove(connection->out, connection->out + written,
             connection->out_len - written);
     connection->out_len -= written;
-    return true;
 }
 
 static void connection_take(EventConnection *connection,
@@ -400,13 +408,11 @@ static void connection_update(EventConnection *connection)
 {
     uint32_t events = 0;
 
-    if (!connection_flush(connection)) {
-        connection_drop(connection);
-        return;
-    }
+    connection_flush(connection);
     if (connection->out_len == 0 &&
         (connection->stage == STAGE_CLOSING ||
-         (connection->stage == STAGE_ENDED && connection->n_due == 0))) {
+         (connection->stage == STAGE_ENDED &&
+          (connection->n_due == 0 || connection->deaf)))) {
         connection_drop(connection);
         return;
     }

@@ -1,25 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 
 #include "dom0/io/rules-dir.h"
 
 /* a file is complete when it was closed or moved here, not while written */
 #define WATCH_FILES                                                         \
-    (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | \
-     IN_DELETE_SELF | IN_MOVE_SELF)
+    (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | \
+     IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
 #define WATCH_ABOVE (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
 
 struct RulesDir {
     sd_event *event;
     sd_event_source *watch;
     sd_event_source *change; /* once a turn of the loop, after all events */
+    bool above; /* the folder is not there: one above it is watched */
     char *path;
     RulesDirFn on_change;
     void *userdata;
 };
+
+/* A new file is written next, and closed; what is no file, or a link to one
+ * that is there, is not. */
+static bool is_being_written(const RulesDir *dir, const char *name)
+{
+    _cleanup_(freep) char *path = NULL;
+    struct stat st;
+
+    return asprintf(&path, "%s/%s", dir->path, name) >= 0 &&
+           lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
+}
 
 static int dir_on_inotify(sd_event_source *source,
                           const struct inotify_event *inotify,
@@ -28,8 +42,10 @@ static int dir_on_inotify(sd_event_source *source,
     RulesDir *dir = userdata;
 
     (void) source;
-    (void) inotify;
 
+    if (!dir->above && (inotify->mask & IN_CREATE) &&
+        is_being_written(dir, inotify->name))
+        return 0;
     return sd_event_source_set_enabled(dir->change, SD_EVENT_ONESHOT);
 }
 
@@ -57,6 +73,7 @@ static int dir_watch(RulesDir *dir)
         return -ENOMEM;
 
     r = dir_watch_one(dir, path, WATCH_FILES);
+    dir->above = r < 0;
     while (r == -ENOENT || r == -ENOTDIR) {
         char *slash = strrchr(path, '/');
 

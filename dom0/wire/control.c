@@ -140,9 +140,8 @@ int control_call_decode(ControlCall *ret,
     if (r < 0)
         return r;
 
-    json_object_foreach (message, key, value)
-        if (!call_take(&call, key, value))
-            return -EBADMSG;
+    json_object_foreach(
+        message, key, value) if (!call_take(&call, key, value)) return -EBADMSG;
     /* who wants no answer cannot want many, or another protocol after it */
     if (!call.method.s[0] || (call.oneway && (call.more || call.upgrade)))
         return -EBADMSG;
@@ -170,8 +169,7 @@ json_t *control_call_to_json(const ControlCall *call)
 {
     _cleanup_(json_decrefp) json_t *message = json_object();
 
-    if (!message ||
-        !set_new(message, "method", json_string(call->method.s)) ||
+    if (!message || !set_new(message, "method", json_string(call->method.s)) ||
         !set_new(message, "parameters", json_incref(call->parameters)) ||
         !set_flag(message, "oneway", call->oneway) ||
         !set_flag(message, "more", call->more) ||
@@ -213,9 +211,9 @@ int control_reply_decode(ControlReply *ret,
     if (r < 0)
         return r;
 
-    json_object_foreach (message, key, value)
-        if (!reply_take(&reply, key, value))
-            return -EBADMSG;
+    json_object_foreach(
+        message, key,
+        value) if (!reply_take(&reply, key, value)) return -EBADMSG;
     /* an error is the last word */
     if (reply.error.s[0] && reply.continues)
         return -EBADMSG;
@@ -247,8 +245,7 @@ json_t *control_reply_new(json_t *parameters_arg, bool continues)
     _cleanup_(json_decrefp) json_t *parameters = parameters_arg;
     _cleanup_(json_decrefp) json_t *message = json_object();
 
-    if (!message ||
-        !set_new(message, "parameters", json_incref(parameters)) ||
+    if (!message || !set_new(message, "parameters", json_incref(parameters)) ||
         !set_flag(message, "continues", continues))
         return NULL;
     return TAKE_PTR(message);
@@ -367,7 +364,8 @@ static const char *find_bad_parameter(const MethodInfo *info,
     const char *key;
     json_t *value;
 
-    json_object_foreach (parameters, key, value) {
+    json_object_foreach(parameters, key, value)
+    {
         const Parameter *parameter = find_parameter(info, key);
 
         if (!parameter || json_typeof(value) != parameter->type)
@@ -402,8 +400,8 @@ static json_t *answer_bad_call(const MethodInfo *info,
     if (!bad && call->upgrade)
         bad = "upgrade";
     if (bad)
-        return control_error_about(CONTROL_ERROR_INVALID_PARAMETER,
-                                   "parameter", bad);
+        return control_error_about(CONTROL_ERROR_INVALID_PARAMETER, "parameter",
+                                   bad);
 
     *ret_bad = false;
     return NULL;

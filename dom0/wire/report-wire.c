@@ -71,9 +71,9 @@ static json_t *daemon_to_json(const Report *report)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:b}", "version",
                      text(report->version), "pid", number(report->pid),
-                     "uptime_usec", number(report->uptime_usec),
-                     "memory_bytes", number_or_null(report->memory_bytes),
-                     "unlimited", report->unlimited);
+                     "uptime_usec", number(report->uptime_usec), "memory_bytes",
+                     number_or_null(report->memory_bytes), "unlimited",
+                     report->unlimited);
 }
 
 static json_t *qubesd_to_json(const Report *report)
@@ -151,9 +151,8 @@ static json_t *source_to_json(const ReportSource *source)
 static json_t *job_to_json(const ReportJob *job)
 {
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o}", "source",
-                     job->source.s, "class",
-                     device_class_to_string(job->class), "device",
-                     job->device.s, "rule", text_or_null(job->rule.s),
+                     job->source.s, "class", device_class_to_string(job->class),
+                     "device", job->device.s, "rule", text_or_null(job->rule.s),
                      "target", text_or_null(job->target), "state", job->state,
                      "age_usec", number(job->age_usec));
 }
@@ -162,13 +161,12 @@ static json_t *outcome_to_json(const HistoryEntry *entry)
 {
     return json_pack(
         "{s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:i, s:s, s:s, s:o, s:o}",
-        "serial", number(entry->serial), "time_usec",
-        number(entry->when_usec), "duration_usec",
-        number(entry->duration_usec), "source", entry->source.s, "class",
-        device_class_to_string(entry->class), "device", entry->device.s,
-        "rule", text_or_null(entry->rule.s), "target",
-        text_or_null(entry->target), "code", (int) entry->status, "status",
-        status_name(entry->status), "sentence",
+        "serial", number(entry->serial), "time_usec", number(entry->when_usec),
+        "duration_usec", number(entry->duration_usec), "source",
+        entry->source.s, "class", device_class_to_string(entry->class),
+        "device", entry->device.s, "rule", text_or_null(entry->rule.s),
+        "target", text_or_null(entry->target), "code", (int) entry->status,
+        "status", status_name(entry->status), "sentence",
         status_sentence(entry->status), "detail", text_or_null(entry->detail),
         "label", text_or_null(entry->label));
 }
@@ -217,12 +215,11 @@ json_t *report_to_json(const Report *report, uint64_t now_usec)
     assert(report->n_jobs_shown <= REPORT_JOBS_MAX);
     assert(report->n_outcomes <= REPORT_OUTCOMES_MAX);
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "now_usec", number(now_usec), "daemon",
-                     daemon_to_json(report), "qubesd", qubesd_to_json(report),
-                     "rules", rules_to_json(report), "sources",
-                     sources_to_json(report), "n_jobs", number(report->n_jobs),
-                     "jobs", jobs_to_json(report), "n_outcomes",
-                     number(report->n_outcomes_total), "outcomes",
-                     outcomes_to_json(report));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "now_usec",
+        number(now_usec), "daemon", daemon_to_json(report), "qubesd",
+        qubesd_to_json(report), "rules", rules_to_json(report), "sources",
+        sources_to_json(report), "n_jobs", number(report->n_jobs), "jobs",
+        jobs_to_json(report), "n_outcomes", number(report->n_outcomes_total),
+        "outcomes", outcomes_to_json(report));
 }

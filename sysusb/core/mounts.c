@@ -27,8 +27,7 @@ static bool parse_unsigned(unsigned int *ret, const char **text)
 
     for (; *at >= '0' && *at <= '9'; at++)
         if (__builtin_mul_overflow(number, 10U, &number) ||
-            __builtin_add_overflow(number, (unsigned int) (*at - '0'),
-                                   &number))
+            __builtin_add_overflow(number, (unsigned int) (*at - '0'), &number))
             return false;
     if (at == *text)
         return false;

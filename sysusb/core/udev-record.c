@@ -88,8 +88,8 @@ static bool take_text(Properties *ret,
     while (untrusted_len > 0 && untrusted_text[untrusted_len - 1] == ' ')
         untrusted_len--;
 
-    valid = properties_set_text(ret, mapping->key, untrusted_text,
-                                untrusted_len);
+    valid =
+        properties_set_text(ret, mapping->key, untrusted_text, untrusted_len);
     (void) valid; /* else it is left out */
     return true;
 }
@@ -223,14 +223,18 @@ static void take_block(Properties *ret, const UdevView *view)
     take_bool(ret, view->self, "ro", PROPERTY_READ_ONLY);
 }
 
+/* On the wire a parent has no class: it must be seen from its name. */
 static void take_parent(Record *ret, const UdevView *view)
 {
     const UdevNode *parent = view->disk ? view->disk : view->usb;
     DeviceClass class = view->disk ? DEVICE_CLASS_BLOCK : DEVICE_CLASS_USB;
+    DeviceName name;
 
-    if (parent && device_name_parse(&ret->parent, class, parent->sysname,
-                                    strlen(parent->sysname)))
-        ret->parent_class = class;
+    if (!parent || device_name_parse_any(&name, parent->sysname,
+                                         strlen(parent->sysname)) != class)
+        return;
+    ret->parent = name;
+    ret->parent_class = class;
 }
 
 bool udev_record_name(Record *ret, const UdevNode *node)

@@ -331,8 +331,7 @@ static int spawn(pid_t *ret,
         return r;
     r = -posix_spawnattr_init(&attributes);
     if (r == 0) {
-        r = -posix_spawn_file_actions_adddup2(&actions, stdin_fd,
-                                              STDIN_FILENO);
+        r = -posix_spawn_file_actions_adddup2(&actions, stdin_fd, STDIN_FILENO);
         if (r == 0)
             r = -posix_spawn_file_actions_adddup2(&actions, stdout_fd,
                                                   STDOUT_FILENO);

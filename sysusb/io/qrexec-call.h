@@ -29,8 +29,8 @@
 typedef struct QrexecCall QrexecCall;
 
 typedef struct QrexecEnd {
-    bool exited;        /* else killed by a signal */
-    int status;         /* exit status or signal */
+    bool exited; /* else killed by a signal */
+    int status;  /* exit status or signal */
     uint64_t lived_usec;
     const char *reason; /* why we ended it; NULL if we did not */
 } QrexecEnd;

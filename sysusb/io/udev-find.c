@@ -35,8 +35,8 @@ static int find_by_name(struct udev_device **ret,
                         const char *untrusted_name)
 {
     DeviceName name;
-    DeviceClass class = device_name_parse_any(&name, untrusted_name,
-                                              strlen(untrusted_name));
+    DeviceClass class =
+        device_name_parse_any(&name, untrusted_name, strlen(untrusted_name));
 
     if (class == DEVICE_CLASS_INVALID)
         return -ENODEV;
@@ -53,10 +53,9 @@ int udev_find(UdevLook *ret, const char *untrusted_name, bool export_qemu)
 
     if (!udev)
         return -ENOMEM;
-    r = strchr(untrusted_name, '/') ? find_by_path(&device, udev,
-                                                   untrusted_name)
-                                    : find_by_name(&device, udev,
-                                                   untrusted_name);
+    r = strchr(untrusted_name, '/')
+            ? find_by_path(&device, udev, untrusted_name)
+            : find_by_name(&device, udev, untrusted_name);
     if (r < 0)
         return r;
 

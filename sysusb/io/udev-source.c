@@ -48,8 +48,8 @@ static void source_look(UdevSource *source, struct udev_device *device)
  */
 static void source_look_at_disk(UdevSource *source, struct udev_device *device)
 {
-    struct udev_device *disk = udev_device_get_parent_with_subsystem_devtype(
-        device, "block", "disk");
+    struct udev_device *disk =
+        udev_device_get_parent_with_subsystem_devtype(device, "block", "disk");
 
     if (disk && is_initialized(disk))
         source_look(source, disk);
@@ -142,8 +142,7 @@ int udev_source_enumerate(UdevSource *source)
         r = udev_enumerate_scan_devices(enumerate);
     if (r >= 0) {
         source->ops->on_enumerate_begin(source->userdata);
-        udev_list_entry_foreach (entry,
-                                 udev_enumerate_get_list_entry(enumerate))
+        udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
             source_look_at_path(source, udev_list_entry_get_name(entry));
         source->ops->on_enumerate_end(source->userdata);
     }

@@ -21,24 +21,24 @@
 #define CHILD_REFUSED  11
 
 /* Try @encode with every allocation failing once; answers how many there are */
-#define ASSERT_CLEAN_ERRORS(encode)                 \
-    do {                                            \
-        size_t n_faults = 0;                        \
-                                                    \
-        FAULT_LOOP(n) {                             \
-            _cleanup_(freep) char *text = NULL;     \
-            int r = (encode);                       \
-                                                    \
-            if (!fault_end()) {                     \
-                assert_int_equal(r, 0);             \
-                assert_non_null(text);              \
-                break;                              \
-            }                                       \
-            assert_int_equal(r, -ENOMEM);           \
-            assert_null(text);                      \
-            n_faults++;                             \
-        }                                           \
-        assert_true(n_faults > 1);                  \
+#define ASSERT_CLEAN_ERRORS(encode)             \
+    do {                                        \
+        size_t n_faults = 0;                    \
+                                                \
+        FAULT_LOOP(n) {                         \
+            _cleanup_(freep) char *text = NULL; \
+            int r = (encode);                   \
+                                                \
+            if (!fault_end()) {                 \
+                assert_int_equal(r, 0);         \
+                assert_non_null(text);          \
+                break;                          \
+            }                                   \
+            assert_int_equal(r, -ENOMEM);       \
+            assert_null(text);                  \
+            n_faults++;                         \
+        }                                       \
+        assert_true(n_faults > 1);              \
     } while (0)
 
 static int set_up(void **state)

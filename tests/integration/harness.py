@@ -28,6 +28,7 @@ from sim.client import (DEADLINE, Clock, HarnessError, Process,  # noqa: E402,F4
 BUILD = pathlib.Path(os.environ.get("AUTOATTACH_BUILD", HERE.parent.parent / "build"))
 QREXEC_CLIENT = HERE.parent / "sim" / "qrexec-client-vm"
 INTERFACE = "org.qubes-contrib.autoattach"
+SLOW = bool(os.environ.get("AUTOATTACH_SLOW"))
 BOOT_ID = "0123456789abcdef0123456789abcdef"
 SANITIZERS = re.compile(r"(Address|Leak|Memory|Thread)Sanitizer|runtime error: |"
                         r"UndefinedBehaviorSanitizer")
@@ -174,6 +175,44 @@ class Daemon:
         with contextlib.closing(Control(self.control_socket)) as control:
             return control.call(method, parameters)
 
+    def status(self) -> dict:
+        """What GetStatus answers."""
+        return self.call("GetStatus")
+
+    def wait_status(self, fits, what: str) -> dict:
+        """Ask until the status fits; each try is a turn of the daemon's loop."""
+        clock = Clock()
+        with contextlib.closing(Control(self.control_socket)) as control:
+            while not fits(status := control.call("GetStatus")):
+                if clock.left() <= 0.001:
+                    fail(f"the status never showed {what}: {status}")
+        return status
+
+    def outcomes(self, device: str | None = None) -> list[dict]:
+        """The last outcomes of a device, or of all, oldest first."""
+        return [outcome for outcome in self.status()["outcomes"]
+                if device in (None, outcome["device"])]
+
+    def wait_outcome(self, device: str, code: int, count: int = 1) -> dict:
+        """Until a device has `count` outcomes of that code; the newest."""
+        def found(status: dict) -> list[dict]:
+            return [outcome for outcome in status["outcomes"]
+                    if (outcome["device"], outcome["code"]) == (device, code)]
+        status = self.wait_status(lambda status: len(found(status)) >= count,
+                                  f"{count} times {code} for {device}")
+        return found(status)[-1]
+
+    def wait_job(self, state: str, device: str = "sda") -> dict:
+        """Until a device's job is in a state."""
+        def found(status: dict) -> list[dict]:
+            return [job for job in status["jobs"]
+                    if (job["device"], job["state"]) == (device, state)]
+        return found(self.wait_status(found, f"{device} {state}"))[0]
+
+    def wait_no_jobs(self) -> dict:
+        """Until nothing is in work."""
+        return self.wait_status(lambda status: status["n_jobs"] == 0, "no jobs")
+
     def testimony(self) -> str:
         """For a failed wait: what the daemon wrote."""
         return self.process.testimony() if self.process else "--- no daemon"
@@ -233,6 +272,10 @@ class EventConn:
     def add(self, devclass: str, device: str, **words) -> int:
         """A device that was plugged in."""
         return self.event("add", devclass, device, **words)
+
+    def change(self, devclass: str, device: str, **words) -> int:
+        """A device that is there, told anew."""
+        return self.event("change", devclass, device, **words)
 
     def remove(self, devclass: str, device: str, **words) -> int:
         """A device that was unplugged."""
@@ -333,6 +376,7 @@ class Rig:
                  **daemon_options):
         self.sim = Sim(scenario, dialect=dialect, seed=seed)
         self.daemon = Daemon(self.sim, rules, **daemon_options)
+        self.since = 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Rig":
@@ -344,3 +388,28 @@ class Rig:
 
     def __exit__(self, *exception) -> None:
         self._stack.__exit__(*exception)
+
+    def settle(self) -> None:
+        """Until the calls that a start or a reconnect makes are over."""
+        self.sim.wait_subscribers()
+        self.daemon.wait_status(
+            lambda status: status["qubesd"]["state"] != "gone", "qubesd")
+        self.sim.wait_call(method="admin.vm.device.block.*", arg="", dest="dom0",
+                           since=self.since, done=True)
+        self.mark()
+
+    def mark(self) -> None:
+        """From here on requests() counts."""
+        self.since = max((call["n"] for call in self.sim.calls()), default=0)
+
+    def calls(self, **pattern) -> list[dict]:
+        """The calls to qubesd since the mark."""
+        return self.sim.calls(service="qubesd", since=self.since, **pattern)
+
+    def requests(self) -> list[bytes]:
+        """The exact bytes of all calls to qubesd since the mark."""
+        return [bytes.fromhex(call["request"]) for call in self.calls()]
+
+    def count(self, method: str, **pattern) -> int:
+        """How many calls of a method, as "Attach", since the mark."""
+        return len(self.calls(method=f"*.{method}", **pattern))

@@ -18,7 +18,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -31,7 +30,7 @@ SEND = str(BUILD / "sysusb" / "qubes-autoattach-send")
 # as valgrind with its options; before the program
 TOOL = os.environ.get("AUTOATTACH_TEST_TOOL", "").split()
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = float(os.environ.get("AUTOATTACH_DEADLINE", "60"))
 
 FAKE_QREXEC = """#!/usr/bin/python3 -IS
 import os, socket, sys
@@ -107,7 +106,10 @@ class Call:
         self._over = True
         os.close(self.stdin)
         os.close(self.stdout)
-        self._connection.sendall(str(status).encode())
+        try:
+            self._connection.sendall(str(status).encode())
+        except BrokenPipeError:
+            pass  # it was killed
         self._connection.close()
 
 
@@ -175,7 +177,7 @@ class Forwarder:
     def close(self):
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait()
+        self._process.wait()
         os.close(self._log_end)
         self._notify.close()
 
@@ -407,9 +409,12 @@ class Connection(TestCase):
         forwarder.wait_for_log("next try in")
         self.testbed.unplug(stick)
         call, picture = self.call()
-        gone = picture + call.events(3 if picture else 0)
-        self.assertIn([short(event) for event in gone][-3:],
-                      [[], ["remove sda1", "remove sda", "remove 2-1"]])
+        # what of it was still in the picture goes behind it
+        there = {event["device"] for event in picture}
+        for event in call.events(len(there)):
+            self.assertEqual(event["action"], "remove")
+            there.remove(event["device"])
+        self.assertEqual(there, set())
 
     def test_waits_grow_after_each_loss(self):
         forwarder, call, _ = self.start()
@@ -429,32 +434,60 @@ class Connection(TestCase):
         message = forwarder.wait_for_notification("refused by the policy")
         self.assertIn("next try in 600.0 s", message)
 
-    def test_a_daemon_that_has_too_many_is_left_alone_for_a_while(self):
-        for seq in (1, None):
-            with self.subTest(seq=seq):
-                self.setUp()
-                forwarder, call, _ = self.start(
-                    plug.description("security-key"))
-                call.answer(seq, 429, "too-many")
-                forwarder.wait_for_log("too many")
-                self.assertIsNone(call.line())
-                call.end(0)
-                forwarder.wait_for_log("next try in")
-                _, picture = self.call()
-                self.assertEqual([short(e) for e in picture],
-                                 ["present 2-4.2"])
+    def leave_alone_after_429(self, seq):
+        forwarder, call, _ = self.start(plug.description("security-key"))
+        call.answer(seq, 429, "too-many")
+        forwarder.wait_for_log("429")
+        self.assertIsNone(call.line())
+        call.end(0)
+        self.assertIn("too many", forwarder.wait_for_log("next try in"))
+        _, picture = self.call()
+        self.assertEqual([short(e) for e in picture], ["present 2-4.2"])
+
+    def test_an_event_that_is_too_many_ends_the_call(self):
+        self.leave_alone_after_429(1)
+
+    def test_a_connection_that_is_too_many_is_ended(self):
+        self.leave_alone_after_429(None)
+
+    def refuse_as_no_answer(self, line: bytes):
+        forwarder, call, _ = self.start()
+        call.send(line)
+        self.assertIsNone(call.line())
+        call.end(0)
+        self.assertIn("dom0 sent", forwarder.wait_for_log("next try in"))
 
     def test_what_is_no_answer_ends_the_call(self):
-        for line in (b"nonsense\n", b'{"seq":99,"code":200,"status":"attached"}\n',
-                     b"x" * 9000):
-            with self.subTest(line=line[:20]):
-                self.setUp()
-                forwarder, call, _ = self.start()
-                call.send(line)
-                self.assertIsNone(call.line())
-                call.end(0)
-                self.assertIn("dom0 sent",
-                              forwarder.wait_for_log("next try in"))
+        self.refuse_as_no_answer(b"nonsense\n")
+
+    def test_an_answer_to_what_was_not_sent_ends_the_call(self):
+        self.refuse_as_no_answer(
+            b'{"seq":99,"code":200,"status":"attached"}\n')
+
+    def test_a_line_without_end_ends_the_call(self):
+        self.refuse_as_no_answer(b"x" * 9000)
+
+    def test_a_dom0_that_does_not_read_loses_the_call_and_nothing_else(self):
+        text = '"' * 255  # two bytes each on the wire
+        disk = ("P: /devices/virtual/block/sdx\nN: sdx\nE: DEVTYPE=disk\n"
+                "E: SUBSYSTEM=block\nE: MAJOR=8\nE: MINOR=0\n"
+                "E: DEVNAME=/dev/sdx\nA: dev=8:0\\n\nA: size=8\\n\n"
+                f"E: DISKSEQ=0\nE: ID_PATH={text}\nE: ID_FS_UUID={text}\n"
+                f"E: ID_FS_LABEL={text}\nE: ID_PART_ENTRY_UUID={text}\n")
+        forwarder, call, _ = self.start(disk)
+        forwarder.wait_for_log("sdx: add")
+        number, line = 0, "sdx: change"
+        while line == "sdx: change":
+            number += 1
+            self.assertLess(number, 20000, "the queue has no end")
+            self.testbed.change("/sys/devices/virtual/block/sdx",
+                                properties={"DISKSEQ": str(number)})
+            # in step with it: one line for each change while all is well
+            line = forwarder.wait_for_log("")
+        self.assertIn("does not read", line)
+        call.end(1)
+        call, picture = self.call()
+        self.assertEqual([event["device"] for event in picture], ["sdx"])
 
     def test_answers_are_told_by_the_name_of_their_device(self):
         forwarder, call, _ = self.start(plug.description("security-key"))
@@ -483,16 +516,19 @@ class Life(TestCase):
         forwarder = self.forwarder()
         forwarder.wait_for_notification("READY=1")
 
-    def test_it_ends_cleanly_when_told_to(self):
-        for how in (signal.SIGTERM, signal.SIGINT):
-            with self.subTest(how=how):
-                self.setUp()
-                forwarder, call, _ = self.start()
-                forwarder.stop(how)
-                forwarder.wait_for_notification("STOPPING=1")
-                self.assertIsNone(call.line())
-                call.end(0)
-                self.assertEqual(forwarder.wait(), 0)
+    def end_cleanly(self, how):
+        forwarder, call, _ = self.start()
+        forwarder.stop(how)
+        forwarder.wait_for_notification("STOPPING=1")
+        self.assertIsNone(call.line())
+        call.end(0)
+        self.assertEqual(forwarder.wait(), 0)
+
+    def test_it_ends_cleanly_on_sigterm(self):
+        self.end_cleanly(signal.SIGTERM)
+
+    def test_it_ends_cleanly_on_sigint(self):
+        self.end_cleanly(signal.SIGINT)
 
     def test_it_ends_while_it_waits_for_the_next_call(self):
         forwarder, call, _ = self.start()

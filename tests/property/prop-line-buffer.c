@@ -35,7 +35,9 @@ static Stream random_stream(Random *random)
 }
 
 /* What must come next when @n_fed bytes of the stream were fed. */
-static LineResult model_next(const Stream *stream, size_t n_fed, size_t *ret_len)
+static LineResult model_next(const Stream *stream,
+                             size_t n_fed,
+                             size_t *ret_len)
 {
     const char *line = stream->bytes + stream->at;
     const char *newline = memchr(line, '\n', n_fed - stream->at);

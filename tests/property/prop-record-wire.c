@@ -12,7 +12,7 @@
 #include "tests/support/test.h"
 
 #define N_ROUNDS      20000U
-#define MUTATIONS_MAX 4U
+#define MUTATIONS_MAX 3U
 
 static void test_records_come_back_as_they_were(void **state)
 {
@@ -46,7 +46,8 @@ static void test_records_come_back_as_they_were(void **state)
 /* Change, insert, remove or repeat a few bytes. Answers the new length. */
 static size_t mutate(Random *random, char *line, size_t len, size_t size)
 {
-    static const char likely[] = "\"\\{}[]:,0123456789eE+-. \n\ttrufalsn\x80\xff";
+    static const char likely[] =
+        "\"\\{}[]:,0123456789eE+-. \n\ttrufalsn\x80\xff";
 
     for (size_t n = 1 + random_below(random, MUTATIONS_MAX); n > 0; n--) {
         size_t at = random_below(random, len);
@@ -114,8 +115,8 @@ static void test_a_mutated_line_is_refused_or_has_one_meaning(void **state)
             fail_msg("another meaning: " RANDOM_SEED_FORMAT, seed);
     }
     /* else this would prove nothing */
-    assert_true(n_taken > N_ROUNDS / 20);
-    assert_true(n_refused > N_ROUNDS / 20);
+    assert_true(n_taken > N_ROUNDS / 50);
+    assert_true(n_refused > N_ROUNDS / 50);
 }
 
 int main(void)

@@ -104,6 +104,8 @@ class Testbed:
 
     def unplug(self, text: str):
         for path in reversed(sysfs_paths(text)):
+            # older umockdev makes no event of its own; two are as good as one
+            self._testbed.uevent(path, "remove")
             self._testbed.remove_device(path)
 
     def change(self, path: str, attributes=None, properties=None,

@@ -47,8 +47,8 @@ static size_t encode_utf8(char ret[static 4], uint32_t code_point)
 static size_t random_text(Random *random, char *ret, size_t max)
 {
     /* short ones, and often one that reaches the limit */
-    size_t want = random_below(random, 3) == 0 ? max
-                                               : 1 + random_below(random, max);
+    size_t want =
+        random_below(random, 3) == 0 ? max : 1 + random_below(random, max);
     size_t len = 0;
 
     while (len < want) {
@@ -68,8 +68,8 @@ static size_t random_text(Random *random, char *ret, size_t max)
 static size_t random_hex(Random *random, char *ret, size_t n, bool lower_only)
 {
     for (size_t i = 0; i < n; i++)
-        ret[i] = pick(random,
-                      lower_only ? "0123456789abcdef" : "0123456789abcdefABCDEF");
+        ret[i] = pick(random, lower_only ? "0123456789abcdef"
+                                         : "0123456789abcdefABCDEF");
     return n;
 }
 
@@ -83,7 +83,8 @@ static int64_t random_number(Random *random, PropertyKey key)
     case 1:
         return RECORD_NUMBER_MAX;
     default:
-        return (int64_t) (random_next(random) >> (1 + random_below(random, 63)));
+        return (int64_t) (random_next(random) >>
+                          (1 + random_below(random, 63)));
     }
 }
 
@@ -168,8 +169,8 @@ Record random_record(Random *random)
     }
     for (size_t i = 0; i < N_PROPERTIES; i++)
         if (random_below(random, 3) > 0) {
-            bool good = set_property(random, &record.properties,
-                                     (PropertyKey) i);
+            bool good =
+                set_property(random, &record.properties, (PropertyKey) i);
 
             assert(good);
         }

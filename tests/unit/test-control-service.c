@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "dom0/io/control-service.h"
 #include "tests/support/test.h"
@@ -43,8 +44,8 @@ static void on_call(ControlClient *client,
     rig->n_calls++;
     rig->waiting = client;
     if (!rig->answers_later)
-        control_client_reply(client, json_pack("{s:i}", "call",
-                                               (int) rig->n_calls));
+        control_client_reply(client,
+                             json_pack("{s:i}", "call", (int) rig->n_calls));
 }
 
 static void on_gone(ControlClient *client, void *userdata)
@@ -76,19 +77,17 @@ static void rig_begin(Rig *rig, uint64_t deadline_usec)
     *rig = (Rig){ .address = { .sun_family = AF_UNIX } };
     assert_true(fd >= 0);
     /* a name of the kernel's choice, without a file */
-    assert_int_equal(bind(fd, (struct sockaddr *) &rig->address,
-                          sizeof(sa_family_t)),
-                     0);
+    assert_int_equal(
+        bind(fd, (struct sockaddr *) &rig->address, sizeof(sa_family_t)), 0);
     assert_int_equal(listen(fd, 64), 0);
     rig->address_len = sizeof(rig->address);
-    assert_int_equal(getsockname(fd, (struct sockaddr *) &rig->address,
-                                 &rig->address_len),
-                     0);
+    assert_int_equal(
+        getsockname(fd, (struct sockaddr *) &rig->address, &rig->address_len),
+        0);
 
     assert_return_code(sd_event_new(&rig->event), 0);
-    assert_int_equal(control_service_new(&rig->service, rig->event, fd,
-                                         &handler),
-                     0);
+    assert_int_equal(
+        control_service_new(&rig->service, rig->event, fd, &handler), 0);
 }
 
 static void rig_end(Rig *rig)
@@ -109,10 +108,10 @@ static void rig_settle(Rig *rig)
 }
 
 /* Run until @condition. */
-#define RUN_UNTIL(rig, condition)                                        \
-    do {                                                                 \
-        while (!(condition))                                             \
-            assert_true(sd_event_run((rig)->event, GIVE_UP_USEC) > 0);   \
+#define RUN_UNTIL(rig, condition)                                      \
+    do {                                                               \
+        while (!(condition))                                           \
+            assert_true(sd_event_run((rig)->event, GIVE_UP_USEC) > 0); \
     } while (0)
 
 static int rig_connect(Rig *rig)
@@ -120,9 +119,8 @@ static int rig_connect(Rig *rig)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *) &rig->address,
-                             rig->address_len),
-                     0);
+    assert_int_equal(
+        connect(fd, (struct sockaddr *) &rig->address, rig->address_len), 0);
     return fd;
 }
 
@@ -210,10 +208,10 @@ static void test_calls_in_one_go_are_answered_in_order(void **state)
     (void) state;
     rig_begin(&rig, 0);
     fd = rig_connect(&rig);
-    send_bytes(fd, GET_STATUS "\0" GET_STATUS "\0{\"method\":\"a.b.C\"}\0"
-                   GET_STATUS,
-               4 * sizeof(GET_STATUS) - sizeof(GET_STATUS) +
-                   sizeof("{\"method\":\"a.b.C\"}"));
+    send_bytes(
+        fd, GET_STATUS "\0" GET_STATUS "\0{\"method\":\"a.b.C\"}\0" GET_STATUS,
+        4 * sizeof(GET_STATUS) - sizeof(GET_STATUS) +
+            sizeof("{\"method\":\"a.b.C\"}"));
     assert_reply(&rig, fd, "{\"parameters\":{\"call\":1}}");
     assert_reply(&rig, fd, "{\"parameters\":{\"call\":2}}");
     assert_reply(&rig, fd,
@@ -513,6 +511,54 @@ static void test_who_does_not_read_is_dropped_in_time(void **state)
     rig_end(&rig);
 }
 
+typedef struct SlowReader {
+    int fd;
+    size_t n_read;
+} SlowReader;
+
+#define READ_EVERY_USEC (80 * USEC_PER_MSEC)
+
+static int on_time_to_read(sd_event_source *source,
+                           uint64_t usec,
+                           void *userdata)
+{
+    char bytes[65536];
+    SlowReader *reader = userdata;
+    ssize_t n = recv(reader->fd, bytes, sizeof(bytes), 0);
+
+    (void) usec;
+    assert_true(n > 0);
+    reader->n_read += (size_t) n;
+    assert_return_code(
+        sd_event_source_set_time_relative(source, READ_EVERY_USEC), 0);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* All of it takes longer than the deadline, each piece does not. */
+static void test_who_reads_slowly_is_not_dropped(void **state)
+{
+    sd_event_source *source = NULL;
+    SlowReader reader = {};
+    Rig rig;
+
+    (void) state;
+    rig_begin(&rig, 5 * READ_EVERY_USEC);
+    rig.answers_later = true;
+    reader.fd = rig_connect(&rig);
+    send_message(reader.fd, GET_STATUS);
+    RUN_UNTIL(&rig, rig.waiting);
+    control_client_reply(rig.waiting, large_parameters(1000000));
+    assert_return_code(sd_event_add_time_relative(
+                           rig.event, &source, CLOCK_MONOTONIC, READ_EVERY_USEC,
+                           1, on_time_to_read, &reader),
+                       0);
+    RUN_UNTIL(&rig, reader.n_read > 1000000 || rig.n_logged > 0);
+    assert_int_equal(rig.n_logged, 0);
+    sd_event_source_disable_unref(source);
+    fd_close(reader.fd);
+    rig_end(&rig);
+}
+
 static void test_a_stream_that_is_not_read_is_bounded(void **state)
 {
     size_t n_sent = 0;
@@ -631,7 +677,8 @@ static void test_without_descriptors_accepting_is_paused(void **state)
 
     /* a client that goes makes room at once */
     fd_close(first);
-    RUN_UNTIL(&rig, rig.n_calls == 2);
+    rig_settle(&rig);
+    assert_int_equal(rig.n_calls, 2);
     assert_reply(&rig, second, "{\"parameters\":{\"call\":2}}");
     assert_int_equal(control_service_count(rig.service), 1);
     fd_close(second);
@@ -695,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_a_trickle_does_not_move_the_deadline),
         cmocka_unit_test(test_a_slow_reader_gets_all_of_a_large_reply),
         cmocka_unit_test(test_who_does_not_read_is_dropped_in_time),
+        cmocka_unit_test(test_who_reads_slowly_is_not_dropped),
         cmocka_unit_test(test_a_stream_that_is_not_read_is_bounded),
         cmocka_unit_test(test_a_reply_without_memory_drops_the_client),
         cmocka_unit_test(test_one_client_too_many_is_turned_away),

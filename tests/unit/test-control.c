@@ -38,9 +38,8 @@ static char *answer(const char *text)
     assert_int_equal(control_call_route(&method, &message, &call), 0);
     assert_int_equal(method, CONTROL_METHOD_INVALID);
     assert_non_null(message);
-    assert_int_equal(control_message_encode(&encoded, &len, message,
-                                            CONTROL_REPLY_MAX),
-                     0);
+    assert_int_equal(
+        control_message_encode(&encoded, &len, message, CONTROL_REPLY_MAX), 0);
     assert_int_equal(len, strlen(encoded) + 1);
     control_call_clear(&call);
     return encoded;
@@ -194,9 +193,8 @@ static void test_info_names_the_interfaces(void **state)
     (void) state;
     assert_int_equal(control_reply_decode(&reply, encoded, strlen(encoded)), 0);
     info = reply.parameters;
-    assert_string_equal(
-        json_string_value(json_object_get(info, "product")),
-        "qubes-autoattach");
+    assert_string_equal(json_string_value(json_object_get(info, "product")),
+                        "qubes-autoattach");
     assert_string_equal(json_string_value(json_object_get(info, "version")),
                         AUTOATTACH_VERSION);
     assert_true(json_is_string(json_object_get(info, "vendor")));
@@ -288,9 +286,8 @@ static void test_bad_parameters_are_named(void **state)
     assert_invalid(DESCRIBE ",\"parameters\":{\"interface\":1}}", "interface");
     assert_invalid(DESCRIBE ",\"parameters\":{\"interface\":\"a\",\"b\":1}}",
                    "b");
-    assert_invalid("{\"method\":\"" GET_STATUS
-                   "\",\"parameters\":{\"all\":true}}",
-                   "all");
+    assert_invalid(
+        "{\"method\":\"" GET_STATUS "\",\"parameters\":{\"all\":true}}", "all");
     assert_invalid("{\"method\":\"" GET_STATUS "\",\"upgrade\":true}",
                    "upgrade");
 }
@@ -363,30 +360,33 @@ static void test_a_message_is_not_longer_than_it_may_be(void **state)
     size_t len;
 
     (void) state;
-    assert_int_equal(control_message_encode(&encoded, &len,
-                                            json_pack("{s:i}", "a", 1), 7),
-                     0);
+    assert_int_equal(
+        control_message_encode(&encoded, &len, json_pack("{s:i}", "a", 1), 7),
+        0);
     assert_int_equal(len, 8);
     free(encoded);
-    assert_int_equal(control_message_encode(&encoded, &len,
-                                            json_pack("{s:i}", "a", 1), 6),
-                     -EMSGSIZE);
+    assert_int_equal(
+        control_message_encode(&encoded, &len, json_pack("{s:i}", "a", 1), 6),
+        -EMSGSIZE);
 }
 
 static void test_what_is_no_reply_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "", "[]", "{\"continues\":1}", "{\"error\":\"x\"}",
-        "{\"error\":\"a.b.C\",\"continues\":true}", "{\"parameters\":1}",
+        "",
+        "[]",
+        "{\"continues\":1}",
+        "{\"error\":\"x\"}",
+        "{\"error\":\"a.b.C\",\"continues\":true}",
+        "{\"parameters\":1}",
         "{\"other\":1}",
     };
     ControlReply reply;
 
     (void) state;
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        assert_int_equal(control_reply_decode(&reply, texts[i],
-                                              strlen(texts[i])),
-                         -EBADMSG);
+        assert_int_equal(
+            control_reply_decode(&reply, texts[i], strlen(texts[i])), -EBADMSG);
 }
 
 /* All splits of two messages and the beginning of a third. */

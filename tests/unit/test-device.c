@@ -26,12 +26,13 @@ static DeviceName block(const char *text)
 static void test_block_names_are_those_that_qubesd_accepts(void **state)
 {
     static const char *const good[] = {
-        "sda", "sda1", "nvme0n1p2", "mmcblk0p15", "sr0", "dm-3", "loop12",
-        "s",   "123456789012",
+        "sda",  "sda1",   "nvme0n1p2", "mmcblk0p15",   "sr0",
+        "dm-3", "loop12", "s",         "123456789012",
     };
     static const char *const bad[] = {
-        "",     "1234567890123", "sd a", "sda/", "../sda", "SDA", "sd_a",
-        "sda.", "sd+a",          "sda\n", "sd\xc3\xa4", "sda'", "sda:",
+        "",           "1234567890123", "sd a", "sda/", "../sda",
+        "SDA",        "sd_a",          "sda.", "sd+a", "sda\n",
+        "sd\xc3\xa4", "sda'",          "sda:",
     };
 
     (void) state;
@@ -45,12 +46,16 @@ static void test_block_names_are_those_that_qubesd_accepts(void **state)
 static void test_usb_names_are_bus_and_ports(void **state)
 {
     static const char *const good[] = {
-        "2-1", "12-34", "2-1.4", "2-1.4.4.1.2", "1-1.2.3.4.5.6.7.8.9.10.11.12.1",
+        "2-1",
+        "12-34",
+        "2-1.4",
+        "2-1.4.4.1.2",
+        "1-1.2.3.4.5.6.7.8.9.10.11.12.1",
     };
     static const char *const bad[] = {
-        "",     "2",      "2-",     "-1",    "2-1.",  "2-.1",    "2-1..4",
-        "2.1",  "2-1-4",  "2_1",    "2-1_4", "usb1",  "2-1.4 ",  " 2-1",
-        "2-1:1.0", "2-a", "../2-1", "2-1\n", "2-1.4.", "1-1.2-3", "0x1-1",
+        "",        "2",     "2-",     "-1",    "2-1.",   "2-.1",    "2-1..4",
+        "2.1",     "2-1-4", "2_1",    "2-1_4", "usb1",   "2-1.4 ",  " 2-1",
+        "2-1:1.0", "2-a",   "../2-1", "2-1\n", "2-1.4.", "1-1.2-3", "0x1-1",
     };
 
     (void) state;
@@ -133,12 +138,18 @@ static void test_partitions_are_told_from_disks_by_name(void **state)
         const char *partition, *disk;
         bool is;
     } cases[] = {
-        { "sda1", "sda", true },           { "sda12", "sda", true },
-        { "nvme0n1p2", "nvme0n1", true },  { "mmcblk0p1", "mmcblk0", true },
-        { "sda", "sda", false },           { "sdaa1", "sda", false },
-        { "sdb1", "sda", false },          { "nvme0n12", "nvme0n1", false },
-        { "nvme0n1p", "nvme0n1", false },  { "sda1x", "sda", false },
-        { "sda", "sda1", false },          { "loop01", "loop0", false },
+        { "sda1", "sda", true },
+        { "sda12", "sda", true },
+        { "nvme0n1p2", "nvme0n1", true },
+        { "mmcblk0p1", "mmcblk0", true },
+        { "sda", "sda", false },
+        { "sdaa1", "sda", false },
+        { "sdb1", "sda", false },
+        { "nvme0n12", "nvme0n1", false },
+        { "nvme0n1p", "nvme0n1", false },
+        { "sda1x", "sda", false },
+        { "sda", "sda1", false },
+        { "loop01", "loop0", false },
         { "mmcblk0boot0", "mmcblk0", false },
     };
     DeviceName none = {};

@@ -20,7 +20,9 @@ static int parse(const char *text, size_t len)
 static void test_one_object_is_taken(void **state)
 {
     static const char *const good[] = {
-        "{}", " {\t} \r", "{\"a\":[1,-2.5,true,null,{\"b\":\"\\u20ac\"}]}",
+        "{}",
+        " {\t} \r",
+        "{\"a\":[1,-2.5,true,null,{\"b\":\"\\u20ac\"}]}",
     };
 
     (void) state;
@@ -79,10 +81,8 @@ static void test_whatever_is_not_one_object_is_refused(void **state)
 static void test_duplicate_keys_are_refused_at_every_depth(void **state)
 {
     static const char *const bad[] = {
-        "{\"a\":1,\"a\":1}",
-        "{\"a\":1,\"b\":2,\"a\":3}",
-        "{\"a\":{\"b\":1,\"b\":1}}",
-        "{\"a\":[{\"b\":1,\"b\":1}]}",
+        "{\"a\":1,\"a\":1}",         "{\"a\":1,\"b\":2,\"a\":3}",
+        "{\"a\":{\"b\":1,\"b\":1}}", "{\"a\":[{\"b\":1,\"b\":1}]}",
         "{\"a\":1,\"\\u0061\":1}",
     };
 

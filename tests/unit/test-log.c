@@ -21,10 +21,10 @@ static Capture capture_begin(void)
     Capture capture = { .saved = dup(STDERR_FILENO) };
 
     assert_return_code(capture.saved, errno);
-    assert_int_equal(
-        socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                   capture.fds),
-        0);
+    assert_int_equal(socketpair(AF_UNIX,
+                                SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                                capture.fds),
+                     0);
     assert_return_code(dup2(capture.fds[1], STDERR_FILENO), errno);
     return capture;
 }

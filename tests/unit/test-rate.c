@@ -153,8 +153,8 @@ static void test_no_walk_gets_more_than_burst_and_elapsed(void **state)
         }
         for (size_t i = 0; i < n_taken; i++)
             for (size_t k = i; k < n_taken; k++)
-                if (k - i + 1 > some.burst + (times[k] - times[i]) /
-                                                 some.interval_usec)
+                if (k - i + 1 >
+                    some.burst + (times[k] - times[i]) / some.interval_usec)
                     fail_msg("too many: " RANDOM_SEED_FORMAT, seed);
     }
 }

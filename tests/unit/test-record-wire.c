@@ -7,17 +7,17 @@
 #include "common/wire/record-wire.h"
 #include "tests/support/test.h"
 
-#define BOOT_ID "0123456789abcdef0123456789abcdef"
+#define BOOT_ID        "0123456789abcdef0123456789abcdef"
 #define HELLO(members) "{\"type\":\"hello\"," members "}"
-#define GOOD_HELLO                                      \
+#define GOOD_HELLO                                     \
     HELLO("\"version\":1,\"boot_id\":\"" BOOT_ID "\"," \
           "\"agent\":\"qubes-autoattach/1.0.0\"")
 /* an event of seq 7; @members follow the ones that must be there */
-#define EVENT(members)                                           \
+#define EVENT(members)                                            \
     "{\"type\":\"event\",\"seq\":7,\"action\":\"add\",\"class\":" \
     "\"block\",\"device\":\"sda\"" members "}"
 #define PROPERTIES(members) EVENT(",\"properties\":{" members "}")
-#define TEXT_MAX 10000U
+#define TEXT_MAX            10000U
 
 static Status decode(WireMessage *ret, const char *line, size_t len)
 {
@@ -85,8 +85,7 @@ static void assert_refused_with(const char *format, const char *text)
 {
     _cleanup_(freep) char *line = line_with(format, text);
 
-    assert_refused(line, STATUS_MALFORMED,
-                   strstr(format, "\"seq\":7") ? 7 : 0);
+    assert_refused(line, STATUS_MALFORMED, strstr(format, "\"seq\":7") ? 7 : 0);
 }
 
 /* Every text on the wire with its limit; '#' is where the text goes. */
@@ -149,9 +148,9 @@ static void test_another_version_is_told_as_such(void **state)
         HELLO("\"version\":2,\"key_of_version_2\":{}"),
     };
     static const char *const none[] = {
-        HELLO("\"version\":1.0"),    HELLO("\"version\":\"1\""),
-        HELLO("\"version\":null"),   HELLO("\"version\":true"),
-        HELLO("\"version\":[1]"),    HELLO("\"version\":1e0"),
+        HELLO("\"version\":1.0"),  HELLO("\"version\":\"1\""),
+        HELLO("\"version\":null"), HELLO("\"version\":true"),
+        HELLO("\"version\":[1]"),  HELLO("\"version\":1e0"),
     };
 
     (void) state;
@@ -167,7 +166,9 @@ static void test_a_boot_id_is_32_hex_digits(void **state)
     static const char format[] =
         HELLO("\"version\":1,\"boot_id\":\"#\",\"agent\":\"a\"");
     static const char *const bad[] = {
-        "", "0123456789abcdef0123456789abcde", BOOT_ID "0",
+        "",
+        "0123456789abcdef0123456789abcde",
+        BOOT_ID "0",
         "0123456789abcdef0123456789abcdeg",
         "01234567-89ab-cdef-0123-456789abcdef",
         "0123456789abcdef0123456789abcd\u00e9",
@@ -310,8 +311,8 @@ static void test_an_event_that_lacks_a_key_is_malformed(void **state)
 static void test_unknown_keys_are_refused_everywhere(void **state)
 {
     static const char *const keys[] = {
-        "",      "Serial", "serial ", "ID_SERIAL", "target", "rule",
-        "source", "type",  "seq",     "vendor-id", "\\u00e9",
+        "",       "Serial", "serial ", "ID_SERIAL", "target",  "rule",
+        "source", "type",   "seq",     "vendor-id", "\\u00e9",
     };
 
     (void) state;
@@ -347,11 +348,15 @@ static void test_actions_and_classes_are_words_of_their_lists(void **state)
         "{\"type\":\"event\",\"seq\":7,\"action\":\"add\",\"class\":#,"
         "\"device\":\"sda\"}";
     static const char *const actions[] = {
-        "\"present\"", "\"add\"", "\"change\"", "\"remove\"",
+        "\"present\"",
+        "\"add\"",
+        "\"change\"",
+        "\"remove\"",
     };
     static const char *const bad[] = {
-        "\"\"", "\"bind\"", "\"Add\"", "\"add \"", "null", "1", "[\"add\"]",
-        "true", "{}",       "\"any\"", "\"pci\"",  "\"invalid\"",
+        "\"\"", "\"bind\"", "\"Add\"",   "\"add \"",
+        "null", "1",        "[\"add\"]", "true",
+        "{}",   "\"any\"",  "\"pci\"",   "\"invalid\"",
     };
 
     (void) state;
@@ -374,10 +379,23 @@ static void test_device_names_are_those_of_their_class(void **state)
         "{\"type\":\"event\",\"seq\":7,\"action\":\"add\",\"class\":"
         "\"usb\",\"device\":#}";
     static const char *const bad[] = {
-        "\"\"",      "\"sd a\"",   "\"sda/\"",  "\"..\"",     "\"../sda\"",
-        "\"sda\\n\"", "\"SDA\"",   "\"sda+b\"", "\"\\u00e4\"", "null",
-        "1",         "[\"sda\"]",  "{}",        "true",       "\"2-1_4\"",
-        "\"/dev/sda\"",            "\"sda\\u0000\"",
+        "\"\"",
+        "\"sd a\"",
+        "\"sda/\"",
+        "\"..\"",
+        "\"../sda\"",
+        "\"sda\\n\"",
+        "\"SDA\"",
+        "\"sda+b\"",
+        "\"\\u00e4\"",
+        "null",
+        "1",
+        "[\"sda\"]",
+        "{}",
+        "true",
+        "\"2-1_4\"",
+        "\"/dev/sda\"",
+        "\"sda\\u0000\"",
     };
     char longest[256];
 
@@ -410,7 +428,7 @@ static void test_a_parent_is_a_name_of_either_class(void **state)
 {
     static const char format[] = EVENT(",\"parent\":#");
     static const char *const bad[] = {
-        "\"\"", "\"2-\"", "\"sda/\"", "null", "1", "[]", "{}", "false",
+        "\"\"", "\"2-1.\"", "\"sda/\"", "null", "1", "[]", "{}", "false",
     };
     WireMessage message = good(EVENT(",\"parent\":\"2-1.4\""));
 
@@ -430,9 +448,18 @@ static void test_a_seq_is_a_whole_number_from_one(void **state)
         "{\"type\":\"event\",\"seq\":#,\"action\":\"add\",\"class\":"
         "\"block\",\"device\":\"sda\"}";
     static const char *const bad[] = {
-        "0",    "-1",   "-9223372036854775808", "9223372036854775808",
-        "1.0",  "1e3",  "\"1\"",                "null",
-        "true", "[1]",  "{}",                   "18446744073709551617",
+        "0",
+        "-1",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "1.0",
+        "1e3",
+        "\"1\"",
+        "null",
+        "true",
+        "[1]",
+        "{}",
+        "18446744073709551617",
     };
 
     (void) state;
@@ -524,12 +551,26 @@ static void test_control_characters_are_refused_in_every_text(void **state)
 static void test_what_is_not_utf8_is_refused_in_every_text(void **state)
 {
     static const char *const bad[] = {
-        "\x80",     "\xc3",         "\xe2\x82",     "\xf0\x9f\x98",
-        "\xc3(",    "\xc0\x80",     "\xc0\xaf",     "\xe0\x80\xaf",
-        "\xf0\x80\x80\xaf",         "\xed\xa0\x80", "\xed\xbf\xbf",
-        "\xf4\x90\x80\x80",         "\xf8\x88\x80\x80\x80",
-        "\xfe",     "\xff",         "\\ud800",      "\\udc00",
-        "\\udc00\\ud800",           "\\ud800x",     "\\uzzzz",
+        "\x80",
+        "\xc3",
+        "\xe2\x82",
+        "\xf0\x9f\x98",
+        "\xc3(",
+        "\xc0\x80",
+        "\xc0\xaf",
+        "\xe0\x80\xaf",
+        "\xf0\x80\x80\xaf",
+        "\xed\xa0\x80",
+        "\xed\xbf\xbf",
+        "\xf4\x90\x80\x80",
+        "\xf8\x88\x80\x80\x80",
+        "\xfe",
+        "\xff",
+        "\\ud800",
+        "\\udc00",
+        "\\udc00\\ud800",
+        "\\ud800x",
+        "\\uzzzz",
     };
 
     (void) state;
@@ -591,9 +632,19 @@ static void test_interfaces_are_a_list_of_1_to_32_codes(void **state)
 {
     static const char format[] = PROPERTIES("\"interfaces\":#");
     static const char *const bad[] = {
-        "[]",          "\"080650\"", "null",         "{}",     "[080650]",
-        "[\"08065\"]", "[\"0806500\"]", "[\"08065g\"]", "[null]", "[[\"080650\"]]",
-        "[\"080650\",1]", "[\"080650\",\"\"]", "[\":080650:\"]",
+        "[]",
+        "\"080650\"",
+        "null",
+        "{}",
+        "[080650]",
+        "[\"08065\"]",
+        "[\"0806500\"]",
+        "[\"08065g\"]",
+        "[null]",
+        "[[\"080650\"]]",
+        "[\"080650\",1]",
+        "[\"080650\",\"\"]",
+        "[\":080650:\"]",
     };
     char list[33 * 9 + 2] = "[";
 
@@ -642,7 +693,8 @@ static void test_numbers_are_whole_and_bounded(void **state)
         { PROPERTIES("\"diskseq\":#"), "0", "9223372036854775807", "-1", NULL },
     };
     static const char *const bad[] = {
-        "1.0", "1e1", "1.5", "\"1\"", "null", "true", "[1]", "{}", "257", "-255",
+        "1.0",  "1e1", "1.5", "\"1\"", "null",
+        "true", "[1]", "{}",  "257",   "-255",
     };
 
     (void) state;
@@ -658,8 +710,8 @@ static void test_numbers_are_whole_and_bounded(void **state)
                 assert_refused_with(numbers[i].format, bad[k]);
     }
     /* beyond 64 bits nothing of the line can be read */
-    assert_refused(PROPERTIES("\"size\":9223372036854775808"),
-                   STATUS_MALFORMED, 0);
+    assert_refused(PROPERTIES("\"size\":9223372036854775808"), STATUS_MALFORMED,
+                   0);
     assert_refused(PROPERTIES("\"diskseq\":18446744073709551616"),
                    STATUS_MALFORMED, 0);
 }
@@ -667,7 +719,8 @@ static void test_numbers_are_whole_and_bounded(void **state)
 static void test_truths_are_true_or_false(void **state)
 {
     static const char *const formats[] = {
-        PROPERTIES("\"removable\":#"), PROPERTIES("\"read_only\":#"),
+        PROPERTIES("\"removable\":#"),
+        PROPERTIES("\"read_only\":#"),
     };
     static const char *const bad[] = { "0", "1", "\"true\"", "null", "[]" };
 
@@ -699,9 +752,18 @@ static void test_a_line_has_at_most_8192_bytes(void **state)
 static void test_what_is_not_one_object_is_malformed(void **state)
 {
     static const char *const bad[] = {
-        "",  " ",  "x", "null", "[]", "\"synced\"", "{", "{\"type\":\"synced\"",
-        "{\"type\":\"synced\"}x", "{\"type\":\"synced\"}{}",
-        "{\"type\":\"synced\"},", "{'type':'synced'}",
+        "",
+        " ",
+        "x",
+        "null",
+        "[]",
+        "\"synced\"",
+        "{",
+        "{\"type\":\"synced\"",
+        "{\"type\":\"synced\"}x",
+        "{\"type\":\"synced\"}{}",
+        "{\"type\":\"synced\"},",
+        "{'type':'synced'}",
         "\xef\xbb\xbf{\"type\":\"synced\"}",
     };
     WireMessage message;
@@ -800,7 +862,8 @@ static void test_the_largest_record_fits_into_one_line(void **state)
                                             property_text_max(key)));
     }
     assert_true(properties_set_text(properties, PROPERTY_VENDOR_ID, "abcd", 4));
-    assert_true(properties_set_text(properties, PROPERTY_PRODUCT_ID, "abcd", 4));
+    assert_true(
+        properties_set_text(properties, PROPERTY_PRODUCT_ID, "abcd", 4));
     assert_true(properties_set_text(properties, PROPERTY_REVISION, "abcd", 4));
     assert_true(
         properties_set_text(properties, PROPERTY_DEVTYPE, "usb_device", 10));
@@ -886,6 +949,8 @@ static void test_what_is_no_answer_is_refused(void **state)
         "{\"seq\":3,\"seq\":3,\"code\":200,\"status\":\"attached\"}",
         "{\"seq\":3,\"code\":200,\"status\":\"attached\"} x",
     };
+    static const char good_answer[] =
+        "{\"seq\":3,\"code\":200,\"status\":\"attached\"}";
     char line[8193];
     WireAnswer answer;
 
@@ -896,7 +961,7 @@ static void test_what_is_no_answer_is_refused(void **state)
             fail_msg("taken: %s", bad[i]);
 
     memset(line, ' ', sizeof(line));
-    memcpy(line, "{\"seq\":3,\"code\":200,\"status\":\"attached\"}", 41);
+    memcpy(line, good_answer, strlen(good_answer));
     assert_true(wire_decode_answer(&answer, line, 8192));
     assert_false(wire_decode_answer(&answer, line, 8193));
 }

@@ -193,10 +193,8 @@ static void test_devtypes_are_three_words(void **state)
     assert_false(sets(PROPERTY_DEVTYPE, "usb_interface"));
     assert_false(sets(PROPERTY_DEVTYPE, "dis"));
     assert_false(sets(PROPERTY_DEVTYPE, ""));
-    assert_true(
-        properties_set_text(&properties, PROPERTY_DEVTYPE, padded, 4));
-    assert_false(
-        properties_set_text(&properties, PROPERTY_DEVTYPE, padded, 5));
+    assert_true(properties_set_text(&properties, PROPERTY_DEVTYPE, padded, 4));
+    assert_false(properties_set_text(&properties, PROPERTY_DEVTYPE, padded, 5));
     assert_false(
         properties_set_text(&properties, PROPERTY_DEVTYPE, "disk\0x", 6));
     assert_int_equal(properties.devtype, DEVICE_TYPE_DISK);

@@ -38,9 +38,8 @@ static void assert_json(json_t *json, const char *path, const char *wanted)
 
     (void) snprintf(copy, sizeof(copy), "%s", path);
     while ((key = strsep(&rest, "."))) {
-        json = json_is_array(json)
-                   ? json_array_get(json, (size_t) atoi(key))
-                   : json_object_get(json, key);
+        json = json_is_array(json) ? json_array_get(json, (size_t) atoi(key))
+                                   : json_object_get(json, key);
         assert_non_null(json);
     }
     text[json_dumpb(json, text, sizeof(text) - 1,
@@ -131,14 +130,13 @@ static void test_a_full_report_is_told_whole(void **state)
                 "\"rule\":null,\"target\":null,\"state\":\"checking\","
                 "\"age_usec\":8}");
     assert_json(json, "n_outcomes", "100");
-    assert_json(
-        json, "outcomes.0",
-        "{\"serial\":7,\"time_usec\":5,\"duration_usec\":6,"
-        "\"source\":\"sys-usb\",\"class\":\"block\",\"device\":\"sda\","
-        "\"rule\":\"stick\",\"target\":\"@dispvm:dvm\",\"code\":520,"
-        "\"status\":\"start-failed\","
-        "\"sentence\":\"the target did not start\","
-        "\"detail\":\"no memory\",\"label\":\"SanDisk \\\\u{202e}\"}");
+    assert_json(json, "outcomes.0",
+                "{\"serial\":7,\"time_usec\":5,\"duration_usec\":6,"
+                "\"source\":\"sys-usb\",\"class\":\"block\",\"device\":\"sda\","
+                "\"rule\":\"stick\",\"target\":\"@dispvm:dvm\",\"code\":520,"
+                "\"status\":\"start-failed\","
+                "\"sentence\":\"the target did not start\","
+                "\"detail\":\"no memory\",\"label\":\"SanDisk \\\\u{202e}\"}");
     json_decref(json);
 }
 
@@ -221,11 +219,11 @@ static void test_the_largest_report_can_be_sent(void **state)
     fill(message, sizeof(message));
     assert_int_equal(diagnostics_new(&diagnostics), 0);
     for (size_t i = 0; i < DIAGNOSTICS_MAX; i++)
-        assert_int_equal(diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, file,
-                                         1, 1, line, strlen(line), message),
+        assert_int_equal(diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, file, 1,
+                                         1, line, strlen(line), message),
                          0);
-    entry = (HistoryEntry){ .class = DEVICE_CLASS_USB,
-                            .status = STATUS_INTERNAL };
+    entry =
+        (HistoryEntry){ .class = DEVICE_CLASS_USB, .status = STATUS_INTERNAL };
     fill(entry.detail, sizeof(entry.detail));
     fill(entry.label, sizeof(entry.label));
 
@@ -275,9 +273,9 @@ static void test_without_memory_there_is_no_report(void **state)
 
     (void) state;
     assert_int_equal(diagnostics_new(&diagnostics), 0);
-    assert_int_equal(diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, "a", 1, 1,
-                                     "b", 1, "c"),
-                     0);
+    assert_int_equal(
+        diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, "a", 1, 1, "b", 1, "c"),
+        0);
     report.rules_diagnostics = diagnostics;
     report.n_sources = 1;
     report.n_jobs_shown = 1;
@@ -322,8 +320,8 @@ static void assert_fields(json_t *object, const char *begin)
     size_t len = 1;
 
     read_fields(wanted, sizeof(wanted), begin);
-    json_object_foreach (object, key, value)
-        len += (size_t) snprintf(found + len, sizeof(found) - len, "%s ", key);
+    json_object_foreach(object, key, value) len +=
+        (size_t) snprintf(found + len, sizeof(found) - len, "%s ", key);
     assert_string_equal(found, wanted);
 }
 

@@ -166,6 +166,52 @@ static void test_zeroed_rules_and_records_match_nothing(void **state)
                      RULE_OTHER_CLASS);
 }
 
+static void test_an_empty_list_of_interfaces_is_lacking(void **state)
+{
+    Record usb = record_of(DEVICE_CLASS_USB, "2-1");
+    Fixture *fixture = *state;
+    QubeName source;
+
+    assert_true(qube_name_parse(&source, "sys-usb", 7));
+    usb.properties.present = UINT32_C(1) << PROPERTY_INTERFACES;
+    add(fixture, "a.rules", "a: deny usb only-interface *\n");
+    assert_null(ruleset_match(fixture->ruleset, &source, &usb));
+    add(fixture, "b.rules", "b: deny usb not only-interface *\n");
+    assert_non_null(ruleset_match(fixture->ruleset, &source, &usb));
+}
+
+/* Larger than the pieces in which memory is taken. */
+static void test_a_rule_may_be_very_long(void **state)
+{
+    static const char begin[] = "a: deny usb serial {", end[] = " }";
+    size_t n_values = CONDITION_VALUES_MAX, len = strlen(begin), value_len;
+    Fixture *fixture = *state;
+    char *text = calloc(n_values, GLOB_MAX + 3);
+    const Rule *rule;
+
+    assert_non_null(text);
+    memcpy(text, begin, len);
+    for (size_t i = 0; i < n_values; i++) {
+        value_len = GLOB_MAX - i % 2;
+        memcpy(text + len, " \"", 2);
+        memset(text + len + 2, 'a' + (int) (i % 26), value_len);
+        text[len + 2 + value_len] = '"';
+        len += value_len + 3;
+        if (len > (n_values - 2) * GLOB_MAX)
+            break;
+    }
+    memcpy(text + len, end, sizeof(end));
+
+    add(fixture, "a.rules", text);
+    add(fixture, "b.rules", "b: deny usb\n");
+    rule = ruleset_find(fixture->ruleset, "a");
+    assert_non_null(rule);
+    assert_string_equal(rule->text, text);
+    assert_string_equal(ruleset_find(fixture->ruleset, "b")->text,
+                        "b: deny usb");
+    free(text);
+}
+
 static void test_a_name_is_unique_over_all_files(void **state)
 {
     Fixture *fixture = *state;
@@ -452,6 +498,8 @@ int main(void)
         TEST(test_what_is_not_said_has_its_default),
         TEST(test_the_first_reason_for_no_match_is_told),
         TEST(test_zeroed_rules_and_records_match_nothing),
+        TEST(test_an_empty_list_of_interfaces_is_lacking),
+        TEST(test_a_rule_may_be_very_long),
         TEST(test_a_name_is_unique_over_all_files),
         TEST(test_a_refused_rule_is_not_found_but_takes_its_name),
         TEST(test_rules_are_equal_by_name_and_meaning_not_by_spelling),

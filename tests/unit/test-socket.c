@@ -27,8 +27,7 @@ static int set_up(void **state)
     assert_non_null(folder);
     strcpy(folder->folder, "/tmp/test-socket-XXXXXX");
     assert_non_null(mkdtemp(folder->folder));
-    (void) snprintf(folder->path, sizeof(folder->path), "%s/s",
-                    folder->folder);
+    (void) snprintf(folder->path, sizeof(folder->path), "%s/s", folder->folder);
     *state = folder;
     return 0;
 }

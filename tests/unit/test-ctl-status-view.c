@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dom0/ctl/show.h"
+#include "dom0/ctl/status-view.h"
+#include "dom0/wire/report-wire.h"
+#include "tests/support/test.h"
+
+#define NOW_USEC UINT64_C(1700000000000000)
+#define MIN_USEC UINT64_C(60000000)
+
+/* A daemon that is well: one source, one job, two outcomes. */
+typedef struct Canned {
+    Report report;
+    HistoryEntry entries[2];
+} Canned;
+
+static QubeName qube(const char *text)
+{
+    QubeName name;
+
+    assert_true(qube_name_parse(&name, text, strlen(text)));
+    return name;
+}
+
+static DeviceName block(const char *text)
+{
+    DeviceName name;
+
+    assert_true(
+        device_name_parse(&name, DEVICE_CLASS_BLOCK, text, strlen(text)));
+    return name;
+}
+
+static void canned_begin(Canned *ret)
+{
+    *ret = (Canned){ .report = { .version = "1.0.0",
+                                 .pid = 812,
+                                 .uptime_usec = 180 * MIN_USEC,
+                                 .memory_bytes = 2200000,
+                                 .qubesd = QUBESD_CONNECTED,
+                                 .rules_dir = "/rules",
+                                 .n_rules = 12,
+                                 .n_rule_files = 3,
+                                 .rules_loaded_usec = NOW_USEC - 5 * MIN_USEC,
+                                 .n_sources = 1,
+                                 .n_jobs = 1,
+                                 .n_jobs_shown = 1,
+                                 .n_outcomes = 2,
+                                 .n_outcomes_total = 2 } };
+    ret->report.sources[0] = (ReportSource){ .name = qube("sys-usb"),
+                                             .n_connections = 1,
+                                             .has_picture = true,
+                                             .n_devices = 4,
+                                             .n_jobs = 1 };
+    ret->report.jobs[0] = (ReportJob){ .source = qube("sys-usb"),
+                                       .class = DEVICE_CLASS_BLOCK,
+                                       .device = block("sdb"),
+                                       .rule = { "backup" },
+                                       .target = "backups",
+                                       .state = "starting",
+                                       .age_usec = 2000000 };
+    ret->entries[0] = (HistoryEntry){ .serial = 1,
+                                      .when_usec = NOW_USEC - 12 * MIN_USEC,
+                                      .source = qube("sys-usb"),
+                                      .class = DEVICE_CLASS_BLOCK,
+                                      .device = block("sda"),
+                                      .rule = { "any" },
+                                      .target = "work",
+                                      .status = STATUS_START_FAILED,
+                                      .detail = "qubesd: not enough memory",
+                                      .label = "Kingston" };
+    ret->entries[1] = (HistoryEntry){ .serial = 2,
+                                      .when_usec = NOW_USEC - 3 * MIN_USEC,
+                                      .source = qube("sys-usb"),
+                                      .class = DEVICE_CLASS_BLOCK,
+                                      .device = block("sda"),
+                                      .rule = { "any" },
+                                      .target = "work",
+                                      .status = STATUS_ATTACHED,
+                                      .label = "日本 stick" };
+    ret->report.outcomes[0] = &ret->entries[0];
+    ret->report.outcomes[1] = &ret->entries[1];
+}
+
+/* The view of any JSON, on a terminal of 80x24 or not. */
+static char *view_json(json_t *status, bool is_terminal, ViewDetail detail)
+{
+    Terminal terminal = { .is_terminal = is_terminal,
+                          .has_utf8 = true,
+                          .columns = 80,
+                          .rows = 24 };
+    char *text;
+    size_t len;
+
+    terminal.out = open_memstream(&text, &len);
+    assert_non_null(terminal.out);
+    status_view(&terminal, status, detail);
+    assert_int_equal(fclose(terminal.out), 0);
+    return text;
+}
+
+static char *view(const Report *report, bool is_terminal, ViewDetail detail)
+{
+    json_t *status = report_to_json(report, NOW_USEC);
+    char *text;
+
+    assert_non_null(status);
+    text = view_json(status, is_terminal, detail);
+    json_decref(status);
+    return text;
+}
+
+static void assert_view(const Report *report,
+                        bool is_terminal,
+                        ViewDetail detail,
+                        const char *wanted)
+{
+    char *text = view(report, is_terminal, detail);
+
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+static void assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+static void test_a_screen_when_all_is_well(void **state)
+{
+    Canned canned;
+
+    (void) state;
+    canned_begin(&canned);
+    assert_view(
+        &canned.report, true, VIEW_SCREEN,
+        "Working by 12 rules\n"
+        "qubes-autoattachd 1.0.0, up 3 h, pid 812, 2.0 MiB\n"
+        "\n"
+        "Sources\n"
+        "  QUBE     FORWARDER  DEVICES  JOBS\n"
+        "  sys-usb  connected  4        1\n"
+        "\n"
+        "In work\n"
+        "  DEVICE       STATE     RULE    TARGET   SINCE\n"
+        "  sys-usb:sdb  starting  backup  backups  2 s\n"
+        "\n"
+        "Last outcomes, newest first\n"
+        "  3 min ago  sys-usb:sda \"日本 stick\": attached to work by rule "
+        "any\n"
+        "  12 min ago sys-usb:sda \"Kingston\": the target did not start (rule "
+        "any, target\n"
+        "             work)\n"
+        "             qubesd: not enough memory\n");
+}
+
+static void test_a_pipe_gets_whole_lines_and_tabs(void **state)
+{
+    Canned canned;
+    char *text;
+
+    (void) state;
+    canned_begin(&canned);
+    text = view(&canned.report, false, VIEW_SCREEN);
+    assert_has(text, "\nsys-usb\tconnected\t4\t1\n");
+    assert_has(text, "\nsys-usb:sdb\tstarting\tbackup\tbackups\t2 s\n");
+    assert_has(text, "the target did not start (rule any, target work)\n");
+    free(text);
+}
+
+static void test_quiet_says_nothing_when_all_is_well(void **state)
+{
+    Canned canned;
+
+    (void) state;
+    canned_begin(&canned);
+    assert_view(&canned.report, true, VIEW_ATTENTION, "");
+}
+
+static void test_each_trouble_is_told(void **state)
+{
+    Canned canned;
+
+    (void) state;
+    canned_begin(&canned);
+    canned.report.qubesd = QUBESD_GONE;
+    canned.report.qubesd_detail = "Connection refused";
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  qubesd does not answer: Connection refused; nothing is "
+                "attached until it does\n");
+
+    canned_begin(&canned);
+    canned.report.qubesd = QUBESD_UNSUPPORTED;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  qubesd is of a release before Qubes OS R4.3; nothing is "
+                "attached\n");
+
+    canned_begin(&canned);
+    canned.report.unlimited = true;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  --unlimited: all rates are off; this is for tests only\n");
+
+    canned_begin(&canned);
+    canned.report.rules_dir_missing = true;
+    canned.report.n_rules = 0;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  the rules folder /rules does not exist; nothing is "
+                "attached\n");
+
+    canned_begin(&canned);
+    canned.report.n_rules = 0;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  there are no rules in /rules\n");
+
+    canned_begin(&canned);
+    canned.report.sources[0].has_picture = false;
+    canned.report.sources[0].n_connections = 0;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  no forwarder from sys-usb: what is plugged in there is not "
+                "seen\n");
+
+    canned_begin(&canned);
+    canned.report.n_sources = 0;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  no qube has reported devices yet; is "
+                "qubes-autoattach-forwarder installed in the USB qube?\n");
+}
+
+static void test_a_forwarder_that_has_just_begun_is_no_trouble(void **state)
+{
+    Canned canned;
+    char *text;
+
+    (void) state;
+    canned_begin(&canned);
+    canned.report.sources[0].has_picture = false;
+    assert_view(&canned.report, true, VIEW_ATTENTION, "");
+    text = view(&canned.report, false, VIEW_SCREEN);
+    assert_has(text, "\nsys-usb\tno picture yet\t4\t1\n");
+    free(text);
+}
+
+static Diagnostics *errors(size_t n)
+{
+    static const char line[] = "stick: allow block seriall x to work";
+    Diagnostics *diagnostics;
+
+    assert_int_equal(diagnostics_new(&diagnostics), 0);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(diagnostics_add(diagnostics, DIAGNOSTIC_ERROR,
+                                         "a.rules", 3, 20, line, strlen(line),
+                                         "unknown condition 'seriall'"),
+                         0);
+    return diagnostics;
+}
+
+static void test_the_first_rule_errors_are_shown(void **state)
+{
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = errors(5);
+    Canned canned;
+
+    (void) state;
+    canned_begin(&canned);
+    canned.report.rules_failed = true;
+    canned.report.rules_diagnostics = diagnostics;
+    assert_view(&canned.report, true, VIEW_ATTENTION,
+                "  5 errors in /rules; the rules loaded 5 min ago stay in "
+                "force\n"
+                "    a.rules:3:20: unknown condition 'seriall'\n"
+                "      stick: allow block seriall x to work\n"
+                "                         ^\n"
+                "    a.rules:3:20: unknown condition 'seriall'\n"
+                "      stick: allow block seriall x to work\n"
+                "                         ^\n"
+                "    a.rules:3:20: unknown condition 'seriall'\n"
+                "      stick: allow block seriall x to work\n"
+                "                         ^\n"
+                "    a.rules:3:20: unknown condition 'seriall'\n"
+                "      stick: allow block seriall x to work\n"
+                "                         ^\n"
+                "    a.rules:3:20: unknown condition 'seriall'\n"
+                "      stick: allow block seriall x to work\n"
+                "                         ^\n");
+}
+
+static void test_without_any_good_rules_none_are_in_force(void **state)
+{
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = errors(1);
+    Canned canned;
+    char *text;
+
+    (void) state;
+    canned_begin(&canned);
+    canned.report.rules_failed = true;
+    canned.report.rules_loaded_usec = 0;
+    canned.report.n_rules = 0;
+    canned.report.rules_diagnostics = diagnostics;
+    text = view(&canned.report, true, VIEW_SCREEN);
+    assert_has(text, "there are no rules: nothing is attached\n");
+    assert_has(text, "  1 error in /rules; no rules are in force\n");
+    free(text);
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+/* Whatever is wrong and however much there is. */
+static void test_everything_at_once_fits_a_screen(void **state)
+{
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = errors(100);
+    Canned canned;
+    char *text;
+
+    (void) state;
+    canned_begin(&canned);
+    canned.report.qubesd = QUBESD_GONE;
+    canned.report.qubesd_detail = "No such file or directory";
+    canned.report.unlimited = true;
+    canned.report.rules_failed = true;
+    canned.report.rules_diagnostics = diagnostics;
+    canned.report.n_sources = REPORT_SOURCES_MAX;
+    for (size_t i = 1; i < REPORT_SOURCES_MAX; i++)
+        canned.report.sources[i].name = qube("usb-qube-of-the-longest-name-31");
+    canned.report.n_jobs = 200;
+    canned.report.n_jobs_shown = REPORT_JOBS_MAX;
+    for (size_t i = 1; i < REPORT_JOBS_MAX; i++)
+        canned.report.jobs[i] = canned.report.jobs[0];
+    canned.report.n_outcomes = REPORT_OUTCOMES_MAX;
+    for (size_t i = 2; i < REPORT_OUTCOMES_MAX; i++)
+        canned.report.outcomes[i] = canned.report.outcomes[i % 2];
+
+    text = view(&canned.report, true, VIEW_SCREEN);
+    assert_true(count_lines(text) <= 23);
+    assert_has(text, "Not working");
+    assert_has(text, "--unlimited");
+    assert_has(text, "    and 98 more: qvm-autoattach check\n");
+    assert_has(text, "\nSources: 16, with -v\n");
+    assert_has(text, "\nIn work: 200, with -v\n");
+    assert_has(text, "\n  3 min ago  sys-usb:sda");
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+        assert_true(show_width(line) <= 80);
+    free(text);
+
+    text = view(&canned.report, true, VIEW_WHOLE);
+    assert_true(count_lines(text) > 100);
+    assert_has(text, "\n  and 136 more\n");
+    free(text);
+}
+
+static void test_hostile_text_does_not_get_out(void **state)
+{
+    static const char hostile[] =
+        "\033]0;x\a\": attached to vault\xe2\x80\xae\xcc\x81\n\xc2\x9bq";
+    Canned canned;
+    json_t *status, *outcome;
+    char *text;
+
+    (void) state;
+    canned_begin(&canned);
+    status = report_to_json(&canned.report, NOW_USEC);
+    outcome = json_array_get(json_object_get(status, "outcomes"), 1);
+    assert_int_equal(
+        json_object_set_new(outcome, "label", json_string(hostile)), 0);
+    assert_int_equal(
+        json_object_set_new(outcome, "detail", json_string(hostile)), 0);
+    text = view_json(status, false, VIEW_SCREEN);
+    assert_has(text, "\"\\u{1b}]0;x\\u{7}\\\": attached to "
+                     "vault\\u{202e}\\u{301}\\n\\u{9b}q\": attached to work");
+    assert_null(strchr(text, '\033'));
+    assert_null(strchr(text, '\a'));
+    assert_null(strstr(text, "\xe2\x80\xae"));
+    assert_null(strstr(text, "\xc2\x9b"));
+    free(text);
+    json_decref(status);
+}
+
+/* A daemon of another version may leave out or add what it wants. */
+static void test_any_object_can_be_viewed(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{\"daemon\":1,\"qubesd\":[],\"rules\":\"x\",\"sources\":{},"
+        "\"jobs\":1,\"outcomes\":null}",
+        "{\"sources\":[1,null,{}],\"jobs\":[[],{}],\"outcomes\":[{},\"x\"],"
+        "\"n_jobs\":-1,\"rules\":{\"failed\":true,\"errors\":[1,{\"caret\":"
+        "99999999999,\"source_line\":\"x\"}],\"n_errors\":-5}}",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        json_t *status = json_loads(texts[i], 0, NULL);
+
+        assert_non_null(status);
+        free(view_json(status, true, VIEW_SCREEN));
+        free(view_json(status, false, VIEW_WHOLE));
+        free(view_json(status, true, VIEW_ATTENTION));
+        json_decref(status);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_screen_when_all_is_well),
+        cmocka_unit_test(test_a_pipe_gets_whole_lines_and_tabs),
+        cmocka_unit_test(test_quiet_says_nothing_when_all_is_well),
+        cmocka_unit_test(test_each_trouble_is_told),
+        cmocka_unit_test(test_a_forwarder_that_has_just_begun_is_no_trouble),
+        cmocka_unit_test(test_the_first_rule_errors_are_shown),
+        cmocka_unit_test(test_without_any_good_rules_none_are_in_force),
+        cmocka_unit_test(test_everything_at_once_fits_a_screen),
+        cmocka_unit_test(test_hostile_text_does_not_get_out),
+        cmocka_unit_test(test_any_object_can_be_viewed),
+    };
+
+    if (!setlocale(LC_CTYPE, "C.UTF-8"))
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "sysusb/core/export.h"
+#include "tests/support/test.h"
+#include "tests/support/udev-table.h"
+
+#define BLOCK(name, ...) \
+    block((name), TABLE("DEVTYPE=disk", "size:2048", "dev:8:0", __VA_ARGS__))
+#define USB(name, ...) usb((name), TABLE("DEVTYPE=usb_device", __VA_ARGS__))
+
+static Export block(const char *name, const char **lines)
+{
+    UdevNode node = table_node("block", name, lines);
+    UdevView view = { .self = &node };
+
+    return export_decide(&view, false);
+}
+
+static Export usb(const char *name, const char **lines)
+{
+    UdevNode node = table_node("usb", name, lines);
+    UdevView view = { .self = &node };
+
+    return export_decide(&view, false);
+}
+
+static void test_a_disk_is_offered(void **state)
+{
+    (void) state;
+
+    assert_int_equal(BLOCK("sda", "MAJOR=8"), EXPORT_OFFERED);
+    assert_int_equal(BLOCK("nvme0n1p2", "MAJOR=259"), EXPORT_OFFERED);
+    assert_int_equal(BLOCK("sr0", "ID_TYPE=cd", "ID_CDROM_MEDIA=1"),
+                     EXPORT_OFFERED);
+    assert_int_equal(BLOCK("dm-0", "DM_NAME=luks-1"), EXPORT_OFFERED);
+    assert_int_equal(BLOCK("loop0", "MAJOR=7", "loop/backing_file:/a"),
+                     EXPORT_OFFERED);
+    assert_int_equal(BLOCK("nbd0", "MAJOR=43", "pid:12"), EXPORT_OFFERED);
+}
+
+static void test_what_qubes_rules_skip_is_left_out(void **state)
+{
+    (void) state;
+
+    assert_int_equal(BLOCK("sda", "UDISKS_IGNORE=1"), EXPORT_UDISKS_IGNORE);
+    assert_int_equal(BLOCK("sda", "QUBES_EXPORT_BLOCK_DEVICE=0"),
+                     EXPORT_EXCLUDED);
+    assert_int_equal(BLOCK("xvdi", "MAJOR=202"), EXPORT_XEN_FRONTEND);
+    assert_int_equal(BLOCK("zram0", "MAJOR=254"), EXPORT_ZRAM);
+    assert_int_equal(BLOCK("dm-0", "MAJOR=253"), EXPORT_DM_INTERNAL);
+    assert_int_equal(BLOCK("dm-0", "DM_NAME="), EXPORT_DM_INTERNAL);
+    assert_int_equal(BLOCK("dm-0", "DM_NAME=snapshot-1"), EXPORT_DM_INTERNAL);
+    assert_int_equal(BLOCK("dm-0", "DM_NAME=origin-1"), EXPORT_DM_INTERNAL);
+    assert_int_equal(
+        BLOCK("dm-0", "DM_NAME=a", "DM_UDEV_DISABLE_DISK_RULES_FLAG=1"),
+        EXPORT_DM_DISABLED);
+    assert_int_equal(BLOCK("sd_a", "MAJOR=8"), EXPORT_NAME);
+    assert_int_equal(BLOCK("mmcblk0boot10", "MAJOR=179"), EXPORT_NAME);
+}
+
+static void test_an_explicit_export_overrides_device_mapper(void **state)
+{
+    (void) state;
+
+    assert_int_equal(BLOCK("dm-0", "DM_NAME=a",
+                           "DM_UDEV_DISABLE_DISK_RULES_FLAG=1",
+                           "QUBES_EXPORT_BLOCK_DEVICE=1"),
+                     EXPORT_OFFERED);
+}
+
+/* Qubes' rules set UDISKS_IGNORE on each of them, after having looked at it. */
+static void test_udisks_says_nothing_of_loop_devices(void **state)
+{
+    (void) state;
+
+    assert_int_equal(
+        BLOCK("loop0", "MAJOR=7", "UDISKS_IGNORE=1", "loop/backing_file:/a"),
+        EXPORT_OFFERED);
+}
+
+static void test_what_is_empty_is_not_there(void **state)
+{
+    (void) state;
+
+    assert_int_equal(BLOCK("sr0", "ID_TYPE=cd"), EXPORT_NO_MEDIUM);
+    assert_int_equal(BLOCK("sr0", "ID_TYPE=cd", "ID_CDROM_MEDIA=0"),
+                     EXPORT_NO_MEDIUM);
+    assert_int_equal(BLOCK("loop0", "MAJOR=7"), EXPORT_LOOP_EMPTY);
+    assert_int_equal(BLOCK("nbd0", "MAJOR=43"), EXPORT_NBD_EMPTY);
+    assert_int_equal(block("sdz", TABLE("DEVTYPE=disk", "size:0")),
+                     EXPORT_NO_MEDIUM);
+    assert_int_equal(block("sda", TABLE("DEVTYPE=disk")), EXPORT_GONE);
+}
+
+static void test_a_file_in_a_hidden_folder_is_left_out(void **state)
+{
+    UdevNode node = table_node(
+        "block", "loop0", TABLE("MAJOR=7", "size:1", "loop/backing_file:/a"));
+    UdevView view = { .self = &node, .loop_hidden = true };
+
+    (void) state;
+
+    assert_int_equal(export_decide(&view, false), EXPORT_LOOP_HIDDEN);
+}
+
+static void test_what_is_in_use_is_there_but_not_offered(void **state)
+{
+    static const struct {
+        UdevUse use;
+        Export export;
+    } cases[] = {
+        { UDEV_USE_MOUNTED, EXPORT_IN_USE_MOUNTED },
+        { UDEV_USE_SWAP, EXPORT_IN_USE_SWAP },
+        { UDEV_USE_HELD, EXPORT_IN_USE_HELD },
+    };
+    UdevNode node = table_node("block", "sda", TABLE("MAJOR=8", "size:1"));
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        UdevView view = { .self = &node, .use = cases[i].use };
+
+        assert_int_equal(export_decide(&view, false), cases[i].export);
+        assert_int_equal(export_presence(cases[i].export), PRESENCE_IN_USE);
+    }
+}
+
+static void test_only_ports_with_a_device_are_offered(void **state)
+{
+    (void) state;
+
+    assert_int_equal(USB("2-1.4", "TYPE=0/0/0"), EXPORT_OFFERED);
+    assert_int_equal(USB("2-1.4", "TYPE=239/2/1"), EXPORT_OFFERED);
+    assert_int_equal(USB("2-1", "TYPE=9/0/1"), EXPORT_HUB);
+    assert_int_equal(USB("2-1", "TYPE=90/0/1"), EXPORT_OFFERED);
+    assert_int_equal(USB("usb2", "TYPE=9/0/3"), EXPORT_HUB);
+    assert_int_equal(USB("2-1", "QUBES_EXPORT_USB_DEVICE=0"), EXPORT_EXCLUDED);
+    assert_int_equal(USB("2-1:1.0", "TYPE=0/0/0"), EXPORT_NAME);
+    assert_int_equal(
+        usb("2-1:1.0", TABLE("DEVTYPE=usb_interface", "TYPE=0/0/0")),
+        EXPORT_NO_DEVICE);
+}
+
+static void test_devices_of_other_qubes_are_left_out(void **state)
+{
+    UdevNode node = table_node("usb", "3-1", TABLE("DEVTYPE=usb_device"));
+    UdevView view = { .self = &node };
+
+    (void) state;
+
+    node.devpath = "/devices/platform/vhci_hcd.0/usb3/3-1";
+    assert_int_equal(export_decide(&view, false), EXPORT_VHCI);
+}
+
+static void test_qemu_is_left_out_unless_asked_for(void **state)
+{
+    UdevNode node =
+        table_node("usb", "1-1", TABLE("DEVTYPE=usb_device", "ID_VENDOR=QEMU"));
+    UdevView view = { .self = &node };
+
+    (void) state;
+
+    assert_int_equal(export_decide(&view, false), EXPORT_QEMU);
+    assert_int_equal(export_decide(&view, true), EXPORT_OFFERED);
+}
+
+static void test_only_what_is_offered_or_in_use_is_there(void **state)
+{
+    (void) state;
+
+    for (unsigned int i = 0; i < N_EXPORTS; i++) {
+        Presence presence = export_presence((Export) i);
+
+        assert_non_null(export_reason((Export) i));
+        assert_int_equal(presence == PRESENCE_OFFERED, i == EXPORT_OFFERED);
+        assert_int_equal(presence == PRESENCE_IN_USE,
+                         i == EXPORT_IN_USE_MOUNTED ||
+                             i == EXPORT_IN_USE_SWAP ||
+                             i == EXPORT_IN_USE_HELD);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_disk_is_offered),
+        cmocka_unit_test(test_what_qubes_rules_skip_is_left_out),
+        cmocka_unit_test(test_an_explicit_export_overrides_device_mapper),
+        cmocka_unit_test(test_udisks_says_nothing_of_loop_devices),
+        cmocka_unit_test(test_what_is_empty_is_not_there),
+        cmocka_unit_test(test_a_file_in_a_hidden_folder_is_left_out),
+        cmocka_unit_test(test_what_is_in_use_is_there_but_not_offered),
+        cmocka_unit_test(test_only_ports_with_a_device_are_offered),
+        cmocka_unit_test(test_devices_of_other_qubes_are_left_out),
+        cmocka_unit_test(test_qemu_is_left_out_unless_asked_for),
+        cmocka_unit_test(test_only_what_is_offered_or_in_use_is_there),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
