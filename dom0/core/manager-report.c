@@ -30,6 +30,16 @@ static void report_jobs(const Manager *m, Report *report, Instant now)
     }
 }
 
+static void report_prompts(const Manager *m, Report *report)
+{
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        report->n_prompts_open += m->desk.windows[i].id != 0;
+    for (const ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        report->n_prompts_waiting +=
+            !managed->dead && managed->job.state == JOB_AWAITING_PROMPT;
+    report->no_agent = m->desk.no_agent && report->n_prompts_waiting > 0;
+}
+
 void manager_report(const Manager *m, Report *report, Instant now)
 {
     size_t n_outcomes = history_count(m->history);
@@ -47,9 +57,13 @@ void manager_report(const Manager *m, Report *report, Instant now)
             .has_picture = source_has_picture(source),
             .n_devices = source->n_devices,
             .n_jobs = source->n_jobs,
+            .quiet_usec = source->quiet_usec > now.monotonic_usec
+                              ? source->quiet_usec - now.monotonic_usec
+                              : 0,
         };
     }
     report_jobs(m, report, now);
+    report_prompts(m, report);
 
     for (size_t i = 0; i < n_shown; i++)
         report->outcomes[i] = history_get(m->history, n_outcomes - n_shown + i);

@@ -28,6 +28,7 @@ typedef struct ReportSource {
     bool has_picture; /* a forwarder is connected and has sent it */
     size_t n_devices;
     size_t n_jobs;
+    uint64_t quiet_usec; /* how long yet its prompts are silenced; or 0 */
 } ReportSource;
 
 typedef struct ReportJob {
@@ -57,6 +58,10 @@ typedef struct Report {
     uint64_t rules_loaded_usec; /* CLOCK_REALTIME of the rules in force */
     bool rules_failed; /* the newest reload was refused, old rules stay */
     const Diagnostics *rules_diagnostics; /* of the newest reload; or NULL */
+
+    size_t n_prompts_open;
+    size_t n_prompts_waiting;
+    bool no_agent; /* nobody is there to show them: nobody is logged in */
 
     ReportSource sources[REPORT_SOURCES_MAX];
     size_t n_sources;

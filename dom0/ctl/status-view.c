@@ -273,6 +273,43 @@ static void attention_rules(View *view)
     view_errors(view, rules);
 }
 
+static void attention_prompts(View *view)
+{
+    const json_t *prompts = json_object_get(view->status, "prompts");
+    const json_t *sources = json_object_get(view->status, "sources");
+    uint64_t n_open = number_of(prompts, "n_open");
+    uint64_t n_waiting = number_of(prompts, "n_waiting");
+    const json_t *source;
+    ShowText count;
+    size_t index;
+
+    if (n_open > 0) {
+        show_count(&count, n_open, "prompt");
+        ATTENTION(view, STYLE_WARNING,
+                  "%s on the screen; %" PRIu64 " more wait", count.s,
+                  n_waiting);
+    } else if (flag_of(prompts, "no_agent")) {
+        show_count(&count, n_waiting, "prompt");
+        ATTENTION(view, STYLE_WARNING, "%s to be shown as soon as you log in",
+                  count.s);
+    }
+
+    json_array_foreach(sources, index, source)
+    {
+        uint64_t quiet_usec = number_of(source, "quiet_usec");
+        ShowText span;
+        Cell name;
+
+        if (quiet_usec == 0)
+            continue;
+        show_span(&span, quiet_usec);
+        ATTENTION(view, STYLE_WARNING,
+                  "you said no to %s several times: its prompts are silenced "
+                  "for %s",
+                  cell_of(view, &name, source, "name"), span.s);
+    }
+}
+
 /* Sources without a forwarder, in one sentence for all. */
 static void attention_forwarders(View *view)
 {
@@ -314,6 +351,7 @@ static void view_attention(View *view)
 
     attention_qubesd(view);
     attention_rules(view);
+    attention_prompts(view);
     if (flag_of(daemon, "unlimited"))
         ATTENTION(view, STYLE_BAD,
                   "--unlimited: all rates are off; this is for tests only");

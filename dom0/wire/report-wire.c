@@ -139,13 +139,22 @@ static json_t *rules_to_json(const Report *report)
         diagnostics_to_json(report->rules_diagnostics));
 }
 
+static json_t *prompts_to_json(const Report *report)
+{
+    return json_pack("{s:o, s:o, s:b}", "n_open",
+                     number(report->n_prompts_open), "n_waiting",
+                     number(report->n_prompts_waiting), "no_agent",
+                     report->no_agent);
+}
+
 static json_t *source_to_json(const ReportSource *source)
 {
-    return json_pack("{s:s, s:o, s:b, s:o, s:o}", "name", source->name.s,
+    return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o}", "name", source->name.s,
                      "n_connections", number(source->n_connections),
                      "forwarder", source->has_picture, "n_devices",
                      number(source->n_devices), "n_jobs",
-                     number(source->n_jobs));
+                     number(source->n_jobs), "quiet_usec",
+                     number_or_null(source->quiet_usec));
 }
 
 static json_t *job_to_json(const ReportJob *job)
@@ -216,10 +225,10 @@ json_t *report_to_json(const Report *report, uint64_t now_usec)
     assert(report->n_outcomes <= REPORT_OUTCOMES_MAX);
 
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "now_usec",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "now_usec",
         number(now_usec), "daemon", daemon_to_json(report), "qubesd",
-        qubesd_to_json(report), "rules", rules_to_json(report), "sources",
-        sources_to_json(report), "n_jobs", number(report->n_jobs), "jobs",
-        jobs_to_json(report), "n_outcomes", number(report->n_outcomes_total),
-        "outcomes", outcomes_to_json(report));
+        qubesd_to_json(report), "rules", rules_to_json(report), "prompts",
+        prompts_to_json(report), "sources", sources_to_json(report), "n_jobs",
+        number(report->n_jobs), "jobs", jobs_to_json(report), "n_outcomes",
+        number(report->n_outcomes_total), "outcomes", outcomes_to_json(report));
 }

@@ -101,6 +101,10 @@ static void test_a_full_report_is_told_whole(void **state)
                                         .has_picture = true,
                                         .n_devices = 3,
                                         .n_jobs = 1 };
+    report.sources[0].quiet_usec = 60;
+    report.n_prompts_open = 1;
+    report.n_prompts_waiting = 2;
+    report.no_agent = true;
     report.n_jobs = 70;
     report.n_jobs_shown = 1;
     report.jobs[0] = (ReportJob){ .source = qube("sys-usb"),
@@ -123,7 +127,10 @@ static void test_a_full_report_is_told_whole(void **state)
     assert_json(json, "rules.loaded_usec", "9");
     assert_json(json, "sources.0",
                 "{\"name\":\"sys-usb\",\"n_connections\":2,"
-                "\"forwarder\":true,\"n_devices\":3,\"n_jobs\":1}");
+                "\"forwarder\":true,\"n_devices\":3,\"n_jobs\":1,"
+                "\"quiet_usec\":60}");
+    assert_json(json, "prompts",
+                "{\"n_open\":1,\"n_waiting\":2,\"no_agent\":true}");
     assert_json(json, "n_jobs", "70");
     assert_json(json, "jobs.0",
                 "{\"source\":\"sys-usb\",\"class\":\"usb\",\"device\":\"2-1\","

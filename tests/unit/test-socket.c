@@ -106,6 +106,7 @@ static void test_a_socket_in_use_is_left_alone(void **state)
     _cleanup_(fd_closep) int listener = socket_listen(folder->path, 0600);
     _cleanup_(fd_closep) int client = -1;
 
+    assert_return_code(listener, 0);
     assert_int_equal(socket_listen(folder->path, 0600), -EADDRINUSE);
     client = socket_connect(folder->path);
     assert_return_code(client, 0);
