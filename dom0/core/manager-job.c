@@ -205,6 +205,7 @@ static void device_learn(Manager *m,
         }
         device->detached_by_user = true;
         device->holding = HOLDING_NOTHING;
+        device->held_by = (QubeName){};
         device->attached_to = (QubeName){};
         manager_record(m, device, NULL, job->target.s, STATUS_DETACHED_BY_USER,
                        "", 0, now);
@@ -213,7 +214,8 @@ static void device_learn(Manager *m,
     }
 
     device->holding = job->holding;
-    device->held_by = job->target;
+    device->held_by =
+        job->holding == HOLDING_NOTHING ? (QubeName){} : job->target;
     device->close = (QubeName){};
     if (job->made && managed->rule->options.close)
         device->close = job->target;

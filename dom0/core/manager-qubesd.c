@@ -187,6 +187,7 @@ static void on_domain_stopped(Manager *m, const QubeName *name, Instant now)
                 (is_source || qube_name_equal(&device->held_by, name))) {
                 device->holding = HOLDING_NOTHING;
                 device->waits_for = device->held_by;
+                device->held_by = (QubeName){};
             }
             if (is_source || qube_name_equal(&device->attached_to, name))
                 device->attached_to = (QubeName){};

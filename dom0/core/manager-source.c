@@ -136,6 +136,10 @@ static Status event_gone(Manager *m,
     if (!device->job && device->holding != HOLDING_NOTHING)
         return STATUS_INTERNAL; /* no memory to detach it */
     if (!device->job) {
+        /* the hypervisor was quicker than the forwarder */
+        if (device->held_by.s[0])
+            manager_record(m, device, NULL, device->held_by.s, STATUS_DETACHED,
+                           "", 0, now);
         device_release(device);
         return STATUS_DETACHED;
     }

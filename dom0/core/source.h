@@ -59,6 +59,8 @@ struct Device {
 
     /* what is attached because of us, as far as we know */
     Holding holding;
+    /* by whom; still set when the hypervisor has taken an unplugged device away
+     * before we were told */
     QubeName held_by;
     /* who has it, by qubesd's events and our own attach; "": nobody known */
     QubeName attached_to;

@@ -372,20 +372,20 @@ class Away(DaemonCase):
     def test_two_crashes_in_one_job(self):
         rig = self.start()
         connection = self.by_hand(rig)
-        seq = 0
-        for method in (AVAILABLE, ATTACH):
-            with rig.sim.held(method=method) as hold:
-                seq = seq or connection.add("block", "sda", **STICK)
-                rig.sim.wait_held(id=hold)
-                rig.sim.crash(service="qubesd")
-                rig.daemon.wait_status(
-                    lambda status: status["qubesd"]["state"] == "gone", "gone")
-                following = rig.sim.hold(method=ATTACH)["id"]
+        held = rig.sim.hold(method=AVAILABLE)["id"]
+        connection.add("block", "sda", **STICK)
+        for _ in range(2):
+            rig.sim.wait_held(id=held)
+            following = rig.sim.hold(method=ATTACH)["id"]
+            rig.sim.crash(service="qubesd")
+            rig.daemon.wait_status(
+                lambda status: status["qubesd"]["state"] == "gone", "gone")
+            rig.sim.release(id=held)
             rig.sim.restart(service="qubesd")
-            rig.sim.wait_held(id=following)
-            if method == ATTACH:
-                rig.sim.release(id=following)
-        self.assert_told(connection, seq, 200)
+            held = following
+        rig.sim.release(id=held)
+        self.assert_told(connection, 1, 200)
+        rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
 
     def test_a_target_that_started_meanwhile_is_noticed_after_a_reconnect(self):
         rig = self.start("r: allow block type disk to work when-running\n",
