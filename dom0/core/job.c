@@ -206,6 +206,25 @@ static size_t job_count_permitted(const Job *job)
     return n;
 }
 
+/* Whether it has to be known which targets run before one is chosen: for
+ * `allow` to take the first that does, for `ask` not to offer one that would
+ * not be started anyway. */
+static bool job_needs_states(const Job *job)
+{
+    if (job->task.ask)
+        return job->task.start != RULE_START_TARGET;
+    return job_count_permitted(job) > 1;
+}
+
+static JobWish job_finish_not_running(Job *job)
+{
+    return job_finish(job,
+                      job->task.start == RULE_IF_RUNNING
+                          ? STATUS_TARGET_NOT_RUNNING
+                          : STATUS_WAITING_FOR_TARGET,
+                      "");
+}
+
 /*
  * Choose: for `allow` the first target that runs, else the first; for `ask`
  * the person does.
@@ -215,7 +234,7 @@ static JobWish job_select(Job *job, uint64_t now_usec)
     if (job->target.s[0] != '\0')
         return job_ask_turn(job, now_usec);
 
-    if (!job->chosen && !job->task.ask && job_count_permitted(job) > 1) {
+    if (!job->chosen && job_needs_states(job)) {
         job->candidate = job_next_qube(job, job->candidate);
         if (job->candidate < job->task.n_targets) {
             JobWish wish = job_call(job, JOB_SELECTING, ADMIN_CURRENT_STATE);
@@ -223,6 +242,8 @@ static JobWish job_select(Job *job, uint64_t now_usec)
             job->request.dest = job->task.targets[job->candidate].name;
             return wish;
         }
+        if (job_count_permitted(job) == 0)
+            return job_finish_not_running(job);
     }
     if (!job->chosen) {
         job->chosen = true;
@@ -625,13 +646,18 @@ static JobWish job_on_selected(Job *job,
                                const AdminAnswer *answer,
                                uint64_t now_usec)
 {
+    bool runs;
+
     if (answer->result == ADMIN_UNREACHABLE)
         return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
-    if (answer->result == ADMIN_OK && answer->power == POWER_RUNNING) {
+    /* a candidate that cannot be asked is one that does not run */
+    runs = answer->result == ADMIN_OK && answer->power == POWER_RUNNING;
+    if (!job->task.ask && runs) {
         job->chosen = true;
         job->choice = job->candidate;
+    } else if (job->task.ask && !runs) {
+        job->verdicts[job->candidate] = VERDICT_DENY;
     }
-    /* a candidate that cannot be asked is one that does not run */
     job->candidate++;
     return job_select(job, now_usec);
 }
@@ -642,14 +668,8 @@ static JobWish job_on_not_running(Job *job)
         return job_call(job, JOB_DIAGNOSING, ADMIN_CURRENT_STATE);
 
     /* a disposable is there to be started */
-    switch (job->made ? RULE_START_TARGET : job->task.start) {
-    case RULE_IF_RUNNING:
-        return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
-    case RULE_WHEN_RUNNING:
-        return job_finish(job, STATUS_WAITING_FOR_TARGET, "");
-    case RULE_START_TARGET:
-        break;
-    }
+    if (!job->made && job->task.start != RULE_START_TARGET)
+        return job_finish_not_running(job);
 
     job->state = JOB_STARTING;
     job->wake_usec = UINT64_MAX;

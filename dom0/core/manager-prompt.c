@@ -7,6 +7,7 @@
 #include "dom0/core/manager-internal.h"
 
 /* shown where qubesd does not tell an icon */
+#define RULES_CHANGED     "the rules have changed meanwhile"
 #define QUBE_ICON         "appvm-red"
 #define DISPOSABLE_PREFIX "dispvm-"
 #define DISPOSABLE_ICON   DISPOSABLE_PREFIX "red"
@@ -114,6 +115,15 @@ static void desk_begin(PromptDesk *desk, ManagedJob *managed)
     desk_call(desk, DESK_GUIVM, &job->task.source, ADMIN_PROPERTY_GUIVM);
 }
 
+/* Whether the rule that the job was decided by is still the one in force. */
+static bool is_current(const Manager *m, const Device *device, const Rule *rule)
+{
+    const Rule *now =
+        ruleset_match(m->ruleset, &device->source->name, &device->record);
+
+    return now && rule_equal(now, rule);
+}
+
 void desk_step(Manager *m, Instant now)
 {
     PromptDesk *desk = &m->desk;
@@ -123,9 +133,19 @@ void desk_step(Manager *m, Instant now)
         return;
 
     desk->wants_call = false;
-    desk->managed = desk_next_job(m);
-    if (desk->managed)
-        desk_begin(desk, desk->managed);
+    for (;;) {
+        ManagedJob *managed = desk_next_job(m);
+
+        if (managed && is_current(m, managed->device, managed->rule))
+            desk_begin(desk, managed);
+        else if (managed)
+            managed_apply(m, managed,
+                          job_on_refused(&managed->job, STATUS_SUPERSEDED,
+                                         RULES_CHANGED, now.monotonic_usec),
+                          now);
+        if (!managed || desk->managed)
+            return;
+    }
 }
 
 uint64_t desk_next_usec(const Manager *m)
@@ -321,6 +341,24 @@ static void silence(Manager *m, const Source *source, Instant now)
                           now);
 }
 
+/*
+ * The job that an answer is for: the one that has asked, or one that has taken
+ * its place for the same plug and the same rule and waits for a prompt of its
+ * own.
+ */
+static ManagedJob *window_job(const Manager *m, const Window *window)
+{
+    Device *device = window_device(m, window);
+    ManagedJob *managed = device ? device->job : NULL;
+
+    if (window->managed)
+        return window->managed;
+    return managed && managed->job.state == JOB_AWAITING_PROMPT &&
+                   rule_equal(managed->rule, window->rule)
+               ? managed
+               : NULL;
+}
+
 static void on_no(Manager *m,
                   const Window *window,
                   ManagedJob *managed,
@@ -360,16 +398,18 @@ static void on_yes(Manager *m,
 
     if (source)
         source_on_yes(source);
-    if (managed && good)
+    if (managed && good) {
+        /* one that has taken the place of the job that was shown */
+        (void) job_on_prompt_open(&managed->job, UINT64_MAX,
+                                  now.monotonic_usec);
         managed_apply(m, managed,
                       job_on_approved(&managed->job, window->choices[answer],
                                       now.monotonic_usec),
                       now);
-    else if (managed)
+    } else if (managed)
         managed_apply(m, managed,
                       job_on_refused(&managed->job, STATUS_SUPERSEDED,
-                                     "the rules have changed meanwhile",
-                                     now.monotonic_usec),
+                                     RULES_CHANGED, now.monotonic_usec),
                       now);
     else if (good && !device->refused_by_user && !device->detached_by_user)
         device_attach_approved(m, device, rule, window->choices[answer],
@@ -387,8 +427,10 @@ void manager_on_prompt(Manager *m,
     Window window;
 
     assert(open);
-    managed = open->managed;
     window = *open;
+    managed = answer->result == PROMPT_YES || answer->result == PROMPT_NO
+                  ? window_job(m, open)
+                  : open->managed;
 
     /* it is gone from the screen, whatever it was worth */
     *open = (Window){};

@@ -75,8 +75,8 @@ class Stricter(ApprovalCase):
         self.assert_unasked(rig)
 
     def test_no_rule_asks_nobody(self):
-        rig, connection, seq = self.check("other: ask block id 1:1 to work\n"
-                                          .replace("1:1", "1111:1111"), "allow")
+        rig, connection, seq = self.check(
+            "other: ask block id 1111:1111 to work\n", "allow")
         self.refused(rig, connection, seq, 301)
         self.assertEqual(self.questions(rig), [])
 

@@ -283,6 +283,10 @@ class Resources(DaemonCase):
         """How many are open."""
         return len(os.listdir(f"/proc/{rig.daemon.process.pid}/fd"))
 
+    def assert_no_more(self, rig, early: int) -> None:
+        """No more descriptors (a control connection may just be closing)."""
+        self.assertLessEqual(self.descriptors(rig), early + 1)
+
     def stream(self, connection, first: int, count: int) -> None:
         """Records that match nothing, answers read as they come."""
         batch = 1000
@@ -306,7 +310,7 @@ class Resources(DaemonCase):
         self.assertEqual(late["n_outcomes"], 100000)
         grown = late["daemon"]["memory_bytes"] - early["daemon"]["memory_bytes"]
         self.assertLess(grown, 256 * 1024)
-        self.assertEqual(self.descriptors(rig), open_early)
+        self.assert_no_more(rig, open_early)
 
     def test_1000_attaches_and_detaches_take_the_memory_of_100(self):
         rig = self.start(ANY, unlimited=True)
@@ -321,7 +325,7 @@ class Resources(DaemonCase):
             return rig.daemon.status()["daemon"]["memory_bytes"]
         early, open_early = cycle(100), self.descriptors(rig)
         self.assertLess(cycle(900) - early, 256 * 1024)
-        self.assertEqual(self.descriptors(rig), open_early)
+        self.assert_no_more(rig, open_early)
 
     def test_2000_connections_leave_neither_memory_nor_descriptors(self):
         rig = self.start(NONE, unlimited=True)
@@ -336,7 +340,7 @@ class Resources(DaemonCase):
             return rig.daemon.status()["daemon"]["memory_bytes"]
         early, open_early = cycle(200), self.descriptors(rig)
         self.assertLess(cycle(1800) - early, 256 * 1024)
-        self.assertEqual(self.descriptors(rig), open_early)
+        self.assert_no_more(rig, open_early)
 
     def test_the_status_tells_the_memory_that_proc_tells(self):
         rig = self.start(NONE)

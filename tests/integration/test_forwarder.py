@@ -145,7 +145,9 @@ class Forwarder:
         self._log = b""
         self._process = subprocess.Popen(
             [*TOOL, FORWARDER, *arguments], env=env, stderr=write_end,
-            stdin=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL,
+            # one that it does not know of, and must not hand on
+            pass_fds=[self._notify.fileno()])
         os.close(write_end)
 
     def wait_for_log(self, text: str) -> str:

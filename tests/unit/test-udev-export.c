@@ -92,6 +92,18 @@ static void test_what_is_empty_is_not_there(void **state)
     assert_int_equal(block("sda", TABLE("DEVTYPE=disk")), EXPORT_GONE);
 }
 
+/* Only an empty slot has size 0; a partition goes with its own event. */
+static void test_an_empty_partition_is_there(void **state)
+{
+    UdevNode disk = table_node("block", "sda", TABLE("MAJOR=8", "size:9"));
+    UdevNode self = table_node("block", "sda1", TABLE("MAJOR=8", "size:0"));
+    UdevView view = { .self = &self, .disk = &disk };
+
+    (void) state;
+
+    assert_int_equal(export_decide(&view, false), EXPORT_OFFERED);
+}
+
 static void test_a_file_in_a_hidden_folder_is_left_out(void **state)
 {
     UdevNode node = table_node(
@@ -188,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_an_explicit_export_overrides_device_mapper),
         cmocka_unit_test(test_udisks_says_nothing_of_loop_devices),
         cmocka_unit_test(test_what_is_empty_is_not_there),
+        cmocka_unit_test(test_an_empty_partition_is_there),
         cmocka_unit_test(test_a_file_in_a_hidden_folder_is_left_out),
         cmocka_unit_test(test_what_is_in_use_is_there_but_not_offered),
         cmocka_unit_test(test_only_ports_with_a_device_are_offered),
