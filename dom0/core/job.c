@@ -478,9 +478,11 @@ JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
 
 JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec)
 {
-    if (job->state != JOB_ASKING || choice >= job->task.n_targets ||
-        job->verdicts[choice] == VERDICT_DENY)
+    if (job->state != JOB_ASKING)
         return JOB_WISH_NOTHING;
+    /* the window may be that of an earlier job, which was judged otherwise */
+    if (choice >= job->task.n_targets || job->verdicts[choice] == VERDICT_DENY)
+        return job_finish(job, STATUS_DENIED_BY_POLICY, "");
 
     job_unpause(job, now_usec);
     job->choice = choice;
@@ -1128,8 +1130,21 @@ JobWish job_on_appeared(Job *job,
     return job_on_listing(job, &listing, now_usec);
 }
 
+JobWish job_on_unlisted(Job *job, uint64_t now_usec)
+{
+    if (job->state != JOB_AWAITING_PROMPT)
+        return JOB_WISH_NOTHING;
+
+    job_unpause(job, now_usec);
+    job->resume = JOB_CHECKING;
+    return job_wait(job, JOB_AWAITING, job->appear_usec);
+}
+
 JobWish job_on_qubesd(Job *job, uint64_t now_usec)
 {
+    /* that the device is not listed any more may have been missed */
+    if (job->state == JOB_AWAITING_PROMPT)
+        (void) job_on_unlisted(job, now_usec);
     if (job->state != JOB_OFFLINE && job->state != JOB_AWAITING)
         return JOB_WISH_NOTHING;
 

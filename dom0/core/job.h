@@ -237,6 +237,10 @@ JobWish job_on_appeared(Job *job,
                         const DeviceIdentity *identity,
                         uint64_t now_usec);
 
+/* qubesd's event says that the device is not listed any more: what waits for
+ * its prompt is not shown until it is. */
+JobWish job_on_unlisted(Job *job, uint64_t now_usec);
+
 /* qubesd is there again. */
 JobWish job_on_qubesd(Job *job, uint64_t now_usec);
 

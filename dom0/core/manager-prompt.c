@@ -128,6 +128,9 @@ void desk_step(Manager *m, Instant now)
 {
     PromptDesk *desk = &m->desk;
 
+    /* answered in another window, or not listed any more */
+    if (desk->managed && desk->managed->job.state != JOB_AWAITING_PROMPT)
+        desk->managed = NULL;
     if (desk->managed || now.monotonic_usec < desk->retry_usec ||
         desk_free_usec(desk, now.monotonic_usec) > now.monotonic_usec)
         return;

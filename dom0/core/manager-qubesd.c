@@ -97,7 +97,7 @@ static void on_attached(Manager *m, const AdminEvent *event)
         device->holding = HOLDING_DEVICE;
 }
 
-static void on_removed(Manager *m, const AdminEvent *event)
+static void on_removed(Manager *m, const AdminEvent *event, Instant now)
 {
     Device *device =
         find_device(m, &event->subject, event->class, &event->port);
@@ -105,6 +105,10 @@ static void on_removed(Manager *m, const AdminEvent *event)
     if (!device)
         return;
     device->removed = true;
+    if (device->job)
+        managed_apply(m, device->job,
+                      job_on_unlisted(&device->job->job, now.monotonic_usec),
+                      now);
     /* a disk also goes off the list because one of its partitions is attached:
      * that says nothing of the partition */
     if (event->class != DEVICE_CLASS_USB)
@@ -206,7 +210,7 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
         on_device_added(m, event, now);
         break;
     case ADMIN_EVENT_DEVICE_REMOVED:
-        on_removed(m, event);
+        on_removed(m, event, now);
         break;
     case ADMIN_EVENT_ATTACH:
         on_attached(m, event);

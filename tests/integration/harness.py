@@ -34,6 +34,13 @@ SANITIZERS = re.compile(r"(Address|Leak|Memory|Thread)Sanitizer|runtime error: |
                         r"UndefinedBehaviorSanitizer")
 
 
+def is_sanitized() -> bool:
+    """Whether the daemon was built with a sanitizer: its memory tells nothing."""
+    with (BUILD / "dom0" / "qubes-autoattachd").open("rb") as program:
+        data = program.read()
+    return b"__asan_init" in data or b"__msan_init" in data
+
+
 class Notify:
     """The service manager's end of sd_notify()."""
 

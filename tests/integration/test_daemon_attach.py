@@ -191,7 +191,7 @@ class OneTarget(DaemonCase):
             f"sd{'abcd'[n]}", f"2-{n + 1}", f"4C53000{n}")]
         rig = self.start(scenario=world("Halted", devices))
         connection = self.by_hand(rig)
-        with rig.sim.held(method="admin.vm.Start", phase="work") as hold:
+        with rig.sim.held(method="admin.vm.Start") as hold:
             for name in "abcd":
                 connection.add("block", f"sd{name}", **STICK)
             rig.sim.wait_held(id=hold)

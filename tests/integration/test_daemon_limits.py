@@ -87,14 +87,14 @@ class Unread(DaemonCase):
                                   args=(text,))
         writer.start()
         # others are served meanwhile, also of the same source
-        for _ in range(50):
-            self.barrier(self.by_hand(rig, "sys-usb2")) if _ == 0 else None
-            self.assertEqual(rig.daemon.status()["n_jobs"], 0)
+        other, same = self.by_hand(rig, "sys-usb2"), self.by_hand(rig)
+        for _ in range(100):
+            self.barrier(other)
+            self.barrier(same)
         self.assertTrue(writer.is_alive(), "the daemon reads on without bound")
-        other = self.by_hand(rig)
-        self.barrier(other)
         during = rig.daemon.status()["daemon"]["memory_bytes"]
-        self.assertLess(during - before, 1 << 20)
+        if not harness.is_sanitized():
+            self.assertLess(during - before, 1 << 20)
         connection.stream.socket.setblocking(True)
         for seq in range(1, count + 1):
             self.assertEqual(connection.read(60), told(seq, 203))
@@ -309,7 +309,8 @@ class Resources(DaemonCase):
         late = rig.daemon.status()
         self.assertEqual(late["n_outcomes"], 100000)
         grown = late["daemon"]["memory_bytes"] - early["daemon"]["memory_bytes"]
-        self.assertLess(grown, 256 * 1024)
+        if not harness.is_sanitized():
+            self.assertLess(grown, 256 * 1024)
         self.assert_no_more(rig, open_early)
 
     def test_1000_attaches_and_detaches_take_the_memory_of_100(self):
@@ -324,7 +325,9 @@ class Resources(DaemonCase):
             rig.daemon.wait_no_jobs()
             return rig.daemon.status()["daemon"]["memory_bytes"]
         early, open_early = cycle(100), self.descriptors(rig)
-        self.assertLess(cycle(900) - early, 256 * 1024)
+        grown = cycle(900) - early
+        if not harness.is_sanitized():
+            self.assertLess(grown, 256 * 1024)
         self.assert_no_more(rig, open_early)
 
     def test_2000_connections_leave_neither_memory_nor_descriptors(self):
@@ -339,7 +342,9 @@ class Resources(DaemonCase):
                     self.assertEqual(connection.wait_closed(), [])
             return rig.daemon.status()["daemon"]["memory_bytes"]
         early, open_early = cycle(200), self.descriptors(rig)
-        self.assertLess(cycle(1800) - early, 256 * 1024)
+        grown = cycle(1800) - early
+        if not harness.is_sanitized():
+            self.assertLess(grown, 256 * 1024)
         self.assert_no_more(rig, open_early)
 
     def test_the_status_tells_the_memory_that_proc_tells(self):

@@ -84,9 +84,10 @@ class Pictures(DaemonCase):
         self.assertEqual(old.wait_closed(), [])
         self.barrier(new)
         self.assertEqual(rig.count("Detach"), 0)
-        self.assertEqual(rig.daemon.status()["sources"], [
-            {"name": "sys-usb", "n_connections": 1, "forwarder": True,
-             "n_devices": 1, "n_jobs": 0}])
+        source, = rig.daemon.status()["sources"]
+        self.assertLessEqual({"name": "sys-usb", "n_connections": 1,
+                              "forwarder": True, "n_devices": 1,
+                              "n_jobs": 0}.items(), source.items())
 
     def test_connections_by_hand_stay_open_when_a_picture_comes(self):
         rig = self.start()

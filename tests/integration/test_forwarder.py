@@ -194,6 +194,7 @@ class TestCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         self.testbed = plug.Testbed()
+        self.addCleanup(self.testbed.close)
         self.dom0 = Dom0(self.folder)
         self.addCleanup(self.dom0.close)
 

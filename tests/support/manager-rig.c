@@ -64,7 +64,8 @@ uint64_t rig_connect(ManagerRig *rig, const char *source, char boot)
     uint64_t id;
 
     memset(boot_id.s, boot, BOOT_ID_LEN);
-    assert_int_equal(manager_connect(rig->manager, &name, rig->now, &id), STATUS_INVALID);
+    assert_int_equal(manager_connect(rig->manager, &name, rig->now, &id),
+                     STATUS_INVALID);
     manager_hello(rig->manager, id, &boot_id, rig->now);
     return id;
 }

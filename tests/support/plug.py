@@ -88,6 +88,10 @@ class Testbed:
         self._testbed = UMockdev.Testbed.new()
         self.dir = pathlib.Path(self._testbed.get_root_dir())
 
+    def close(self):
+        """Remove the mock /sys from the disk."""
+        self._testbed = None
+
     def environment(self) -> dict:
         """For a program that is to see the mock devices."""
         env = dict(os.environ)
