@@ -166,6 +166,8 @@ static JobWish job_take_target(Job *job, uint64_t now_usec)
     Target target = job_target(job, job->choice);
     JobWish wish;
 
+    if (target.kind != TARGET_QUBE && !job->has_turn)
+        return job_ask_turn(job, now_usec);
     if (target.kind != TARGET_QUBE) {
         wish = job_call(job, JOB_CREATING, ADMIN_CREATE_DISPOSABLE);
         job->request.dest = target.name;
@@ -468,12 +470,12 @@ JobWish job_on_prompt_open(Job *job, uint64_t until_usec, uint64_t now_usec)
 
 JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
 {
-    (void) now_usec;
-
     if (job->state != JOB_ASKING)
         return JOB_WISH_NOTHING;
-    (void) job_wait(job, JOB_AWAITING_PROMPT, UINT64_MAX);
-    return JOB_WISH_PROMPT;
+
+    /* what was known of the device is old when it is asked for again */
+    job_unpause(job, now_usec);
+    return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 }
 
 JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec)
@@ -913,6 +915,10 @@ static JobWish job_on_discarded(Job *job,
         answer->error == ADMIN_ERROR_NOT_STARTED &&
         job->request.method == ADMIN_KILL)
         return job_call(job, JOB_DISCARDING, ADMIN_REMOVE);
+    /* qubesd may have gone down in the middle, or its start was under way */
+    if (answer->result == ADMIN_EMPTY || (answer->result == ADMIN_EXCEPTION &&
+                                          answer->error == ADMIN_ERROR_OTHER))
+        return job_retry(job, JOB_DISCARDING, job->outcome, "", now_usec);
     return job_done(job);
 }
 
@@ -1049,6 +1055,11 @@ JobWish job_on_turn(Job *job,
         job->has_turn = true;
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
     }
+    /* it is spent on the disposable that is made for the attach */
+    if (job->target.s[0] == '\0') {
+        job->has_turn = true;
+        return job_take_target(job, now_usec);
+    }
 
     job->n_attaches++;
     job->holding = HOLDING_MAYBE;
@@ -1096,8 +1107,14 @@ static JobWish job_resume(Job *job, JobState state)
 
 JobWish job_on_time(Job *job, uint64_t now_usec)
 {
-    if (job->paused_usec == 0 && now_usec >= job->deadline_usec)
-        return job_finish(job, STATUS_TIMEOUT, "the job's time is over");
+    if (job->paused_usec == 0 && now_usec >= job->deadline_usec) {
+        job_decide(job, STATUS_TIMEOUT, "the job's time is over");
+        /* what is being made has to be done away with once it is there */
+        if (job->state != JOB_CREATING)
+            return job_done(job);
+        job->resume = job->state;
+        return job_wait(job, JOB_UNDOING, UINT64_MAX);
+    }
     if (now_usec < job->wake_usec)
         return JOB_WISH_NOTHING;
 

@@ -139,6 +139,8 @@ JobTask task_of(const Device *device)
 void device_begin(Manager *m, JobKind kind, Device *device, Instant now)
 {
     JobTask task = task_of(device);
+    /* nothing is left in the disposable that is to be shut down */
+    QubeName target = device->held_by.s[0] ? device->held_by : device->close;
     ManagedJob *managed;
     JobWish wish;
 
@@ -147,14 +149,14 @@ void device_begin(Manager *m, JobKind kind, Device *device, Instant now)
         return;
 
     task.close = kind == JOB_KIND_DETACH && device->close.s[0] != '\0' &&
-                 qube_name_equal(&device->close, &device->held_by);
+                 qube_name_equal(&device->close, &target);
     device->job = managed;
     if (kind == JOB_KIND_DETACH)
-        wish = job_begin_detach(&managed->job, &task, &device->held_by,
-                                now.monotonic_usec);
+        wish =
+            job_begin_detach(&managed->job, &task, &target, now.monotonic_usec);
     else
-        wish = job_begin_look(&managed->job, &task, &device->held_by,
-                              now.monotonic_usec);
+        wish =
+            job_begin_look(&managed->job, &task, &target, now.monotonic_usec);
     managed_apply(m, managed, wish, now);
 }
 
@@ -255,7 +257,7 @@ static JobWish managed_start_target(Manager *m,
 {
     Job *job = &managed->job;
     const char *detail;
-    Status status = target_starts_want(m->starts, &job->target,
+    Status status = target_starts_want(m->starts, &job->target, !job->made,
                                        now.monotonic_usec, &detail);
 
     return status == STATUS_INVALID
@@ -293,10 +295,14 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             managed->wants_question = true;
             return;
         case JOB_WISH_PROMPT:
-            if (!source_is_quiet(managed->source, now.monotonic_usec))
+            if (managed->device->refused_by_user)
+                wish = job_on_refused(&managed->job, STATUS_DENIED_BY_USER, "",
+                                      now.monotonic_usec);
+            else if (source_is_quiet(managed->source, now.monotonic_usec))
+                wish = job_on_refused(&managed->job, STATUS_QUIET, "",
+                                      now.monotonic_usec);
+            else
                 return; /* desk_step() sees to it */
-            wish = job_on_refused(&managed->job, STATUS_QUIET, "",
-                                  now.monotonic_usec);
             break;
         case JOB_WISH_START:
             wish = managed_start_target(m, managed, now);

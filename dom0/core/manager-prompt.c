@@ -124,6 +124,14 @@ static bool is_current(const Manager *m, const Device *device, const Rule *rule)
     return now && rule_equal(now, rule);
 }
 
+static void refuse_outdated(Manager *m, ManagedJob *managed, Instant now)
+{
+    managed_apply(m, managed,
+                  job_on_refused(&managed->job, STATUS_SUPERSEDED,
+                                 RULES_CHANGED, now.monotonic_usec),
+                  now);
+}
+
 void desk_step(Manager *m, Instant now)
 {
     PromptDesk *desk = &m->desk;
@@ -131,6 +139,9 @@ void desk_step(Manager *m, Instant now)
     /* answered in another window, or not listed any more */
     if (desk->managed && desk->managed->job.state != JOB_AWAITING_PROMPT)
         desk->managed = NULL;
+    if (desk->managed &&
+        !is_current(m, desk->managed->device, desk->managed->rule))
+        refuse_outdated(m, desk->managed, now);
     if (desk->managed || now.monotonic_usec < desk->retry_usec ||
         desk_free_usec(desk, now.monotonic_usec) > now.monotonic_usec)
         return;
@@ -142,10 +153,7 @@ void desk_step(Manager *m, Instant now)
         if (managed && is_current(m, managed->device, managed->rule))
             desk_begin(desk, managed);
         else if (managed)
-            managed_apply(m, managed,
-                          job_on_refused(&managed->job, STATUS_SUPERSEDED,
-                                         RULES_CHANGED, now.monotonic_usec),
-                          now);
+            refuse_outdated(m, managed, now);
         if (!managed || desk->managed)
             return;
     }
@@ -370,8 +378,12 @@ static void on_no(Manager *m,
     Source *source = manager_find_source(m, &window->source);
     Device *device = window_device(m, window);
 
-    if (device)
+    if (device) {
         device->refused_by_user = true;
+        /* no other job of the plug shall ask again, whatever its rule */
+        if (!managed)
+            managed = device->job;
+    }
     if (managed)
         managed_apply(m, managed,
                       job_on_refused(&managed->job, STATUS_DENIED_BY_USER, "",

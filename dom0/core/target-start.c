@@ -64,6 +64,7 @@ static TargetStart *find(TargetStarts *starts,
 
 Status target_starts_want(TargetStarts *starts,
                           const QubeName *target,
+                          bool limited,
                           uint64_t now_usec,
                           const char **ret_detail)
 {
@@ -77,7 +78,7 @@ Status target_starts_want(TargetStarts *starts,
     if (start->running)
         return STATUS_INVALID;
 
-    if (!starts->unlimited) {
+    if (limited && !starts->unlimited) {
         if (!quota_peek(&start->quota, start->times, &start_limit, now_usec,
                         &when_usec)) {
             *ret_detail = "it was started 3 times in the last 10 minutes";

@@ -23,10 +23,12 @@ TargetStarts *target_starts_free(TargetStarts *starts);
 
 /*
  * A job wants @target started. STATUS_INVALID (0): it is being started; else
- * why not, with a sentence in @ret_detail.
+ * why not, with a sentence in @ret_detail. Only starts that are @limited count:
+ * a disposable that was made for one job is started once.
  */
 Status target_starts_want(TargetStarts *starts,
                           const QubeName *target,
+                          bool limited,
                           uint64_t now_usec,
                           const char **ret_detail);
 

@@ -448,15 +448,18 @@ static int connection_on_io(sd_event_source *io,
 
     (void) fd;
 
-    if (connection->stage == STAGE_DESCRIPTOR)
+    if (connection->stage == STAGE_DESCRIPTOR) {
         good = connection_read_descriptor(connection);
-    else if (connection_is_reading(connection))
+    } else if (connection_is_reading(connection)) {
         good = connection_read(connection);
-    else if (connection->waiting)
+    } else if (connection->waiting) {
         /* the peer has gone, its lines are still good: see to them later */
         (void) sd_event_source_set_enabled(io, SD_EVENT_OFF);
-    else if (revents & (EPOLLHUP | EPOLLERR))
-        good = false; /* nobody is there to be answered */
+    } else if (revents & (EPOLLHUP | EPOLLERR)) {
+        /* nobody is there to be answered; what it has said still counts */
+        connection->deaf = true;
+        good = connection->stage == STAGE_OPEN;
+    }
 
     if (good)
         connection_continue(connection);

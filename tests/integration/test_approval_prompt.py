@@ -241,6 +241,15 @@ class Answers(ApprovalCase):
         rig.sim.click(answer="allow")
         self.assert_told(connection, seq, 200)
 
+    def test_a_no_is_not_for_another_device_under_the_same_name(self):
+        rig, connection, seq = self.ask()
+        rig.sim.click(answer="deny")
+        self.refused(rig, connection, seq, 304)
+        seq = connection.change("block", "sda", **{**STICK, "diskseq": 8})
+        rig.sim.wait_window()
+        rig.sim.click(answer="allow")
+        self.assert_told(connection, seq, 200)
+
     def test_a_no_holds_after_the_forwarder_has_reconnected(self):
         rig, connection, seq = self.ask()
         rig.sim.click(answer="deny")

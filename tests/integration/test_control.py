@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -350,8 +351,12 @@ class DaemonTest(unittest.TestCase):
     """`status` and the control socket of a real daemon."""
 
     def rig(self, rules: str = RULE, **options) -> Rig:
-        """A daemon whose sys-usb holds sda."""
-        return self.enterContext(Rig(SCENARIO, rules, **options))
+        """A daemon whose sys-usb holds sda, and that knows its qubesd."""
+        rig = self.enterContext(Rig(SCENARIO, rules, **options))
+        end = time.monotonic() + DEADLINE
+        while rig.daemon.status()["qubesd"]["state"] == "gone":
+            self.assertLess(time.monotonic(), end, "qubesd is not found")
+        return rig
 
     def status(self, rig: Rig, *arguments) -> str:
         """The text of `status` in a pipe."""

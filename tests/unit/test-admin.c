@@ -407,7 +407,7 @@ static void test_an_exception_keeps_the_words_of_the_wire(void **state)
         { BYTES("2\0QubesException\0\0\0"), "QubesException" },
         /* the message may hold what the device says: it is escaped */
         { BYTES("2\0QubesException\0\0a\033[2Jb\nc\\\377\0"),
-          "QubesException: a\\x1b[2Jb\\nc\\\\\\xff" },
+          "QubesException: a\\u{1b}[2Jb\\nc\\\\\\xff" },
         { BYTES("2\0Qubes\nException\0\0why\0more\0"),
           "Qubes\\nException: why" },
     };

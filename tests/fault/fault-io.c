@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/sys/exchange.h"
+#include "dom0/io/admin-call.h"
+#include "dom0/io/admin-events.h"
+#include "dom0/io/event-service.h"
+#include "dom0/io/rules-dir.h"
+#include "tests/support/fault.h"
+#include "tests/support/loop.h"
+#include "tests/support/test.h"
+
+#define SPOKEN                                                       \
+    "autoattach.Event+ sys-usb name dom0\0"                          \
+    "{\"type\":\"hello\",\"version\":1,\"boot_id\":"                 \
+    "\"0123456789abcdef0123456789abcdef\",\"agent\":\"test\"}\n"     \
+    "{\"type\":\"event\",\"seq\":1,\"action\":\"add\",\"class\":"    \
+    "\"block\",\"device\":\"sda\",\"properties\":{}}\n"
+#define ANSWER "{\"seq\":1,\"code\":200,\"status\":\"attached\"}\n"
+
+static sd_event *event;
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    json_set_alloc_funcs(malloc, free);
+    return sd_event_new(&event);
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    event = sd_event_unref(event);
+    return 0;
+}
+
+static size_t n_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    size_t n = 0;
+
+    assert_non_null(folder);
+    while (readdir(folder))
+        n++;
+    (void) closedir(folder);
+    return n;
+}
+
+static void on_end(Exchange *exchange,
+                   ExchangeEnd end,
+                   int error,
+                   const char *untrusted_data,
+                   size_t untrusted_len,
+                   void *userdata)
+{
+    (void) exchange;
+    (void) error;
+    (void) untrusted_data;
+    (void) untrusted_len;
+    *(ExchangeEnd *) userdata = end;
+}
+
+static void on_answer(AdminCall *call, const AdminAnswer *answer, void *userdata)
+{
+    (void) call;
+    *(AdminResult *) userdata = answer->result;
+}
+
+static void on_state(bool connected, const char *detail, void *userdata)
+{
+    (void) connected;
+    (void) detail;
+    (void) userdata;
+}
+
+static void on_admin_event(const AdminEvent *admin_event, void *userdata)
+{
+    (void) admin_event;
+    (void) userdata;
+}
+
+static void on_change(void *userdata)
+{
+    (void) userdata;
+}
+
+static void test_an_exchange_and_a_call_are_made_or_not(void **state)
+{
+    static const ExchangeLimits limits = { .answer_max = 16,
+                                           .timeout_usec = 1000000 };
+    static const AdminRequest request = { .method = ADMIN_START,
+                                          .dest = { "work" } };
+    static const AdminEventsHooks hooks = { on_state, on_admin_event };
+    size_t n_faults = 0, n_before = n_descriptors();
+
+    (void) state;
+
+    for (size_t kind = 0; kind < 4; kind++) {
+        FAULT_LOOP(n) {
+            _cleanup_(exchange_freep) Exchange *exchange = NULL;
+            _cleanup_(admin_call_freep) AdminCall *call = NULL;
+            _cleanup_(admin_events_freep) AdminEvents *events = NULL;
+            _cleanup_(rules_dir_freep) RulesDir *dir = NULL;
+            ExchangeEnd end;
+            AdminResult result;
+            int r = kind == 0   ? exchange_new(&exchange, event, "/nowhere",
+                                               "x", 1, &limits, on_end, &end)
+                    : kind == 1 ? admin_call_new(&call, event, "/nowhere",
+                                                 &request, on_answer, &result)
+                    : kind == 2 ? admin_events_new(&events, event, "/nowhere",
+                                                   &hooks, NULL)
+                                : rules_dir_new(&dir, event, "/tmp", on_change,
+                                                NULL);
+
+            if (!fault_end()) {
+                assert_int_equal(r, 0);
+                break;
+            }
+            assert_int_equal(r, -ENOMEM);
+            assert_null(exchange);
+            assert_null(call);
+            assert_null(events);
+            assert_null(dir);
+            n_faults++;
+        }
+    }
+    assert_true(n_faults >= 5);
+    loop_settle(event);
+    assert_true(n_descriptors() <= n_before + 1); /* of inotify */
+}
+
+static void test_an_answer_without_memory_is_broken(void **state)
+{
+    static const AdminRequest request = { .method = ADMIN_START,
+                                          .dest = { "work" } };
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    char folder[] = "/tmp/fault-io-XXXXXX";
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    size_t n_faults = 0;
+
+    (void) state;
+
+    assert_non_null(mkdtemp(folder));
+    memcpy(address.sun_path, folder, strlen(folder));
+    memcpy(address.sun_path + strlen(folder), "/s", 3);
+    assert_int_equal(
+        bind(listener, (struct sockaddr *) &address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 4), 0);
+
+    FAULT_LOOP(n) {
+        _cleanup_(admin_call_freep) AdminCall *call = NULL;
+        AdminResult result = ADMIN_UNREACHABLE;
+        char data[2048] = "0";
+        int fd;
+
+        (void) fault_end();
+        assert_int_equal(admin_call_new(&call, event, address.sun_path,
+                                        &request, on_answer, &result),
+                         0);
+        fd = accept(listener, NULL, NULL);
+        assert_int_equal(send(fd, data, sizeof(data), MSG_NOSIGNAL),
+                         sizeof(data));
+        fd_close(fd);
+        fault_begin(n);
+        LOOP_UNTIL(event, result != ADMIN_UNREACHABLE);
+        if (!fault_end()) {
+            assert_int_equal(result, ADMIN_OK);
+            break;
+        }
+        assert_int_equal(result, ADMIN_GARBAGE);
+        n_faults++;
+    }
+    assert_true(n_faults >= 2); /* its first room, and more */
+    fd_close(listener);
+    (void) unlink(address.sun_path);
+    (void) rmdir(folder);
+}
+
+/* an owner that grants everything */
+
+static size_t n_connects, n_disconnects;
+
+static Status on_connect(const QubeName *source, uint64_t *ret_id, void *userdata)
+{
+    (void) source;
+    (void) userdata;
+    *ret_id = ++n_connects;
+    return STATUS_INVALID;
+}
+
+static void on_disconnect(uint64_t id, void *userdata)
+{
+    (void) id;
+    (void) userdata;
+    n_disconnects++;
+}
+
+static bool on_line(uint64_t id, uint64_t *ret_when_usec, void *userdata)
+{
+    (void) id;
+    (void) ret_when_usec;
+    (void) userdata;
+    return true;
+}
+
+static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
+{
+    (void) id;
+    (void) hello;
+    (void) userdata;
+}
+
+static Status on_event(uint64_t id, int64_t seq, const Record *record, void *userdata)
+{
+    (void) id;
+    (void) seq;
+    (void) record;
+    (void) userdata;
+    return STATUS_ATTACHED;
+}
+
+static void on_synced(uint64_t id, void *userdata)
+{
+    (void) id;
+    (void) userdata;
+}
+
+static void on_refused(const QubeName *source,
+                       Status status,
+                       const char *reason,
+                       void *userdata)
+{
+    (void) source;
+    (void) status;
+    (void) reason;
+    (void) userdata;
+}
+
+static void on_idle(void *userdata)
+{
+    (void) userdata;
+}
+
+static const EventServiceHooks hooks = {
+    .on_connect = on_connect,
+    .on_disconnect = on_disconnect,
+    .on_line = on_line,
+    .on_hello = on_hello,
+    .on_event = on_event,
+    .on_synced = on_synced,
+    .on_refused = on_refused,
+    .on_idle = on_idle,
+};
+
+static int listen_anywhere(struct sockaddr_un *ret, socklen_t *ret_len)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    *ret_len = sizeof(*ret);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *) ret, sizeof(sa_family_t)),
+                     0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *) ret, ret_len), 0);
+    return fd;
+}
+
+/* Say all of it, and read what is answered: its length, until the end or until
+ * nothing more comes. */
+static size_t converse(const struct sockaddr_un *address,
+                       socklen_t address_len,
+                       char *ret,
+                       size_t size)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    size_t len = 0;
+    ssize_t n;
+
+    assert_int_equal(
+        connect(fd, (const struct sockaddr *) address, address_len), 0);
+    assert_int_equal(send(fd, SPOKEN, sizeof(SPOKEN) - 1, MSG_NOSIGNAL),
+                     sizeof(SPOKEN) - 1);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    loop_settle(event);
+    while (len < size && (n = recv(fd, ret + len, size - len, 0)) > 0)
+        len += (size_t) n;
+    fd_close(fd);
+    loop_settle(event);
+    return len;
+}
+
+static void test_a_connection_without_memory_costs_only_itself(void **state)
+{
+    _cleanup_(event_service_freep) EventService *service = NULL;
+    struct sockaddr_un address;
+    socklen_t address_len;
+    size_t n_faults = 0, n_before, len;
+    char bytes[512];
+
+    (void) state;
+
+    FAULT_LOOP(n) {
+        int r, fd;
+
+        (void) fault_end();
+        n_before = n_descriptors();
+        fd = listen_anywhere(&address, &address_len);
+        fault_begin(n);
+        r = event_service_new(&service, event, fd, &hooks, NULL);
+        if (!fault_end()) {
+            assert_int_equal(r, 0);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        assert_null(service);
+        assert_int_equal(n_descriptors(), n_before); /* it was taken over */
+    }
+
+    n_before = n_descriptors();
+    FAULT_LOOP(n) {
+        bool delivered;
+
+        len = converse(&address, address_len, bytes, sizeof(bytes));
+        delivered = fault_end();
+        assert_int_equal(n_connects, n_disconnects);
+        assert_int_equal(n_descriptors(), n_before);
+        if (!delivered) {
+            assert_int_equal(len, sizeof(ANSWER) - 1);
+            assert_memory_equal(bytes, ANSWER, len);
+            break;
+        }
+        n_faults++;
+        /* the next one is served as if nothing had been */
+        len = converse(&address, address_len, bytes, sizeof(bytes));
+        assert_int_equal(len, sizeof(ANSWER) - 1);
+        assert_memory_equal(bytes, ANSWER, len);
+        assert_int_equal(n_descriptors(), n_before);
+    }
+    assert_true(n_faults >= 10);
+}
+
+int main(void)
+{
+#define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        test(test_an_exchange_and_a_call_are_made_or_not),
+        test(test_an_answer_without_memory_is_broken),
+        test(test_a_connection_without_memory_costs_only_itself),
+    };
+#undef test
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Service descriptors: what is accepted is one of the two forms, byte for
+ * byte, and is not complete at any byte before; what is not changes nothing.
+ */
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dom0/wire/descriptor.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_good(const char *data, const QubeName *source, size_t len)
+{
+    bool found = false;
+    QubeName again;
+
+    assert(qube_name_parse(&again, source->s, strlen(source->s)));
+    assert(strcmp(source->s, "dom0") != 0);
+    assert(len <= DESCRIPTOR_MAX);
+    for (size_t i = 0; i < 2; i++) {
+        char text[DESCRIPTOR_MAX + 1];
+        int n = i == 0 ? snprintf(text, sizeof(text),
+                                  "autoattach.Event+ %s name dom0", source->s)
+                       : snprintf(text, sizeof(text),
+                                  "autoattach.Event+ %s keyword adminvm",
+                                  source->s);
+
+        found |= (size_t) n + 1 == len && memcmp(text, data, len) == 0;
+    }
+    assert(found);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *) data;
+    QubeName source = { "untouched" };
+    size_t len = SIZE_MAX;
+    DescriptorResult result = descriptor_decode(&source, &len, text, size);
+
+    if (result != DESCRIPTOR_GOOD) {
+        assert(strcmp(source.s, "untouched") == 0 && len == SIZE_MAX);
+        assert(result == DESCRIPTOR_BAD || size < DESCRIPTOR_MAX);
+        return 0;
+    }
+    assert(len <= size);
+    check_good(text, &source, len);
+    for (size_t n = 0; n < len; n++) {
+        size_t before;
+        QubeName nobody;
+
+        assert(descriptor_decode(&nobody, &before, text, n) ==
+               DESCRIPTOR_INCOMPLETE);
+    }
+    return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "tests/support/loop.h"
+#include "tests/support/test.h"
+
+int __real_sd_event_add_time_relative(sd_event *event,
+                                      sd_event_source **ret,
+                                      clockid_t clock,
+                                      uint64_t usec,
+                                      uint64_t accuracy,
+                                      sd_event_time_handler_t fn,
+                                      void *userdata);
+int __wrap_sd_event_add_time_relative(sd_event *event,
+                                      sd_event_source **ret,
+                                      clockid_t clock,
+                                      uint64_t usec,
+                                      uint64_t accuracy,
+                                      sd_event_time_handler_t fn,
+                                      void *userdata);
+int __real_sd_event_source_set_time_relative(sd_event_source *source,
+                                             uint64_t usec);
+int __wrap_sd_event_source_set_time_relative(sd_event_source *source,
+                                             uint64_t usec);
+
+uint64_t loop_divisor = 1;
+
+int __wrap_sd_event_add_time_relative(sd_event *event,
+                                      sd_event_source **ret,
+                                      clockid_t clock,
+                                      uint64_t usec,
+                                      uint64_t accuracy,
+                                      sd_event_time_handler_t fn,
+                                      void *userdata)
+{
+    /* the accuracy of a quarter of a second is not enough then */
+    return __real_sd_event_add_time_relative(
+        event, ret, clock, usec / loop_divisor,
+        loop_divisor > 1 ? 1 : accuracy, fn, userdata);
+}
+
+int __wrap_sd_event_source_set_time_relative(sd_event_source *source,
+                                             uint64_t usec)
+{
+    if (loop_divisor > 1)
+        (void) sd_event_source_set_time_accuracy(source, 1);
+    return __real_sd_event_source_set_time_relative(source,
+                                                    usec / loop_divisor);
+}
+
+void loop_settle(sd_event *event)
+{
+    int r;
+
+    do {
+        r = sd_event_run(event, 0);
+        assert_return_code(r, 0);
+    } while (r > 0);
+}

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Approval in virtual time: windows, login, silence, and what a job may have.
+ * The rest is tested with real programs, see tests/integration/test_approval_*.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "dom0/core/source.h"
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#define RULES          "r: ask block type disk to { work vault } timeout 60s\n"
+#define MINUTE         (60 * USEC_PER_SEC)
+#define WINDOW_MINUTES 10U
+
+static ManagerRig rig;
+static uint64_t usb; /* a connection of sys-usb */
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+/* names and icons */
+
+static void test_plain_kernel_names_are_known(void **state)
+{
+    static const char *const plain[] = {
+        "sda",     "sdz",       "sdab",    "sdzzz",     "sda1",  "sda15",
+        "mmcblk0", "mmcblk0p1", "nvme0n1", "nvme0n1p2", "sr0",   "dm-0",
+        "dm-12",   "md0",       "md127",   "md0p1",     "loop0", "loop7p1",
+    };
+    static const char *const odd[] = {
+        "",         "sd",      "sdvault",  "sda-1",        "sda1a",  "sd1",
+        "mmcblk",   "mmcblkx", "mmcblk0p", "nvme0",        "nvme0n", "nvmen1",
+        "nvme0n1p", "sr",      "srx",      "sr0p1",        "dm-",    "dm0",
+        "dm-x",     "md",      "mdx",      "loop",         "loopy",  "loop0p",
+        "xvda",     "vda",     "hda",      "please-allow", "ok",     "zram0",
+    };
+    DeviceName name = {};
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
+        (void) snprintf(name.s, sizeof(name.s), "%s", plain[i]);
+        assert_true(device_name_is_plain(DEVICE_CLASS_BLOCK, &name));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+        (void) snprintf(name.s, sizeof(name.s), "%s", odd[i]);
+        assert_false(device_name_is_plain(DEVICE_CLASS_BLOCK, &name));
+    }
+}
+
+static void test_a_usb_port_is_plain_and_no_class_is_not(void **state)
+{
+    const DeviceName port = { "2-1.4" };
+
+    (void) state;
+
+    assert_true(device_name_is_plain(DEVICE_CLASS_USB, &port));
+    assert_false(device_name_is_plain(DEVICE_CLASS_INVALID, &port));
+    assert_false(device_name_is_plain(DEVICE_CLASS_BLOCK, &port));
+}
+
+static void test_an_icon_has_plain_characters_only(void **state)
+{
+    static const char *const bad[] = {
+        "", "a b", "a/b", "a.png", "a\n", "\xff"
+    };
+    char longest[APPROVAL_ICON_MAX + 2];
+    IconName icon;
+
+    (void) state;
+
+    assert_true(icon_name_parse(&icon, "appvm-red_2X", 12));
+    assert_string_equal(icon.s, "appvm-red_2X");
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_false(icon_name_parse(&icon, bad[i], strlen(bad[i])));
+    memset(longest, 'i', sizeof(longest));
+    assert_true(icon_name_parse(&icon, longest, APPROVAL_ICON_MAX));
+    assert_false(icon_name_parse(&icon, longest, APPROVAL_ICON_MAX + 1));
+}
+
+/* silence */
+
+static uint64_t pause_after(Source *source, uint64_t now_usec)
+{
+    source_on_no(source, now_usec);
+    return source_is_quiet(source, now_usec) ? source->quiet_usec - now_usec
+                                             : 0;
+}
+
+static void test_silence_begins_with_a_minute_and_doubles_to_an_hour(
+    void **state)
+{
+    static const uint64_t minutes[] = { 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60 };
+    const QubeName name = rig_qube("sys-usb");
+    uint64_t now_usec = RIG_BEGIN_USEC;
+    Source *source;
+
+    (void) state;
+
+    assert_int_equal(source_new(&source, &name), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(minutes); i++) {
+        uint64_t pause_usec = pause_after(source, now_usec);
+
+        assert_int_equal(pause_usec, minutes[i] * MINUTE);
+        if (pause_usec > 0)
+            assert_true(source_is_quiet(source, now_usec + pause_usec - 1));
+        now_usec += pause_usec;
+        assert_false(source_is_quiet(source, now_usec));
+    }
+    source_on_yes(source);
+    assert_int_equal(pause_after(source, now_usec), 0);
+    assert_int_equal(pause_after(source, now_usec), 0);
+    assert_int_equal(pause_after(source, now_usec), MINUTE);
+    source_on_yes(source);
+    assert_false(source_is_quiet(source, now_usec));
+    source_free(source);
+}
+
+/* The row of noes is not forgotten by hanging up. */
+static void test_a_source_with_a_row_of_noes_is_not_forgotten(void **state)
+{
+    const QubeName name = rig_qube("sys-usb");
+    Source *source;
+
+    (void) state;
+
+    assert_int_equal(source_new(&source, &name), 0);
+    assert_true(source_is_idle(source, RIG_BEGIN_USEC));
+    source_on_no(source, RIG_BEGIN_USEC);
+    assert_false(source_is_idle(source, RIG_BEGIN_USEC));
+    source_free(source);
+}
+
+/* the desk */
+
+static AdminAnswer answer_value(const char *value)
+{
+    AdminAnswer answer = answer_of(ADMIN_OK);
+
+    (void) snprintf(answer.value.s, sizeof(answer.value.s), "%s", value);
+    return answer;
+}
+
+/* All that is asked of the policy daemon is answered so. */
+static void judge(PolicyAnswer answer)
+{
+    PolicyQuestion question;
+    uint64_t id;
+
+    while (manager_next_question(rig.manager, &id, &question))
+        manager_on_verdict(rig.manager, id, answer, rig.now);
+}
+
+/* All calls to qubesd are answered as by a healthy one; attaches counted. */
+static unsigned int serve(void)
+{
+    unsigned int n_attaches = 0;
+    AdminRequest request;
+    uint64_t call;
+
+    while (manager_next_call(rig.manager, &call, &request)) {
+        AdminAnswer answer = answer_of(ADMIN_OK);
+
+        if (request.method == ADMIN_AVAILABLE)
+            answer = answer_listed(NULL);
+        else if (request.method == ADMIN_PROPERTY_GET)
+            answer = answer_value(request.property == ADMIN_PROPERTY_GUIVM
+                                      ? "dom0"
+                                      : "appvm-red");
+        n_attaches += request.method == ADMIN_ATTACH;
+        rig_reply(&rig, call, answer);
+    }
+    return n_attaches;
+}
+
+static void plug(const char *device)
+{
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 0);
+}
+
+/* The prompt that is to be shown now; 0: none. */
+static uint64_t next_prompt(Prompt *ret)
+{
+    uint64_t id;
+
+    return manager_next_prompt(rig.manager, &id, ret, rig.now) ? id : 0;
+}
+
+static uint64_t show(const char *device)
+{
+    Prompt prompt;
+    uint64_t id = next_prompt(&prompt);
+
+    assert_int_not_equal(id, 0);
+    assert_string_equal(prompt.device.s, device);
+    return id;
+}
+
+static void assert_no_prompt(void)
+{
+    Prompt prompt;
+
+    assert_int_equal(serve(), 0);
+    assert_int_equal(next_prompt(&prompt), 0);
+}
+
+static void answer(uint64_t id, PromptResult result, size_t target)
+{
+    const PromptAnswer value = { .result = result, .target = target };
+
+    manager_on_prompt(rig.manager, id, &value, rig.now);
+}
+
+static void test_a_window_blocks_others_for_ten_minutes(void **state)
+{
+    (void) state;
+
+    plug("sda");
+    (void) show("sda");
+    plug("sdb");
+    assert_no_prompt();
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    rig_pass(&rig, (WINDOW_MINUTES - 1) * MINUTE - 1);
+    assert_no_prompt();
+    assert_int_equal(manager_next_usec(rig.manager),
+                     rig.now.monotonic_usec + 1);
+    rig_pass(&rig, 1);
+    assert_int_equal(serve(), 0);
+    (void) show("sdb");
+}
+
+static void test_an_answer_makes_room_for_the_next_at_once(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    plug("sdb");
+    assert_no_prompt();
+    answer(id, PROMPT_NO, 0);
+    assert_int_equal(serve(), 0);
+    (void) show("sdb");
+}
+
+static void test_a_yes_after_the_window_s_ten_minutes_still_counts(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    rig_pass(&rig, 3 * WINDOW_MINUTES * MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    answer(id, PROMPT_YES, 1);
+    assert_int_equal(serve(), 1);
+    assert_int_equal(rig_answer(&rig), 0); /* that has no line */
+}
+
+/* An old window is answered while the next one for the same job is prepared. */
+static void test_a_prompt_that_was_answered_elsewhere_is_not_shown(void **state)
+{
+    AdminRequest request;
+    uint64_t id, call;
+    Prompt prompt;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    plug("sda");
+    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+    call = rig_call_to(&rig, ADMIN_PROPERTY_GET, &request);
+    answer(id, PROMPT_YES, 0);
+    rig_reply(&rig, call, answer_value("dom0"));
+    assert_int_equal(serve(), 1);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(next_prompt(&prompt), 0);
+}
+
+static void test_windows_that_nobody_answers_are_bounded(void **state)
+{
+    unsigned int n_windows = 0;
+    Prompt prompt;
+    char name[8];
+
+    (void) state;
+
+    for (int i = 0; i < 20; i++) {
+        (void) snprintf(name, sizeof(name), "sd%c", 'a' + i);
+        plug(name);
+        rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+        assert_int_equal(serve(), 0);
+        n_windows += next_prompt(&prompt) != 0;
+    }
+    assert_in_range(n_windows, 1, 8);
+}
+
+static void test_without_an_agent_the_pause_doubles_to_a_minute(void **state)
+{
+    static const uint64_t seconds[] = { 1, 2, 4, 8, 16, 32, 60, 60 };
+
+    (void) state;
+
+    plug("sda");
+    for (size_t i = 0; i < ARRAY_SIZE(seconds); i++) {
+        answer(show("sda"), PROMPT_NO_AGENT, 0);
+        assert_no_prompt();
+        assert_int_equal(manager_next_usec(rig.manager),
+                         rig.now.monotonic_usec + seconds[i] * USEC_PER_SEC);
+        rig_pass(&rig, seconds[i] * USEC_PER_SEC - 1);
+        assert_no_prompt();
+        rig_pass(&rig, 1);
+        assert_int_equal(serve(), 0);
+    }
+}
+
+static void test_a_login_is_noticed_at_once_and_the_pause_begins_anew(
+    void **state)
+{
+    (void) state;
+
+    plug("sda");
+    for (int i = 0; i < 3; i++) {
+        answer(show("sda"), PROMPT_NO_AGENT, 0);
+        assert_no_prompt();
+        manager_on_agent(rig.manager, rig.now);
+        assert_int_equal(serve(), 0);
+    }
+    answer(show("sda"), PROMPT_NO_AGENT, 0);
+    assert_no_prompt();
+    assert_int_equal(manager_next_usec(rig.manager),
+                     rig.now.monotonic_usec + USEC_PER_SEC);
+}
+
+static void test_waiting_for_the_login_takes_none_of_the_job_s_time(
+    void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    for (int hours = 0; hours < 24; hours++) {
+        answer(show("sda"), PROMPT_NO_AGENT, 0);
+        assert_no_prompt();
+        rig_pass(&rig, 60 * MINUTE);
+        assert_int_equal(serve(), 0);
+    }
+    id = show("sda");
+    rig_pass(&rig, MINUTE - 1);
+    answer(id, PROMPT_YES, 0);
+    /* not listed for a moment: also that wait begins only now */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    assert_int_equal(serve(), 1);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_queued_prompt_that_qubesd_takes_off_its_list_waits(
+    void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    plug("sdb");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sdb", NULL);
+    answer(id, PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_no_prompt();
+    rig_pass(&rig, 5 * USEC_PER_SEC);
+    assert_int_equal(rig_answer(&rig), STATUS_NO_SUCH_DEVICE);
+    assert_no_prompt();
+}
+
+static void test_dom0_is_no_target_whatever_a_rule_says(void **state)
+{
+    static const Target dom0 = { .kind = TARGET_QUBE, .name = { "dom0" } };
+    static const Target source = { .kind = TARGET_QUBE, .name = { "sys-usb" } };
+    const Target *const targets[] = { &dom0, &source };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+        const JobTask task = { .source = { "sys-usb" },
+                               .class = DEVICE_CLASS_BLOCK,
+                               .device = { "sda" },
+                               .targets = targets[i],
+                               .n_targets = 1 };
+        static Job job;
+
+        assert_int_equal(job_begin(&job, &task, RIG_BEGIN_USEC), JOB_WISH_DONE);
+        assert_int_equal(job.outcome, STATUS_DENIED_BY_POLICY);
+    }
+}
+
+static void test_a_disposable_that_comes_too_late_is_done_away_with(
+    void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "d: allow block type disk to @dispvm:dvm\n");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    judge(POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    made.qube = rig_qube("disp1");
+    rig_reply(&rig, call, made);
+    rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_NOT_STARTED));
+    rig_serve(&rig, ADMIN_REMOVE, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_kernel_names_are_known),
+        cmocka_unit_test(test_a_usb_port_is_plain_and_no_class_is_not),
+        cmocka_unit_test(test_an_icon_has_plain_characters_only),
+        cmocka_unit_test(
+            test_silence_begins_with_a_minute_and_doubles_to_an_hour),
+        cmocka_unit_test(test_a_source_with_a_row_of_noes_is_not_forgotten),
+        TEST(test_a_window_blocks_others_for_ten_minutes),
+        TEST(test_an_answer_makes_room_for_the_next_at_once),
+        TEST(test_a_yes_after_the_window_s_ten_minutes_still_counts),
+        TEST(test_a_prompt_that_was_answered_elsewhere_is_not_shown),
+        TEST(test_windows_that_nobody_answers_are_bounded),
+        TEST(test_without_an_agent_the_pause_doubles_to_a_minute),
+        TEST(test_a_login_is_noticed_at_once_and_the_pause_begins_anew),
+        TEST(test_waiting_for_the_login_takes_none_of_the_job_s_time),
+        TEST(test_a_queued_prompt_that_qubesd_takes_off_its_list_waits),
+        cmocka_unit_test(test_dom0_is_no_target_whatever_a_rule_says),
+        TEST(test_a_disposable_that_comes_too_late_is_done_away_with),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
