@@ -16,15 +16,38 @@
 #include "tests/support/loop.h"
 #include "tests/support/test.h"
 
-#define SPOKEN                                                       \
-    "autoattach.Event+ sys-usb name dom0\0"                          \
-    "{\"type\":\"hello\",\"version\":1,\"boot_id\":"                 \
-    "\"0123456789abcdef0123456789abcdef\",\"agent\":\"test\"}\n"     \
-    "{\"type\":\"event\",\"seq\":1,\"action\":\"add\",\"class\":"    \
+#define SPOKEN                                                    \
+    "autoattach.Event+ sys-usb name dom0\0"                       \
+    "{\"type\":\"hello\",\"version\":1,\"boot_id\":"              \
+    "\"0123456789abcdef0123456789abcdef\",\"agent\":\"test\"}\n"  \
+    "{\"type\":\"event\",\"seq\":1,\"action\":\"add\",\"class\":" \
     "\"block\",\"device\":\"sda\",\"properties\":{}}\n"
 #define ANSWER "{\"seq\":1,\"code\":200,\"status\":\"attached\"}\n"
 
 static sd_event *event;
+
+json_t *__real_json_loadb(const char *text,
+                          size_t len,
+                          size_t flags,
+                          json_error_t *error);
+json_t *__wrap_json_loadb(const char *text,
+                          size_t len,
+                          size_t flags,
+                          json_error_t *error);
+
+/* jansson's parser does not survive it, see common/wire/json.c */
+json_t *__wrap_json_loadb(const char *text,
+                          size_t len,
+                          size_t flags,
+                          json_error_t *error)
+{
+    json_t *json;
+
+    fault_hold(true);
+    json = __real_json_loadb(text, len, flags, error);
+    fault_hold(false);
+    return json;
+}
 
 static int set_up(void **state)
 {
@@ -68,7 +91,9 @@ static void on_end(Exchange *exchange,
     *(ExchangeEnd *) userdata = end;
 }
 
-static void on_answer(AdminCall *call, const AdminAnswer *answer, void *userdata)
+static void on_answer(AdminCall *call,
+                      const AdminAnswer *answer,
+                      void *userdata)
 {
     (void) call;
     *(AdminResult *) userdata = answer->result;
@@ -111,14 +136,14 @@ static void test_an_exchange_and_a_call_are_made_or_not(void **state)
             _cleanup_(rules_dir_freep) RulesDir *dir = NULL;
             ExchangeEnd end;
             AdminResult result;
-            int r = kind == 0   ? exchange_new(&exchange, event, "/nowhere",
-                                               "x", 1, &limits, on_end, &end)
-                    : kind == 1 ? admin_call_new(&call, event, "/nowhere",
-                                                 &request, on_answer, &result)
-                    : kind == 2 ? admin_events_new(&events, event, "/nowhere",
-                                                   &hooks, NULL)
-                                : rules_dir_new(&dir, event, "/tmp", on_change,
-                                                NULL);
+            int r =
+                kind == 0   ? exchange_new(&exchange, event, "/nowhere", "x", 1,
+                                           &limits, on_end, &end)
+                : kind == 1 ? admin_call_new(&call, event, "/nowhere", &request,
+                                             on_answer, &result)
+                : kind == 2
+                    ? admin_events_new(&events, event, "/nowhere", &hooks, NULL)
+                    : rules_dir_new(&dir, event, "/tmp", on_change, NULL);
 
             if (!fault_end()) {
                 assert_int_equal(r, 0);
@@ -188,7 +213,9 @@ static void test_an_answer_without_memory_is_broken(void **state)
 
 static size_t n_connects, n_disconnects;
 
-static Status on_connect(const QubeName *source, uint64_t *ret_id, void *userdata)
+static Status on_connect(const QubeName *source,
+                         uint64_t *ret_id,
+                         void *userdata)
 {
     (void) source;
     (void) userdata;
@@ -218,7 +245,10 @@ static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
     (void) userdata;
 }
 
-static Status on_event(uint64_t id, int64_t seq, const Record *record, void *userdata)
+static Status on_event(uint64_t id,
+                       int64_t seq,
+                       const Record *record,
+                       void *userdata)
 {
     (void) id;
     (void) seq;
@@ -267,8 +297,7 @@ static int listen_anywhere(struct sockaddr_un *ret, socklen_t *ret_len)
     *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
     *ret_len = sizeof(*ret);
     assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *) ret, sizeof(sa_family_t)),
-                     0);
+    assert_int_equal(bind(fd, (struct sockaddr *) ret, sizeof(sa_family_t)), 0);
     assert_int_equal(listen(fd, 8), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *) ret, ret_len), 0);
     return fd;

@@ -6,9 +6,9 @@
 #include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
-#define RULES                                                 \
-    "disks: allow block name sd* type disk to work\n"         \
-    "ask: ask block name vd* to { work vault }\n"             \
+#define RULES                                         \
+    "disks: allow block name sd* type disk to work\n" \
+    "ask: ask block name vd* to { work vault }\n"     \
     "no: deny block name zram*\n"
 
 static ManagerRig rig;
@@ -162,8 +162,7 @@ static void test_another_plug_is_taken_or_refused(void **state)
         n_faults++;
         /* what is left of the first is seen to, now or the next time */
         if (status != STATUS_INVALID)
-            assert_true(status == STATUS_INTERNAL ||
-                        status == STATUS_TOO_MANY);
+            assert_true(status == STATUS_INTERNAL || status == STATUS_TOO_MANY);
         serve_all();
         attach("sdb");
         rig_end(&rig);

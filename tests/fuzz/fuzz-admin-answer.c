@@ -111,8 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
 
-    request.method =
-        (AdminMethod) (ADMIN_LIST + data[0] % (ADMIN_OLD_LIST - ADMIN_LIST + 1));
+    request.method = (AdminMethod) (ADMIN_LIST + data[0] % (ADMIN_OLD_LIST -
+                                                            ADMIN_LIST + 1));
     memset(&answer, 0xff, sizeof(answer));
     admin_decode(&answer, &request, (const char *) data + 1, size - 1);
     check_answer(&answer, size - 1);

@@ -61,8 +61,8 @@ static void take_line(Taken *taken,
                                               &taken->answer, &error);
 
     taken->n_lines++;
-    taken->sum = (taken->sum + (uint64_t) result) * 31 +
-                 (uint64_t) session->last_seq;
+    taken->sum =
+        (taken->sum + (uint64_t) result) * 31 + (uint64_t) session->last_seq;
     if (result != SESSION_REFUSED) {
         check_message(&before, session, result, &message);
         return;

@@ -137,7 +137,8 @@ class Journal(DaemonCase):
               "DURATION_USEC")
 
     def lines(self, rig) -> list[str]:
-        """The lines of outcomes."""
+        """The lines of outcomes; an answer may be out before its line."""
+        rig.daemon.status()
         return [line for line in rig.daemon.process.stderr().splitlines()
                 if "AUTOATTACH_CODE=" in line]
 
@@ -166,6 +167,7 @@ class Journal(DaemonCase):
         connection = self.by_hand(rig)
         connection.send_raw(b"bad\n")
         self.assertEqual(connection.wait_closed(), [told(None, 400)])
+        rig.daemon.status()
         self.assertRegex(rig.daemon.process.stderr(), "sys-usb: .*400 malformed")
 
     def test_after_200_lines_the_rest_is_counted(self):

@@ -57,12 +57,12 @@ typedef struct Walk {
     size_t n_attached;
 } Walk;
 
-#define REQUIRE(walk, condition)                                \
-    do {                                                        \
-        if (!(condition))                                       \
+#define REQUIRE(walk, condition)                                     \
+    do {                                                             \
+        if (!(condition))                                            \
             fail_msg(#condition " (%s, depth %u, %s)", (walk)->name, \
-                     (unsigned) node->depth,                    \
-                     job_state_to_string(node->job.state));     \
+                     (unsigned) node->depth,                         \
+                     job_state_to_string(node->job.state));          \
     } while (0)
 
 /* Times as seen from now, so that equal states are equal. */
@@ -131,8 +131,8 @@ static uint64_t hash_of(const Node *node)
     hash = hash_bytes(hash, job->verdicts, 4);
     hash = hash_bytes(hash, node->judged, 4);
     hash = hash_bytes(hash, job->target.s, strlen(job->target.s));
-    hash = hash_bytes(hash, job->default_dispvm.s,
-                      strlen(job->default_dispvm.s));
+    hash =
+        hash_bytes(hash, job->default_dispvm.s, strlen(job->default_dispvm.s));
     return hash ? hash : 1;
 }
 
@@ -184,10 +184,9 @@ static void check_done(Walk *walk, const Node *node)
 {
     REQUIRE(walk, node->job.state == JOB_DONE);
     REQUIRE(walk, node->job.outcome != STATUS_INVALID);
-    REQUIRE(walk, !node->may_be_attached ||
-                      node->job.holding != HOLDING_NOTHING);
-    REQUIRE(walk, !node->gone || !node->may_be_attached ||
-                      node->detach_failed);
+    REQUIRE(walk,
+            !node->may_be_attached || node->job.holding != HOLDING_NOTHING);
+    REQUIRE(walk, !node->gone || !node->may_be_attached || node->detach_failed);
     REQUIRE(walk, !node->made || node->job.holding == HOLDING_DEVICE);
     /* what comes of a disposable in the making would be nobody's */
     REQUIRE(walk,
@@ -225,8 +224,7 @@ static void check_attach(Walk *walk, Node *node)
     REQUIRE(walk, node->fresh);
     REQUIRE(walk, node->n_turns >= node->n_attaches);
     REQUIRE(walk, qube_name_equal(&job->request.backend, &job->task.source));
-    REQUIRE(walk,
-            device_name_equal(&job->request.port, &job->task.device));
+    REQUIRE(walk, device_name_equal(&job->request.port, &job->task.device));
 }
 
 /* Something has come in: what is wished for? */
@@ -298,8 +296,8 @@ static AdminAnswer listed(bool with_identity, const char *devid)
     answer.listing.attachment = ATTACHMENT_NONE;
     answer.listing.has_identity = with_identity;
     if (with_identity)
-        assert_true(identity_parse(&answer.listing.identity, devid,
-                                   strlen(devid)));
+        assert_true(
+            identity_parse(&answer.listing.identity, devid, strlen(devid)));
     return answer;
 }
 
@@ -388,9 +386,9 @@ static void walk_answers(Walk *walk, const Node *node)
          result++)
         answer_with(walk, node, (AdminAnswer){ .result = result });
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
-        answer_with(walk, node,
-                    (AdminAnswer){ .result = ADMIN_EXCEPTION,
-                                   .error = errors[i] });
+        answer_with(
+            walk, node,
+            (AdminAnswer){ .result = ADMIN_EXCEPTION, .error = errors[i] });
 
     answer = (AdminAnswer){ .result = ADMIN_OK };
     switch (method) {
@@ -454,8 +452,7 @@ static void walk_verdicts(Walk *walk, const Node *before)
         } else if (question->assume_yes || answer != POLICY_NO) {
             node.judged[i] = false;
         }
-        take(walk, &node,
-             job_on_verdict(&node.job, answer, node.now_usec));
+        take(walk, &node, job_on_verdict(&node.job, answer, node.now_usec));
     }
 }
 

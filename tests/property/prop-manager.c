@@ -43,8 +43,8 @@ static const char *const rule_sets[] = {
     "",
 };
 
-static const char *const devices[] = { "sda", "sda1", "sdb", "sdb1",
-                                       "2-1", "nvme0n1" };
+static const char *const devices[] = { "sda",  "sda1", "sdb",
+                                       "sdb1", "2-1",  "nvme0n1" };
 /* the last one is of no rule */
 #define N_RULED (ARRAY_SIZE(devices) - 1)
 
@@ -95,9 +95,9 @@ typedef struct World {
     size_t n_disposables;
 } World;
 
-#define REQUIRE(world, condition)                                       \
-    do {                                                                \
-        if (!(condition))                                               \
+#define REQUIRE(world, condition)                                        \
+    do {                                                                 \
+        if (!(condition))                                                \
             fail_msg(#condition ", " RANDOM_SEED_FORMAT, (world)->seed); \
     } while (0)
 
@@ -136,8 +136,7 @@ static void check_call(World *world, const Call *new)
             old->request.method != ADMIN_ATTACH ||
             !qube_name_equal(&old->request.backend, &request->backend))
             continue;
-        REQUIRE(world,
-                !device_name_equal(&old->request.port, &request->port));
+        REQUIRE(world, !device_name_equal(&old->request.port, &request->port));
         REQUIRE(world, !is_family(&old->request.port, &request->port));
     }
     REQUIRE(world, n_of_source <= 2 * SOURCE_CALLS_MAX);
@@ -240,8 +239,8 @@ static void open_connection(World *world, size_t slot)
     Status status;
 
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-        n_open += world->connections[i] != 0 &&
-                  strcmp(world->sources[i], name) == 0;
+        n_open +=
+            world->connections[i] != 0 && strcmp(world->sources[i], name) == 0;
     status = manager_connect(world->rig.manager, &source, world->rig.now, &id);
     if (n_open >= SOURCE_CONNECTIONS_MAX) {
         REQUIRE(world, status == STATUS_TOO_MANY);
@@ -299,8 +298,8 @@ static AdminAnswer random_answer(World *world, const AdminRequest *request)
         if (random_below(random, 8) == 0)
             answer.listing.has_identity = false;
         if (random_below(random, 16) == 0)
-            assert_true(identity_parse(&answer.listing.identity,
-                                       "dead:beef:x:u0", 14));
+            assert_true(
+                identity_parse(&answer.listing.identity, "dead:beef:x:u0", 14));
         break;
     case ADMIN_CURRENT_STATE:
         answer.power = (PowerState) random_below(random, POWER_CRASHED + 1);
@@ -310,10 +309,10 @@ static AdminAnswer random_answer(World *world, const AdminRequest *request)
         answer.qube = rig_qube("disp7");
         break;
     case ADMIN_PROPERTY_GET:
-        (void) text_format(
-            answer.value.s, sizeof(answer.value.s), "%s",
-            request->property == ADMIN_PROPERTY_DEFAULT_DISPVM ? "dvm"
-                                                               : "dom0");
+        (void) text_format(answer.value.s, sizeof(answer.value.s), "%s",
+                           request->property == ADMIN_PROPERTY_DEFAULT_DISPVM
+                               ? "dvm"
+                               : "dom0");
         break;
     case ADMIN_INVALID:
     case ADMIN_EVENTS:
@@ -346,8 +345,7 @@ static void answer_question(World *world, size_t index, PolicyAnswer answer)
     world->questions[index] = world->questions[--world->n_questions];
     if (answer == POLICY_YES && target < ARRAY_SIZE(qubes))
         world->has_verdict[target] = true;
-    manager_on_verdict(world->rig.manager, question.id, answer,
-                       world->rig.now);
+    manager_on_verdict(world->rig.manager, question.id, answer, world->rig.now);
 }
 
 static void answer_prompt(World *world, size_t index, PromptResult result)
@@ -365,9 +363,9 @@ static void answer_prompt(World *world, size_t index, PromptResult result)
 static void notice(World *world)
 {
     static const AdminEventType types[] = {
-        ADMIN_EVENT_DEVICE_ADDED,   ADMIN_EVENT_DEVICE_REMOVED,
-        ADMIN_EVENT_ATTACH,         ADMIN_EVENT_DETACH,
-        ADMIN_EVENT_DOMAIN_START,   ADMIN_EVENT_DOMAIN_SHUTDOWN,
+        ADMIN_EVENT_DEVICE_ADDED, ADMIN_EVENT_DEVICE_REMOVED,
+        ADMIN_EVENT_ATTACH,       ADMIN_EVENT_DETACH,
+        ADMIN_EVENT_DOMAIN_START, ADMIN_EVENT_DOMAIN_SHUTDOWN,
         ADMIN_EVENT_LIST_CHANGE,
     };
     Random *random = &world->random;
@@ -375,8 +373,7 @@ static void notice(World *world)
     const char *qube = qubes[random_below(random, ARRAY_SIZE(qubes))];
     size_t device = random_below(random, 4);
 
-    if (type == ADMIN_EVENT_DOMAIN_START ||
-        type == ADMIN_EVENT_DOMAIN_SHUTDOWN)
+    if (type == ADMIN_EVENT_DOMAIN_START || type == ADMIN_EVENT_DOMAIN_SHUTDOWN)
         rig_notice_qube(&world->rig, type, qube);
     else
         rig_notice(&world->rig, type, "sys-usb", devices[device],
@@ -444,9 +441,8 @@ static void step(World *world)
         pass(world, spans[random_below(random, ARRAY_SIZE(spans))]);
         break;
     case 5:
-        rig_set_rules(
-            &world->rig,
-            rule_sets[random_below(random, ARRAY_SIZE(rule_sets))]);
+        rig_set_rules(&world->rig,
+                      rule_sets[random_below(random, ARRAY_SIZE(rule_sets))]);
         break;
     case 6:
         manager_set_qubesd(world->rig.manager,
@@ -457,9 +453,8 @@ static void step(World *world)
         break;
     case 7:
         if (world->n_prompts > 0)
-            answer_prompt(
-                world, random_below(random, world->n_prompts),
-                (PromptResult) random_below(random, PROMPT_YES + 1));
+            answer_prompt(world, random_below(random, world->n_prompts),
+                          (PromptResult) random_below(random, PROMPT_YES + 1));
         break;
     case 8:
         manager_on_agent(world->rig.manager, world->rig.now);
@@ -469,11 +464,11 @@ static void step(World *world)
     case 11:
     case 12:
         if (world->n_questions > 0)
-            answer_question(world, random_below(random, world->n_questions),
-                            random_below(random, 3)
-                                ? POLICY_YES
-                                : (PolicyAnswer) random_below(random,
-                                                              POLICY_YES + 1));
+            answer_question(
+                world, random_below(random, world->n_questions),
+                random_below(random, 3)
+                    ? POLICY_YES
+                    : (PolicyAnswer) random_below(random, POLICY_YES + 1));
         break;
     case 13:
     case 14:
@@ -544,8 +539,8 @@ static void play(World *world)
 {
     size_t n_steps = random_below(&world->random, STEPS_MAX);
 
-    rig_begin(&world->rig, rule_sets[random_below(&world->random,
-                                                  ARRAY_SIZE(rule_sets))]);
+    rig_begin(&world->rig,
+              rule_sets[random_below(&world->random, ARRAY_SIZE(rule_sets))]);
     open_connection(world, 0);
     for (size_t i = 0; i < n_steps; i++)
         step(world);

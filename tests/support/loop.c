@@ -34,8 +34,8 @@ int __wrap_sd_event_add_time_relative(sd_event *event,
 {
     /* the accuracy of a quarter of a second is not enough then */
     return __real_sd_event_add_time_relative(
-        event, ret, clock, usec / loop_divisor,
-        loop_divisor > 1 ? 1 : accuracy, fn, userdata);
+        event, ret, clock, usec / loop_divisor, loop_divisor > 1 ? 1 : accuracy,
+        fn, userdata);
 }
 
 int __wrap_sd_event_source_set_time_relative(sd_event_source *source,

@@ -58,7 +58,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void on_answer(AdminCall *answered, const AdminAnswer *what, void *userdata)
+static void on_answer(AdminCall *answered,
+                      const AdminAnswer *what,
+                      void *userdata)
 {
     assert_ptr_equal(userdata, &n_answers);
     assert_ptr_equal(answered, call);
@@ -76,9 +78,8 @@ static void begin(AdminMethod method)
                              .backend = { "sys-usb" },
                              .port = { "sda" } };
 
-    assert_int_equal(admin_call_new(&call, event, path, &request, on_answer,
-                                    &n_answers),
-                     0);
+    assert_int_equal(
+        admin_call_new(&call, event, path, &request, on_answer, &n_answers), 0);
     assert_int_equal(n_answers, 0);
 }
 
@@ -270,8 +271,8 @@ static size_t crowd(int *ret_fds, size_t max)
         ret_fds[n] =
             socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         assert_true(ret_fds[n] >= 0);
-        if (connect(ret_fds[n], (struct sockaddr *) &address,
-                    sizeof(address)) < 0) {
+        if (connect(ret_fds[n], (struct sockaddr *) &address, sizeof(address)) <
+            0) {
             assert_int_equal(errno, EAGAIN);
             fd_close(ret_fds[n]);
             return n;

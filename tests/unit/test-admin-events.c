@@ -12,11 +12,10 @@
 #include "tests/support/loop.h"
 #include "tests/support/test.h"
 
-#define ESTABLISHED "1\0\0connection-established\0\0"
-#define STARTED     "1\0work\0domain-start\0start_guid\0True\0\0"
-#define OTHER       "1\0work\0domain-pre-start\0\0"
-#define ADDED \
-    "1\0sys-usb\0device-added:block\0device\0sys-usb:sda:1:2:x\0\0"
+#define ESTABLISHED  "1\0\0connection-established\0\0"
+#define STARTED      "1\0work\0domain-start\0start_guid\0True\0\0"
+#define OTHER        "1\0work\0domain-pre-start\0\0"
+#define ADDED        "1\0sys-usb\0device-added:block\0device\0sys-usb:sda:1:2:x\0\0"
 #define LEN(literal) (sizeof(literal) - 1)
 
 #define EVENTS_MAX 64U
@@ -57,8 +56,8 @@ static void be_there(void)
 {
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_true(listener >= 0);
-    assert_int_equal(
-        bind(listener, (struct sockaddr *) &address, address_len), 0);
+    assert_int_equal(bind(listener, (struct sockaddr *) &address, address_len),
+                     0);
     assert_int_equal(listen(listener, 8), 0);
 }
 
@@ -83,8 +82,7 @@ static int set_up(void **state)
     n_got = n_connected = n_lost = 0;
     detail[0] = '\0';
     loop_divisor = 1000;
-    assert_int_equal(admin_events_new(&events, event, path, &hooks, &n_got),
-                     0);
+    assert_int_equal(admin_events_new(&events, event, path, &hooks, &n_got), 0);
     return 0;
 }
 
@@ -311,8 +309,8 @@ static void test_established_twice_is_told_once(void **state)
     (void) state;
 
     say(fd, ESTABLISHED STARTED, LEN(ESTABLISHED STARTED));
-    LOOP_UNTIL(event, n_got > 0 && got[n_got - 1].type ==
-                                       ADMIN_EVENT_DOMAIN_START);
+    LOOP_UNTIL(event,
+               n_got > 0 && got[n_got - 1].type == ADMIN_EVENT_DOMAIN_START);
     assert_int_equal(n_connected, 1);
     fd_close(fd);
 }

@@ -7,10 +7,10 @@
 
 #define BYTES(literal) literal, sizeof(literal) - 1
 /* a frame of which nothing is taken */
-#define OTHER(literal)                                           \
-    {                                                            \
-        BYTES(literal), ADMIN_EVENT_OTHER, "", "", "", NULL,     \
-            DEVICE_CLASS_INVALID                                 \
+#define OTHER(literal)                                       \
+    {                                                        \
+        BYTES(literal), ADMIN_EVENT_OTHER, "", "", "", NULL, \
+            DEVICE_CLASS_INVALID                             \
     }
 
 typedef struct FrameCase {
@@ -25,8 +25,8 @@ typedef struct FrameCase {
 } FrameCase;
 
 static const FrameCase frames[] = {
-    { BYTES("1\0\0connection-established\0\0"), ADMIN_EVENT_ESTABLISHED, "",
-      "", "", NULL, DEVICE_CLASS_INVALID },
+    { BYTES("1\0\0connection-established\0\0"), ADMIN_EVENT_ESTABLISHED, "", "",
+      "", NULL, DEVICE_CLASS_INVALID },
     { BYTES("1\0sys-usb\0device-list-change:block\0\0"),
       ADMIN_EVENT_LIST_CHANGE, "sys-usb", "", "", NULL, DEVICE_CLASS_BLOCK },
     { BYTES("1\0sys-usb\0device-list-change:usb\0\0"), ADMIN_EVENT_LIST_CHANGE,
@@ -89,10 +89,8 @@ static const FrameCase frames[] = {
 static void expect_event(const AdminEvent *event, const FrameCase *expected)
 {
     assert_int_equal(event->type, expected->type);
-    assert_string_equal(event->subject.s,
-                        expected->subject);
-    assert_string_equal(event->backend.s,
-                        expected->backend);
+    assert_string_equal(event->subject.s, expected->subject);
+    assert_string_equal(event->backend.s, expected->backend);
     assert_string_equal(event->port.s, expected->port);
     assert_int_equal(event->class, expected->class);
     assert_int_equal(event->has_identity, expected->identity != NULL);
@@ -109,9 +107,9 @@ static void test_every_frame_of_the_wire_is_read(void **state)
         size_t len = 0;
 
         memset(&event, 0xff, sizeof(event));
-        assert_int_equal(admin_decode_frame(&event, &len, frames[i].bytes,
-                                            frames[i].len),
-                         ADMIN_FRAME_GOOD);
+        assert_int_equal(
+            admin_decode_frame(&event, &len, frames[i].bytes, frames[i].len),
+            ADMIN_FRAME_GOOD);
         assert_int_equal(len, frames[i].len);
         expect_event(&event, &frames[i]);
     }
@@ -147,15 +145,14 @@ static void test_only_the_first_of_several_frames_is_taken(void **state)
 
             memcpy(bytes, frames[i].bytes, frames[i].len);
             memcpy(bytes + frames[i].len, frames[j].bytes, frames[j].len);
-            assert_int_equal(
-                admin_decode_frame(&event, &len, bytes,
-                                   frames[i].len + frames[j].len),
-                ADMIN_FRAME_GOOD);
+            assert_int_equal(admin_decode_frame(&event, &len, bytes,
+                                                frames[i].len + frames[j].len),
+                             ADMIN_FRAME_GOOD);
             assert_int_equal(len, frames[i].len);
             expect_event(&event, &frames[i]);
-            assert_int_equal(admin_decode_frame(&event, &len, bytes + len,
-                                                frames[j].len),
-                             ADMIN_FRAME_GOOD);
+            assert_int_equal(
+                admin_decode_frame(&event, &len, bytes + len, frames[j].len),
+                ADMIN_FRAME_GOOD);
             expect_event(&event, &frames[j]);
         }
     }
@@ -180,9 +177,9 @@ static void test_a_stream_of_something_else_is_bad(void **state)
         AdminEvent event;
         size_t len = 0;
 
-        assert_int_equal(admin_decode_frame(&event, &len, cases[i].bytes,
-                                            cases[i].len),
-                         ADMIN_FRAME_BAD);
+        assert_int_equal(
+            admin_decode_frame(&event, &len, cases[i].bytes, cases[i].len),
+            ADMIN_FRAME_BAD);
     }
 }
 
@@ -208,8 +205,8 @@ static void test_a_frame_may_have_many_pairs(void **state)
         assert_int_equal(admin_decode_frame(&event, &len, bytes, at),
                          ADMIN_FRAME_GOOD);
         assert_int_equal(len, at);
-        assert_int_equal(event.type, n == 15 ? ADMIN_EVENT_ATTACH
-                                             : ADMIN_EVENT_OTHER);
+        assert_int_equal(event.type,
+                         n == 15 ? ADMIN_EVENT_ATTACH : ADMIN_EVENT_OTHER);
     }
 }
 

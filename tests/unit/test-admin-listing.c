@@ -19,7 +19,9 @@ static AdminRequest request_of(AdminMethod method, const char *port)
     return request;
 }
 
-static AdminAnswer decode(AdminMethod method, const char *port, const char *data)
+static AdminAnswer decode(AdminMethod method,
+                          const char *port,
+                          const char *data)
 {
     AdminRequest request = request_of(method, port);
     char bytes[8192] = "0";
@@ -128,8 +130,8 @@ static void test_keys_may_come_in_any_order(void **state)
 static void test_lines_of_other_ports_say_nothing(void **state)
 {
     static const char line[] = " device_id='" DEVID "' port_id='sda'\n";
-    static const char *const others[] = { "sda1", "sd", "sdab", "asda", "SDA",
-                                          "sys-usb+sda" };
+    static const char *const others[] = { "sda1", "sd",  "sdab",
+                                          "asda", "SDA", "sys-usb+sda" };
     char data[512];
 
     (void) state;
@@ -143,9 +145,8 @@ static void test_lines_of_other_ports_say_nothing(void **state)
         assert_false(answer.listing.listed);
 
         /* before and behind the line that is meant */
-        (void) snprintf(data, sizeof(data), "%s:%s%ssda:%s%s%s:%s%s",
-                        others[i], DEVID, line, DEVID, line, others[i], DEVID,
-                        line);
+        (void) snprintf(data, sizeof(data), "%s:%s%ssda:%s%s%s:%s%s", others[i],
+                        DEVID, line, DEVID, line, others[i], DEVID, line);
         answer = available(data);
         expect_free(&answer, "0781+5581+4C53+u080650");
     }
@@ -245,9 +246,14 @@ static void test_a_line_that_was_tampered_with_is_unknown(void **state)
 
 static void test_an_identity_that_is_not_safe_is_never_taken(void **state)
 {
-    static const char *const devids[] = { "0781:5581:a+b:u0", "0781:5581:a/b",
-                                          "0781:5581:\xc3\xa4", "a=b", "a,b",
-                                          "?*****", "?", "*" };
+    static const char *const devids[] = { "0781:5581:a+b:u0",
+                                          "0781:5581:a/b",
+                                          "0781:5581:\xc3\xa4",
+                                          "a=b",
+                                          "a,b",
+                                          "?*****",
+                                          "?",
+                                          "*" };
 
     (void) state;
 
@@ -287,9 +293,9 @@ static void test_a_line_may_have_so_many_keys_and_such_long_values(void **state)
         AdminAnswer answer;
 
         for (size_t i = 0; i < n; i++)
-            len += (size_t) snprintf(data + len, sizeof(data) - len,
-                                     " k%c%c='v'", (char) ('a' + i / 26),
-                                     (char) ('a' + i % 26));
+            len +=
+                (size_t) snprintf(data + len, sizeof(data) - len, " k%c%c='v'",
+                                  (char) ('a' + i / 26), (char) ('a' + i % 26));
         (void) snprintf(data + len, sizeof(data) - len, "\n");
         answer = available(data);
         if (n == 63)
@@ -315,9 +321,9 @@ static void test_a_line_may_have_so_many_keys_and_such_long_values(void **state)
 
 static void test_attached_names_the_source_before_the_port(void **state)
 {
-    static const char rest[] = ":" DEVID " device_id='" DEVID
-                               "' port_id='sda' frontend_domain='work' "
-                               "_read-only='no' _frontend-dev='xvdi'\n";
+    static const char rest[] =
+        ":" DEVID " device_id='" DEVID "' port_id='sda' frontend_domain='work' "
+        "_read-only='no' _frontend-dev='xvdi'\n";
     static const char *const others[] = { "sda", "sys-net+sda", "sys-usb+sda1",
                                           "sys-usb+sd", "sys-usb:sda" };
     char data[512];

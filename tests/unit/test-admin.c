@@ -130,8 +130,8 @@ static void test_devices_are_asked_for_by_class(void **state)
 
     (void) state;
 
-    request = request_about(ADMIN_AVAILABLE, "sys-usb", DEVICE_CLASS_BLOCK,
-                            "sda1");
+    request =
+        request_about(ADMIN_AVAILABLE, "sys-usb", DEVICE_CLASS_BLOCK, "sda1");
     expect_bytes(
         &request,
         BYTES("admin.vm.device.block.Available+sda1 dom0 name sys-usb\0"));
@@ -140,8 +140,7 @@ static void test_devices_are_asked_for_by_class(void **state)
     expect_bytes(
         &request,
         BYTES("admin.vm.device.usb.Available+2-1.4 dom0 name sys-usb\0"));
-    request =
-        request_about(ADMIN_ATTACHED, "work", DEVICE_CLASS_BLOCK, "sda");
+    request = request_about(ADMIN_ATTACHED, "work", DEVICE_CLASS_BLOCK, "sda");
     expect_bytes(&request,
                  BYTES("admin.vm.device.block.Attached+ dom0 name work\0"));
     request = request_about(ADMIN_DETACH, "work", DEVICE_CLASS_BLOCK, "sda");
@@ -267,10 +266,9 @@ static void test_the_longest_request_fits(void **state)
     assert_int_equal(strlen(text),
                      strlen("admin.vm.device.block.Attach+++ dom0 name ") +
                          2 * QUBE_NAME_MAX + DEVICE_NAME_MAX + IDENTITY_MAX);
-    assert_int_equal(
-        len, strlen(text) + 1 +
-                 strlen("_read-only='yes' _frontend-dev='xvdj' "
-                        "_devtype='cdrom'"));
+    assert_int_equal(len, strlen(text) + 1 +
+                              strlen("_read-only='yes' _frontend-dev='xvdj' "
+                                     "_devtype='cdrom'"));
 }
 
 /* answers */
@@ -339,8 +337,7 @@ static void test_what_has_no_form_is_garbage(void **state)
     (void) state;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        AdminAnswer answer =
-            decode(ADMIN_ATTACH, cases[i].bytes, cases[i].len);
+        AdminAnswer answer = decode(ADMIN_ATTACH, cases[i].bytes, cases[i].len);
 
         assert_int_equal(answer.result, ADMIN_GARBAGE);
         assert_int_equal(answer.error, ADMIN_ERROR_OTHER);
@@ -415,8 +412,7 @@ static void test_an_exception_keeps_the_words_of_the_wire(void **state)
     (void) state;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        AdminAnswer answer =
-            decode(ADMIN_ATTACH, cases[i].bytes, cases[i].len);
+        AdminAnswer answer = decode(ADMIN_ATTACH, cases[i].bytes, cases[i].len);
 
         assert_int_equal(answer.result, ADMIN_EXCEPTION);
         assert_string_equal(answer.detail, cases[i].detail);
@@ -520,8 +516,7 @@ static void test_every_power_state_has_its_word(void **state)
 
 static void test_a_new_disposable_is_a_qube_name_or_garbage(void **state)
 {
-    AdminAnswer answer =
-        decode(ADMIN_CREATE_DISPOSABLE, BYTES("0\0disp3304"));
+    AdminAnswer answer = decode(ADMIN_CREATE_DISPOSABLE, BYTES("0\0disp3304"));
 
     (void) state;
 

@@ -14,6 +14,7 @@
 #define RULES          "r: ask block type disk to { work vault } timeout 60s\n"
 #define MINUTE         (60 * USEC_PER_SEC)
 #define WINDOW_MINUTES 10U
+#define N_DISPOSABLES  20 /* a minute */
 
 static ManagerRig rig;
 static uint64_t usb; /* a connection of sys-usb */
@@ -443,6 +444,42 @@ static void test_a_disposable_that_comes_too_late_is_done_away_with(
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Each is started once: that is nothing that has to be remembered. */
+static void test_many_disposables_leave_room_for_the_start_of_a_qube(
+    void **state)
+{
+    AdminRequest request;
+    uint64_t call;
+    char name[8];
+
+    (void) state;
+
+    rig_set_rules(&rig, "q: allow block name sdq to vault\n"
+                        "d: allow block type disk to @dispvm:dvm\n");
+    for (int i = 0; i < 4 * N_DISPOSABLES; i++) {
+        AdminAnswer made = answer_of(ADMIN_OK);
+
+        (void) snprintf(name, sizeof(name), "loop%d", i);
+        assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, name), 0);
+        judge(POLICY_YES);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        (void) snprintf(made.qube.s, sizeof(made.qube.s), "disp%d", i);
+        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+        rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+        assert_int_equal(serve(), 1);
+        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+        if (i % N_DISPOSABLES == 0)
+            rig_pass(&rig, MINUTE);
+    }
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sdq"), 0);
+    judge(POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    call = rig_call_to(&rig, ADMIN_START, &request);
+    assert_string_equal(request.dest.s, "vault");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -465,6 +502,7 @@ int main(void)
         TEST(test_a_queued_prompt_that_qubesd_takes_off_its_list_waits),
         cmocka_unit_test(test_dom0_is_no_target_whatever_a_rule_says),
         TEST(test_a_disposable_that_comes_too_late_is_done_away_with),
+        TEST(test_many_disposables_leave_room_for_the_start_of_a_qube),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

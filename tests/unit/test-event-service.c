@@ -15,8 +15,8 @@
 #include "tests/support/test.h"
 
 #define DESCRIPTOR "autoattach.Event+ sys-usb name dom0"
-#define HELLO                                                     \
-    "{\"type\":\"hello\",\"version\":1,\"boot_id\":"              \
+#define HELLO                                        \
+    "{\"type\":\"hello\",\"version\":1,\"boot_id\":" \
     "\"0123456789abcdef0123456789abcdef\",\"agent\":\"test\"}\n"
 #define SYNCED "{\"type\":\"synced\"}\n"
 
@@ -29,11 +29,11 @@ typedef struct Rig {
     struct sockaddr_un address;
     socklen_t address_len;
 
-    Status grant;        /* what on_connect says */
-    Status outcome;      /* what on_event says */
-    bool says_no;        /* on_line */
-    uint64_t line_usec;  /* until then, CLOCK_MONOTONIC */
-    size_t n_allowed;    /* lines that on_line lets through; SIZE_MAX: all */
+    Status grant;       /* what on_connect says */
+    Status outcome;     /* what on_event says */
+    bool says_no;       /* on_line */
+    uint64_t line_usec; /* until then, CLOCK_MONOTONIC */
+    size_t n_allowed;   /* lines that on_line lets through; SIZE_MAX: all */
 
     QubeName source;
     uint64_t last_id;
@@ -51,7 +51,9 @@ typedef struct Rig {
 
 static Rig rig;
 
-static Status on_connect(const QubeName *source, uint64_t *ret_id, void *userdata)
+static Status on_connect(const QubeName *source,
+                         uint64_t *ret_id,
+                         void *userdata)
 {
     assert_ptr_equal(userdata, &rig);
     rig.source = *source;
@@ -90,7 +92,10 @@ static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
     rig.n_hellos++;
 }
 
-static Status on_event(uint64_t id, int64_t seq, const Record *record, void *userdata)
+static Status on_event(uint64_t id,
+                       int64_t seq,
+                       const Record *record,
+                       void *userdata)
 {
     assert_ptr_equal(userdata, &rig);
     assert_string_equal(record->device.s, "sda");
@@ -153,8 +158,7 @@ static int set_up(void **state)
     assert_int_equal(listen(fd, 128), 0);
     rig.address_len = sizeof(rig.address);
     assert_int_equal(
-        getsockname(fd, (struct sockaddr *) &rig.address, &rig.address_len),
-        0);
+        getsockname(fd, (struct sockaddr *) &rig.address, &rig.address_len), 0);
     assert_return_code(sd_event_new(&rig.event), 0);
     assert_int_equal(
         event_service_new(&rig.service, rig.event, fd, &hooks, &rig), 0);
@@ -632,8 +636,8 @@ static void test_who_does_not_read_its_answers_is_not_read(void **state)
 
     (void) state;
 
-    assert_int_equal(
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
+                     0);
     n_said = flood(fd, LINES_MAX);
     assert_true(n_said < LINES_MAX);
     assert_true(rig.n_events < n_said);
@@ -662,8 +666,8 @@ static void test_who_vanishes_unread_has_its_lines_handled(void **state)
 
     (void) state;
 
-    assert_int_equal(
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
+                     0);
     n_said = flood(fd, LINES_MAX);
     assert_true(rig.n_events < n_said);
     fd_close(fd);
@@ -855,8 +859,8 @@ static void test_last_answers_have_to_be_read_in_time(void **state)
 
     (void) state;
 
-    assert_int_equal(
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
+                     0);
     (void) flood(fd, LINES_MAX);
     loop_divisor = 1000;
     event_service_close(rig.service, 1);
@@ -897,8 +901,8 @@ static void test_no_line_is_lost_or_doubled_in_any_pieces(void **state)
         for (size_t i = 0; i < n_lines; i++)
             len += event_line(all + len, sizeof(all) - len, (int64_t) i + 1);
         while (at < len) {
-            size_t n = 1 + random_below(&random, random_bool(&random) ? 8
-                                                                      : 6000);
+            size_t n =
+                1 + random_below(&random, random_bool(&random) ? 8 : 6000);
 
             n = n > len - at ? len - at : n;
             say_bytes(fd, all + at, n);

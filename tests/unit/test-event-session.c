@@ -6,8 +6,8 @@
 #include "dom0/wire/event-session.h"
 #include "tests/support/test.h"
 
-#define HELLO                                                              \
-    "{\"type\":\"hello\",\"version\":1,\"boot_id\":"                       \
+#define HELLO                                        \
+    "{\"type\":\"hello\",\"version\":1,\"boot_id\":" \
     "\"0123456789abcdef0123456789abcdef\",\"agent\":\"test/1\"}"
 #define SYNCED "{\"type\":\"synced\"}"
 
@@ -130,8 +130,7 @@ static void test_a_line_that_is_none_is_refused_with_its_code(void **state)
     expect_refused(take(""), STATUS_MALFORMED, 0);
     expect_refused(take("{"), STATUS_MALFORMED, 0);
     expect_refused(take("{\"type\":\"bye\"}"), STATUS_MALFORMED, 0);
-    expect_refused(take("{\"type\":\"event\",\"seq\":9}"), STATUS_MALFORMED,
-                   9);
+    expect_refused(take("{\"type\":\"event\",\"seq\":9}"), STATUS_MALFORMED, 9);
     memset(line, ' ', sizeof(line));
     line[sizeof(line) - 1] = '\0';
     expect_refused(take(line), STATUS_TOO_LARGE, 0);

@@ -35,8 +35,7 @@ static void test_entries_are_kept_in_order_and_the_oldest_goes(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            test_entries_are_kept_in_order_and_the_oldest_goes),
+        cmocka_unit_test(test_entries_are_kept_in_order_and_the_oldest_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

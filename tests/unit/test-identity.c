@@ -107,9 +107,9 @@ static void test_only_known_numbers_can_contradict(void **state)
         DeviceIdentity identity;
 
         assert_true(parse(&identity, cases[i].devid));
-        assert_int_equal(identity_contradicts(&identity, cases[i].vendor,
-                                              cases[i].product),
-                         cases[i].contradicts);
+        assert_int_equal(
+            identity_contradicts(&identity, cases[i].vendor, cases[i].product),
+            cases[i].contradicts);
     }
 }
 

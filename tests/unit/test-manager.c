@@ -676,6 +676,28 @@ static void test_a_detach_that_failed_is_not_forgotten(void **state)
                          STATUS_DETACHED);
 }
 
+static void test_an_answer_that_was_given_up_is_not_taken_for_another(
+    void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    /* the Detach has to wait for the call that is under way */
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -713,6 +735,8 @@ int main(void)
         WITH_RIG(test_a_look_that_failed_does_not_attach_again),
         WITH_RIG(test_a_job_goes_on_though_the_stream_never_broke),
         WITH_RIG(test_a_detach_that_failed_is_not_forgotten),
+        WITH_RIG(
+            test_an_answer_that_was_given_up_is_not_taken_for_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

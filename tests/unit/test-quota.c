@@ -26,8 +26,7 @@ static void test_so_many_are_granted_in_a_span(void **state)
     }
     assert_false(quota_peek(&quota, times, &limit, now_usec, &when_usec));
     assert_int_equal(when_usec, now_usec - MAX * USEC_PER_SEC + SPAN_USEC);
-    assert_false(
-        quota_peek(&quota, times, &limit, when_usec - 1, &when_usec));
+    assert_false(quota_peek(&quota, times, &limit, when_usec - 1, &when_usec));
     assert_true(quota_peek(&quota, times, &limit, when_usec, &when_usec));
     assert_false(quota_is_idle(&quota, times, &limit,
                                now_usec - USEC_PER_SEC + SPAN_USEC - 1));

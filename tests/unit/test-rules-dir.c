@@ -129,12 +129,10 @@ static void test_every_change_of_a_name_is_told(void **state)
     fd_close(create("a.rules"));
     watch(in_folder("rules.d"));
 
-    assert_int_equal(rename(in_folder("rules.d/a.rules"),
-                            in_folder("rules.d/b.rules")),
-                     0);
+    assert_int_equal(
+        rename(in_folder("rules.d/a.rules"), in_folder("rules.d/b.rules")), 0);
     expect_change();
-    assert_int_equal(rename(in_folder("a.rules"),
-                            in_folder("rules.d/a.rules")),
+    assert_int_equal(rename(in_folder("a.rules"), in_folder("rules.d/a.rules")),
                      0);
     expect_change();
     assert_int_equal(chmod(in_folder("rules.d/a.rules"), 0640), 0);
@@ -145,12 +143,10 @@ static void test_every_change_of_a_name_is_told(void **state)
     expect_change();
     assert_int_equal(unlink(in_folder("rules.d/b.rules")), 0);
     expect_change();
-    assert_int_equal(link(in_folder("rules.d/a.rules"),
-                          in_folder("rules.d/b.rules")),
-                     0);
+    assert_int_equal(
+        link(in_folder("rules.d/a.rules"), in_folder("rules.d/b.rules")), 0);
     expect_change();
-    assert_int_equal(rename(in_folder("rules.d/b.rules"),
-                            in_folder("a.rules")),
+    assert_int_equal(rename(in_folder("rules.d/b.rules"), in_folder("a.rules")),
                      0);
     expect_change();
 }

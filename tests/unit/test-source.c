@@ -143,7 +143,7 @@ static void test_so_many_devices_are_known_and_no_more(void **state)
 
 static void test_parts_of_one_plug_exclude_one_another(void **state)
 {
-    static const char *const names[] = { "2-1",  "sda", "sda1", "sda2",
+    static const char *const names[] = { "2-1", "sda",  "sda1", "sda2",
                                          "sdb", "sdb1", "sdc",  "2-2" };
     static const char *const parents[] = { NULL,  "2-1", "sda", "sda",
                                            "2-1", "sdb", NULL,  NULL };
@@ -216,11 +216,9 @@ static void test_a_path_has_twenty_attaches_a_minute(void **state)
         source_take_attach(source, other, BEGIN_USEC + 30, &when_usec));
     assert_true(properties_set_text(&other->record.properties, PROPERTY_PATH,
                                     "pci-2", 5));
-    assert_true(
-        source_take_attach(source, other, BEGIN_USEC + 30, &when_usec));
-    assert_true(source_take_attach(source, device,
-                                   BEGIN_USEC + SOURCE_MINUTE_USEC,
-                                   &when_usec));
+    assert_true(source_take_attach(source, other, BEGIN_USEC + 30, &when_usec));
+    assert_true(source_take_attach(
+        source, device, BEGIN_USEC + SOURCE_MINUTE_USEC, &when_usec));
 }
 
 static void test_a_source_has_sixty_attaches_a_minute(void **state)
@@ -233,8 +231,8 @@ static void test_a_source_has_sixty_attaches_a_minute(void **state)
 
     for (size_t i = 0; i < SOURCE_ATTACHES_MAX; i++) {
         (void) snprintf(name, sizeof(name), "1-%zu", i + 1);
-        assert_true(source_take_attach(source, add(name, NULL),
-                                       BEGIN_USEC + i, &when_usec));
+        assert_true(source_take_attach(source, add(name, NULL), BEGIN_USEC + i,
+                                       &when_usec));
     }
     late = add("sda", NULL);
     assert_false(
@@ -287,8 +285,7 @@ static void test_a_source_is_idle_when_nothing_is_known_of_it(void **state)
     assert_false(source_is_idle(source, BEGIN_USEC));
     source_forget(source, device);
     assert_true(source_is_idle(source, BEGIN_USEC));
-    assert_true(
-        rate_take(&source->lines, &source_line_limit, BEGIN_USEC));
+    assert_true(rate_take(&source->lines, &source_line_limit, BEGIN_USEC));
     assert_false(source_is_idle(source, BEGIN_USEC));
     assert_true(source_is_idle(source, BEGIN_USEC + SOURCE_LINES_USEC));
     source_on_no(source, BEGIN_USEC);

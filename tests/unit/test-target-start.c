@@ -30,8 +30,7 @@ static int tear_down(void **state)
 static Status want(const QubeName *target, uint64_t now_usec)
 {
     const char *detail = NULL;
-    Status status =
-        target_starts_want(starts, target, true, now_usec, &detail);
+    Status status = target_starts_want(starts, target, true, now_usec, &detail);
 
     if (status != STATUS_INVALID)
         assert_string_not_equal(detail, "");

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/core/job-internal.h"
+
+/* Whether a device that is attached to @qube is where the rule wants it. */
+static bool job_wants(const Job *job, size_t index, const QubeName *qube)
+{
+    const Target *target = &job->task.targets[index];
+
+    if (target->kind == TARGET_QUBE)
+        return qube_name_equal(&target->name, qube);
+    return qube_name_equal(&job->task.held_by, qube) ||
+           (job->target.s[0] != '\0' && qube_name_equal(&job->target, qube));
+}
+
+/* What to do with a device that qubesd lists. */
+JobWish job_on_listing(Job *job,
+                       const DeviceListing *listing,
+                       uint64_t now_usec)
+{
+    const JobTask *task = &job->task;
+
+    job->seen_at = (QubeName){};
+    if (listing->attachment == ATTACHMENT_QUBE) {
+        job->seen_at = listing->attached_to;
+        for (size_t i = 0; i < task->n_targets; i++) {
+            if (!job_wants(job, i, &listing->attached_to))
+                continue;
+            job->target = listing->attached_to;
+            if (job->n_attaches > 0)
+                job->holding = HOLDING_DEVICE;
+            return job_finish(job,
+                              job->n_attaches > 0 ? STATUS_ATTACHED
+                                                  : STATUS_ALREADY_ATTACHED,
+                              "");
+        }
+        return job_finish(job, STATUS_ATTACHED_ELSEWHERE,
+                          "another qube has it");
+    }
+    if (listing->has_identity &&
+        identity_contradicts(&listing->identity, task->vendor_id,
+                             task->product_id))
+        return job_finish(job, STATUS_SUPERSEDED,
+                          "qubesd lists another device under this name");
+
+    job->pinned = listing->has_identity;
+    if (job->pinned)
+        job->identity = listing->identity;
+    return job_select(job, now_usec);
+}
+
+JobWish job_on_available(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, job->state, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, job->state, STATUS_QUBESD_REFUSED, answer->detail,
+                         now_usec);
+    case ADMIN_GARBAGE:
+    case ADMIN_EXCEPTION:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_OK:
+        break;
+    }
+
+    if (answer->old_release)
+        return job_finish(job, STATUS_UNAVAILABLE, answer->detail);
+    job->announced = false;
+    if (answer->listing.listed)
+        return job_on_listing(job, &answer->listing, now_usec);
+    if (now_usec >= job->appear_usec)
+        return job_finish(job, STATUS_NO_SUCH_DEVICE, "");
+
+    job->resume = job->state;
+    return job_wait(job, JOB_AWAITING, job->appear_usec);
+}
+
+static JobWish job_on_not_running(Job *job)
+{
+    if (job->started)
+        return job_call(job, JOB_DIAGNOSING, ADMIN_CURRENT_STATE);
+
+    /* a disposable is there to be started */
+    if (!job->made && job->task.start != RULE_START_TARGET)
+        return job_finish_not_running(job);
+
+    job->state = JOB_STARTING;
+    job->wake_usec = UINT64_MAX;
+    return JOB_WISH_START;
+}
+
+static JobWish job_on_attach_exception(Job *job, const AdminAnswer *answer)
+{
+    switch (answer->error) {
+    case ADMIN_ERROR_NOT_RUNNING:
+        job->holding = HOLDING_NOTHING;
+        return job_on_not_running(job);
+    case ADMIN_ERROR_NO_SUCH_QUBE:
+    case ADMIN_ERROR_VALUE:
+    case ADMIN_ERROR_PERMISSION:
+        job->holding = HOLDING_NOTHING;
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_ERROR_USB_PROXY:
+        job->holding = HOLDING_NOTHING;
+        return job_finish(job, STATUS_ATTACH_FAILED, answer->detail);
+    case ADMIN_ERROR_PROTOCOL:
+        /* an unknown device: its identity may just have changed */
+        if (!job->reread) {
+            job->reread = true;
+            return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+        }
+        break;
+    case ADMIN_ERROR_ALREADY_ATTACHED:
+    case ADMIN_ERROR_NOT_ATTACHED:
+    case ADMIN_ERROR_NOT_STARTED:
+    case ADMIN_ERROR_OTHER:
+        break;
+    }
+    return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
+}
+
+JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    job->attach_result = answer->result;
+    job->attach_error = answer->error;
+    job->has_turn = false;
+
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        job->holding = HOLDING_NOTHING;
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EXCEPTION:
+        (void) text_format(job->detail, sizeof(job->detail), "%s",
+                           answer->detail);
+        return job_on_attach_exception(job, answer);
+    case ADMIN_EMPTY:
+    case ADMIN_GARBAGE:
+        (void) text_format(job->detail, sizeof(job->detail), "%s",
+                           answer->detail);
+        break;
+    case ADMIN_OK:
+        if (!job->pinned)
+            break;
+        job->holding = HOLDING_DEVICE;
+        return job_finish(job, STATUS_ATTACHED, "");
+    }
+    return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
+}
+
+/* Asked to look, qubesd does not list it on the target: what Attach had
+ * answered says what to make of that. */
+static JobWish job_on_missing(Job *job, uint64_t now_usec)
+{
+    char detail[sizeof(job->detail)];
+
+    memcpy(detail, job->detail, sizeof(detail));
+    job->holding = HOLDING_NOTHING;
+
+    switch (job->attach_result) {
+    case ADMIN_GARBAGE:
+        return job_finish(job, STATUS_QUBESD_REFUSED, detail);
+    case ADMIN_EXCEPTION:
+        if (job->attach_error == ADMIN_ERROR_ALREADY_ATTACHED)
+            return job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
+        if (job->attach_error == ADMIN_ERROR_PROTOCOL ||
+            job->task.class == DEVICE_CLASS_USB)
+            break;
+        return job_finish(job, STATUS_QUBESD_REFUSED, detail);
+    case ADMIN_EMPTY:
+        /* the identity that the event told may be a thing of the past */
+        if (job->announced && !job->reread) {
+            job->reread = true;
+            return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+        }
+        break;
+    case ADMIN_OK:
+    case ADMIN_UNREACHABLE:
+    case ADMIN_TIMED_OUT:
+        break;
+    }
+    return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED, detail,
+                     now_usec);
+}
+
+JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    const DeviceListing *listing = &answer->listing;
+    bool already = job->attach_result == ADMIN_EXCEPTION &&
+                   job->attach_error == ADMIN_ERROR_ALREADY_ATTACHED;
+
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_VERIFYING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, JOB_VERIFYING, STATUS_QUBESD_REFUSED,
+                         answer->detail, now_usec);
+    case ADMIN_GARBAGE:
+    case ADMIN_EXCEPTION:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_OK:
+        break;
+    }
+
+    if (!listing->listed)
+        return job_on_missing(job, now_usec);
+    if (!job->pinned && listing->has_identity &&
+        identity_contradicts(&listing->identity, job->task.vendor_id,
+                             job->task.product_id)) {
+        job_decide(job, STATUS_ATTACH_FAILED,
+                   "another device was attached under this name");
+        return job_call(job, JOB_DETACHING, ADMIN_DETACH);
+    }
+    /* on a later try it is our own earlier Attach that took effect */
+    if (already && job->n_attaches == 1) {
+        job->holding = HOLDING_NOTHING;
+        return job_finish(job, STATUS_ALREADY_ATTACHED, "");
+    }
+    job->holding = HOLDING_DEVICE;
+    return job_finish(job, STATUS_ATTACHED,
+                      job->pinned ? "" : "not bound to the device's identity");
+}
+
+JobWish job_on_diagnosed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    char detail[sizeof(job->detail)];
+
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
+    if (answer->result != ADMIN_OK)
+        return job_finish(job, STATUS_START_FAILED, answer->detail);
+
+    (void) text_format(detail, sizeof(detail), "%s is %s", job->target.s,
+                       power_state_to_string(answer->power));
+    switch (answer->power) {
+    case POWER_TRANSIENT:
+    case POWER_RUNNING:
+        return job_retry(job, JOB_RECHECKING, STATUS_START_FAILED, detail,
+                         now_usec);
+    case POWER_HALTING:
+    case POWER_DYING:
+        job->started = false; /* it can be started once it is down */
+        return job_retry(job, JOB_RECHECKING, STATUS_START_FAILED, detail,
+                         now_usec);
+    case POWER_UNKNOWN:
+    case POWER_HALTED:
+    case POWER_PAUSED:
+    case POWER_SUSPENDED:
+    case POWER_CRASHED:
+        break;
+    }
+    return job_finish(job, STATUS_START_FAILED, detail);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/core/job-internal.h"
+
+static JobWish job_ask_turn(Job *job, uint64_t now_usec)
+{
+    job->state = JOB_TURN;
+    job->wake_usec = UINT64_MAX;
+    return job->has_turn ? job_on_turn(job, true, 0, now_usec) : JOB_WISH_TURN;
+}
+
+/* A target of the rule, with @dispvm in its full form. */
+static Target job_target(const Job *job, size_t index)
+{
+    Target target = job->task.targets[index];
+
+    if (target.kind == TARGET_DISPVM_DEFAULT)
+        target = (Target){ .kind = TARGET_DISPVM, .name = job->default_dispvm };
+    return target;
+}
+
+/* The target is chosen, and approved where that is needed. */
+JobWish job_take_target(Job *job, uint64_t now_usec)
+{
+    Target target = job_target(job, job->choice);
+    JobWish wish;
+
+    if (target.kind != TARGET_QUBE && !job->has_turn)
+        return job_ask_turn(job, now_usec);
+    if (target.kind != TARGET_QUBE) {
+        wish = job_call(job, JOB_CREATING, ADMIN_CREATE_DISPOSABLE);
+        job->request.dest = target.name;
+        return wish;
+    }
+    job->target = target.name;
+    return job_ask_turn(job, now_usec);
+}
+
+/* Of the targets that are let through the first one that is a qube, from
+ * @index on; n_targets if there is none. */
+static size_t job_next_qube(const Job *job, size_t index)
+{
+    const JobTask *task = &job->task;
+
+    while (index < task->n_targets &&
+           (job->verdicts[index] == VERDICT_DENY ||
+            task->targets[index].kind != TARGET_QUBE))
+        index++;
+    return index;
+}
+
+static size_t job_first_permitted(const Job *job)
+{
+    size_t index = 0;
+
+    while (job->verdicts[index] == VERDICT_DENY)
+        index++;
+    return index;
+}
+
+static size_t job_count_permitted(const Job *job)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < job->task.n_targets; i++)
+        n += job->verdicts[i] != VERDICT_DENY;
+    return n;
+}
+
+/* Whether it has to be known which targets run before one is chosen: for
+ * `allow` to take the first that does, for `ask` not to offer one that would
+ * not be started anyway. */
+static bool job_needs_states(const Job *job)
+{
+    if (job->task.ask)
+        return job->task.start != RULE_START_TARGET;
+    return job_count_permitted(job) > 1;
+}
+
+JobWish job_finish_not_running(Job *job)
+{
+    return job_finish(job,
+                      job->task.start == RULE_IF_RUNNING
+                          ? STATUS_TARGET_NOT_RUNNING
+                          : STATUS_WAITING_FOR_TARGET,
+                      "");
+}
+
+/*
+ * Choose: for `allow` the first target that runs, else the first; for `ask`
+ * the person does.
+ */
+JobWish job_select(Job *job, uint64_t now_usec)
+{
+    if (job->target.s[0] != '\0')
+        return job_ask_turn(job, now_usec);
+
+    if (!job->chosen && job_needs_states(job)) {
+        job->candidate = job_next_qube(job, job->candidate);
+        if (job->candidate < job->task.n_targets) {
+            JobWish wish = job_call(job, JOB_SELECTING, ADMIN_CURRENT_STATE);
+
+            job->request.dest = job->task.targets[job->candidate].name;
+            return wish;
+        }
+        if (job_count_permitted(job) == 0)
+            return job_finish_not_running(job);
+    }
+    if (!job->chosen) {
+        job->chosen = true;
+        job->choice = job_first_permitted(job);
+    }
+    if (job->verdicts[job->choice] == VERDICT_ASK && !job->approved) {
+        job_pause(job, now_usec);
+        (void) job_wait(job, JOB_AWAITING_PROMPT, UINT64_MAX);
+        return JOB_WISH_PROMPT;
+    }
+    return job_take_target(job, now_usec);
+}
+
+/* No target is let through. */
+static JobWish job_finish_denied(Job *job)
+{
+    switch (job->no_answer) {
+    case POLICY_UNREACHABLE:
+        return job_finish(job, STATUS_UNAVAILABLE,
+                          "the policy daemon cannot be reached");
+    case POLICY_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT,
+                          "the policy daemon did not answer in time");
+    case POLICY_SILENT:
+        return job_finish(job, STATUS_DENIED_BY_POLICY,
+                          "the policy daemon gave no answer");
+    case POLICY_NO:
+    case POLICY_YES:
+        break;
+    }
+    return job_finish(job, STATUS_DENIED_BY_POLICY, "");
+}
+
+static JobWish job_question(Job *job, bool assume_yes)
+{
+    Target target = job->task.targets[job->candidate];
+
+    if (job->second_name)
+        target = job_target(job, job->candidate);
+    job->question = (PolicyQuestion){ .source = job->task.source,
+                                      .target = target,
+                                      .assume_yes = assume_yes };
+    job->state = JOB_JUDGING;
+    job->wake_usec = UINT64_MAX;
+    return JOB_WISH_QUESTION;
+}
+
+/* Ask the guard rail about the next target, or go on when all are judged. */
+JobWish job_judge(Job *job)
+{
+    const JobTask *task = &job->task;
+
+    for (; job->candidate < task->n_targets; job->candidate++) {
+        const Target *target = &task->targets[job->candidate];
+
+        /* dom0 and the source itself are no targets, whatever policy says */
+        if (target->kind == TARGET_QUBE &&
+            (qube_name_equal(&target->name, &task->source) ||
+             strcmp(target->name.s, "dom0") == 0))
+            continue;
+        if (target->kind == TARGET_DISPVM_DEFAULT &&
+            job->default_dispvm.s[0] == '\0')
+            return job_call(job, JOB_RESOLVING, ADMIN_PROPERTY_GET);
+        /* with `ask` it makes no difference whether policy asks, too */
+        return job_question(job, task->ask);
+    }
+
+    if (job_count_permitted(job) == 0)
+        return job_finish_denied(job);
+    job->candidate = 0;
+    return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
+}
+
+/* What is known of the target's verdict now; of @dispvm both names count. */
+static JobWish job_on_judged(Job *job, Verdict verdict)
+{
+    const Target *target = &job->task.targets[job->candidate];
+
+    if (target->kind == TARGET_DISPVM_DEFAULT && !job->second_name &&
+        verdict != VERDICT_DENY) {
+        job->first_verdict = verdict;
+        job->second_name = true;
+        return job_question(job, job->task.ask);
+    }
+    if (job->second_name && job->first_verdict < verdict)
+        verdict = job->first_verdict;
+
+    job->second_name = false;
+    job->verdicts[job->candidate++] = (uint8_t) verdict;
+    return job_judge(job);
+}
+
+JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
+{
+    (void) now_usec;
+
+    if (job->state != JOB_JUDGING)
+        return JOB_WISH_NOTHING;
+
+    switch (answer) {
+    case POLICY_YES:
+        return job_on_judged(job, job->question.assume_yes ? VERDICT_ASK
+                                                           : VERDICT_ALLOW);
+    case POLICY_NO:
+        /* "ask" is told from "deny" by a second question */
+        if (!job->question.assume_yes)
+            return job_question(job, true);
+        break;
+    case POLICY_SILENT:
+    case POLICY_UNREACHABLE:
+    case POLICY_TIMED_OUT:
+        job->no_answer = answer;
+        break;
+    }
+    return job_on_judged(job, VERDICT_DENY);
+}
+
+JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, JOB_RESOLVING, answer->detail, now_usec);
+    if (answer->result == ADMIN_OK &&
+        qube_name_parse(&job->default_dispvm, answer->value.s,
+                        strlen(answer->value.s)))
+        return job_judge(job);
+
+    (void) text_format(job->detail, sizeof(job->detail), "%s",
+                       "dom0 has no default disposable template");
+    job->candidate++;
+    return job_judge(job);
+}
+
+JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+    case ADMIN_EXCEPTION:
+        return job_finish(job, STATUS_START_FAILED, answer->detail);
+    case ADMIN_GARBAGE:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_OK:
+        break;
+    }
+
+    job->target = answer->qube;
+    job->made = true;
+    job->state = JOB_STARTING;
+    job->wake_usec = UINT64_MAX;
+    return JOB_WISH_START;
+}
+
+JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    bool runs;
+
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
+    /* a candidate that cannot be asked is one that does not run */
+    runs = answer->result == ADMIN_OK && answer->power == POWER_RUNNING;
+    if (!job->task.ask && runs) {
+        job->chosen = true;
+        job->choice = job->candidate;
+    } else if (job->task.ask && !runs) {
+        job->verdicts[job->candidate] = VERDICT_DENY;
+    }
+    job->candidate++;
+    return job_select(job, now_usec);
+}
+
+size_t job_prompt(const Job *job,
+                  Target ret_targets[APPROVAL_TARGETS_MAX],
+                  size_t ret_choices[APPROVAL_TARGETS_MAX],
+                  size_t *ret_preselected)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < job->task.n_targets; i++) {
+        if (job->verdicts[i] == VERDICT_DENY)
+            continue;
+        if (i == job->choice)
+            *ret_preselected = n;
+        ret_targets[n] = job_target(job, i);
+        ret_choices[n++] = i;
+    }
+    return n;
+}
+
+JobWish job_on_prompt_open(Job *job, uint64_t until_usec, uint64_t now_usec)
+{
+    (void) now_usec;
+
+    return job->state == JOB_AWAITING_PROMPT
+               ? job_wait(job, JOB_ASKING, until_usec)
+               : JOB_WISH_NOTHING;
+}
+
+JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
+{
+    if (job->state != JOB_ASKING)
+        return JOB_WISH_NOTHING;
+
+    /* what was known of the device is old when it is asked for again */
+    job_unpause(job, now_usec);
+    return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
+}
+
+JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec)
+{
+    if (job->state != JOB_ASKING)
+        return JOB_WISH_NOTHING;
+    /* the window may be that of an earlier job, which was judged otherwise */
+    if (choice >= job->task.n_targets || job->verdicts[choice] == VERDICT_DENY)
+        return job_finish(job, STATUS_DENIED_BY_POLICY, "");
+
+    job_unpause(job, now_usec);
+    job->choice = choice;
+    job->approved = true;
+    return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+}
+
+JobWish job_on_refused(Job *job,
+                       Status status,
+                       const char *detail,
+                       uint64_t now_usec)
+{
+    (void) now_usec;
+
+    return job->state == JOB_ASKING || job->state == JOB_AWAITING_PROMPT
+               ? job_finish(job, status, detail)
+               : JOB_WISH_NOTHING;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/job-internal.h"
+
+JobWish job_begin_detach(Job *ret,
+                         const JobTask *task,
+                         const QubeName *target,
+                         uint64_t now_usec)
+{
+    job_init(ret, task, now_usec);
+    ret->target = *target;
+    ret->holding = HOLDING_MAYBE;
+    /* there is nobody to be told "unavailable" who could do better */
+    ret->touched = true;
+    return job_call(ret, JOB_DETACHING, ADMIN_DETACH);
+}
+
+JobWish job_begin_look(Job *ret,
+                       const JobTask *task,
+                       const QubeName *target,
+                       uint64_t now_usec)
+{
+    job_init(ret, task, now_usec);
+    ret->target = *target;
+    ret->touched = true;
+    return job_call(ret, JOB_LOOKING, ADMIN_ATTACHED);
+}
+
+JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    switch (answer->result) {
+    case ADMIN_OK:
+        break;
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_LOOKING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+    case ADMIN_EMPTY:
+    case ADMIN_GARBAGE:
+    case ADMIN_EXCEPTION:
+        /* what cannot be known is taken for what the event says */
+        return job_retry(job, JOB_LOOKING, STATUS_DETACHED_BY_USER,
+                         answer->detail, now_usec);
+    }
+    return job_finish(job,
+                      answer->listing.listed ? STATUS_ALREADY_ATTACHED
+                                             : STATUS_DETACHED_BY_USER,
+                      "");
+}
+
+/* Whether something may be attached because of us, by the answer to Attach. */
+static bool job_may_hold(const Job *job, const AdminAnswer *answer)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job->n_attaches > 1;
+    if (answer->result != ADMIN_EXCEPTION)
+        return true;
+
+    switch (answer->error) {
+    case ADMIN_ERROR_NOT_RUNNING:
+    case ADMIN_ERROR_NO_SUCH_QUBE:
+    case ADMIN_ERROR_VALUE:
+    case ADMIN_ERROR_PERMISSION:
+    case ADMIN_ERROR_USB_PROXY:
+        return false;
+    case ADMIN_ERROR_ALREADY_ATTACHED:
+    case ADMIN_ERROR_PROTOCOL:
+        /* it may be an earlier Attach of ours that took effect */
+        return job->n_attaches > 1;
+    case ADMIN_ERROR_NOT_ATTACHED:
+    case ADMIN_ERROR_NOT_STARTED:
+    case ADMIN_ERROR_OTHER:
+        break;
+    }
+    return true;
+}
+
+/* The Attach, or the look at it, has answered; the job had ended before. */
+JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
+{
+    if (job->resume == JOB_CREATING) {
+        job->made = answer->result == ADMIN_OK;
+        job->target = answer->qube;
+        return job_done(job);
+    }
+    if (job->resume == JOB_ATTACHING && !job_may_hold(job, answer)) {
+        job->holding = HOLDING_NOTHING;
+        return job_done(job);
+    }
+    return job_call(job, JOB_DETACHING, ADMIN_DETACH);
+}
+
+static JobWish job_on_detached(Job *job)
+{
+    job->holding = HOLDING_NOTHING;
+    job_decide(job, STATUS_DETACHED, "");
+    return job->task.close ? job_call(job, JOB_CLOSING, ADMIN_SHUTDOWN)
+                           : job_done(job);
+}
+
+/* A disposable that never ran cannot be killed, only removed (WIRE 1). */
+JobWish job_on_discarded(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, JOB_DISCARDING, answer->detail, now_usec);
+    if (answer->result == ADMIN_OK)
+        job->holding = HOLDING_NOTHING;
+    if (answer->result == ADMIN_EXCEPTION &&
+        answer->error == ADMIN_ERROR_NOT_STARTED &&
+        job->request.method == ADMIN_KILL)
+        return job_call(job, JOB_DISCARDING, ADMIN_REMOVE);
+    /* qubesd may have gone down in the middle, or its start was under way */
+    if (answer->result == ADMIN_EMPTY || (answer->result == ADMIN_EXCEPTION &&
+                                          answer->error == ADMIN_ERROR_OTHER))
+        return job_retry(job, JOB_DISCARDING, job->outcome, "", now_usec);
+    return job_done(job);
+}
+
+JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    switch (answer->result) {
+    case ADMIN_OK:
+        return job_on_detached(job);
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_DETACHING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EXCEPTION:
+        if (answer->error == ADMIN_ERROR_NOT_ATTACHED ||
+            answer->error == ADMIN_ERROR_NOT_RUNNING ||
+            answer->error == ADMIN_ERROR_NO_SUCH_QUBE)
+            return job_on_detached(job);
+        break;
+    case ADMIN_EMPTY:
+    case ADMIN_GARBAGE:
+        break;
+    }
+    return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
+}
+
+JobWish job_on_detach_verified(Job *job,
+                               const AdminAnswer *answer,
+                               uint64_t now_usec)
+{
+    switch (answer->result) {
+    case ADMIN_OK:
+        if (!answer->listing.listed)
+            return job_on_detached(job);
+        return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,
+                         "it could not be detached", now_usec);
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_DETACHING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, JOB_DETACHING, STATUS_QUBESD_REFUSED,
+                         answer->detail, now_usec);
+    case ADMIN_EXCEPTION:
+        if (answer->error == ADMIN_ERROR_NO_SUCH_QUBE)
+            return job_on_detached(job);
+        break;
+    case ADMIN_GARBAGE:
+        break;
+    }
+    return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+}

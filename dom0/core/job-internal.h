@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Inside of the job machine; see job.h for the whole of it
+ *
+ * Each function answers what the job wants next, like those of job.h.
+ */
+
+#include "dom0/core/job.h"
+
+/* job-step: what every part of the machine is made of */
+
+JobWish job_done(Job *job);
+void job_decide(Job *job, Status outcome, const char *detail);
+JobWish job_finish(Job *job, Status outcome, const char *detail);
+JobWish job_wait(Job *job, JobState state, uint64_t wake_usec);
+JobWish job_retry(Job *job,
+                  JobState resume,
+                  Status otherwise,
+                  const char *detail,
+                  uint64_t now_usec);
+JobWish job_lose_qubesd(Job *job,
+                        JobState resume,
+                        const char *detail,
+                        uint64_t now_usec);
+JobWish job_call(Job *job, JobState state, AdminMethod method);
+void job_pause(Job *job, uint64_t now_usec);
+void job_unpause(Job *job, uint64_t now_usec);
+void job_init(Job *ret, const JobTask *task, uint64_t now_usec);
+
+/* job-choose: guard rail, choice of the target, the person */
+
+JobWish job_take_target(Job *job, uint64_t now_usec);
+JobWish job_finish_not_running(Job *job);
+JobWish job_select(Job *job, uint64_t now_usec);
+JobWish job_judge(Job *job);
+JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+
+/* job-attach: from the device's listing to the verified attach */
+
+JobWish job_on_listing(Job *job,
+                       const DeviceListing *listing,
+                       uint64_t now_usec);
+JobWish job_on_available(Job *job,
+                         const AdminAnswer *answer,
+                         uint64_t now_usec);
+JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_diagnosed(Job *job,
+                         const AdminAnswer *answer,
+                         uint64_t now_usec);
+
+/* job-detach: detach, undo, look, and do away with disposables */
+
+JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_undoable(Job *job, const AdminAnswer *answer);
+JobWish job_on_discarded(Job *job,
+                         const AdminAnswer *answer,
+                         uint64_t now_usec);
+JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_detach_verified(Job *job,
+                               const AdminAnswer *answer,
+                               uint64_t now_usec);
