@@ -26,24 +26,40 @@ JobWish job_begin_look(Job *ret,
     return job_call(ret, JOB_LOOKING, ADMIN_ATTACHED);
 }
 
+/* What cannot be known is taken for what the event says. */
+static JobWish job_look_again(Job *job,
+                              const AdminAnswer *answer,
+                              uint64_t now_usec)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, job->state, answer->detail, now_usec);
+    return job_retry(job, job->state, STATUS_DETACHED_BY_USER, answer->detail,
+                     now_usec);
+}
+
 JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
-    switch (answer->result) {
-    case ADMIN_OK:
-        break;
-    case ADMIN_UNREACHABLE:
-        return job_lose_qubesd(job, JOB_LOOKING, answer->detail, now_usec);
-    case ADMIN_TIMED_OUT:
-    case ADMIN_EMPTY:
-    case ADMIN_GARBAGE:
-    case ADMIN_EXCEPTION:
-        /* what cannot be known is taken for what the event says */
-        return job_retry(job, JOB_LOOKING, STATUS_DETACHED_BY_USER,
-                         answer->detail, now_usec);
-    }
+    if (answer->result != ADMIN_OK)
+        return job_look_again(job, answer, now_usec);
+    if (answer->listing.listed)
+        return job_finish(job, STATUS_ALREADY_ATTACHED, "");
+    if (job->look_further)
+        return job_call(job, JOB_LOOKING_FURTHER, ADMIN_CURRENT_STATE);
+    return job_finish(job, STATUS_DETACHED_BY_USER, "");
+}
+
+JobWish job_on_looked_further(Job *job,
+                              const AdminAnswer *answer,
+                              uint64_t now_usec)
+{
+    if (answer->result == ADMIN_EXCEPTION &&
+        answer->error == ADMIN_ERROR_NO_SUCH_QUBE)
+        return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
+    if (answer->result != ADMIN_OK)
+        return job_look_again(job, answer, now_usec);
     return job_finish(job,
-                      answer->listing.listed ? STATUS_ALREADY_ATTACHED
-                                             : STATUS_DETACHED_BY_USER,
+                      answer->power == POWER_HALTED ? STATUS_TARGET_NOT_RUNNING
+                                                    : STATUS_DETACHED_BY_USER,
                       "");
 }
 

@@ -56,6 +56,9 @@ JobWish job_on_diagnosed(Job *job,
 /* job-detach: detach, undo, look, and do away with disposables */
 
 JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_looked_further(Job *job,
+                              const AdminAnswer *answer,
+                              uint64_t now_usec);
 JobWish job_on_undoable(Job *job, const AdminAnswer *answer);
 JobWish job_on_discarded(Job *job,
                          const AdminAnswer *answer,

@@ -71,6 +71,8 @@ JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_on_detach_verified(job, answer, now_usec);
     case JOB_LOOKING:
         return job_on_looked(job, answer, now_usec);
+    case JOB_LOOKING_FURTHER:
+        return job_on_looked_further(job, answer, now_usec);
     case JOB_RESOLVING:
         return job_on_resolved(job, answer, now_usec);
     case JOB_CREATING:
@@ -111,6 +113,14 @@ JobWish job_on_started(Job *job,
     return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 
+JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec)
+{
+    if (job->state != JOB_STARTING)
+        return JOB_WISH_NOTHING;
+    return job_retry(job, JOB_RECHECKING, STATUS_START_FAILED, detail,
+                     now_usec);
+}
+
 JobWish job_on_turn(Job *job,
                     bool granted,
                     uint64_t when_usec,
@@ -149,6 +159,8 @@ static JobWish job_resume(Job *job, JobState state)
     case JOB_DETACH_VERIFYING:
     case JOB_LOOKING:
         return job_call(job, state, ADMIN_ATTACHED);
+    case JOB_LOOKING_FURTHER:
+        return job_call(job, state, ADMIN_CURRENT_STATE);
     case JOB_DETACHING:
         return job_call(job, state, ADMIN_DETACH);
     case JOB_RESOLVING:
@@ -285,6 +297,7 @@ JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)
     case JOB_DIAGNOSING:
     case JOB_RECHECKING:
     case JOB_LOOKING:
+    case JOB_LOOKING_FURTHER:
         break;
     }
 
@@ -328,6 +341,7 @@ const char *job_state_to_string(JobState state)
         [JOB_DETACH_VERIFYING] = "verifying-detach",
         [JOB_CLOSING] = "closing-disposable",
         [JOB_LOOKING] = "looking",
+        [JOB_LOOKING_FURTHER] = "looking",
         [JOB_DISCARDING] = "discarding-disposable",
         [JOB_DONE] = "done",
     };

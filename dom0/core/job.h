@@ -71,9 +71,10 @@ typedef enum JobState {
     JOB_UNDOING, /* ended; the call under way has not answered yet */
     JOB_DETACHING,
     JOB_DETACH_VERIFYING,
-    JOB_CLOSING,    /* detached: shut down the disposable */
-    JOB_LOOKING,    /* is it still attached? */
-    JOB_DISCARDING, /* a disposable that was made for nothing */
+    JOB_CLOSING,         /* detached: shut down the disposable */
+    JOB_LOOKING,         /* is it still attached? */
+    JOB_LOOKING_FURTHER, /* not: does the target run? */
+    JOB_DISCARDING,      /* a disposable that was made for nothing */
     JOB_DONE,
 } JobState;
 
@@ -132,6 +133,8 @@ typedef struct Job {
     uint64_t wake_usec;     /* when to call job_on_time(); UINT64_MAX: never */
     uint64_t deadline_usec; /* of the whole job */
 
+    bool look_further; /* see job_begin_look() */
+
     /* the rest is the job's own business */
     JobState resume; /* what OFFLINE and PAUSING go back to */
     DeviceIdentity identity;
@@ -184,7 +187,9 @@ JobWish job_begin_detach(Job *ret,
 
 /*
  * Begin to look whether it is still attached to @target: the outcome is
- * STATUS_ALREADY_ATTACHED if so, STATUS_DETACHED_BY_USER if not.
+ * STATUS_ALREADY_ATTACHED if so, STATUS_DETACHED_BY_USER if not. With
+ * @look_further set, where nobody has told whether the target ran on, it is
+ * STATUS_TARGET_NOT_RUNNING if it does not.
  */
 JobWish job_begin_look(Job *ret,
                        const JobTask *task,
@@ -221,6 +226,9 @@ JobWish job_on_started(Job *job,
                        Status status,
                        const char *detail,
                        uint64_t now_usec);
+
+/* The same, but nobody can tell: qubesd gave an empty answer. */
+JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec);
 
 /* Granted, or to be asked for again at @when_usec. */
 JobWish job_on_turn(Job *job,

@@ -180,7 +180,7 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
         return device_settle(m, device, NULL, STATUS_NO_RULE, "", now);
     if (rule->action == RULE_DENY)
         return device_settle(m, device, rule, STATUS_DENIED_BY_RULE, "", now);
-    if (device->detached_by_user)
+    if (device_is_left_alone(device))
         return device_settle(m, device, rule, STATUS_DETACHED_BY_USER, "", now);
     if (device->refused_by_user)
         return device_settle(m, device, rule, STATUS_DENIED_BY_USER, "", now);

@@ -39,13 +39,14 @@ struct ManagedJob {
     Ruleset *ruleset; /* what @rule belongs to */
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
-    bool told;           /* the outcome is in the history */
-    bool dead;           /* to be freed once no call is under way */
-    bool wants_call;     /* job.request is to be made */
-    uint64_t call;       /* under way; 0: none */
-    bool ignores_call;   /* its answer is of no interest any more */
-    bool wants_question; /* job.question is to be asked */
-    uint64_t question;   /* under way; 0: none */
+    bool detached_meanwhile; /* by an event, before the job's end */
+    bool told;               /* the outcome is in the history */
+    bool dead;               /* to be freed once no call is under way */
+    bool wants_call;         /* job.request is to be made */
+    uint64_t call;           /* under way; 0: none */
+    bool ignores_call;       /* its answer is of no interest any more */
+    bool wants_question;     /* job.question is to be asked */
+    uint64_t question;       /* under way; 0: none */
     WaiterList attach_waiters;
     WaiterList remove_waiters;
 };

@@ -205,10 +205,14 @@ static void device_learn(Manager *m,
             device->attached_to = job->target; /* a spurious event */
             return;
         }
-        device->detached_by_user = true;
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
         device->attached_to = (QubeName){};
+        if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
+            device->waits_for = job->target; /* it comes back with it */
+            return;
+        }
+        device->detached_by_user = true;
         manager_record(m, device, NULL, job->target.s, STATUS_DETACHED_BY_USER,
                        "", 0, now);
         device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
@@ -233,6 +237,7 @@ static void device_learn(Manager *m,
 static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
+    bool look = managed->detached_meanwhile;
 
     assert(device->job == managed);
     device_learn(m, device, managed, now);
@@ -246,6 +251,8 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
         device->job = TAKE_PTR(device->queued);
         managed_apply(m, device->job,
                       job_go(&device->job->job, now.monotonic_usec), now);
+    } else if (look && device->plugged && device->holding == HOLDING_DEVICE) {
+        device_begin(m, JOB_KIND_LOOK, device, now);
     } else {
         device_release(device);
     }

@@ -426,7 +426,7 @@ static void on_yes(Manager *m,
                       job_on_refused(&managed->job, STATUS_SUPERSEDED,
                                      RULES_CHANGED, now.monotonic_usec),
                       now);
-    else if (good && !device->refused_by_user && !device->detached_by_user)
+    else if (good && !device->refused_by_user && !device_is_left_alone(device))
         device_attach_approved(m, device, rule, window->choices[answer],
                                &window->default_dispvm, now);
 }

@@ -15,10 +15,13 @@ static void on_started(Manager *m,
 
         if (!managed->dead && job->state == JOB_STARTING &&
             qube_name_equal(&job->target, target))
-            managed_apply(
-                m, managed,
-                job_on_started(job, status, answer->detail, now.monotonic_usec),
-                now);
+            managed_apply(m, managed,
+                          answer->result == ADMIN_EMPTY
+                              ? job_on_start_unsure(job, answer->detail,
+                                                    now.monotonic_usec)
+                              : job_on_started(job, status, answer->detail,
+                                               now.monotonic_usec),
+                          now);
     }
 }
 
@@ -128,6 +131,10 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         return;
 
     device->attached_to = (QubeName){};
+    /* quicker than qubesd with the answer to our Attach */
+    if (managed && managed->kind == JOB_KIND_ATTACH &&
+        qube_name_equal(&managed->job.target, &event->subject))
+        managed->detached_meanwhile = true;
     if (device->holding == HOLDING_NOTHING || !device->plugged)
         return;
     if (device->removed) {
@@ -232,6 +239,25 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
     manager_settle(m, now);
 }
 
+/* What has happened while qubesd's events could not be heard? */
+static void device_look_anew(Manager *m, Device *device, Instant now)
+{
+    if (device->holding == HOLDING_NOTHING)
+        device->attached_to = (QubeName){};
+    if (device->job)
+        return;
+
+    if (device->holding != HOLDING_NOTHING && device->plugged) {
+        device_begin(m, JOB_KIND_LOOK, device, now);
+        if (device->job)
+            device->job->job.look_further = true;
+    } else if (device->holding != HOLDING_NOTHING)
+        device_begin(m, JOB_KIND_DETACH, device, now);
+    else if (device->waits_for_qubesd || device->waits_for_any ||
+             device->waits_for.s[0])
+        device_decide_again(m, device, now);
+}
+
 void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
 {
     m->qubesd = state;
@@ -249,11 +275,7 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;
-            if (device->waits_for_qubesd)
-                device_decide_again(m, device, now);
-            else if (!device->plugged && !device->job &&
-                     device->holding != HOLDING_NOTHING)
-                device_begin(m, JOB_KIND_DETACH, device, now);
+            device_look_anew(m, device, now);
         }
     }
     manager_settle(m, now);

@@ -75,7 +75,9 @@ bool source_is_idle(const Source *source, uint64_t now_usec)
 {
     return source->n_devices == 0 && source->n_jobs == 0 &&
            source->n_waiters == 0 && source->n_calls == 0 &&
-           source_count_connections(source) == 0 && source->n_noes == 0 &&
+           source_count_connections(source) == 0 &&
+           (source->n_noes == 0 ||
+            now_usec >= source->no_usec + SOURCE_QUIET_MAX_USEC) &&
            rate_is_full(&source->lines, &source_line_limit, now_usec) &&
            quota_is_idle(&source->attaches, source->attach_times, &attach_limit,
                          now_usec);
@@ -92,6 +94,7 @@ void source_on_no(Source *source, uint64_t now_usec)
     uint64_t pause_usec = SOURCE_QUIET_USEC;
 
     source->n_noes++;
+    source->no_usec = now_usec;
     if (source->n_noes < SOURCE_NOES_MAX)
         return;
     for (uint32_t i = SOURCE_NOES_MAX;
@@ -169,6 +172,40 @@ bool device_is_ancestor(const Device *ancestor, const Device *device)
             return true;
         device =
             source_find(device->source, child->parent_class, &child->parent);
+    }
+    return false;
+}
+
+/* The USB device that @device is, or is part of; "" if there is none. */
+static DeviceName usb_device_of(const Device *device)
+{
+    for (size_t i = 0; device && i < PARENTS_MAX; i++) {
+        const Record *record = &device->record;
+
+        if (record->class == DEVICE_CLASS_USB)
+            return record->device;
+        if (record->parent_class == DEVICE_CLASS_USB)
+            return record->parent;
+        if (record->parent_class == DEVICE_CLASS_INVALID)
+            break;
+        device =
+            source_find(device->source, record->parent_class, &record->parent);
+    }
+    return (DeviceName){};
+}
+
+bool device_is_left_alone(const Device *device)
+{
+    DeviceName usb = usb_device_of(device);
+
+    if (device->detached_by_user)
+        return true;
+    for (const Device *other = device->source->devices; other && usb.s[0];
+         other = other->next) {
+        DeviceName others = usb_device_of(other);
+
+        if (other->detached_by_user && device_name_equal(&usb, &others))
+            return true;
     }
     return false;
 }

@@ -18,7 +18,7 @@
 #define SOURCE_CONNECTIONS_MAX   4U
 #define SOURCE_DEVICES_MAX       512U
 #define SOURCE_JOBS_MAX          256U /* and as many records that wait */
-#define SOURCE_CALLS_MAX         32U /* to qubesd at once; more wait */
+#define SOURCE_CALLS_MAX         32U  /* to qubesd at once; more wait */
 #define SOURCE_LINES_BURST       512U
 #define SOURCE_LINES_USEC        (USEC_PER_SEC / 64)
 #define SOURCE_ATTACHES_MAX      60U /* a minute */
@@ -95,6 +95,7 @@ struct Source {
     PathQuota *paths;
 
     uint32_t n_noes;     /* of the person, since the last yes */
+    uint64_t no_usec;    /* when the last one was */
     uint64_t quiet_usec; /* until then it may not prompt */
 };
 
@@ -115,6 +116,12 @@ Device *source_find(const Source *source,
 /* -ENOBUFS when SOURCE_DEVICES_MAX are known already; -ENOMEM. */
 int source_add(Source *source, Device **ret, const Record *record);
 void source_forget(Source *source, Device *device);
+
+/*
+ * Whether the person has detached it, or another part of the same USB device:
+ * then all of it is left alone until it is replugged.
+ */
+bool device_is_left_alone(const Device *device);
 
 /* Whether @ancestor is the USB device or the disk that @device is part of. */
 bool device_is_ancestor(const Device *ancestor, const Device *device);

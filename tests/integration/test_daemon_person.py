@@ -304,7 +304,6 @@ class DetachedByPerson(DaemonCase):
                     "block", "sda1", parent="sda", **PART), 300)
                 self.assertEqual(rig.requests(), [])
 
-    @unittest.expectedFailure  # not yet: only the device itself is
     def test_everything_under_the_usb_device_is_308(self):
         rig = self.start(BOTH, world(devices=with_partitions()))
         connection = self.by_hand(rig)
@@ -319,7 +318,6 @@ class DetachedByPerson(DaemonCase):
         self.assert_last(rig, "sda1", 308)
         self.assertEqual(rig.requests(), [])
 
-    @unittest.expectedFailure  # not yet: nothing is read anew
     def test_while_the_event_stream_was_cut_it_is_noticed_afterwards(self):
         rig = self.start()
         connection = self.attach_stick(rig)
@@ -333,7 +331,6 @@ class DetachedByPerson(DaemonCase):
         self.assert_last(rig, "sda", 308)
         rig.sim.wait_detached(backend="sys-usb", port="sda")
 
-    @unittest.expectedFailure  # not yet: the detach before the answer is lost
     def test_while_the_attach_is_not_answered_yet(self):
         rig = self.start()
         connection = self.forwarder(rig)

@@ -299,11 +299,9 @@ class Away(DaemonCase):
     def test_after_attaching(self):
         self.crash_in(ATTACH, "answer")
 
-    @unittest.expectedFailure  # not yet: 520, it is not started again
     def test_before_starting(self):
         self.crash_in(START, scenario=world("Halted"))
 
-    @unittest.expectedFailure  # not yet: 520, it is not started again
     def test_while_starting(self):
         self.crash_in(START, "work", scenario=world("Halted"))
 
@@ -389,7 +387,6 @@ class Away(DaemonCase):
         self.assert_told(connection, 1, 200)
         rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
 
-    @unittest.expectedFailure  # not yet: nothing is read anew
     def test_a_target_that_started_meanwhile_is_noticed_after_a_reconnect(self):
         rig = self.start("r: allow block type disk to work when-running\n",
                          world("Halted"))

@@ -12,10 +12,12 @@
 #include "tests/support/loop.h"
 #include "tests/support/test.h"
 
-#define ESTABLISHED  "1\0\0connection-established\0\0"
-#define STARTED      "1\0work\0domain-start\0start_guid\0True\0\0"
-#define OTHER        "1\0work\0domain-pre-start\0\0"
-#define ADDED        "1\0sys-usb\0device-added:block\0device\0sys-usb:sda:1:2:x\0\0"
+#define ESTABLISHED "1\0\0connection-established\0\0"
+#define STARTED     "1\0work\0domain-start\0start_guid\0True\0\0"
+#define OTHER       "1\0work\0domain-pre-start\0\0"
+#define ADDED                                                   \
+    "1\0sys-usb\0device-added:block\0device\0sys-usb:sda:1:2:x" \
+    "\0\0"
 #define LEN(literal) (sizeof(literal) - 1)
 
 #define EVENTS_MAX 64U

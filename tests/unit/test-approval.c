@@ -459,7 +459,8 @@ static void test_many_disposables_leave_room_for_the_start_of_a_qube(
     for (int i = 0; i < 4 * N_DISPOSABLES; i++) {
         AdminAnswer made = answer_of(ADMIN_OK);
 
-        (void) snprintf(name, sizeof(name), "loop%d", i);
+        (void) snprintf(name, sizeof(name), "sd%c%c", 'a' + i / 26,
+                        'a' + i % 26);
         assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, name), 0);
         judge(POLICY_YES);
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
