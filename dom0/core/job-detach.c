@@ -118,7 +118,9 @@ JobWish job_on_discarded(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     if (answer->result == ADMIN_UNREACHABLE)
         return job_lose_qubesd(job, JOB_DISCARDING, answer->detail, now_usec);
-    if (answer->result == ADMIN_OK)
+    if (answer->result == ADMIN_OK ||
+        (answer->result == ADMIN_EXCEPTION &&
+         answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
         job->holding = HOLDING_NOTHING;
     if (answer->result == ADMIN_EXCEPTION &&
         answer->error == ADMIN_ERROR_NOT_STARTED &&

@@ -63,8 +63,11 @@ static int dir_watch_one(RulesDir *dir, const char *path, uint32_t mask)
     return 0;
 }
 
+/* folders that come into being while the watch is set; then a change tells */
+#define WATCH_TRIES_MAX 8U
+
 /* Watch the folder, or the nearest one above it that is there. */
-static int dir_watch(RulesDir *dir)
+static int dir_watch_nearest(RulesDir *dir)
 {
     _cleanup_(freep) char *path = strdup(dir->path);
     int r;
@@ -82,6 +85,18 @@ static int dir_watch(RulesDir *dir)
         *slash = '\0';
         r = dir_watch_one(dir, path, WATCH_ABOVE);
     }
+    return r;
+}
+
+static int dir_watch(RulesDir *dir)
+{
+    int r = dir_watch_nearest(dir);
+
+    /* it may have come between the look at it and the watch above it */
+    for (size_t i = 0; i < WATCH_TRIES_MAX && r >= 0 && dir->above &&
+                       access(dir->path, F_OK) == 0;
+         i++)
+        r = dir_watch_nearest(dir);
     return r;
 }
 
