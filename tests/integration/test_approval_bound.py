@@ -281,7 +281,8 @@ class Silence(ApprovalCase):
         for seq in seqs:
             self.assert_told(connection, seq, 300)
         codes = [rig.daemon.outcomes(f"sd{name}")[-1]["code"] for name in "abcdef"]
-        self.assertEqual(codes, [304, 304, 304, 312, 312, 312])
+        # which of them came first is not told
+        self.assertEqual(sorted(codes), [304, 304, 304, 312, 312, 312])
         self.assertEqual(len(self.prompts(rig)), 3)
 
     def test_a_yes_ends_the_row(self):
@@ -447,9 +448,10 @@ class Flood(ApprovalCase):
             index = n % 200
             hostile.change("block", names[index], devtype="disk",
                            path=f"p{n}" if n % 2 else f"p{index}")
-            if n % 1000 == 999:
-                # a good neighbour reads its answers
+            if n % 100 == 99:
+                # who does not read its answers is not read from
                 self.barrier(hostile)
+            if n % 1000 == 999:
                 seq = other.add("block", "sdb", **{**STICK, "serial": "77"})
                 self.assertIn(other.answer(seq)["code"], (200, 201))
         after = rig.daemon.status()["daemon"]["memory_bytes"]

@@ -340,13 +340,13 @@ static void learn(Node *node, const AdminAnswer *answer)
             node->made = true;
         break;
     case ADMIN_KILL:
-        if (ok)
+        if (ok || (exception && answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
             node->may_be_attached = false;
         node->made = answer->result == ADMIN_UNREACHABLE ||
                      (exception && answer->error == ADMIN_ERROR_NOT_STARTED);
         break;
     case ADMIN_REMOVE:
-        if (ok)
+        if (ok || (exception && answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
             node->may_be_attached = false;
         node->made = answer->result == ADMIN_UNREACHABLE;
         break;
