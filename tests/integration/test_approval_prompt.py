@@ -380,8 +380,8 @@ class Timeout(ApprovalCase):
                          world(devices=sticks(2)))
         connection = self.forwarder(rig)
         first = connection.add("block", "sda", **STICK)
-        second = connection.add("block", "sdb", **stick_n(1))
         rig.sim.wait_window()
+        second = connection.add("block", "sdb", **stick_n(1))
         self.assert_told(connection, first, 300)
         self.assert_last(rig, "sda", 305)
         # the window stays open, and the other job waits without an outcome
