@@ -138,6 +138,9 @@ static JobWish job_finish_denied(Job *job)
     case POLICY_YES:
         break;
     }
+    if (job->default_dispvm_missing)
+        return job_finish(job, STATUS_DENIED_BY_POLICY,
+                          "dom0 has no default disposable template");
     return job_finish(job, STATUS_DENIED_BY_POLICY, "");
 }
 
@@ -234,8 +237,7 @@ JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                         strlen(answer->value.s)))
         return job_judge(job);
 
-    (void) text_format(job->detail, sizeof(job->detail), "%s",
-                       "dom0 has no default disposable template");
+    job->default_dispvm_missing = true;
     job->candidate++;
     return job_judge(job);
 }

@@ -147,7 +147,8 @@ typedef struct Job {
     unsigned int n_attaches; /* wished for so far */
     AdminResult attach_result;
     AdminError attach_error;
-    QubeName default_dispvm;                /* template; "" if not known */
+    QubeName default_dispvm; /* template; "" if not known */
+    bool default_dispvm_missing;
     uint8_t verdicts[APPROVAL_TARGETS_MAX]; /* Verdict */
     bool second_name;       /* JUDGING: @dispvm:TEMPLATE of @dispvm */
     Verdict first_verdict;  /* JUDGING: of @dispvm itself */
