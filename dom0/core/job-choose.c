@@ -162,8 +162,10 @@ static JobWish job_question(Job *job, bool assume_yes)
 JobWish job_judge(Job *job)
 {
     const JobTask *task = &job->task;
+    /* an approval that comes late is for one target, and no policy's */
+    size_t end = job->approved ? job->choice + 1 : task->n_targets;
 
-    for (; job->candidate < task->n_targets; job->candidate++) {
+    for (; job->candidate < end; job->candidate++) {
         const Target *target = &task->targets[job->candidate];
 
         /* dom0 and the source itself are no targets, whatever policy says */
@@ -175,11 +177,13 @@ JobWish job_judge(Job *job)
             job->default_dispvm.s[0] == '\0')
             return job_call(job, JOB_RESOLVING, ADMIN_PROPERTY_GET);
         /* with `ask` it makes no difference whether policy asks, too */
-        return job_question(job, task->ask);
+        return job_question(job, task->ask || job->approved);
     }
 
     if (job_count_permitted(job) == 0)
         return job_finish_denied(job);
+    if (job->approved)
+        return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
     job->candidate = 0;
     return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 }
@@ -193,7 +197,7 @@ static JobWish job_on_judged(Job *job, Verdict verdict)
         verdict != VERDICT_DENY) {
         job->first_verdict = verdict;
         job->second_name = true;
-        return job_question(job, job->task.ask);
+        return job_question(job, job->task.ask || job->approved);
     }
     if (job->second_name && job->first_verdict < verdict)
         verdict = job->first_verdict;

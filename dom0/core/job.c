@@ -22,11 +22,11 @@ JobWish job_begin_approved(Job *ret,
 
     job_init(ret, task, now_usec);
     ret->default_dispvm = *default_dispvm;
-    ret->verdicts[choice] = VERDICT_ASK;
+    ret->candidate = choice;
     ret->chosen = true;
     ret->choice = choice;
     ret->approved = true;
-    return job_call(ret, JOB_RECHECKING, ADMIN_AVAILABLE);
+    return job_judge(ret);
 }
 
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec)

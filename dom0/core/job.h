@@ -167,8 +167,9 @@ typedef struct Job {
 JobWish job_begin(Job *ret, const JobTask *task, uint64_t now_usec);
 
 /*
- * Begin to attach to the target of index @choice, to which guard rail and
- * person have said yes before; @default_dispvm is what @dispvm meant then.
+ * Begin to attach to the target of index @choice, to which the person has said
+ * yes, late; @default_dispvm is what @dispvm meant then. The guard rail is
+ * asked again: it may think otherwise by now.
  */
 JobWish job_begin_approved(Job *ret,
                            const JobTask *task,

@@ -344,6 +344,13 @@ class Timeout(ApprovalCase):
         rig.daemon.reload()
         self.late_yes_is_worth_nothing(rig)
 
+    def test_a_late_yes_is_bound_by_what_policy_says_now(self):
+        rig, _ = self.late()
+        rig.sim.policy(**policy(("work", "deny")))
+        rig.sim.click(answer="allow")
+        rig.daemon.wait_outcome("sda", 303)
+        self.assertEqual(rig.sim.calls(method="admin.vm.device.block.Attach"), [])
+
     def test_a_late_yes_after_the_same_rules_were_loaded_again_counts(self):
         rig, _ = self.late()
         rig.daemon.rules("first: deny usb\n# a comment\n" + self.RULE)
