@@ -13,7 +13,9 @@
 
 #define _cleanup_(fn)      __attribute__((__cleanup__(fn)))
 #define _printf_(fmt, arg) __attribute__((__format__(__printf__, fmt, arg)))
-#define _must_check_       __attribute__((__warn_unused_result__))
+/* held only for its cleanup */
+#define _unused_     __attribute__((__unused__))
+#define _must_check_ __attribute__((__warn_unused_result__))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

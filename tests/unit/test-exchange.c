@@ -118,7 +118,7 @@ static void say(Fixture *f, const char *text, size_t len)
 static void test_a_request_gets_its_whole_answer(void **state)
 {
     Fixture *f = *state;
-    _cleanup_(exchange_freep) Exchange *exchange =
+    _cleanup_(exchange_freep) _unused_ Exchange *exchange =
         begin(f, "ask\0me", 6, LONG_USEC);
     char request[16];
 
@@ -143,7 +143,8 @@ static void test_a_request_gets_its_whole_answer(void **state)
 static void test_an_empty_answer_is_complete(void **state)
 {
     Fixture *f = *state;
-    _cleanup_(exchange_freep) Exchange *exchange = begin(f, "x", 1, LONG_USEC);
+    _cleanup_(exchange_freep) _unused_ Exchange *exchange =
+        begin(f, "x", 1, LONG_USEC);
 
     accept_peer(f);
     f->peer = fd_close(f->peer);
@@ -176,7 +177,8 @@ static void test_an_answer_of_the_limit_is_good_one_byte_more_is_not(
 static void test_silence_ends_at_the_deadline(void **state)
 {
     Fixture *f = *state;
-    _cleanup_(exchange_freep) Exchange *exchange = begin(f, "x", 1, SHORT_USEC);
+    _cleanup_(exchange_freep) _unused_ Exchange *exchange =
+        begin(f, "x", 1, SHORT_USEC);
 
     accept_peer(f);
     say(f, "half", 4);
@@ -215,7 +217,7 @@ static void test_a_request_larger_than_the_socket_takes_is_sent_whole(
 {
     Fixture *f = *state;
     char *request = calloc(1, BIG_SIZE), *buffer = malloc(BIG_SIZE);
-    _cleanup_(exchange_freep) Exchange *exchange =
+    _cleanup_(exchange_freep) _unused_ Exchange *exchange =
         begin(f, request, BIG_SIZE, LONG_USEC);
     size_t total = 0;
     ssize_t n = 1;
@@ -243,7 +245,7 @@ static void test_an_early_answer_to_a_request_half_sent_is_read(void **state)
 {
     Fixture *f = *state;
     char *request = calloc(1, BIG_SIZE);
-    _cleanup_(exchange_freep) Exchange *exchange =
+    _cleanup_(exchange_freep) _unused_ Exchange *exchange =
         begin(f, request, BIG_SIZE, LONG_USEC);
 
     accept_peer(f);
