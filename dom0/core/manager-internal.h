@@ -201,6 +201,8 @@ void desk_forget(Manager *m, const ManagedJob *managed);
 uint64_t desk_next_usec(const Manager *m);
 void desk_clear(Manager *m);
 
+/* manager-notify */
+
 /* Tell the person of the outcome, if that is to be done. */
 void manager_notify(Manager *m, const ManagedJob *managed, Instant now);
 

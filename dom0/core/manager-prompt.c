@@ -6,14 +6,12 @@
 #include "common/text.h"
 #include "dom0/core/manager-internal.h"
 
+#define RULES_CHANGED "the rules have changed meanwhile"
+
 /* shown where qubesd does not tell an icon */
-#define RULES_CHANGED     "the rules have changed meanwhile"
 #define QUBE_ICON         "appvm-red"
 #define DISPOSABLE_PREFIX "dispvm-"
 #define DISPOSABLE_ICON   DISPOSABLE_PREFIX "red"
-
-static const RateLimit notification_limit = { .interval_usec = 2 * USEC_PER_SEC,
-                                              .burst = 5 };
 
 static void window_free(Window *window)
 {
@@ -476,46 +474,4 @@ void manager_on_prompt(Manager *m,
     }
     window_free(&window);
     manager_settle(m, now);
-}
-
-void manager_notify(Manager *m, const ManagedJob *managed, Instant now)
-{
-    NotificationQueue *queue = &m->notifications;
-    const Job *job = &managed->job;
-    bool failed = job->outcome >= STATUS_INTERNAL;
-    Notification *notification;
-
-    if ((job->outcome != STATUS_ATTACHED && !failed) ||
-        managed->rule->options.quiet || queue->n == NOTIFICATIONS_MAX)
-        return;
-    if (!m->unlimited &&
-        !rate_take(&queue->rate, &notification_limit, now.monotonic_usec))
-        return;
-
-    notification = &queue->waiting[queue->n++];
-    *notification = (Notification){ .failed = failed,
-                                    .source = job->task.source,
-                                    .rule = managed->rule->name };
-    if (device_name_is_plain(job->task.class, &job->task.device))
-        notification->device = job->task.device;
-    if (job->target.s[0])
-        (void) text_format(notification->target, sizeof(notification->target),
-                           "%s", job->target.s);
-    else
-        (void) target_to_string(&managed->rule->targets[0],
-                                notification->target);
-}
-
-bool manager_next_notification(Manager *m, Notification *ret)
-{
-    NotificationQueue *queue = &m->notifications;
-
-    if (queue->n == 0)
-        return false;
-
-    *ret = queue->waiting[0];
-    queue->n--;
-    memmove(queue->waiting, queue->waiting + 1,
-            queue->n * sizeof(queue->waiting[0]));
-    return true;
 }
