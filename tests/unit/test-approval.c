@@ -276,8 +276,26 @@ static void test_a_yes_after_the_window_s_ten_minutes_still_counts(void **state)
     rig_pass(&rig, 3 * WINDOW_MINUTES * MINUTE);
     assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
     answer(id, PROMPT_YES, 1);
+    judge(POLICY_YES);
     assert_int_equal(serve(), 1);
     assert_int_equal(rig_answer(&rig), 0); /* that has no line */
+}
+
+/* The window may have been there for hours. */
+static void test_a_late_yes_is_bound_by_what_policy_says_by_then(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    rig_pass(&rig, 3 * WINDOW_MINUTES * MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    answer(id, PROMPT_YES, 1);
+    assert_int_equal(serve(), 0);
+    judge(POLICY_NO);
+    assert_int_equal(serve(), 0);
 }
 
 /* An old window is answered while the next one for the same job is prepared. */
@@ -495,6 +513,7 @@ int main(void)
         TEST(test_a_window_blocks_others_for_ten_minutes),
         TEST(test_an_answer_makes_room_for_the_next_at_once),
         TEST(test_a_yes_after_the_window_s_ten_minutes_still_counts),
+        TEST(test_a_late_yes_is_bound_by_what_policy_says_by_then),
         TEST(test_a_prompt_that_was_answered_elsewhere_is_not_shown),
         TEST(test_windows_that_nobody_answers_are_bounded),
         TEST(test_without_an_agent_the_pause_doubles_to_a_minute),
