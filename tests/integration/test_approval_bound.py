@@ -455,7 +455,9 @@ class Flood(ApprovalCase):
                 seq = other.add("block", "sdb", **{**STICK, "serial": "77"})
                 self.assertIn(other.answer(seq)["code"], (200, 201))
         after = rig.daemon.status()["daemon"]["memory_bytes"]
-        self.assertLess(after - before, 2 * 1024 * 1024)
+        # a sanitizer keeps what was freed
+        if not harness.is_sanitized():
+            self.assertLess(after - before, 2 * 1024 * 1024)
         self.assertEqual(len(self.prompts(rig)), 1)
         self.assertEqual(rig.sim.state()["max_open_windows"], 1)
 
