@@ -37,7 +37,9 @@ struct Daemon {
     const Options *options;
     sd_event *event;
     sd_event_source *timer;
-    uint64_t timer_usec; /* what it is set to */
+    uint64_t timer_usec;          /* what it is set to */
+    sd_event_source *pause_timer; /* CLOCK_BOOTTIME */
+    uint64_t pause_usec;
     uint64_t begun_usec;
 
     Manager *manager;
@@ -57,6 +59,7 @@ struct Daemon {
 static Instant instant_now(void)
 {
     return (Instant){ .monotonic_usec = clock_monotonic_usec(),
+                      .boottime_usec = clock_boottime_usec(),
                       .realtime_usec = clock_realtime_usec() };
 }
 
@@ -136,6 +139,20 @@ static void daemon_set_timer(Daemon *daemon)
     (void) sd_event_source_set_enabled(daemon->timer, SD_EVENT_ONESHOT);
 }
 
+static void daemon_set_pause_timer(Daemon *daemon)
+{
+    uint64_t usec = manager_paused_until(daemon->manager);
+    bool has_end = usec != 0 && usec != MANAGER_PAUSE_FOREVER;
+
+    if (usec == daemon->pause_usec)
+        return;
+    daemon->pause_usec = usec;
+    if (has_end)
+        (void) sd_event_source_set_time(daemon->pause_timer, usec);
+    (void) sd_event_source_set_enabled(
+        daemon->pause_timer, has_end ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
 /* Do what the manager wants done, until it wants nothing more. */
 static void daemon_pump(Daemon *daemon)
 {
@@ -158,6 +175,7 @@ static void daemon_pump(Daemon *daemon)
 
     daemon_log_outcomes(daemon);
     daemon_set_timer(daemon);
+    daemon_set_pause_timer(daemon);
 }
 
 static int daemon_on_timer(sd_event_source *source,
@@ -525,6 +543,13 @@ static int daemon_set_up_loop(Daemon *daemon)
     r = sd_event_source_set_enabled(daemon->timer, SD_EVENT_OFF);
     if (r < 0)
         return r;
+    r = sd_event_add_time(daemon->event, &daemon->pause_timer, CLOCK_BOOTTIME,
+                          0, TIMER_ACCURACY_USEC, daemon_on_timer, daemon);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(daemon->pause_timer, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
     return sd_event_set_watchdog(daemon->event, true);
 }
 
@@ -583,6 +608,7 @@ Daemon *daemon_free(Daemon *daemon)
         (void) unlink(daemon->options->event_socket);
     if (daemon->owns_control_socket)
         (void) unlink(daemon->options->control_socket);
+    sd_event_source_disable_unref(daemon->pause_timer);
     sd_event_source_disable_unref(daemon->timer);
     sd_event_unref(daemon->event);
     free(daemon);

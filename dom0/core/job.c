@@ -254,10 +254,8 @@ JobWish job_on_qubesd(Job *job, uint64_t now_usec)
     return job_resume(job, job->resume);
 }
 
-JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)
+JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
 {
-    (void) now_usec;
-
     switch (job->state) {
     case JOB_ATTACHING:
     case JOB_VERIFYING:
@@ -268,7 +266,7 @@ JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)
             break;
         }
         job->resume = job->state;
-        job_decide(job, STATUS_SUPERSEDED, detail);
+        job_decide(job, status, detail);
         (void) job_wait(job, JOB_UNDOING, UINT64_MAX);
         return JOB_WISH_NOTHING;
     case JOB_UNDOING:
@@ -301,10 +299,17 @@ JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)
         break;
     }
 
-    job_decide(job, STATUS_SUPERSEDED, detail);
+    job_decide(job, status, detail);
     if (job->holding == HOLDING_NOTHING)
         return job_done(job);
     return job_call(job, JOB_DETACHING, ADMIN_DETACH);
+}
+
+JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)
+{
+    (void) now_usec;
+
+    return job_on_withdrawn(job, sent, STATUS_SUPERSEDED, detail);
 }
 
 uint64_t job_next_usec(const Job *job)

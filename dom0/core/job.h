@@ -259,6 +259,11 @@ JobWish job_on_qubesd(Job *job, uint64_t now_usec);
  * says whether the call that the job has wished for last was made.
  */
 JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec);
+/* The same, with another outcome than STATUS_SUPERSEDED. */
+JobWish job_on_withdrawn(Job *job,
+                         bool sent,
+                         Status status,
+                         const char *detail);
 
 /* The earliest time at which job_on_time() is due; UINT64_MAX: never. */
 uint64_t job_next_usec(const Job *job);

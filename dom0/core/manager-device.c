@@ -5,8 +5,7 @@
 
 #define DECIDED_ANEW "decided anew"
 
-/* It is decided otherwise now. */
-static void device_stop_waiting(Device *device)
+void device_stop_waiting(Device *device)
 {
     device->waits_for = (QubeName){};
     device->waits_for_any = false;
@@ -156,6 +155,10 @@ void device_attach_approved(Manager *m,
     JobTask task = task_by_rule(device, rule);
     ManagedJob *managed;
 
+    if (m->paused_until_usec != 0) {
+        (void) device_settle(m, device, rule, STATUS_PAUSED, "", now);
+        return;
+    }
     if (device->job || device_is_excluded(device) ||
         managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
         return;
@@ -180,6 +183,10 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
         return device_settle(m, device, NULL, STATUS_NO_RULE, "", now);
     if (rule->action == RULE_DENY)
         return device_settle(m, device, rule, STATUS_DENIED_BY_RULE, "", now);
+    if (m->paused_until_usec != 0 && managed_joins(device->job, rule, waiter))
+        return STATUS_INVALID; /* an attach that was under way goes on */
+    if (m->paused_until_usec != 0)
+        return device_settle(m, device, rule, STATUS_PAUSED, "", now);
     if (device_is_left_alone(device))
         return device_settle(m, device, rule, STATUS_DETACHED_BY_USER, "", now);
     if (device->refused_by_user)

@@ -9,6 +9,7 @@
  *     manager-device   what a device's record means: decide, attach, unplug
  *     manager-job      one job: do what it wants, tell, end
  *     manager-prompt   whose prompt is next, and what its answer is worth
+ *     manager-acts     what the person does: pause, resume, retry, detach
  *     manager          time, what is wanted          (out)
  *
  * A job that ends is buried, not freed: manager_settle() frees it at the end
@@ -39,6 +40,7 @@ struct ManagedJob {
     Ruleset *ruleset; /* what @rule belongs to */
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
+    bool by_person;          /* a detach that the person has asked for */
     bool detached_meanwhile; /* by an event, before the job's end */
     bool told;               /* the outcome is in the history */
     bool dead;               /* to be freed once no call is under way */
@@ -119,6 +121,7 @@ struct Manager {
 
     PromptDesk desk;
     NotificationQueue notifications;
+    uint64_t paused_until_usec; /* see manager_paused_until() */
 
     uint64_t last_connection;
     uint64_t last_call;
@@ -153,6 +156,12 @@ void managed_supersede(Manager *m,
                        ManagedJob *managed,
                        const char *detail,
                        Instant now);
+/* The same, with another outcome. */
+void managed_withdraw(Manager *m,
+                      ManagedJob *managed,
+                      Status status,
+                      const char *detail,
+                      Instant now);
 
 JobTask task_of(const Device *device);
 
@@ -206,7 +215,15 @@ void desk_clear(Manager *m);
 /* Tell the person of the outcome, if that is to be done. */
 void manager_notify(Manager *m, const ManagedJob *managed, Instant now);
 
+/* manager-acts */
+
+/* End the pause when its time is over. */
+void pause_on_time(Manager *m, Instant now);
+
 /* manager-device */
+
+/* It is decided otherwise now. */
+void device_stop_waiting(Device *device);
 
 /*
  * Decide a device that is plugged in, by the rules in force. @waiter (NULL: it

@@ -197,6 +197,10 @@ static void device_learn(Manager *m,
         }
         break;
     case JOB_KIND_DETACH:
+        /* what was not ours does not become so because that failed */
+        if (managed->by_person && device->holding == HOLDING_NOTHING &&
+            job->holding != HOLDING_NOTHING)
+            return;
         break;
     case JOB_KIND_LOOK:
         if (job->outcome == STATUS_SUPERSEDED)
@@ -222,7 +226,8 @@ static void device_learn(Manager *m,
     device->holding = job->holding;
     device->held_by =
         job->holding == HOLDING_NOTHING ? (QubeName){} : job->target;
-    device->close = (QubeName){};
+    if (!managed->by_person)
+        device->close = (QubeName){};
     if (job->made && managed->rule->options.close)
         device->close = job->target;
     if (job->holding == HOLDING_DEVICE) {
@@ -282,11 +287,23 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     return job_on_turn(&managed->job, granted, when_usec, now.monotonic_usec);
 }
 
+/* Nothing more is begun while attaching is paused. */
+static bool is_held_up(const Manager *m,
+                       const ManagedJob *managed,
+                       JobWish wish)
+{
+    return m->paused_until_usec != 0 && managed->kind == JOB_KIND_ATTACH &&
+           (wish == JOB_WISH_PROMPT || wish == JOB_WISH_START ||
+            wish == JOB_WISH_TURN);
+}
+
 /* Do what a job wants done. It may be dead afterwards, but it is still there
  * until manager_sweep(). */
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
 {
     for (;;) {
+        if (is_held_up(m, managed, wish))
+            wish = job_on_withdrawn(&managed->job, true, STATUS_PAUSED, "");
         if (managed->job.outcome != STATUS_INVALID && !managed->told)
             managed_tell(m, managed, now);
 
@@ -324,16 +341,24 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
     }
 }
 
+void managed_withdraw(Manager *m,
+                      ManagedJob *managed,
+                      Status status,
+                      const char *detail,
+                      Instant now)
+{
+    /* what waits in our own queue was not sent, and need not be undone */
+    bool sent = !managed->wants_call;
+
+    managed_apply(m, managed,
+                  job_on_withdrawn(&managed->job, sent, status, detail), now);
+}
+
 /* The device of a job is gone or another one, or no rule wants it any more. */
 void managed_supersede(Manager *m,
                        ManagedJob *managed,
                        const char *detail,
                        Instant now)
 {
-    /* what waits in our own queue was not sent, and need not be undone */
-    bool sent = !managed->wants_call;
-
-    managed_apply(m, managed,
-                  job_on_gone(&managed->job, sent, detail, now.monotonic_usec),
-                  now);
+    managed_withdraw(m, managed, STATUS_SUPERSEDED, detail, now);
 }

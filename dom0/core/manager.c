@@ -100,6 +100,7 @@ void manager_on_time(Manager *m, Instant now)
             job_next_usec(&managed->job) <= now.monotonic_usec)
             managed_apply(m, managed,
                           job_on_time(&managed->job, now.monotonic_usec), now);
+    pause_on_time(m, now);
     manager_settle(m, now);
 }
 

@@ -14,7 +14,9 @@
  *     while (manager_next_close(manager, &connection)) ...
  *     arm a timer for manager_next_usec(manager);
  *
- * All times are CLOCK_MONOTONIC but for what goes into the history.
+ * All times are CLOCK_MONOTONIC but for what goes into the history, and for
+ * the end of a pause, which is CLOCK_BOOTTIME: a night's sleep counts, a clock
+ * that is set does not.
  *
  * Bounded: MANAGER_SOURCES_MAX sources, each within the limits of source.h, and
  * the targets of target-start.h.
@@ -35,11 +37,13 @@
 /* without an agent: when to try again, doubling */
 #define MANAGER_AGENT_USEC     (1 * USEC_PER_SEC)
 #define MANAGER_AGENT_MAX_USEC (60 * USEC_PER_SEC)
+#define MANAGER_PAUSE_FOREVER  UINT64_MAX
 
 typedef struct Manager Manager;
 
 typedef struct Instant {
     uint64_t monotonic_usec;
+    uint64_t boottime_usec;
     uint64_t realtime_usec;
 } Instant;
 
@@ -124,8 +128,50 @@ bool manager_next_answer(Manager *manager,
                          Status *ret_status);
 /* A connection that a newer one has taken the place of. */
 bool manager_next_close(Manager *manager, uint64_t *ret_connection);
-/* UINT64_MAX: no time at all */
+/* When manager_on_time() is due; UINT64_MAX: no time at all. The end of a pause
+ * is another time when it is. */
 uint64_t manager_next_usec(const Manager *manager);
+
+/*
+ * What the person does (manager-acts). An act on a device is answered like a
+ * record: at once, or by manager_next_answer() to its asker, with seq 0. An
+ * asker makes one act at a time.
+ */
+
+typedef struct DeviceRef {
+    QubeName source;
+    DeviceClass class;
+    DeviceName device;
+} DeviceRef;
+
+/*
+ * Attach nothing until @until_usec, or with MANAGER_PAUSE_FOREVER until
+ * manager_resume(). What is known is kept, devices that come and go are
+ * followed, and what was attached is detached when it is unplugged. A job that
+ * has not sent its Attach ends with STATUS_PAUSED, one that has goes on.
+ */
+void manager_pause(Manager *manager, uint64_t until_usec, Instant now);
+/* Decide all that is plugged in as if it came now; a no and a detach by hand
+ * are forgotten. Nothing if it is not paused. */
+void manager_resume(Manager *manager, Instant now);
+/* CLOCK_BOOTTIME or MANAGER_PAUSE_FOREVER; 0 if it is not paused. */
+uint64_t manager_paused_until(const Manager *manager);
+
+/* An id that no connection has. */
+uint64_t manager_new_asker(Manager *manager);
+/* It does not wait any more. */
+void manager_drop_asker(Manager *manager, uint64_t asker);
+/* Decide the device again; a no and a detach by hand are forgotten. */
+Status manager_retry(Manager *manager,
+                     const DeviceRef *ref,
+                     uint64_t asker,
+                     Instant now);
+/* Detach it, whoever has it, and leave it alone until it is replugged, or
+ * retried. STATUS_DETACHED, or STATUS_NOT_ATTACHED if that failed. */
+Status manager_detach(Manager *manager,
+                      const DeviceRef *ref,
+                      uint64_t asker,
+                      Instant now);
 
 const History *manager_history(const Manager *manager);
 

@@ -202,12 +202,28 @@ bool device_is_left_alone(const Device *device)
         return true;
     for (const Device *other = device->source->devices; other && usb.s[0];
          other = other->next) {
-        DeviceName others = usb_device_of(other);
+        DeviceName others =
+            other->detached_by_user ? usb_device_of(other) : (DeviceName){};
 
-        if (other->detached_by_user && device_name_equal(&usb, &others))
+        if (device_name_equal(&usb, &others))
             return true;
     }
     return false;
+}
+
+void device_forgive(Device *device)
+{
+    DeviceName usb = usb_device_of(device);
+
+    device->detached_by_user = false;
+    device->refused_by_user = false;
+    for (Device *other = device->source->devices; other && usb.s[0];
+         other = other->next) {
+        DeviceName others = usb_device_of(other);
+
+        if (device_name_equal(&usb, &others))
+            other->detached_by_user = false;
+    }
 }
 
 bool device_excludes(const Device *a, const Device *b)

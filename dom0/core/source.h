@@ -123,6 +123,9 @@ void source_forget(Source *source, Device *device);
  */
 bool device_is_left_alone(const Device *device);
 
+/* Forget that, and that the person said no to it. */
+void device_forgive(Device *device);
+
 /* Whether @ancestor is the USB device or the disk that @device is part of. */
 bool device_is_ancestor(const Device *ancestor, const Device *device);
 

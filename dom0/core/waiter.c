@@ -46,9 +46,19 @@ Waiter *waiter_new(Source *source, uint64_t connection, int64_t seq)
     return waiter;
 }
 
+Waiter *waiter_new_for_person(uint64_t asker)
+{
+    Waiter *waiter = malloc(sizeof(*waiter));
+
+    if (waiter)
+        *waiter = (Waiter){ .connection = asker };
+    return waiter;
+}
+
 void waiter_free(Waiter *waiter)
 {
-    waiter->source->n_waiters--;
+    if (waiter->source)
+        waiter->source->n_waiters--;
     free(waiter);
 }
 

@@ -17,8 +17,8 @@ typedef struct Waiter {
     struct Waiter *next;
     uint64_t connection;
     int64_t seq;
-    Source *source;
-    Status status; /* once it is an answer */
+    Source *source; /* NULL: it is the person who waits */
+    Status status;  /* once it is an answer */
 } Waiter;
 
 /* First in, first out. It may not be moved while it is in use. */
@@ -29,6 +29,8 @@ typedef struct WaiterList {
 
 /* NULL if the source has none left, or without memory. */
 Waiter *waiter_new(Source *source, uint64_t connection, int64_t seq);
+/* No source can use up what the person needs. NULL without memory. */
+Waiter *waiter_new_for_person(uint64_t asker);
 void waiter_free(Waiter *waiter);
 
 void waiters_init(WaiterList *list);

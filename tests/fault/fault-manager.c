@@ -239,6 +239,43 @@ static void test_an_attach_without_memory_waits_for_its_turn(void **state)
     assert_int_equal(n_faults, 1);
 }
 
+static void test_what_the_person_wants_is_done_or_can_be_told_again(
+    void **state)
+{
+    DeviceRef ref = { .source = { "sys-usb" },
+                      .class = DEVICE_CLASS_BLOCK,
+                      .device = { "sda" } };
+    size_t n_faults = 0;
+
+    (void) state;
+
+    FAULT_LOOP(n) {
+        Status detached, retried;
+
+        begin();
+        attach("sda");
+        fault_begin(n);
+        detached = manager_detach(rig.manager, &ref, 1000, rig.now);
+        retried = manager_retry(rig.manager, &ref, 1001, rig.now);
+        if (!fault_end()) {
+            assert_int_equal(detached, 0);
+            assert_int_equal(retried, 0);
+            rig_end(&rig);
+            break;
+        }
+        assert_true(detached == STATUS_INTERNAL || retried == STATUS_INTERNAL);
+        n_faults++;
+        serve_all();
+        if (manager_retry(rig.manager, &ref, 1002, rig.now) == 0)
+            serve_all();
+        assert_int_equal(manager_detach(rig.manager, &ref, 1000, rig.now), 0);
+        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        rig_end(&rig);
+    }
+    assert_true(n_faults >= 4);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -249,6 +286,8 @@ int main(void)
         cmocka_unit_test(test_another_plug_is_taken_or_refused),
         cmocka_unit_test(test_a_remove_without_memory_can_be_told_again),
         cmocka_unit_test(test_an_attach_without_memory_waits_for_its_turn),
+        cmocka_unit_test(
+            test_what_the_person_wants_is_done_or_can_be_told_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

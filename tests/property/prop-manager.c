@@ -10,6 +10,7 @@
  *     a device is attached by one call at a time, a target started by one
  *     parts of one plug are not attached at the same time
  *     one prompt at a time, and nothing is attached without a verdict
+ *     while it is paused no attach and no start begins
  *     no limit is passed
  *     nothing is waited for that never comes: in the end no job is left
  */
@@ -55,6 +56,7 @@ typedef struct Call {
     uint64_t id;
     uint64_t until_usec;
     AdminRequest request;
+    bool unplugged; /* the device was: the attach is being undone */
 } Call;
 
 typedef struct Question {
@@ -134,13 +136,17 @@ static void check_call(World *world, const Call *new)
                     !qube_name_equal(&old->request.dest, &request->dest));
         if (request->method != ADMIN_ATTACH ||
             old->request.method != ADMIN_ATTACH ||
-            !qube_name_equal(&old->request.backend, &request->backend))
+            !qube_name_equal(&old->request.backend, &request->backend) ||
+            old->unplugged)
             continue;
         REQUIRE(world, !device_name_equal(&old->request.port, &request->port));
         REQUIRE(world, !is_family(&old->request.port, &request->port));
     }
     REQUIRE(world, n_of_source <= 2 * SOURCE_CALLS_MAX);
 
+    if (request->method == ADMIN_ATTACH || request->method == ADMIN_START ||
+        request->method == ADMIN_CREATE_DISPOSABLE)
+        REQUIRE(world, manager_paused_until(world->rig.manager) == 0);
     if (request->method == ADMIN_ATTACH) {
         size_t target = qube_index(request->dest.s);
 
@@ -216,6 +222,18 @@ static void collect(World *world)
     }
 }
 
+/* What is plugged in there, or all (NULL), is not any more. */
+static void unplug(World *world, const char *source, const char *device)
+{
+    for (size_t i = 0; i < world->n_calls; i++) {
+        Call *call = &world->calls[i];
+
+        if (strcmp(call->request.backend.s, source) == 0 &&
+            (!device || strcmp(call->request.port.s, device) == 0))
+            call->unplugged = true;
+    }
+}
+
 static void close_connection(World *world, size_t slot)
 {
     uint64_t id = world->connections[slot];
@@ -251,6 +269,7 @@ static void open_connection(World *world, size_t slot)
     world->sources[slot] = name;
     memset(boot_id.s, random_below(&world->random, 12) ? 'a' : 'b',
            BOOT_ID_LEN);
+    unplug(world, name, NULL);
     manager_hello(world->rig.manager, id, &boot_id, world->rig.now);
 }
 
@@ -263,6 +282,8 @@ static void tell(World *world, size_t slot, RecordAction action, size_t device)
     if (random_below(&world->random, 6) == 0)
         assert_true(properties_set_number(&record.properties, PROPERTY_DISKSEQ,
                                           random_bool(&world->random)));
+    if (action == RECORD_REMOVE)
+        unplug(world, world->sources[slot], devices[device]);
     status = rig_tell_record(&world->rig, connection, &record);
     if (device == N_RULED && action != RECORD_REMOVE)
         REQUIRE(world, status == STATUS_NO_RULE || status == STATUS_TOO_MANY);
@@ -373,6 +394,8 @@ static void notice(World *world)
     const char *qube = qubes[random_below(random, ARRAY_SIZE(qubes))];
     size_t device = random_below(random, 4);
 
+    if (type == ADMIN_EVENT_DOMAIN_SHUTDOWN)
+        unplug(world, qube, NULL);
     if (type == ADMIN_EVENT_DOMAIN_START || type == ADMIN_EVENT_DOMAIN_SHUTDOWN)
         rig_notice_qube(&world->rig, type, qube);
     else
@@ -380,6 +403,52 @@ static void notice(World *world)
                    type == ADMIN_EVENT_ATTACH || type == ADMIN_EVENT_DETACH
                        ? qube
                        : NULL);
+}
+
+/* What the person does with the command. */
+static void act(World *world)
+{
+    Random *random = &world->random;
+    Manager *manager = world->rig.manager;
+    Instant now = world->rig.now;
+    uint64_t asker = manager_new_asker(manager);
+    const char *name = devices[random_below(random, ARRAY_SIZE(devices))];
+    DeviceRef ref = { .source = rig_qube("sys-usb") };
+    Status status = STATUS_PAUSED;
+
+    ref.class = device_name_parse_any(&ref.device, name, strlen(name));
+    switch (random_below(random, 5)) {
+    case 0:
+        manager_pause(manager, now.boottime_usec + 30 * USEC_PER_SEC, now);
+        break;
+    case 1:
+        manager_pause(manager, MANAGER_PAUSE_FOREVER, now);
+        break;
+    case 2:
+        manager_resume(manager, now);
+        break;
+    case 3:
+        status = manager_retry(manager, &ref, asker, now);
+        break;
+    case 4:
+        status = manager_detach(manager, &ref, asker, now);
+        break;
+    }
+    if (status == STATUS_INVALID && random_below(random, 4) == 0)
+        manager_drop_asker(manager, asker);
+    else if (status == STATUS_INVALID) {
+        REQUIRE(world, world->n_waiting < EVENTS_MAX);
+        world->waiting[world->n_waiting++] = (Event){ .connection = asker };
+    }
+}
+
+/* When the manager wants to be told the time, by any clock. */
+static uint64_t due(const World *world)
+{
+    uint64_t usec = manager_next_usec(world->rig.manager);
+    uint64_t until_usec = manager_paused_until(world->rig.manager);
+
+    return until_usec != 0 && until_usec < usec ? until_usec : usec;
 }
 
 /* Time passes; a call that takes longer than its deadline has timed out. */
@@ -390,7 +459,7 @@ static void pass(World *world, uint64_t usec)
     for (;;) {
         const AdminAnswer timed_out = answer_of(ADMIN_TIMED_OUT);
         uint64_t next_usec = until_usec;
-        uint64_t due_usec = manager_next_usec(world->rig.manager);
+        uint64_t due_usec = due(world);
         size_t next = CALLS_MAX;
 
         for (size_t i = 0; i < world->n_calls; i++)
@@ -406,6 +475,7 @@ static void pass(World *world, uint64_t usec)
             world->rig.now.realtime_usec +=
                 next_usec - world->rig.now.monotonic_usec;
             world->rig.now.monotonic_usec = next_usec;
+            world->rig.now.boottime_usec = next_usec;
         }
         if (next < CALLS_MAX)
             answer_call(world, next, &timed_out);
@@ -424,14 +494,19 @@ static void step(World *world)
     size_t slot = random_below(random, CONNECTIONS_MAX);
     AdminAnswer answer;
 
-    switch (random_below(random, 24)) {
+    switch (random_below(random, 26)) {
+    case 24:
+        act(world);
+        break;
     case 0:
         close_connection(world, slot);
         break;
     case 1:
-        if (world->connections[slot])
-            manager_synced(world->rig.manager, world->connections[slot],
-                           world->rig.now);
+        if (world->connections[slot] == 0)
+            break;
+        unplug(world, world->sources[slot], NULL);
+        manager_synced(world->rig.manager, world->connections[slot],
+                       world->rig.now);
         break;
     case 2:
     case 3:
@@ -519,8 +594,8 @@ static void drain(World *world)
         } else if (world->n_calls > 0) {
             answer = random_answer(world, &world->calls[0].request);
             answer_call(world, 0, &answer);
-        } else if (manager_next_usec(world->rig.manager) != UINT64_MAX) {
-            uint64_t usec = manager_next_usec(world->rig.manager);
+        } else if (due(world) != UINT64_MAX) {
+            uint64_t usec = due(world);
             uint64_t now_usec = world->rig.now.monotonic_usec;
 
             pass(world, usec > now_usec ? usec - now_usec : 1);

@@ -39,6 +39,7 @@ void rig_set_rules(ManagerRig *rig, const char *rules)
 void rig_begin(ManagerRig *rig, const char *rules)
 {
     *rig = (ManagerRig){ .now = { .monotonic_usec = RIG_BEGIN_USEC,
+                                  .boottime_usec = RIG_BEGIN_USEC,
                                   .realtime_usec = RIG_BEGIN_USEC } };
     assert_int_equal(manager_new(&rig->manager, false), 0);
     rig_set_rules(rig, rules);
@@ -53,6 +54,7 @@ void rig_end(ManagerRig *rig)
 void rig_pass(ManagerRig *rig, uint64_t usec)
 {
     rig->now.monotonic_usec += usec;
+    rig->now.boottime_usec += usec;
     rig->now.realtime_usec += usec;
     manager_on_time(rig->manager, rig->now);
 }

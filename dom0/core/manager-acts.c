@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/manager-internal.h"
+
+uint64_t manager_paused_until(const Manager *m)
+{
+    return m->paused_until_usec;
+}
+
+/* Whether its Attach was sent and what came of it is to be seen. */
+static bool managed_is_attaching(const ManagedJob *managed)
+{
+    const Job *job = &managed->job;
+
+    bool unsent = job->state == JOB_ATTACHING && managed->wants_call;
+
+    return job->holding != HOLDING_NOTHING && !unsent;
+}
+
+void manager_pause(Manager *m, uint64_t until_usec, Instant now)
+{
+    m->paused_until_usec = until_usec;
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        if (managed->dead || managed->kind != JOB_KIND_ATTACH)
+            continue;
+        if (managed == managed->device->queued)
+            device_drop_queued(m, managed->device, STATUS_PAUSED, "", now);
+        else if (!managed_is_attaching(managed))
+            managed_withdraw(m, managed, STATUS_PAUSED, "", now);
+    }
+    manager_settle(m, now);
+}
+
+/* The device that was plugged in next after plug number @plug; NULL: none. */
+static Device *next_plug(const Source *source, uint64_t plug)
+{
+    Device *next = NULL;
+
+    for (Device *device = source->devices; device; device = device->next)
+        if (device->plugged && device->plug > plug &&
+            (!next || device->plug < next->plug))
+            next = device;
+    return next;
+}
+
+void manager_resume(Manager *m, Instant now)
+{
+    if (m->paused_until_usec == 0)
+        return;
+
+    m->paused_until_usec = 0;
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+        uint64_t plug = 0;
+
+        for (Device *device = source ? source->devices : NULL; device;
+             device = device->next) {
+            device->detached_by_user = false;
+            device->refused_by_user = false;
+        }
+        /* in the order of their coming: the first part of a plug has it */
+        for (Device *device; source && (device = next_plug(source, plug));) {
+            plug = device->plug;
+            device_stop_waiting(device);
+            (void) device_decide(m, device, NULL, now);
+        }
+    }
+    manager_settle(m, now);
+}
+
+void pause_on_time(Manager *m, Instant now)
+{
+    if (now.boottime_usec >= m->paused_until_usec)
+        manager_resume(m, now);
+}
+
+uint64_t manager_new_asker(Manager *m)
+{
+    return ++m->last_connection;
+}
+
+void manager_drop_asker(Manager *m, uint64_t asker)
+{
+    waiters_drop(&m->answers, asker);
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        waiters_drop(&managed->attach_waiters, asker);
+        waiters_drop(&managed->remove_waiters, asker);
+    }
+}
+
+static Device *find_plugged(const Manager *m, const DeviceRef *ref)
+{
+    Source *source = manager_find_source(m, &ref->source);
+    Device *device =
+        source ? source_find(source, ref->class, &ref->device) : NULL;
+
+    return device && device->plugged ? device : NULL;
+}
+
+Status manager_retry(Manager *m,
+                     const DeviceRef *ref,
+                     uint64_t asker,
+                     Instant now)
+{
+    Device *device = find_plugged(m, ref);
+    Waiter *waiter;
+    Status status;
+
+    if (!device)
+        return STATUS_NO_SUCH_DEVICE;
+    waiter = waiter_new_for_person(asker);
+    if (!waiter)
+        return STATUS_INTERNAL;
+
+    device_forgive(device);
+    device_stop_waiting(device);
+    status = device_decide(m, device, waiter, now);
+    if (status != STATUS_INVALID)
+        waiter_free(waiter);
+    manager_settle(m, now);
+    return status;
+}
+
+/* Begin to detach a device that nothing is in work for from who has it.
+ * STATUS_INVALID (0) if so. */
+static Status device_begin_detach(Manager *m, Device *device, Instant now)
+{
+    JobTask task = task_of(device);
+    const QubeName *target = device->holding != HOLDING_NOTHING
+                                 ? &device->held_by
+                                 : &device->attached_to;
+    ManagedJob *managed;
+
+    if (target->s[0] == '\0') {
+        manager_record(m, device, NULL, "", STATUS_DETACHED, "", 0, now);
+        return STATUS_DETACHED;
+    }
+    if (managed_new(m, &managed, JOB_KIND_DETACH, device, NULL, now) < 0)
+        return STATUS_INTERNAL;
+
+    managed->by_person = true;
+    device->job = managed;
+    managed_apply(
+        m, managed,
+        job_begin_detach(&managed->job, &task, target, now.monotonic_usec),
+        now);
+    return STATUS_INVALID;
+}
+
+Status manager_detach(Manager *m,
+                      const DeviceRef *ref,
+                      uint64_t asker,
+                      Instant now)
+{
+    Device *device = find_plugged(m, ref);
+    Status status = STATUS_INVALID;
+    Waiter *waiter;
+
+    if (!device)
+        return STATUS_NO_SUCH_DEVICE;
+    waiter = waiter_new_for_person(asker);
+    if (!waiter)
+        return STATUS_INTERNAL;
+
+    device->detached_by_user = true;
+    device_stop_waiting(device);
+    device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
+    if (device->job && device->job->kind == JOB_KIND_ATTACH)
+        managed_withdraw(m, device->job, STATUS_DETACHED_BY_USER, "", now);
+    /* there may be a look now that the job before had put off */
+    if (device->job && device->job->kind == JOB_KIND_LOOK)
+        managed_supersede(m, device->job, "", now);
+    if (!device->job)
+        status = device_begin_detach(m, device, now);
+    if (status == STATUS_INVALID)
+        waiters_push(&device->job->remove_waiters, waiter);
+    else
+        waiter_free(waiter);
+    manager_settle(m, now);
+    return status;
+}
