@@ -7,35 +7,43 @@
 # Install what is missing; with clang also the compiler and its sanitizers.
 # Quick when nothing is missing. Debian and its kin, Fedora and its kin.
 setup_packages() {
-    local wanted missing=() package
+    local wanted
 
     if command -v apt-get >/dev/null; then
         wanted=(build-essential cmake ninja-build pkg-config libjansson-dev
             libsystemd-dev libudev-dev libcmocka-dev umockdev libumockdev-dev
             gir1.2-umockdev-1.0 python3 python3-gi)
         [[ "${1-}" == clang ]] && wanted+=(clang libclang-rt-dev)
-        for package in "${wanted[@]}"; do
-            setup_has_deb "$package" || missing+=("$package")
-        done
     elif command -v dnf >/dev/null; then
         wanted=(gcc cmake ninja-build pkgconf-pkg-config jansson-devel
             systemd-devel libcmocka-devel umockdev umockdev-devel python3
             python3-gobject-base)
         [[ "${1-}" == clang ]] && wanted+=(clang compiler-rt)
-        for package in "${wanted[@]}"; do
-            rpm -q --whatprovides "$package" >/dev/null 2>&1 ||
-                missing+=("$package")
-        done
     else
         echo "setup: neither apt-get nor dnf; see setup.sh for what is needed" >&2
         return 1
     fi
+    setup_ensure "${wanted[@]}"
+}
 
+# setup_ensure PACKAGE...
+# Install those that are missing.
+setup_ensure() {
+    local missing=() package
+
+    for package in "$@"; do
+        setup_has "$package" || missing+=("$package")
+    done
     ((${#missing[@]} == 0)) || setup_install "${missing[@]}"
 }
 
-setup_has_deb() {
-    [[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
+setup_has() {
+    if command -v apt-get >/dev/null; then
+        [[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" == \
+            installed ]]
+    else
+        rpm -q --whatprovides "$1" >/dev/null 2>&1
+    fi
 }
 
 setup_install() {
