@@ -8,10 +8,10 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 # pylint: disable=wrong-import-position
-from sim.selftest import (calls, devices, qrexec, services, streams,  # noqa: E402
-                          usb)
+from sim.selftest import (calls, devices, kept, native, qrexec,  # noqa: E402
+                          services, streams, usb)
 
-MODULES = (calls, devices, usb, streams, services, qrexec)
+MODULES = (calls, devices, usb, native, streams, kept, services, qrexec)
 
 
 def load_tests(loader: unittest.TestLoader, _tests, _pattern) -> unittest.TestSuite:

@@ -59,6 +59,11 @@ class Agent(Service):
         self.default = spec.get("default", self.default)
         self.script += spec.get("script", [])
 
+    def as_spec(self) -> dict:
+        """What load() takes, and whether somebody is logged in."""
+        return {"default": self.default, "script": self.script,
+                "present": self.is_up}
+
     @property
     def open_windows(self) -> list[Window]:
         """The windows that nobody has clicked."""

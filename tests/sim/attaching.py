@@ -3,6 +3,8 @@
 
 import asyncio
 import collections
+import collections.abc
+import functools
 import re
 
 from . import wire
@@ -34,6 +36,8 @@ class Attaching:
         self.changes = changes
         # held while the hypervisor works: it blocks the whole of qubesd
         self.hypervisor = asyncio.Lock()
+        # somebody's Attach of a device begins ("during") or is over ("after")
+        self.on_call: collections.abc.Callable = lambda device, moment: None
         self._usb_busy: collections.Counter = collections.Counter()
         self._tasks: set[asyncio.Task] = set()
 
@@ -56,14 +60,31 @@ class Attaching:
             if self._is_misnamed_usb(devclass, selector):
                 return ""
             raise protocol_error(f"Cannot attach ambiguous {devclass} device.")
+        self.on_call(device, "during")
         await asyncio.sleep(0)
         if fault and fault.do == "wrong-device":
             device = self.world.devices[device.backend, devclass,
                                         fault.params["port"]]
-        deed = self._attach_block if devclass == "block" else self._attach_usb
-        await deed(device, dest, options, arg, fault)
-        self._soon(self._settle(device.backend))
+        try:
+            self._check_same_qube(device, dest)
+            await self._do(f"admin.vm.device.{devclass}.Attach", device, dest,
+                           options, arg, fault)
+        finally:
+            self.on_call(device, "after")
         return ""
+
+    async def attach_native(self, device: Device, dest: Qube,
+                            options: dict) -> None:
+        """qubesd itself attaches what is assigned: fewer checks, same deed."""
+        await self._do("native-attach", device, dest, options, device.where, None)
+
+    async def _do(self, method: str, device: Device, dest: Qube, options: dict,
+                  arg: str, fault) -> None:
+        deed = (self._attach_block if device.devclass == "block"
+                else self._attach_usb)
+        await deed(device, dest, options,
+                   functools.partial(self._work, method, dest, arg), fault)
+        self.soon(self._settle(device.backend))
 
     @staticmethod
     def _check_plain(plain: dict, selector: wire.Selector, devclass: str) -> None:
@@ -131,12 +152,13 @@ class Attaching:
             await asyncio.sleep(self.behaviour.attach_delay)
 
     def _is_there(self, device: Device) -> bool:
-        return self.world.devices.get(device.key) is device
+        return self.world.devices.get(device.key) is device and \
+            self.world.is_running(device.backend)
 
     # -- block
 
     async def _attach_block(self, device: Device, dest: Qube, options: dict,
-                            arg: str, fault) -> None:
+                            work: collections.abc.Callable, fault) -> None:
         """One at a time: of several at once one wins."""
         async with self.hypervisor:
             self._check_same_qube(device, dest)
@@ -148,7 +170,7 @@ class Attaching:
             if "frontend-dev" not in options:
                 options["frontend-dev"] = self.hotplug.free_frontend(
                     dest.name, options)
-            await self._work("admin.vm.device.block.Attach", dest, arg)
+            await work()
             used = self.world.frontends_in_use(dest.name)
             if fault and fault.do == "fail" or options["frontend-dev"] in used \
                     or dest.state in DEAD_TO_HOTPLUG or not self._is_there(device):
@@ -177,9 +199,8 @@ class Attaching:
     # -- usb
 
     async def _attach_usb(self, device: Device, dest: Qube, options: dict,
-                          arg: str, fault) -> None:
+                          work: collections.abc.Callable, fault) -> None:
         """Not serialised: the caller has to do that."""
-        self._check_same_qube(device, dest)
         if options:
             raise ApiError("QubesException",
                            "USB device attach does not support user options")
@@ -195,7 +216,9 @@ class Attaching:
         try:
             # a paused qube does not answer, as long as it is paused
             await self.changes.until(lambda: dest.state != "Paused")
-            await self._work("admin.vm.device.usb.Attach", dest, arg)
+            await work()
+            # a service in another qube is never done at once
+            await asyncio.sleep(0)
         finally:
             self._usb_busy[dest.name] -= 1
         if fault and fault.do == "fail" or collides or dest.state != "Running" \
@@ -216,20 +239,21 @@ class Attaching:
         selector = wire.parse_selector(arg, self.world.dialect)
         if selector.backend not in self.world.qubes:
             raise Silent("unknown backend")
-        key = (selector.backend, devclass, selector.port)
-        if key not in [device.key for device, _ in
-                       self.world.attached_to(dest.name, devclass)]:
+        device = self.world.first_attached(dest.name, devclass, selector.port)
+        if device is None:
             raise ApiError("DeviceNotAssigned", repr(
                 f"{devclass} device {selector.port} not attached to {dest.name}"))
         self._tell_extra(dest.name, f"device-pre-detach:{devclass}",
-                         (("port", f"{selector.backend}:{selector.port}"),))
+                         (("port", device.where),))
         await self.holds.wait("work", f"admin.vm.device.{devclass}.Detach",
                               dest.name, arg)
-        if fault and fault.do == "fail" or key not in self.world.attachments:
+        if fault and fault.do == "fail" or \
+                device.key not in self.world.attachments:
             if devclass == "block":
                 raise Silent("libvirt failed in detachDevice")
-            raise ApiError("QubesUSBException", "Device detach failed: ")
-        self.detach_now(self.world.devices[key])
+            raise ApiError("QubesUSBException", "Device detach failed: Device "
+                           f"{device.port} not found or not attached to any VM!")
+        self.detach_now(device)
         return ""
 
     # -- by others than the Admin API
@@ -242,7 +266,7 @@ class Attaching:
             options.setdefault("frontend-dev",
                                self.hotplug.free_frontend(frontend, options))
         self.hotplug.attach(device, frontend, options)
-        self._soon(self._settle(device.backend))
+        self.soon(self._settle(device.backend))
 
     def detach_now(self, device: Device) -> None:
         """Detach; a USB device lingers and may be probed anew."""
@@ -250,7 +274,12 @@ class Attaching:
         self.hotplug.detach(device)
         if device.devclass == "usb":
             self._linger(device, frontend)
-        self._soon(self._settle_detached(device))
+        self.soon(self._settle_detached(device))
+
+    def released(self, device: Device, frontend: str) -> None:
+        """The qube that had a USB device halted: nobody called USBDetach."""
+        self.world.held.add(device.key)
+        self._linger(device, frontend)
 
     def _linger(self, device: Device, frontend: str) -> None:
         lag = self.behaviour.usb_detach_lag
@@ -260,32 +289,16 @@ class Attaching:
         if lag > 0:
             asyncio.get_running_loop().call_later(lag, self.end_lag, device.key)
 
+    def resume_lags(self) -> None:
+        """Lags that were running when the simulator was killed start anew."""
+        for key, frontend in list(self.world.lingering.items()):
+            self._linger(self.world.devices[key], frontend)
+
     def end_lag(self, key: tuple) -> None:
-        """The backend has written that the device is free."""
-        self.world.lingering.pop(key, None)
+        """The backend has written that the device is free: a list change."""
+        if self.world.lingering.pop(key, None) is not None:
+            self.hotplug.publish(key[0], "usb", force=True)
         self.changes.notify()
-
-    async def assign_now(self, device: Device, assignment: dict) -> None:
-        """A native assignment: qubesd attaches the device by itself."""
-        target = assignment["target"]
-        await self.holds.wait("begin", "native-attach", target, device.where)
-        if assignment.get("delay"):
-            await asyncio.sleep(assignment["delay"])
-        if self._is_there(device) and self.world.is_running(target) and \
-                self.world.attachment(device) is None:
-            self.attach_now(device, target, assignment.get("options", {}))
-
-    def offer(self, device: Device, target: str | None = None) -> None:
-        """A device or a target appeared: see to the native assignments."""
-        for assignment in self.world.assignments:
-            wanted = (assignment["backend"], assignment.get("class", "block"))
-            if (device.backend, device.devclass) == wanted and \
-                    assignment.get("port", "*") in ("*", device.port) and \
-                    assignment.get("identity", "*") in (
-                        "*", self.world.identity(device)) and \
-                    target in (None, assignment["target"]) and \
-                    self.world.is_running(assignment["target"]):
-                self._soon(self.assign_now(device, assignment))
 
     # -- afterwards
 
@@ -306,10 +319,12 @@ class Attaching:
         if self.behaviour.extra_events:
             self.hotplug.emit(subject, event, pairs)
 
-    def _soon(self, coroutine) -> None:
+    def soon(self, coroutine) -> asyncio.Task:
+        """Do something by and by; the world goes on meanwhile."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _yes_or_no(value: str) -> str:

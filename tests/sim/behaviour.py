@@ -4,14 +4,16 @@
 import dataclasses
 
 REPROBES = ("none", "block", "usb")
+PIECES = (False, True, "bytes", "joined")
 
 
 @dataclasses.dataclass
 class Behaviour:
     """What a scenario or the control command `behaviour` may change."""
 
-    # answers and events in random pieces instead of at once
-    pieces: bool = True
+    # answers and events in random pieces (true), each at once (false), byte
+    # by byte (bytes), or all events that are there in one write (joined)
+    pieces: bool | str = True
     # also the events that qubesd sends and nobody here needs
     extra_events: bool = True
     # a traceback in exceptions, as qubesd with debugging has it
@@ -40,4 +42,6 @@ class Behaviour:
                 raise ValueError(f"no such behaviour: {name}")
             if name == "reprobe" and value not in REPROBES:
                 raise ValueError(f"reprobe is one of {', '.join(REPROBES)}")
+            if name == "pieces" and value not in PIECES:
+                raise ValueError("pieces is false, true, bytes or joined")
             setattr(self, name, value)

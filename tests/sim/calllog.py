@@ -60,15 +60,25 @@ class CallLog:
 
     def __init__(self, changes: Changes, path: pathlib.Path | None = None):
         self.calls: list[Call] = []
+        # what happened, in order: calls begin and end, events, commands
+        self.journal: list[dict] = []
         self.changes = changes
+        self.n = 0
         self._path = path
-        self._n = 0
+        self._at = 0
+
+    def note(self, what: str, **words) -> None:
+        """Add to the journal."""
+        self._at += 1
+        self.journal.append({"at": self._at, "what": what, **words})
 
     def begin(self, service: str, **words) -> Call:
         """A request was read whole."""
-        self._n += 1
-        call = Call(n=self._n, service=service, **words)
+        self.n += 1
+        call = Call(n=self.n, service=service, **words)
         self.calls.append(call)
+        self.note("begin", n=call.n, service=service, method=call.method,
+                  arg=call.arg, dest=call.dest)
         self.changes.notify()
         return call
 
@@ -77,6 +87,8 @@ class CallLog:
         call.state = state
         call.answer = answer[:ANSWER_KEPT]
         call.answer_len = len(answer)
+        self.note("end", n=call.n, service=call.service, method=call.method,
+                  arg=call.arg, dest=call.dest, state=state)
         if self._path is not None:
             with self._path.open("a", encoding="ascii") as file:
                 file.write(json.dumps(call.as_json()) + "\n")
@@ -90,3 +102,4 @@ class CallLog:
     def clear(self) -> None:
         """Forget what was logged; numbers go on."""
         self.calls.clear()
+        self.journal.clear()

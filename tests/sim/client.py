@@ -7,6 +7,7 @@ A wait that fails tells what was written and which calls were made.
 
 import atexit
 import contextlib
+import fnmatch
 import functools
 import json
 import os
@@ -187,33 +188,45 @@ class Sim:
     """
 
     def __init__(self, scenario: dict | None = None, *, dialect: str | None = None,
-                 seed: int | None = None):
+                 seed: int | None = None, keeps_state: bool = False):
         self.scenario = scenario or {}
         self.options = []
         if dialect:
             self.options += ["--dialect", dialect]
         if seed is not None:
             self.options += ["--seed", str(seed)]
+        self.keeps_state = keeps_state
         self.process: Process | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Sim":
         with contextlib.ExitStack() as stack:
             self.dir = stack.enter_context(temporary_directory())
-            scenario = self.dir / "scenario.json"
-            scenario.write_text(json.dumps(self.scenario), encoding="utf-8")
-            env = {**os.environ, "PYTHONPYCACHEPREFIX": _compiled}
-            env.pop("PYTHONDONTWRITEBYTECODE", None)
-            self.process = Process(
-                ["/usr/bin/python3", "-S", HERE / "simdom0", "--dir", self.dir,
-                 "--scenario", scenario, *self.options],
-                self.dir, "simdom0", env=env, stdout=subprocess.PIPE)
+            (self.dir / "scenario.json").write_text(json.dumps(self.scenario),
+                                                    encoding="utf-8")
+            if self.keeps_state:
+                self.options += ["--state", os.fspath(self.dir / "state.json")]
+            stack.callback(self.kill)
+            self.start()
             witnesses.append(self)
             stack.callback(witnesses.remove, self)
-            stack.callback(self.process.end, signal.SIGKILL)
-            self._await_ready()
             self._stack = stack.pop_all()
         return self
+
+    def start(self) -> None:
+        """Start, also once more after a kill."""
+        env = {**os.environ, "PYTHONPYCACHEPREFIX": _compiled}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.process = Process(
+            ["/usr/bin/python3", "-S", HERE / "simdom0", "--dir", self.dir,
+             "--scenario", self.dir / "scenario.json", *self.options],
+            self.dir, "simdom0", env=env, stdout=subprocess.PIPE)
+        self._await_ready()
+
+    def kill(self) -> None:
+        """SIGKILL: with keeps_state the world is what it was at start()."""
+        if self.process is not None:
+            self.process.end(signal.SIGKILL)
 
     def _await_ready(self) -> None:
         stdout = self.process.popen.stdout
@@ -286,6 +299,21 @@ class Sim:
     def wait_window(self, **words) -> list[dict]:
         """The open prompts, once there are `count` (1) of them."""
         return self.cmd("wait-window", **words)["windows"]
+
+    def journal(self, since: int = 0, what: str | None = None) -> list[dict]:
+        """Calls that began and ended, events and commands, in order."""
+        return self.cmd("journal", since=since, what=what)["journal"]
+
+    def most_at_once(self, method: str, **words) -> int:
+        """How many calls of a method were in work at the same time."""
+        most = now = 0
+        for entry in self.journal():
+            if entry["what"] in ("begin", "end") and \
+                    fnmatch.fnmatchcase(entry["method"], method) and \
+                    all(entry[key] == value for key, value in words.items()):
+                now += 1 if entry["what"] == "begin" else -1
+                most = max(most, now)
+        return most
 
     @contextlib.contextmanager
     def held(self, **pattern):

@@ -9,6 +9,8 @@ from .simulation import Simulation
 from .world import Device
 
 TIMEOUT = 20.0
+# commands that change nothing
+LOOKS = ("calls", "journal", "state")
 
 
 class Commands:
@@ -22,6 +24,8 @@ class Commands:
         method = getattr(self, "cmd_" + name.replace("-", "_"), None)
         if method is None:
             raise ValueError(f"no such command: {name}")
+        if not name.startswith("wait-") and name not in LOOKS:
+            self.sim.log.note("command", name=name, words=words)
         result = method(**{("devclass" if key == "class" else key): value
                            for key, value in words.items()})
         result = await result if inspect.isawaitable(result) else result
@@ -38,15 +42,24 @@ class Commands:
 
     # -- devices
 
-    def cmd_plug(self, devices: list | None = None, **device) -> None:
-        """Plug one device, or `devices` one after the other."""
-        for spec in devices if devices is not None else [device]:
-            spec = {("class" if key == "devclass" else key): value
-                    for key, value in spec.items()}
-            made = scenarios.make_device(spec)
-            if made.key in self.sim.world.devices:
-                raise ValueError(f"{made.where} is plugged in already")
-            self.sim.hotplug.plug(made)
+    def cmd_plug(self, devices: list | None = None, at_once: bool = False,
+                 **device) -> None:
+        """Plug one device, or `devices` one after the other or all at once."""
+        made = [self._make(spec)
+                for spec in (devices if devices is not None else [device])]
+        if at_once:
+            self.sim.hotplug.plug_all(made)
+            return
+        for one in made:
+            self.sim.hotplug.plug(one)
+
+    def _make(self, spec: dict) -> Device:
+        made = scenarios.make_device({
+            ("class" if key == "devclass" else key): value
+            for key, value in spec.items()})
+        if made.key in self.sim.world.devices:
+            raise ValueError(f"{made.where} is plugged in already")
+        return made
 
     def cmd_unplug(self, backend: str, port: str,
                    devclass: str | None = None) -> None:
@@ -94,9 +107,13 @@ class Commands:
                                 keep_root=what == "block")
 
     def cmd_assign(self, **assignment) -> None:
-        """A native assignment: {backend, port, class, identity, target, delay}."""
+        """A native assignment: {backend, port, class, identity, target, ...}."""
         assignment["class"] = assignment.pop("devclass", "block")
-        self.sim.world.assignments.append(assignment)
+        self.sim.native.assign(assignment)
+
+    def cmd_unassign(self) -> None:
+        """There are no native assignments any more."""
+        self.sim.world.assignments.clear()
 
     # -- qubes
 
@@ -129,6 +146,14 @@ class Commands:
     def cmd_qube_state(self, name: str, state: str) -> None:
         """Any power state; Suspended to Running tells domain-resumed."""
         self.sim.power.set_state(self.sim.world.qube(name), state)
+
+    def cmd_suspend(self) -> None:
+        """The system goes to sleep."""
+        self.sim.power.suspend()
+
+    def cmd_resume(self) -> None:
+        """The system wakes up."""
+        self.sim.power.resume()
 
     def cmd_qube_set(self, name: str, **changes) -> None:
         """Change fields (denied, usb_proxy, ...); properties are merged."""
@@ -241,6 +266,12 @@ class Commands:
         if clear:
             self.sim.log.clear()
         return {"calls": calls}
+
+    def cmd_journal(self, since: int = 0, what: str | None = None) -> dict:
+        """What happened, in order, after entry number `since`."""
+        return {"journal": [entry for entry in self.sim.log.journal
+                            if entry["at"] > since
+                            and what in (None, entry["what"])]}
 
     async def cmd_wait_call(self, count: int = 1, since: int = 0,
                             done: bool = False, timeout: float = TIMEOUT,

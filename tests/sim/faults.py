@@ -4,6 +4,7 @@
 import asyncio
 import dataclasses
 import fnmatch
+import random
 
 from .waiting import Changes
 
@@ -157,18 +158,23 @@ class Holds:
 class Latency:
     """Seconds that calls take before anything happens."""
 
-    def __init__(self):
-        self._rules: list[tuple[Pattern, float]] = []
+    def __init__(self, rng: random.Random):
+        self._rng = rng
+        self._rules: list[tuple[Pattern, float, float]] = []
 
     def set(self, spec: dict) -> None:
-        """{method, dest, arg, seconds}; the newest that matches counts."""
+        """{method, dest, arg, seconds, most}; the newest that matches counts.
+
+        With `most` it is a random time between the two.
+        """
         spec = dict(spec)
         seconds = float(spec.pop("seconds"))
-        self._rules.insert(0, (Pattern(**spec), seconds))
+        most = float(spec.pop("most", seconds))
+        self._rules.insert(0, (Pattern(**spec), seconds, most))
 
     async def wait(self, method: str, dest: str, arg: str) -> None:
         """Take that long."""
-        for pattern, seconds in self._rules:
+        for pattern, least, most in self._rules:
             if pattern.matches(method, dest, arg):
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(self._rng.uniform(least, most))
                 return

@@ -19,7 +19,9 @@ class Hotplug:
     def __init__(self, world: World, emit: collections.abc.Callable):
         self.world = world
         self.emit = emit
-        self.on_added: collections.abc.Callable = lambda device: None
+        # some were told of at once; a qube halted that had a USB device
+        self.on_added: collections.abc.Callable = lambda devices: None
+        self.on_released: collections.abc.Callable = lambda device, frontend: None
         self._cache: dict[tuple, dict[str, str | None]] = {}
         self.rebuild()
 
@@ -38,17 +40,17 @@ class Hotplug:
     # -- what was published
 
     def _picture(self, backend: str, devclass: str) -> dict[str, str | None]:
-        """What is listed and who has it; a detach in progress counts as done."""
-        world = self.world
-        return {device.port: None if device.key in world.lingering
-                else world.attachment(device)
-                for device in world.listed(backend, devclass)}
+        """What is listed and who has it, as the backend says for USB."""
+        return {device.port: self.world.attachment(device)
+                for device in self.world.listed(backend, devclass)}
 
     def publish(self, backend: str, devclass: str, *, force: bool = False) -> None:
         """Tell what changed in a backend's list, in the order of WIRE 1.
 
         Plug: list-change, device-added, qdb-change. Unplug of an attached one:
         list-change, device-removed, qdb-change, device-detach on the target.
+        A list change while a detached USB device still counts as attached tells
+        of an attach that never was, and the next one of its detach.
         """
         old = self._cache.get((backend, devclass), {})
         new = self._picture(backend, devclass)
@@ -65,8 +67,7 @@ class Hotplug:
         path = f"/qubes-{devclass}-devices"
         self.emit(backend, f"domain-qdb-change:{path}", (("path", path),))
         self._tell_fronts(backend, devclass, old, new)
-        for device in added:
-            self.on_added(device)
+        self.on_added(added)
 
     def _tell_added(self, device: Device) -> None:
         if self.world.dialect != "4.2":
@@ -113,20 +114,31 @@ class Hotplug:
         self.world.devices[device.key] = device
         self.publish(device.backend, device.devclass)
 
+    def plug_all(self, devices: list[Device]) -> None:
+        """Several appear with one list change of each backend and class."""
+        for device in devices:
+            self.world.devices[device.key] = device
+        for backend in dict.fromkeys(device.backend for device in devices):
+            for devclass in reversed(CLASSES):
+                self.publish(backend, devclass)
+
     def unplug(self, device: Device) -> None:
         """The device is gone, and with it all that hangs on it."""
         for gone in self.world.subtree(device):
-            self.world.devices.pop(gone.key, None)
-            self.world.attachments.pop(gone.key, None)
-            self.world.lingering.pop(gone.key, None)
+            self._forget(gone)
         self.settle(device.backend)
+
+    def _forget(self, device: Device) -> None:
+        self.world.devices.pop(device.key, None)
+        self.world.attachments.pop(device.key, None)
+        self.world.lingering.pop(device.key, None)
+        self.world.held.discard(device.key)
 
     def replug(self, device: Device, *, keep_root: bool) -> None:
         """What hangs on a device goes and comes again, as after a reset."""
         tree = self.world.subtree(device)[1 if keep_root else 0:]
         for gone in tree:
-            del self.world.devices[gone.key]
-            self.world.attachments.pop(gone.key, None)
+            self._forget(gone)
         self.settle(device.backend)
         for back in tree:
             self.plug(back)
@@ -143,6 +155,7 @@ class Hotplug:
     def attach(self, device: Device, frontend: str, options: dict) -> None:
         """The device is in the qube now, and device-attach says so."""
         self.rip_children(device)
+        self.world.held.discard(device.key)
         self.world.attachments[device.key] = Attachment(frontend, dict(options))
         self.expect(device, frontend)
         self.tell_attached(device, frontend, options)
@@ -176,8 +189,13 @@ class Hotplug:
                 self.world.attachments.pop((name, devclass, port), None)
                 if frontend:
                     self._tell_detached(frontend, name, devclass, port)
+        for key in [key for key in self.world.devices if key[0] == name]:
+            self.world.lingering.pop(key, None)
+            self.world.held.discard(key)
         for key, attachment in list(self.world.attachments.items()):
             if attachment.frontend == name:
                 device = self.world.devices[key]
                 self.detach(device)
+                if device.devclass == "usb":
+                    self.on_released(device, name)
                 self.settle(device.backend)

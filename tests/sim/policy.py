@@ -64,6 +64,11 @@ class Policy(Service):
         if "rules" in spec:
             self.rules = [Rule(**rule) for rule in spec["rules"]]
 
+    def as_spec(self) -> dict:
+        """What load() takes."""
+        return {"default": self.default,
+                "rules": [dataclasses.asdict(rule) for rule in self.rules]}
+
     async def serve(self, reader: asyncio.StreamReader,
                     writer: asyncio.StreamWriter) -> None:
         """One question a connection: lines, ended by an empty one."""

@@ -23,7 +23,10 @@ class Power:
         self.world = world
         self.hotplug = hotplug
         self.behaviour = behaviour
-        self.on_started: collections.abc.Callable = lambda name: None
+        # a qube is up or was resumed; gives tasks that its Start waits for
+        self.on_started: collections.abc.Callable = lambda name: []
+        # what the system paused or suspended when it went to sleep
+        self.asleep: list[str] = []
         self._tell = emit
         self._start_locks = collections.defaultdict(asyncio.Lock)
 
@@ -73,7 +76,9 @@ class Power:
                 failure.get("type", "QubesException"),
                 failure.get("message", START_FAILED.format(qube.name))))
         if qube.state == "Transient":
-            self.set_running(qube)
+            tasks = self.set_running(qube)
+            if tasks:
+                await asyncio.wait(tasks)
 
     def _fail(self, qube: Qube, error: ApiError) -> None:
         reason = error.message.removeprefix("Start failed: ")
@@ -82,15 +87,16 @@ class Power:
             self.forget(qube)
         raise error
 
-    def set_running(self, qube: Qube) -> None:
+    def set_running(self, qube: Qube) -> list[asyncio.Task]:
         """The qube is up; what it offers as a backend appears after that."""
         self._tell_extra(qube.name, "domain-pre-spawn", (("start_guid", True),))
         self._tell_extra(qube.name, "domain-spawn", (("start_guid", True),))
         self._tell_extra(qube.name, "domain-unpaused")
         qube.state = "Running"
+        self.world.new_boot(qube)
         self._tell(qube.name, "domain-start", (("start_guid", True),))
         self.hotplug.settle(qube.name)
-        self.on_started(qube.name)
+        return self.on_started(qube.name)
 
     def stop(self, qube: Qube) -> None:
         """The qube halted, whoever wanted it: domain-shutdown, then detaches."""
@@ -101,6 +107,7 @@ class Power:
         qube.state = "Halted"
         self._tell_extra(qube.name, "domain-stopped")
         self._tell(qube.name, "domain-shutdown")
+        self._tell_extra(qube.name, "device-list-change:usb")
         self.hotplug.tell_shutdown(qube.name)
         if qube.klass == "DispVM":
             self.forget(qube)
@@ -114,6 +121,30 @@ class Power:
             self._tell(qube.name, "domain-unpaused")
         elif state == "Running" and old == "Suspended":
             self._tell(qube.name, "domain-resumed")
+            self.on_started(qube.name)
+
+    def suspend(self) -> None:
+        """The system goes to sleep: qubes with a controller are suspended.
+
+        Of that no event tells; the others are paused. What was so before stays.
+        """
+        for qube in self.world.qubes.values():
+            if qube.state == "Running" and qube.klass != "AdminVM":
+                self.asleep.append(qube.name)
+                if not qube.pci:
+                    self._tell_extra(qube.name, "domain-pre-paused")
+                self.set_state(qube, "Suspended" if qube.pci else "Paused")
+
+    def resume(self) -> None:
+        """The system wakes up: domain-resumed, and domain-unpaused."""
+        names, self.asleep = self.asleep, []
+        for name in names:
+            qube = self.world.qubes.get(name)
+            if qube is None or qube.state not in ("Paused", "Suspended"):
+                continue
+            if qube.state == "Paused":
+                self._tell_extra(name, "domain-pre-unpaused")
+            self.set_state(qube, "Running")
 
     def add(self, qube: Qube) -> None:
         """A new qube."""

@@ -53,6 +53,8 @@ class Qubesd(Service):
 
     def emit(self, subject: str, event: str, pairs: tuple = ()) -> None:
         """Tell every subscriber."""
+        self.log.note("event", subject=subject, event=event,
+                      pairs={key: str(value) for key, value in pairs})
         self.emit_raw(subject, wire.event_frame(subject, event, pairs))
 
     def emit_raw(self, subject: str, frame: bytes) -> None:
@@ -74,9 +76,11 @@ class Qubesd(Service):
             self.log.changes.notify()
 
     async def _next_frames(self, frames: asyncio.Queue) -> bytes:
-        """The next frame, and at random some that wait behind it."""
+        """The next frame, and at random some that wait behind it, or all."""
         data = await frames.get()
-        while self.pieces and not frames.empty() and self.rng.random() < 0.5:
+        pieces = self.behaviour.pieces
+        while not frames.empty() and (pieces == "joined" or (
+                pieces is True and self.rng.random() < 0.5)):
             data += frames.get_nowait()
         return data
 

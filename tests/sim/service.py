@@ -49,7 +49,7 @@ class Service:
         self.path = path
         self.rng = rng
         self.log = log
-        self.pieces = True
+        self.pieces: bool | str = True
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task, asyncio.StreamWriter] = {}
@@ -69,6 +69,8 @@ class Service:
         """Make the socket; until listen() a connect is refused."""
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            # one that was killed leaves its socket behind
+            self.path.unlink(missing_ok=True)
             self._socket.bind(os.fspath(self.path))
             self.path.chmod(mode)
 
@@ -137,7 +139,11 @@ class Service:
 
     async def send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         """Write, in pieces of random size unless that is switched off."""
-        pieces = cut_in_pieces(data, self.rng) if self.pieces else [data]
+        pieces = [data]
+        if self.pieces is True:
+            pieces = cut_in_pieces(data, self.rng)
+        elif self.pieces == "bytes":
+            pieces = [data[i:i + 1] for i in range(len(data))]
         for piece in pieces:
             writer.write(piece)
             await writer.drain()

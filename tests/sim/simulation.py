@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All parts of the simulated dom0, put together."""
 
+import dataclasses
 import pathlib
 import random
 
+from . import keeping
 from . import scenario as scenarios
 from .agent import Agent
 from .attaching import Attaching
@@ -12,6 +14,7 @@ from .calllog import CallLog
 from .faults import Faults, Holds, Latency
 from .hotplug import Hotplug
 from .methods import Methods
+from .native import Native
 from .policy import Policy
 from .power import Power
 from .qubesd import Qubesd
@@ -25,7 +28,7 @@ class Simulation:
 
     def __init__(self, directory: pathlib.Path, scenario: dict, *,
                  seed: int | None = None, dialect: str | None = None,
-                 log_calls: bool = False):
+                 log_calls: bool = False, state: pathlib.Path | None = None):
         dialect = dialect or scenario.get("dialect", "4.4")
         if dialect not in scenarios.DIALECTS:
             raise ValueError(f"dialect is one of {', '.join(scenarios.DIALECTS)}")
@@ -36,16 +39,44 @@ class Simulation:
         self.behaviour = Behaviour()
         self.faults = Faults()
         self.holds = Holds(self.changes)
-        self.latency = Latency()
+        self.latency = Latency(random.Random(self.seed + 2))
         self.world = World(dialect, random.Random(self.seed))
         self.hotplug = Hotplug(self.world, self.emit)
         self.power = Power(self.world, self.hotplug, self.behaviour, self.emit)
         self.attaching = Attaching(self.world, self.hotplug, self.behaviour,
                                    self.holds, self.changes)
+        self.native = Native(self.world, self.attaching)
         self._make_services(directory)
         self._load(scenario)
-        self.hotplug.on_added = self.attaching.offer
-        self.power.on_started = self._offer_all
+        self._connect()
+        if state is not None:
+            self._keep_state(keeping.StateFile(state))
+
+    def _keep_state(self, file: keeping.StateFile) -> None:
+        """What was kept counts more than the scenario; keep all changes."""
+        kept = file.load()
+        if kept is not None:
+            keeping.restore(self.world, kept["world"])
+            self.behaviour.update(kept["behaviour"])
+            self.power.asleep = kept["asleep"]
+            self.policy.load(kept["policy"])
+            self.agent.script.clear()
+            self.agent.load(kept["agent"])
+            self.agent_present = kept["agent"]["present"]
+            self.log.n = kept["n"]
+            self.hotplug.rebuild()
+        self.changes.on_change = lambda: file.save({
+            "world": keeping.dump(self.world),
+            "behaviour": dataclasses.asdict(self.behaviour),
+            "asleep": self.power.asleep, "policy": self.policy.as_spec(),
+            "agent": self.agent.as_spec(), "n": self.log.n})
+
+    def _connect(self) -> None:
+        """Who is to be told of what."""
+        self.hotplug.on_added = self.native.added
+        self.hotplug.on_released = self.attaching.released
+        self.power.on_started = self.native.started
+        self.attaching.on_call = self.native.called
 
     def _make_services(self, directory: pathlib.Path) -> None:
         pieces = random.Random(self.seed + 1)
@@ -64,7 +95,8 @@ class Simulation:
             self.world.add_qube(scenarios.make_qube(name, spec))
         for spec in scenario.get("devices", []):
             self._load_device(dict(spec))
-        self.world.assignments = list(scenario.get("assignments", []))
+        for spec in scenario.get("assignments", []):
+            self.native.assign(spec)
         for spec in scenario.get("faults", []):
             self.faults.add(spec)
         self.policy.load(scenario.get("policy", {}))
@@ -83,12 +115,6 @@ class Simulation:
                 "frontend-dev": self.hotplug.free_frontend(frontend, options),
                 **options} if device.devclass == "block" else {})
 
-    def _offer_all(self, name: str) -> None:
-        """A qube started: its native assignments are seen to."""
-        for device in list(self.world.devices.values()):
-            if self.world.is_listed(device):
-                self.attaching.offer(device, target=name)
-
     def emit(self, subject: str, event: str, pairs: tuple = ()) -> None:
         """An event happened in qubesd, if there is one."""
         self.qubesd.emit(subject, event, pairs)
@@ -104,13 +130,16 @@ class Simulation:
 
     async def start(self) -> None:
         """Listen on all sockets; on the agent's only if somebody is logged in."""
+        self.attaching.resume_lags()
         await self.qubesd.listen()
         await self.policy.listen()
         if self.agent_present:
             await self.agent.listen()
+        self.changes.notify()
 
     async def stop(self) -> None:
-        """Close everything."""
+        """Close everything; what is kept is what was before."""
+        self.changes.on_change = lambda: None
         for service in (self.qubesd, self.policy, self.agent):
             await service.crash()
 
@@ -119,7 +148,8 @@ class Simulation:
         world = self.world
         return {
             "dialect": world.dialect,
-            "qubes": {q.name: {"class": q.klass, "state": q.state}
+            "qubes": {q.name: {"class": q.klass, "state": q.state,
+                               "boot_id": q.boot_id}
                       for q in world.qubes.values()},
             "devices": [{
                 "backend": d.backend, "class": d.devclass, "port": d.port,

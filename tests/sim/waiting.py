@@ -10,9 +10,12 @@ class Changes:
 
     def __init__(self):
         self._waiters: set[asyncio.Future] = set()
+        # told of every change, before anybody else
+        self.on_change: collections.abc.Callable = lambda: None
 
     def notify(self) -> None:
         """Something changed: let every waiter look again."""
+        self.on_change()
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():

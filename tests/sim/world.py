@@ -32,6 +32,10 @@ class Qube:
     template: str = ""
     prohibit_start: str = ""
     template_for_dispvms: bool = False
+    # has a controller of its own: it is suspended where others are paused
+    pci: bool = False
+    # the kernel's, new at each start
+    boot_id: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -98,6 +102,8 @@ class World:
         self.attachments: dict[tuple, Attachment] = {}
         # USB devices that count as attached for a while after their detach
         self.lingering: dict[tuple, str] = {}
+        # USB devices whose qube halted: usbip keeps them, without any disks
+        self.held: set[tuple] = set()
         self.assignments: list[dict] = []
         self.add_qube(Qube("dom0", klass="AdminVM", state="Running",
                            label="black"))
@@ -108,8 +114,14 @@ class World:
         """Take a qube in; it gets a uuid if it has none."""
         if not qube.uuid:
             qube.uuid = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        if qube.is_running and not qube.boot_id:
+            self.new_boot(qube)
         self.qubes[qube.name] = qube
         return qube
+
+    def new_boot(self, qube: Qube) -> None:
+        """The kernel of a qube has started."""
+        qube.boot_id = f"{self.rng.getrandbits(128):032x}"
 
     def qube(self, name: str) -> Qube:
         """The qube of that name, or QubesVMNotFoundError."""
@@ -158,7 +170,8 @@ class World:
 
         A disk of which a partition is attached disappears, and so does a
         partition whose disk is attached. A USB device that is attached takes
-        its disks along.
+        its disks along, and so does one whose qube halted (usb-export unbinds
+        no driver then).
         """
         if not self.is_running(device.backend) or device.in_use:
             return False
@@ -168,7 +181,7 @@ class World:
             return False
         parent = self.parent(device)
         while parent is not None:
-            if parent.key in self.attachments:
+            if parent.key in self.attachments or parent.key in self.held:
                 return False
             parent = self.parent(parent)
         return True
@@ -233,6 +246,20 @@ class World:
                 found.append((device, options))
         self.rng.shuffle(found)
         return found
+
+    def first_attached(self, frontend: str, devclass: str,
+                       port: str) -> Device | None:
+        """What a Detach takes: the first of that port, whatever its backend.
+
+        qubesd's DeviceCollection.detach() compares nothing but the port: of
+        two backends with an sda in one qube it takes the one attached first.
+        """
+        found = [device for device, _ in self.attached_to(frontend, devclass)
+                 if device.port == port]
+        order = list(self.attachments)
+        found.sort(key=lambda device: order.index(device.key)
+                   if device.key in order else -1)
+        return found[0] if found else None
 
     def frontends_in_use(self, frontend: str) -> set[str]:
         """The xvdX names that a qube's block devices take."""

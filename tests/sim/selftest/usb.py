@@ -86,6 +86,105 @@ class Usb(SimTestCase):
         sim.settle_usb()
         self.assertEqual(sim.admin(self.ATTACH, "personal"), b"0\0")
 
+    def test_the_end_of_the_lag_is_a_list_change(self):
+        sim = self.start(behaviour={"usb_detach_lag": -1, "extra_events": False})
+        sim.admin(self.ATTACH, "work")
+        sim.admin("admin.vm.device.usb.Detach+sys-usb+2-1", "work")
+        sim.touch(backend="dom0", class_="block")
+        events = self.events(sim)
+        sim.settle_usb()
+        self.assertEqual(events.frames(2), [
+            ("sys-usb", "device-list-change:usb"),
+            ("sys-usb", "domain-qdb-change:/qubes-usb-devices", "path",
+             "/qubes-usb-devices")])
+
+    def test_a_list_change_within_the_lag_tells_of_an_attach_that_never_was(self):
+        # the backend still names the qube, qubesd's own notes do not
+        sim = self.start(behaviour={"usb_detach_lag": -1, "extra_events": False})
+        sim.admin(self.ATTACH, "work")
+        sim.admin("admin.vm.device.usb.Detach+sys-usb+2-1", "work")
+        self.assertIn(b"sys-usb+2-1:", sim.admin(
+            "admin.vm.device.usb.Attached", "work"))
+        events = self.events(sim)
+        sim.plug(backend="sys-usb", port="2-2", class_="usb")
+        sim.settle_usb()
+        told = [frame for frame in events.frames(7)
+                if frame[1].endswith("tach:usb")]
+        self.assertEqual(told, [
+            ("work", "device-attach:usb", "device", f"sys-usb:2-1:{STICK}",
+             "options", "{}"),
+            ("work", "device-detach:usb", "port", "sys-usb:2-1")])
+
+    def test_a_second_detach_within_the_lag_fails(self):
+        sim = self.start(behaviour={"usb_detach_lag": -1})
+        sim.admin(self.ATTACH, "work")
+        detach = "admin.vm.device.usb.Detach+sys-usb+2-1"
+        self.assertEqual(sim.admin(detach, "work"), b"0\0")
+        self.assertTrue(sim.admin(detach, "work").startswith(
+            b"2\0QubesUSBException\0\0Device detach failed: "))
+        sim.settle_usb()
+        self.assertTrue(sim.admin(detach, "work").startswith(
+            b"2\0DeviceNotAssigned\0"))
+
+    def test_a_qube_that_halts_leaves_its_usb_device_with_usbip(self):
+        sim = self.start(behaviour={"usb_detach_lag": -1, "extra_events": False})
+        sim.admin(self.ATTACH, "work")
+        sim.touch(backend="dom0", class_="block")
+        events = self.events(sim)
+        sim.qube_stop(name="work")
+        self.assertEqual(events.frames(2), [
+            ("work", "domain-shutdown"),
+            ("work", "device-detach:usb", "port", "sys-usb:2-1")])
+        # it counts as attached for a while, and its disks do not come back
+        self.assertEqual(sim.device("2-1")["attachment"], "work")
+        sim.settle_usb()
+        self.assertIsNone(sim.device("2-1")["attachment"])
+        self.assertFalse(sim.device("sda")["listed"])
+        self.assertEqual(sim.admin(self.ATTACH, "personal"), b"0\0")
+        sim.admin("admin.vm.device.usb.Detach+sys-usb+2-1", "personal")
+        sim.settle_usb()
+        sim.touch(backend="sys-usb", class_="block")
+        self.assertTrue(sim.device("sda")["listed"])
+
+    def test_the_disks_of_an_attached_device_are_not_there(self):
+        sim = self.start()
+        sim.admin(self.ATTACH, "work")
+        self.assertEqual(
+            sim.admin("admin.vm.device.block.Available", "sys-usb"), b"0\0")
+        self.assertIn(b"attachment='work'", sim.admin(
+            "admin.vm.device.usb.Available", "sys-usb"))
+
+    def test_a_failed_attach_leaves_a_spurious_detach(self):
+        sim = self.start()
+        sim.fault(method="*.usb.Attach", do="fail", message="no luck")
+        self.assertEqual(
+            sim.admin(self.ATTACH, "work"),
+            b"2\0QubesUSBException\0\0Device attach failed: no luck\0")
+        events = self.events(sim)
+        sim.touch(backend="sys-usb", class_="usb")
+        self.assertEqual(events.frames(3)[2], (
+            "work", "device-detach:usb", "port", "sys-usb:2-1"))
+
+    def test_a_target_that_halts_while_it_attaches(self):
+        sim = self.start()
+        with sim.held(method="*.usb.Attach", phase="work") as hold:
+            stream = self.open_request(
+                sim, f"{self.ATTACH} dom0 name work\0".encode())
+            sim.wait_held(id=hold)
+            sim.qube_stop(name="work")
+        self.assertTrue(stream.read_all().startswith(b"2\0QubesUSBException\0"))
+        self.assertIsNone(sim.device("2-1")["attachment"])
+
+    def test_the_denied_list_tells_a_mouse(self):
+        sim = self.start(devices=[dict(DEVICES[0], interfaces="u030102")])
+        pinned = self.ATTACH + "+" + STICK.replace(":", "+")
+        sim.qube_set(name="work", denied=["u03****"])
+        for call in (self.ATTACH, pinned):
+            self.assertTrue(sim.admin(call, "work").startswith(
+                b"2\0PermissionDenied\0"))
+        sim.qube_set(name="work", denied=["u08****"])
+        self.assertEqual(sim.admin(pinned, "work"), b"0\0")
+
     def test_a_detach_probes_the_device_anew(self):
         for reprobe, removed in (("none", []), ("block", ["sda", "sda1"]),
                                  ("usb", ["2-1", "sda", "sda1"])):
