@@ -129,7 +129,8 @@ static void on_answer(AdminCall *admin_call,
 
     (void) admin_call;
 
-    call_free(call);
+    if (!answer->pending)
+        call_free(call);
     qubesd->hooks->on_answer(id, answer, qubesd->userdata);
 }
 

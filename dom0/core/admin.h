@@ -132,6 +132,8 @@ typedef struct AdminAnswer {
     QubeName qube;                     /* CreateDisposable; "" if it is none */
     AdminValue value;                  /* property.Get; "" if it is not plain */
     bool old_release;                  /* in the form of R4.2 */
+    /* ADMIN_TIMED_OUT: the call goes on, and is answered once more */
+    bool pending;
 } AdminAnswer;
 
 /* What admin.Events tells, as far as it concerns us. */
@@ -145,6 +147,8 @@ typedef enum AdminEventType {
     ADMIN_EVENT_DETACH,         /* subject the target; backend, port */
     ADMIN_EVENT_DOMAIN_START,
     ADMIN_EVENT_DOMAIN_SHUTDOWN,
+    ADMIN_EVENT_DOMAIN_RESUMED,  /* from a suspension */
+    ADMIN_EVENT_DOMAIN_UNPAUSED,
 } AdminEventType;
 
 typedef struct AdminEvent {

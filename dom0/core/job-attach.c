@@ -24,6 +24,12 @@ JobWish job_on_listing(Job *job,
     const JobTask *task = &job->task;
 
     job->seen_at = (QubeName){};
+    job->surveyed = false;
+    job->unlisted = false;
+    if (listing->attachment == ATTACHMENT_QUBE &&
+        job_port_is_stale(job, now_usec))
+        return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE,
+                         "another qube has it", now_usec);
     if (listing->attachment == ATTACHMENT_QUBE) {
         job->seen_at = listing->attached_to;
         for (size_t i = 0; i < task->n_targets; i++) {
@@ -52,6 +58,16 @@ JobWish job_on_listing(Job *job,
     return job_select(job, now_usec);
 }
 
+/* A disk that is not listed may be gone from the list because of a partition
+ * of it that is attached. */
+JobWish job_finish_unlisted(Job *job)
+{
+    job->unlisted = true;
+    job->state = JOB_SURVEYING;
+    job->wake_usec = UINT64_MAX;
+    return JOB_WISH_PART;
+}
+
 JobWish job_on_available(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     switch (answer->result) {
@@ -75,10 +91,17 @@ JobWish job_on_available(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     if (answer->listing.listed)
         return job_on_listing(job, &answer->listing, now_usec);
     if (now_usec >= job->appear_usec)
-        return job_finish(job, STATUS_NO_SUCH_DEVICE, "");
+        return job_finish_unlisted(job);
 
     job->resume = job->state;
     return job_wait(job, JOB_AWAITING, job->appear_usec);
+}
+
+JobWish job_attach(Job *job)
+{
+    job->n_attaches++;
+    job->holding = HOLDING_MAYBE;
+    return job_call(job, JOB_ATTACHING, ADMIN_ATTACH);
 }
 
 static JobWish job_on_not_running(Job *job)
@@ -95,7 +118,42 @@ static JobWish job_on_not_running(Job *job)
     return JOB_WISH_START;
 }
 
-static JobWish job_on_attach_exception(Job *job, const AdminAnswer *answer)
+/* A USB attach into a target that is paused would never end (WIRE 1), and one
+ * that has no agent yet fails. */
+JobWish job_on_probed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    char detail[sizeof(job->detail)];
+
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, JOB_RECHECKING, STATUS_QUBESD_REFUSED,
+                         answer->detail, now_usec);
+    case ADMIN_GARBAGE:
+    case ADMIN_EXCEPTION:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_OK:
+        break;
+    }
+
+    if (answer->power == POWER_RUNNING)
+        return job_attach(job);
+    if (answer->power == POWER_TRANSIENT) {
+        (void) text_format(detail, sizeof(detail), "%s is %s", job->target.s,
+                           power_state_to_string(answer->power));
+        return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED, detail,
+                         now_usec);
+    }
+    return job->started ? job_on_diagnosed(job, answer, now_usec)
+                        : job_on_not_running(job);
+}
+
+static JobWish job_on_attach_exception(Job *job,
+                                       const AdminAnswer *answer,
+                                       uint64_t now_usec)
 {
     switch (answer->error) {
     case ADMIN_ERROR_NOT_RUNNING:
@@ -117,6 +175,14 @@ static JobWish job_on_attach_exception(Job *job, const AdminAnswer *answer)
         }
         break;
     case ADMIN_ERROR_ALREADY_ATTACHED:
+        if (job_port_is_stale(job, now_usec)) {
+            /* it is the old attachment: this Attach did nothing */
+            job->n_attaches--;
+            job->holding = HOLDING_NOTHING;
+            return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED,
+                             answer->detail, now_usec);
+        }
+        break;
     case ADMIN_ERROR_NOT_ATTACHED:
     case ADMIN_ERROR_NOT_STARTED:
     case ADMIN_ERROR_OTHER:
@@ -140,7 +206,7 @@ JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case ADMIN_EXCEPTION:
         (void) text_format(job->detail, sizeof(job->detail), "%s",
                            answer->detail);
-        return job_on_attach_exception(job, answer);
+        return job_on_attach_exception(job, answer, now_usec);
     case ADMIN_EMPTY:
     case ADMIN_GARBAGE:
         (void) text_format(job->detail, sizeof(job->detail), "%s",

@@ -5,11 +5,74 @@
 #include "common/text.h"
 #include "dom0/core/job-internal.h"
 
-static JobWish job_ask_turn(Job *job, uint64_t now_usec)
+static JobWish job_ask_turn(Job *job)
 {
+    /* qubesd looks at the USB device only: to attach it takes the disks in it
+     * away from whoever has them */
+    if (job->task.class == DEVICE_CLASS_USB && !job->surveyed) {
+        job->state = JOB_SURVEYING;
+        job->wake_usec = UINT64_MAX;
+        return JOB_WISH_PART;
+    }
     job->state = JOB_TURN;
     job->wake_usec = UINT64_MAX;
-    return job->has_turn ? job_on_turn(job, true, 0, now_usec) : JOB_WISH_TURN;
+    return JOB_WISH_TURN;
+}
+
+JobWish job_on_part(Job *job,
+                    const DeviceName *part,
+                    bool attached,
+                    uint64_t now_usec)
+{
+    JobWish wish;
+
+    (void) now_usec;
+
+    if (job->state != JOB_SURVEYING)
+        return JOB_WISH_NOTHING;
+    if (attached)
+        return job_finish(job, STATUS_ATTACHED_ELSEWHERE,
+                          "a part of the device is attached");
+    if (part) {
+        wish = job_call(job, JOB_SURVEYING, ADMIN_AVAILABLE);
+        job->request.class = DEVICE_CLASS_BLOCK;
+        job->request.port = *part;
+        return wish;
+    }
+    if (job->unlisted)
+        return job_finish(job, STATUS_NO_SUCH_DEVICE, "");
+    job->surveyed = true;
+    return job_ask_turn(job);
+}
+
+JobWish job_on_surveyed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, JOB_RECHECKING, STATUS_QUBESD_REFUSED,
+                         answer->detail, now_usec);
+    case ADMIN_GARBAGE:
+    case ADMIN_EXCEPTION:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_OK:
+        break;
+    }
+    return JOB_WISH_PART;
+}
+
+/* The turn is granted: what is it for? */
+JobWish job_take_turn(Job *job, uint64_t now_usec)
+{
+    /* it is spent on the disposable that is made for the attach */
+    if (job->target.s[0] == '\0')
+        return job_take_target(job, now_usec);
+    if (job->task.class == DEVICE_CLASS_USB)
+        return job_call(job, JOB_PROBING, ADMIN_CURRENT_STATE);
+    return job_attach(job);
 }
 
 /* A target of the rule, with @dispvm in its full form. */
@@ -28,15 +91,17 @@ JobWish job_take_target(Job *job, uint64_t now_usec)
     Target target = job_target(job, job->choice);
     JobWish wish;
 
+    (void) now_usec;
+
     if (target.kind != TARGET_QUBE && !job->has_turn)
-        return job_ask_turn(job, now_usec);
+        return job_ask_turn(job);
     if (target.kind != TARGET_QUBE) {
         wish = job_call(job, JOB_CREATING, ADMIN_CREATE_DISPOSABLE);
         job->request.dest = target.name;
         return wish;
     }
     job->target = target.name;
-    return job_ask_turn(job, now_usec);
+    return job_ask_turn(job);
 }
 
 /* Of the targets that are let through the first one that is a qube, from
@@ -96,7 +161,7 @@ JobWish job_finish_not_running(Job *job)
 JobWish job_select(Job *job, uint64_t now_usec)
 {
     if (job->target.s[0] != '\0')
-        return job_ask_turn(job, now_usec);
+        return job_ask_turn(job);
 
     if (!job->chosen && job_needs_states(job)) {
         job->candidate = job_next_qube(job, job->candidate);
@@ -172,6 +237,8 @@ JobWish job_judge(Job *job)
         if (target->kind == TARGET_QUBE &&
             (qube_name_equal(&target->name, &task->source) ||
              strcmp(target->name.s, "dom0") == 0))
+            continue;
+        if (target->kind != TARGET_QUBE && task->qubes_only)
             continue;
         if (target->kind == TARGET_DISPVM_DEFAULT &&
             job->default_dispvm.s[0] == '\0')

@@ -41,6 +41,9 @@ JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     if (answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
+    if (answer->listing.listed && job_port_is_stale(job, now_usec))
+        return job_retry(job, JOB_LOOKING, STATUS_ALREADY_ATTACHED, "",
+                         now_usec);
     if (answer->listing.listed)
         return job_finish(job, STATUS_ALREADY_ATTACHED, "");
     if (job->look_further)
@@ -143,6 +146,7 @@ JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EXCEPTION:
+        job->missing = answer->error == ADMIN_ERROR_NOT_ATTACHED;
         if (answer->error == ADMIN_ERROR_NOT_ATTACHED ||
             answer->error == ADMIN_ERROR_NOT_RUNNING ||
             answer->error == ADMIN_ERROR_NO_SUCH_QUBE)

@@ -25,6 +25,8 @@ JobWish job_lose_qubesd(Job *job,
                         const char *detail,
                         uint64_t now_usec);
 JobWish job_call(Job *job, JobState state, AdminMethod method);
+/* The port was detached so recently that qubesd may tell the old state. */
+bool job_port_is_stale(const Job *job, uint64_t now_usec);
 void job_pause(Job *job, uint64_t now_usec);
 void job_unpause(Job *job, uint64_t now_usec);
 void job_init(Job *ret, const JobTask *task, uint64_t now_usec);
@@ -34,6 +36,7 @@ void job_init(Job *ret, const JobTask *task, uint64_t now_usec);
 JobWish job_take_target(Job *job, uint64_t now_usec);
 JobWish job_finish_not_running(Job *job);
 JobWish job_select(Job *job, uint64_t now_usec);
+JobWish job_take_turn(Job *job, uint64_t now_usec);
 JobWish job_judge(Job *job);
 JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec);
@@ -44,9 +47,13 @@ JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_listing(Job *job,
                        const DeviceListing *listing,
                        uint64_t now_usec);
+JobWish job_finish_unlisted(Job *job);
 JobWish job_on_available(Job *job,
                          const AdminAnswer *answer,
                          uint64_t now_usec);
+JobWish job_attach(Job *job);
+JobWish job_on_surveyed(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_probed(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_diagnosed(Job *job,

@@ -124,6 +124,13 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
     return JOB_WISH_CALL;
 }
 
+bool job_port_is_stale(const Job *job, uint64_t now_usec)
+{
+    return job->task.class == DEVICE_CLASS_USB &&
+           job->port_detached_usec != 0 &&
+           now_usec <= job->port_detached_usec + JOB_PORT_STALE_USEC;
+}
+
 /* What it waits for from now on is not its own time. */
 void job_pause(Job *job, uint64_t now_usec)
 {

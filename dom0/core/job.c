@@ -57,6 +57,10 @@ JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_on_available(job, answer, now_usec);
     case JOB_SELECTING:
         return job_on_selected(job, answer, now_usec);
+    case JOB_SURVEYING:
+        return job_on_surveyed(job, answer, now_usec);
+    case JOB_PROBING:
+        return job_on_probed(job, answer, now_usec);
     case JOB_ATTACHING:
         return job_on_attach(job, answer, now_usec);
     case JOB_DIAGNOSING:
@@ -122,31 +126,80 @@ JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec)
 }
 
 JobWish job_on_turn(Job *job,
-                    bool granted,
+                    JobTurn turn,
                     uint64_t when_usec,
                     uint64_t now_usec)
 {
     if (job->state != JOB_TURN)
         return JOB_WISH_NOTHING;
-    if (!granted) {
+
+    switch (turn) {
+    case JOB_TURN_LATER:
         job_pause(job, now_usec);
+        job->stale = true;
         return job_wait(job, JOB_TURN, when_usec);
-    }
-    if (job->paused_usec > 0) {
-        /* what was known of the device is old now */
+    case JOB_TURN_SHUT:
         job_unpause(job, now_usec);
-        job->has_turn = true;
-        return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
-    }
-    /* it is spent on the disposable that is made for the attach */
-    if (job->target.s[0] == '\0') {
-        job->has_turn = true;
-        return job_take_target(job, now_usec);
+        job->stale = true;
+        return job_wait(job, JOB_TURN, when_usec);
+    case JOB_TURN_GRANTED:
+        break;
     }
 
-    job->n_attaches++;
-    job->holding = HOLDING_MAYBE;
-    return job_call(job, JOB_ATTACHING, ADMIN_ATTACH);
+    job->has_turn = true;
+    if (job->stale) {
+        job->stale = false;
+        job_unpause(job, now_usec);
+        return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+    }
+    return job_take_turn(job, now_usec);
+}
+
+bool job_holds_port_turn(const Job *job)
+{
+    if (job->task.class != DEVICE_CLASS_USB || job->target.s[0] == '\0')
+        return false;
+
+    switch (job->state) {
+    case JOB_TURN:
+    case JOB_PROBING:
+    case JOB_ATTACHING:
+        return true;
+    case JOB_RECHECKING:
+        return job->has_turn;
+    case JOB_UNDOING:
+        return job->resume == JOB_ATTACHING;
+    case JOB_INVALID:
+    case JOB_QUEUED:
+    case JOB_RESOLVING:
+    case JOB_JUDGING:
+    case JOB_CHECKING:
+    case JOB_AWAITING:
+    case JOB_SELECTING:
+    case JOB_AWAITING_PROMPT:
+    case JOB_ASKING:
+    case JOB_CREATING:
+    case JOB_SURVEYING:
+    case JOB_STARTING:
+    case JOB_DIAGNOSING:
+    case JOB_VERIFYING:
+    case JOB_PAUSING:
+    case JOB_OFFLINE:
+    case JOB_DETACHING:
+    case JOB_DETACH_VERIFYING:
+    case JOB_CLOSING:
+    case JOB_LOOKING:
+    case JOB_LOOKING_FURTHER:
+    case JOB_DISCARDING:
+    case JOB_DONE:
+        break;
+    }
+    return false;
+}
+
+void job_on_port_detached(Job *job, uint64_t now_usec)
+{
+    job->port_detached_usec = now_usec;
 }
 
 static JobWish job_resume(Job *job, JobState state)
@@ -176,7 +229,9 @@ static JobWish job_resume(Job *job, JobState state)
     case JOB_ASKING:
     case JOB_CREATING:
     case JOB_CLOSING:
+    case JOB_SURVEYING:
     case JOB_TURN:
+    case JOB_PROBING:
     case JOB_ATTACHING:
     case JOB_STARTING:
     case JOB_DIAGNOSING:
@@ -205,7 +260,7 @@ JobWish job_on_time(Job *job, uint64_t now_usec)
 
     job->wake_usec = UINT64_MAX;
     if (job->state == JOB_AWAITING)
-        return job_finish(job, STATUS_NO_SUCH_DEVICE, "");
+        return job_finish_unlisted(job);
     if (job->state == JOB_PAUSING || job->state == JOB_OFFLINE)
         return job_resume(job, job->resume);
     if (job->state == JOB_TURN)
@@ -290,7 +345,9 @@ JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
     case JOB_CHECKING:
     case JOB_AWAITING:
     case JOB_SELECTING:
+    case JOB_SURVEYING:
     case JOB_TURN:
+    case JOB_PROBING:
     case JOB_STARTING:
     case JOB_DIAGNOSING:
     case JOB_RECHECKING:
@@ -333,7 +390,9 @@ const char *job_state_to_string(JobState state)
         [JOB_AWAITING_PROMPT] = "awaiting-prompt",
         [JOB_ASKING] = "asking",
         [JOB_CREATING] = "creating-disposable",
+        [JOB_SURVEYING] = "checking-parts",
         [JOB_TURN] = "awaiting-turn",
+        [JOB_PROBING] = "checking-target",
         [JOB_ATTACHING] = "attaching",
         [JOB_STARTING] = "starting-target",
         [JOB_DIAGNOSING] = "diagnosing",

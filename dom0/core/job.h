@@ -14,11 +14,16 @@
  *        v
  *     CREATING        a disposable
  *        v
- *     TURN > ATTACHING > VERIFYING ------------------------------> DONE
- *        ^       v           v
- *        |   STARTING     PAUSING        before another try
- *        |       v           v
- *     RECHECKING <-----------'           also after ASKING and a wait for TURN
+ *     SURVEYING                       are parts of a USB device attached?
+ *        v
+ *     TURN > PROBING > ATTACHING > VERIFYING --------------------> DONE
+ *        ^       v         v          v
+ *        |      STARTING <-'       PAUSING  before another try
+ *        |       v                    v
+ *     RECHECKING <--------------------'     also after ASKING and a wait for
+ *                                           TURN
+ *
+ * PROBING is for USB only, which goes into a running target and no other.
  *
  *     DETACHING <> DETACH_VERIFYING > CLOSING -------------------> DONE
  *     LOOKING ---------------------------------------------------> DONE
@@ -47,6 +52,8 @@
 #define JOB_APPEAR_USEC   (5 * USEC_PER_SEC)   /* until qubesd lists it */
 #define JOB_RETRIES_MAX   3U                   /* after 1, 2 and 4 s */
 #define JOB_OFFLINE_USEC  (10 * USEC_PER_SEC)  /* try again though not told */
+/* so long what qubesd says of a USB port that was detached may be old */
+#define JOB_PORT_STALE_USEC (3 * USEC_PER_SEC)
 #define JOB_RETRY_USEC(n) (USEC_PER_SEC << (n))
 
 typedef enum JobState {
@@ -60,7 +67,9 @@ typedef enum JobState {
     JOB_AWAITING_PROMPT,
     JOB_ASKING,
     JOB_CREATING,
-    JOB_TURN, /* a rate is used up */
+    JOB_SURVEYING, /* whether a part of it is attached */
+    JOB_TURN,      /* a rate is used up, or another USB attach is in work */
+    JOB_PROBING,   /* does the target of a USB device run? */
     JOB_ATTACHING,
     JOB_STARTING,
     JOB_DIAGNOSING, /* started, but said not to run: why? */
@@ -84,6 +93,7 @@ typedef enum JobWish {
     JOB_WISH_QUESTION, /* ask @question, tell job_on_verdict() */
     JOB_WISH_PROMPT, /* ask the person when it is its turn, see job_prompt() */
     JOB_WISH_START,  /* start @target, tell job_on_started() */
+    JOB_WISH_PART,   /* tell job_on_part() which part is to be looked at */
     JOB_WISH_TURN,   /* tell job_on_turn() whether an attach may be made */
     JOB_WISH_DONE,
 } JobWish;
@@ -94,6 +104,13 @@ typedef enum Holding {
     HOLDING_MAYBE, /* an Attach was sent and what came of it is not known */
     HOLDING_DEVICE,
 } Holding;
+
+/* Whether an attach may be made now. */
+typedef enum JobTurn {
+    JOB_TURN_LATER, /* 0; not the job's own time until then */
+    JOB_TURN_GRANTED,
+    JOB_TURN_SHUT, /* an overdue attach is in the way: the job's own time */
+} JobTurn;
 
 /* What a job is to do; all of it stays the same over its life. */
 typedef struct JobTask {
@@ -109,6 +126,7 @@ typedef struct JobTask {
     RuleStart start;
     QubeName held_by; /* a disposable of ours that has it; "" */
     bool close;       /* shut down the target once it is detached */
+    bool qubes_only;  /* make no disposable */
 } JobTask;
 
 /* What rule and guard rail together say of one target. */
@@ -134,6 +152,10 @@ typedef struct Job {
     uint64_t deadline_usec; /* of the whole job */
 
     bool look_further; /* see job_begin_look() */
+    bool missing;      /* Detach said that it was not attached */
+    bool has_turn;     /* its rate is paid, see job_holds_port_turn() */
+    /* when the USB port was last detached, by whomever; 0: not known */
+    uint64_t port_detached_usec;
 
     /* the rest is the job's own business */
     JobState resume; /* what OFFLINE and PAUSING go back to */
@@ -143,7 +165,9 @@ typedef struct Job {
     bool started;
     bool announced; /* the identity is from an event, not read by us */
     bool reread;    /* it was read once more after a refusal */
-    bool has_turn;
+    bool surveyed;  /* no part of it is attached, as far as is known */
+    bool unlisted;  /* SURVEYING: the device itself was not listed */
+    bool stale;     /* has waited for its turn: what is known is old */
     unsigned int n_attaches; /* wished for so far */
     AdminResult attach_result;
     AdminError attach_error;
@@ -232,11 +256,25 @@ JobWish job_on_started(Job *job,
 /* The same, but nobody can tell: qubesd gave an empty answer. */
 JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec);
 
-/* Granted, or to be asked for again at @when_usec. */
+/* If it is not granted, it is to be asked for again at @when_usec. */
 JobWish job_on_turn(Job *job,
-                    bool granted,
+                    JobTurn turn,
                     uint64_t when_usec,
                     uint64_t now_usec);
+
+/* Whether the turn that the job has been granted keeps others of its target
+ * from theirs: a USB attach, from the grant to qubesd's answer. */
+bool job_holds_port_turn(const Job *job);
+
+/* A part whose attachment is not known, or NULL: there is none. @attached:
+ * one of them is. */
+JobWish job_on_part(Job *job,
+                    const DeviceName *part,
+                    bool attached,
+                    uint64_t now_usec);
+
+/* The USB port of the job was detached, by whomever. */
+void job_on_port_detached(Job *job, uint64_t now_usec);
 
 /* @wake_usec or @deadline_usec has come. */
 JobWish job_on_time(Job *job, uint64_t now_usec);

@@ -57,7 +57,10 @@ void manager_resume(Manager *m, Instant now)
              device = device->next) {
             device->detached_by_user = false;
             device->refused_by_user = false;
+            device->stopped = (QubeName){};
         }
+        if (source)
+            source_forgive_memories(source, NULL);
         /* in the order of their coming: the first part of a plug has it */
         for (Device *device; source && (device = next_plug(source, plug));) {
             plug = device->plug;
@@ -162,7 +165,7 @@ Status manager_detach(Manager *m,
     if (!waiter)
         return STATUS_INTERNAL;
 
-    device->detached_by_user = true;
+    device_mark_detached(device);
     device_stop_waiting(device);
     device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH)

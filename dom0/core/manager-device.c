@@ -20,13 +20,21 @@ void device_release(Device *device)
         source_forget(device->source, device);
 }
 
-/* The device has been unplugged, or is no longer what it was. */
 void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
 {
+    /* qubesd has told that it was detached before anything told that it went:
+     * that is what we were about to look at */
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        !device->job->job.look_further)
+        device_mark_detached(device);
+    if (device->plugged)
+        device_remember(device, now.monotonic_usec);
+
     device->plugged = false;
     device_stop_waiting(device);
     device->detached_by_user = false;
     device->refused_by_user = false;
+    device->stopped = (QubeName){};
 
     device_drop_queued(m, device, STATUS_SUPERSEDED, detail, now);
     if (device->job) {
@@ -38,6 +46,49 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     if (!device->job &&
         (device->holding != HOLDING_NOTHING || device->close.s[0] != '\0'))
         device_begin(m, JOB_KIND_DETACH, device, now);
+}
+
+void source_unplug(Manager *m, Source *source, const char *detail, Instant now)
+{
+    for (Device *device = source->devices, *next; device; device = next) {
+        next = device->next;
+        if (device->plugged)
+            device_unplug(m, device, detail, now);
+        device_release(device);
+    }
+    source_clear_memories(source);
+}
+
+void device_on_user_detach(Manager *m,
+                           Device *device,
+                           const QubeName *target,
+                           Instant now)
+{
+    device_mark_detached(device);
+    manager_record(m, device, NULL, target->s, STATUS_DETACHED_BY_USER, "", 0,
+                   now);
+    device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
+}
+
+void source_recall(Manager *m, Source *source, Instant now)
+{
+    bool found = true;
+
+    /* a USB device that is recalled makes its parts the same plugs */
+    while (found) {
+        found = false;
+        for (Device *device = source->devices; device; device = device->next) {
+            const Device *usb = device->plugged ? device_usb(device) : NULL;
+
+            if (usb && usb != device)
+                device->usb_lineage = usb->lineage;
+            if (!device->plugged || !device_recall(device))
+                continue;
+            found = true;
+            if (device_is_left_alone(device) || device->refused_by_user)
+                (void) device_decide(m, device, NULL, now);
+        }
+    }
 }
 
 /* Whether another part of the same plug is attached or in work. */
@@ -98,6 +149,10 @@ static JobTask task_by_rule(const Device *device, const Rule *rule)
     task.start = rule->options.start;
     if (device->holding == HOLDING_DEVICE)
         task.held_by = device->held_by;
+    /* whoever stopped the target does not want it back at once */
+    if (device->stopped.s[0] && task.start == RULE_START_TARGET)
+        task.start = RULE_WHEN_RUNNING;
+    task.qubes_only = device->stopped.s[0] != '\0';
     if (device->record.class == DEVICE_CLASS_BLOCK) {
         task.options.read_only = rule->options.read_only;
         task.options.cdrom = rule->options.cdrom;
@@ -105,6 +160,15 @@ static JobTask task_by_rule(const Device *device, const Rule *rule)
                            "%s", rule->options.frontend);
     }
     return task;
+}
+
+/* Whether a target is a qube of its own, not a disposable. */
+static bool rule_has_qube(const Rule *rule)
+{
+    for (size_t i = 0; i < rule->n_targets; i++)
+        if (rule->targets[i].kind == TARGET_QUBE)
+            return true;
+    return false;
 }
 
 static Status device_attach(Manager *m,
@@ -127,6 +191,12 @@ static Status device_attach(Manager *m,
                              "another part of the same device is attached or "
                              "in work",
                              now);
+    if (task.qubes_only && !rule_has_qube(rule)) {
+        device_settle(m, device, rule, STATUS_WAITING_FOR_TARGET,
+                      "the disposable that had it was shut down", now);
+        device->waits_for_any = true;
+        return STATUS_WAITING_FOR_TARGET;
+    }
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
         return STATUS_TOO_MANY;
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
@@ -191,10 +261,6 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
         return device_settle(m, device, rule, STATUS_DETACHED_BY_USER, "", now);
     if (device->refused_by_user)
         return device_settle(m, device, rule, STATUS_DENIED_BY_USER, "", now);
-    if (device->record.class != DEVICE_CLASS_BLOCK)
-        return device_settle(m, device, rule, STATUS_UNAVAILABLE,
-                             "devices of this class are not supported yet",
-                             now);
     if (m->qubesd == QUBESD_UNSUPPORTED) {
         device_settle(m, device, rule, STATUS_UNAVAILABLE,
                       "qubesd is of a release before R4.3", now);

@@ -41,6 +41,10 @@ struct ManagedJob {
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
     bool by_person;          /* a detach that the person has asked for */
+    uint64_t plug;           /* of the device, when the job began */
+    uint64_t lineage;
+    bool port_turn;          /* no other USB attach into its target now */
+    bool late;               /* its call is overdue and still not answered */
     bool detached_meanwhile; /* by an event, before the job's end */
     bool told;               /* the outcome is in the history */
     bool dead;               /* to be freed once no call is under way */
@@ -113,6 +117,7 @@ struct Manager {
     ManagedJob *jobs;
     ManagedJob **jobs_end;
     size_t n_dead;
+    bool port_turns_changed; /* jobs that wait for theirs ask again */
     TargetStarts *starts;
 
     WaiterList answers;
@@ -147,6 +152,14 @@ int managed_new(Manager *m,
                 const Rule *rule,
                 Instant now);
 void managed_free(ManagedJob *managed);
+
+/* A call that was overdue has been answered after all. */
+void managed_on_late(Manager *m,
+                     ManagedJob *managed,
+                     const AdminAnswer *answer,
+                     Instant now);
+/* Let USB attaches ask for their turn again, if something has changed. */
+void manager_give_port_turns(Manager *m, Instant now);
 
 /* Do what a job wants done. It may be dead afterwards. */
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now);
@@ -234,8 +247,20 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now);
 /* Decide again what has no answer to wait for. */
 void device_decide_again(Manager *m, Device *device, Instant now);
 
-/* The device has been unplugged, or is no longer what it was. */
+/* The device has been unplugged, or is no longer what it was; it may yet turn
+ * out to be the same plug when it comes back. */
 void device_unplug(Manager *m, Device *device, const char *detail, Instant now);
+/* Nothing that its source has is plugged in any more, for good. */
+void source_unplug(Manager *m, Source *source, const char *detail, Instant now);
+
+/* The person has detached it: leave it alone. */
+void device_on_user_detach(Manager *m,
+                           Device *device,
+                           const QubeName *target,
+                           Instant now);
+
+/* Something has shown which plugs are the same: decide again what is. */
+void source_recall(Manager *m, Source *source, Instant now);
 
 /* Forget a device of which nothing is left. */
 void device_release(Device *device);

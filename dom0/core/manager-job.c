@@ -70,6 +70,8 @@ static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
     if (managed->kind != JOB_KIND_ATTACH)
         return;
     manager_notify(m, managed, now);
+    if (status_is_success(job->outcome))
+        device->stopped = (QubeName){};
     device->waits_for = (QubeName){};
     device->waits_for_any = job->outcome == STATUS_WAITING_FOR_TARGET;
     device->waits_for_qubesd = job->outcome == STATUS_UNAVAILABLE;
@@ -94,6 +96,8 @@ int managed_new(Manager *m,
     managed->rule = rule;
     managed->ruleset = ruleset_ref(m->ruleset);
     managed->begun_usec = now.monotonic_usec;
+    managed->plug = device->plug;
+    managed->lineage = device->lineage;
     waiters_init(&managed->attach_waiters);
     waiters_init(&managed->remove_waiters);
     *m->jobs_end = managed;
@@ -115,6 +119,11 @@ void managed_free(ManagedJob *managed)
 static void managed_bury(Manager *m, ManagedJob *managed)
 {
     desk_forget(m, managed);
+    /* an attach that is still in work keeps its turn to the end */
+    if (managed->port_turn) {
+        managed->port_turn = managed->call != 0;
+        m->port_turns_changed = true;
+    }
     managed->device = NULL;
     managed->dead = true;
     managed->wants_call = false;
@@ -188,6 +197,7 @@ static void device_learn(Manager *m,
 
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
+        device->attachment_known |= job->touched;
         if (job->n_attaches == 0 || job->outcome == STATUS_ALREADY_ATTACHED) {
             if (job->seen_at.s[0])
                 device->attached_to = job->seen_at;
@@ -214,12 +224,10 @@ static void device_learn(Manager *m,
         device->attached_to = (QubeName){};
         if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
             device->waits_for = job->target; /* it comes back with it */
+            device->stopped = job->target;
             return;
         }
-        device->detached_by_user = true;
-        manager_record(m, device, NULL, job->target.s, STATUS_DETACHED_BY_USER,
-                       "", 0, now);
-        device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
+        device_on_user_detach(m, device, &job->target, now);
         return;
     }
 
@@ -238,6 +246,29 @@ static void device_learn(Manager *m,
     }
 }
 
+/*
+ * The device went, and our Detach found it detached already: by the person, if
+ * qubesd has told of it and not of the device's going. So a USB device that is
+ * probed anew because the person has detached it is not attached again.
+ */
+static void device_learn_missing(Manager *m,
+                                 Device *device,
+                                 const ManagedJob *managed,
+                                 Instant now)
+{
+    PlugMemory *memory = source_find_memory(managed->source, managed->lineage);
+
+    if (!managed->job.missing || managed->job.task.class != DEVICE_CLASS_USB)
+        return;
+    if (device->plugged && device->lineage == managed->lineage) {
+        if (managed->detached_meanwhile)
+            device_on_user_detach(m, device, &managed->job.target, now);
+    } else if (memory) {
+        memory->detached_by_user |= managed->detached_meanwhile;
+        memory->missing_from = managed->job.target;
+    }
+}
+
 /* A job has come to its end. What follows on it? */
 static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
@@ -246,6 +277,13 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 
     assert(device->job == managed);
     device_learn(m, device, managed, now);
+    if (managed->kind == JOB_KIND_DETACH)
+        device_learn_missing(m, device, managed, now);
+    if (managed->kind == JOB_KIND_DETACH &&
+        device->record.class == DEVICE_CLASS_USB && !managed->job.missing &&
+        managed->job.outcome == STATUS_DETACHED)
+        source_on_port_detached(managed->source, &device->record.device,
+                                now.monotonic_usec);
     waiters_answer(m, &managed->remove_waiters,
                    device->holding == HOLDING_NOTHING ? STATUS_DETACHED
                                                       : STATUS_NOT_ATTACHED);
@@ -277,14 +315,91 @@ static JobWish managed_start_target(Manager *m,
                : job_on_started(job, status, detail, now.monotonic_usec);
 }
 
+/* The job whose USB attach into the same target is in work, or NULL. */
+static const ManagedJob *port_turn_holder(const Manager *m,
+                                          const ManagedJob *managed)
+{
+    for (const ManagedJob *other = m->jobs; other; other = other->next)
+        if (other != managed && other->port_turn &&
+            qube_name_equal(&other->job.target, &managed->job.target))
+            return other;
+    return NULL;
+}
+
 static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
 {
-    uint64_t when_usec = 0;
-    bool granted =
-        m->unlimited || source_take_attach(managed->source, managed->device,
-                                           now.monotonic_usec, &when_usec);
+    Job *job = &managed->job;
+    bool is_port = job_holds_port_turn(job);
+    const ManagedJob *holder = is_port ? port_turn_holder(m, managed) : NULL;
+    uint64_t when_usec = UINT64_MAX;
+    JobTurn turn = JOB_TURN_GRANTED;
 
-    return job_on_turn(&managed->job, granted, when_usec, now.monotonic_usec);
+    if (holder)
+        turn = holder->late || holder->dead ? JOB_TURN_SHUT : JOB_TURN_LATER;
+    else if (!m->unlimited && !job->has_turn &&
+             !source_take_attach(managed->source, managed->device,
+                                 now.monotonic_usec, &when_usec))
+        turn = JOB_TURN_LATER;
+    managed->port_turn = is_port && turn == JOB_TURN_GRANTED;
+    return job_on_turn(job, turn, when_usec, now.monotonic_usec);
+}
+
+void manager_give_port_turns(Manager *m, Instant now)
+{
+    while (m->port_turns_changed) {
+        m->port_turns_changed = false;
+        for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+            if (!managed->dead && managed->job.state == JOB_TURN &&
+                job_holds_port_turn(&managed->job))
+                managed_apply(m, managed, JOB_WISH_TURN, now);
+    }
+}
+
+/* The next part of the device of which it is not known whether it is
+ * attached. */
+static JobWish managed_give_part(ManagedJob *managed, Instant now)
+{
+    const DeviceName *unknown = NULL;
+    bool attached = false;
+
+    for (const Device *part = managed->source->devices; part;
+         part = part->next) {
+        if (!part->plugged || !device_is_ancestor(managed->device, part))
+            continue;
+        attached |= part->attached_to.s[0] != '\0' ||
+                    part->holding != HOLDING_NOTHING;
+        if (!part->attachment_known)
+            unknown = &part->record.device;
+    }
+    return job_on_part(&managed->job, unknown, attached, now.monotonic_usec);
+}
+
+void managed_on_late(Manager *m,
+                     ManagedJob *managed,
+                     const AdminAnswer *answer,
+                     Instant now)
+{
+    const JobTask *task = &managed->job.task;
+    Device *device = source_find(managed->source, task->class, &task->device);
+
+    managed->late = false;
+    managed->port_turn = false;
+    m->port_turns_changed = true;
+    /* what was decided meanwhile counts; qubesd's events tell the rest */
+    if (!device || device->job || device->plug != managed->plug ||
+        device->holding != HOLDING_MAYBE ||
+        !qube_name_equal(&device->held_by, &managed->job.target))
+        return;
+    if (answer->result == ADMIN_OK) {
+        device->holding = HOLDING_DEVICE;
+        device->attached_to = device->held_by;
+        manager_record(m, device, managed->rule, device->held_by.s,
+                       STATUS_ATTACHED, "later than its time allowed",
+                       now.monotonic_usec - managed->begun_usec, now);
+    } else if (answer->result == ADMIN_EXCEPTION) {
+        device->holding = HOLDING_NOTHING;
+        device->held_by = (QubeName){};
+    }
 }
 
 /* Nothing more is begun while attaching is paused. */
@@ -306,6 +421,11 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             wish = job_on_withdrawn(&managed->job, true, STATUS_PAUSED, "");
         if (managed->job.outcome != STATUS_INVALID && !managed->told)
             managed_tell(m, managed, now);
+        if (managed->port_turn && !job_holds_port_turn(&managed->job) &&
+            managed->call == 0) {
+            managed->port_turn = false;
+            m->port_turns_changed = true;
+        }
 
         switch (wish) {
         case JOB_WISH_NOTHING:
@@ -327,6 +447,9 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
                                       now.monotonic_usec);
             else
                 return; /* desk_step() sees to it */
+            break;
+        case JOB_WISH_PART:
+            wish = managed_give_part(managed, now);
             break;
         case JOB_WISH_START:
             wish = managed_start_target(m, managed, now);

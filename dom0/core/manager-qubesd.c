@@ -25,6 +25,37 @@ static void on_started(Manager *m,
     }
 }
 
+/* What qubesd says of a part of the device that a job is about. */
+static void learn_part(const ManagedJob *managed, const AdminAnswer *answer)
+{
+    const AdminRequest *request = &managed->job.request;
+    Device *part = source_find(managed->source, request->class, &request->port);
+
+    if (!part || answer->result != ADMIN_OK)
+        return;
+    part->attachment_known = true;
+    if (answer->listing.attachment == ATTACHMENT_QUBE)
+        part->attached_to = answer->listing.attached_to;
+    else if (answer->listing.attachment == ATTACHMENT_NONE)
+        part->attached_to = (QubeName){};
+}
+
+/* A USB attach is over its time, but it goes on: until it ends, no other is
+ * made into that target. */
+static void manager_on_overdue(Manager *m,
+                               ManagedJob *managed,
+                               const AdminAnswer *answer,
+                               Instant now)
+{
+    managed->late = true;
+    m->port_turns_changed = true;
+    /* what is to be undone can only be when it has ended */
+    if (!managed->dead && managed->job.state != JOB_UNDOING)
+        managed_apply(
+            m, managed,
+            job_on_answer(&managed->job, answer, now.monotonic_usec), now);
+}
+
 void manager_on_answer(Manager *m,
                        uint64_t call,
                        const AdminAnswer *answer,
@@ -46,10 +77,23 @@ void manager_on_answer(Manager *m,
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
         if (managed->call != call)
             continue;
+        if (!managed->late)
+            managed->source->n_calls--;
+        if (answer->pending) {
+            manager_on_overdue(m, managed, answer, now);
+            break;
+        }
         managed->call = 0;
-        managed->source->n_calls--;
+        if (managed->port_turn && (managed->late || managed->dead) &&
+            managed->job.state != JOB_UNDOING) {
+            managed_on_late(m, managed, answer, now);
+            break;
+        }
+        managed->late = false; /* and what is to be undone can be now */
         ignored = managed->ignores_call;
         managed->ignores_call = false;
+        if (managed->job.state == JOB_SURVEYING && !ignored)
+            learn_part(managed, answer);
         if (!managed->dead && !ignored)
             managed_apply(
                 m, managed,
@@ -95,6 +139,8 @@ static void on_attached(Manager *m, const AdminEvent *event)
     if (!device)
         return;
     device->attached_to = event->subject;
+    device->attachment_known = true;
+    device->port_detached_usec = 0;
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, &event->subject))
         device->holding = HOLDING_DEVICE;
@@ -102,9 +148,12 @@ static void on_attached(Manager *m, const AdminEvent *event)
 
 static void on_removed(Manager *m, const AdminEvent *event, Instant now)
 {
+    Source *source = manager_find_source(m, &event->subject);
     Device *device =
         find_device(m, &event->subject, event->class, &event->port);
 
+    if (source)
+        source_on_removed(source, event->class, &event->port);
     if (!device)
         return;
     device->removed = true;
@@ -121,16 +170,45 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
             part->removed = true;
 }
 
+/*
+ * A USB port was detached, by whomever: what comes back there is the same plug.
+ * A device that went before we had detached it was detached already, and if
+ * qubesd has not taken it off its list either, it was the person who did.
+ */
+static void on_port_detached(Manager *m, const AdminEvent *event, Instant now)
+{
+    Source *source = manager_find_source(m, &event->backend);
+    Device *device;
+
+    if (!source)
+        return;
+    source_on_port_detached(source, &event->port, now.monotonic_usec);
+    device = source_find(source, event->class, &event->port);
+    if (device && device->job)
+        job_on_port_detached(&device->job->job, now.monotonic_usec);
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        if (device_name_equal(&memory->usb, &event->port) && !memory->removed &&
+            qube_name_equal(&memory->missing_from, &event->subject))
+            memory->detached_by_user = true;
+    source_recall(m, source, now);
+}
+
 static void on_detached(Manager *m, const AdminEvent *event, Instant now)
 {
     Device *device =
         find_device(m, &event->backend, event->class, &event->port);
-    ManagedJob *managed = device ? device->job : NULL;
+    ManagedJob *managed;
 
+    if (event->class == DEVICE_CLASS_USB)
+        on_port_detached(m, event, now);
+    managed = device ? device->job : NULL;
     if (!device || !qube_name_equal(&device->attached_to, &event->subject))
         return;
 
     device->attached_to = (QubeName){};
+    device->attachment_known = true;
+    if (managed && managed->kind == JOB_KIND_DETACH && !device->removed)
+        managed->detached_meanwhile = true;
     /* quicker than qubesd with the answer to our Attach */
     if (managed && managed->kind == JOB_KIND_ATTACH &&
         qube_name_equal(&managed->job.target, &event->subject))
@@ -198,16 +276,27 @@ static void on_domain_stopped(Manager *m, const QubeName *name, Instant now)
                 (is_source || qube_name_equal(&device->held_by, name))) {
                 device->holding = HOLDING_NOTHING;
                 device->waits_for = device->held_by;
+                if (device->plugged)
+                    device->stopped = device->held_by;
                 device->held_by = (QubeName){};
             }
             if (is_source || qube_name_equal(&device->attached_to, name))
                 device->attached_to = (QubeName){};
-            if (is_source && device->plugged) {
-                device_unplug(m, device, "its qube was shut down", now);
-                device_release(device);
-            }
         }
+        if (source && qube_name_equal(&source->name, name))
+            source_unplug(m, source, "its qube was shut down", now);
     }
+}
+
+/* All its devices have gone and come, or will: they are the same plugs. */
+static void on_source_resumed(Manager *m, const QubeName *name, Instant now)
+{
+    Source *source = manager_find_source(m, name);
+
+    if (!source)
+        return;
+    source->resumed_usec = now.monotonic_usec;
+    source_recall(m, source, now);
 }
 
 void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
@@ -231,6 +320,13 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
     case ADMIN_EVENT_DOMAIN_SHUTDOWN:
         on_domain_stopped(m, &event->subject, now);
         break;
+    case ADMIN_EVENT_DOMAIN_RESUMED:
+        on_source_resumed(m, &event->subject, now);
+        on_domain_started(m, &event->subject, now);
+        break;
+    case ADMIN_EVENT_DOMAIN_UNPAUSED:
+        on_domain_started(m, &event->subject, now);
+        break;
     case ADMIN_EVENT_OTHER:
     case ADMIN_EVENT_ESTABLISHED:
     case ADMIN_EVENT_LIST_CHANGE:
@@ -242,6 +338,7 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
 /* What has happened while qubesd's events could not be heard? */
 static void device_look_anew(Manager *m, Device *device, Instant now)
 {
+    device->attachment_known = false;
     if (device->holding == HOLDING_NOTHING)
         device->attached_to = (QubeName){};
     if (device->job)

@@ -108,13 +108,8 @@ void manager_hello(Manager *m,
     Source *source = source_of(m, connection, NULL);
 
     if (source->boot_id.s[0] != '\0' &&
-        !boot_id_equal(&source->boot_id, boot_id)) {
-        for (Device *device = source->devices, *next; device; device = next) {
-            next = device->next;
-            device_unplug(m, device, "its qube was restarted", now);
-            device_release(device);
-        }
-    }
+        !boot_id_equal(&source->boot_id, boot_id))
+        source_unplug(m, source, "its qube was restarted", now);
     source->boot_id = *boot_id;
     manager_settle(m, now);
 }
@@ -177,10 +172,17 @@ static Status event_here(Manager *m,
     if (!device->plugged || !record_same_plug(&device->record, record))
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
-    if (!device->plugged)
-        device->plug = ++m->last_plug;
-    device->plugged = true;
     device->told_by = connection;
+    if (!device->plugged) {
+        r = device_arrive(device, m->last_plug + 1, now.monotonic_usec);
+        if (r < 0) {
+            waiter_free(waiter);
+            device_release(device);
+            return STATUS_INTERNAL;
+        }
+        m->last_plug++;
+        (void) device_recall(device);
+    }
 
     status = device_decide(m, device, waiter, now);
     if (status != STATUS_INVALID)

@@ -36,6 +36,7 @@ Source *source_free(Source *source)
 
     while (source->devices)
         source_forget(source, source->devices);
+    source_clear_memories(source);
     while (source->paths) {
         PathQuota *path = source->paths;
 
@@ -76,6 +77,7 @@ bool source_is_idle(const Source *source, uint64_t now_usec)
     return source->n_devices == 0 && source->n_jobs == 0 &&
            source->n_waiters == 0 && source->n_calls == 0 &&
            source_count_connections(source) == 0 &&
+           !source_remembers(source, now_usec) &&
            (source->n_noes == 0 ||
             now_usec >= source->no_usec + SOURCE_QUIET_MAX_USEC) &&
            rate_is_full(&source->lines, &source_line_limit, now_usec) &&
@@ -150,6 +152,7 @@ void source_forget(Source *source, Device *device)
         link = &(*link)->next;
     *link = device->next;
     source->n_devices--;
+    free(device->memory);
     free(device);
 }
 
@@ -176,8 +179,7 @@ bool device_is_ancestor(const Device *ancestor, const Device *device)
     return false;
 }
 
-/* The USB device that @device is, or is part of; "" if there is none. */
-static DeviceName usb_device_of(const Device *device)
+DeviceName device_usb_name(const Device *device)
 {
     for (size_t i = 0; device && i < PARENTS_MAX; i++) {
         const Record *record = &device->record;
@@ -194,17 +196,29 @@ static DeviceName usb_device_of(const Device *device)
     return (DeviceName){};
 }
 
+Device *device_usb(const Device *device)
+{
+    DeviceName usb = device_usb_name(device);
+    Device *found =
+        usb.s[0] ? source_find(device->source, DEVICE_CLASS_USB, &usb) : NULL;
+
+    return found && found->plugged ? found : NULL;
+}
+
 bool device_is_left_alone(const Device *device)
 {
-    DeviceName usb = usb_device_of(device);
+    DeviceName usb;
 
     if (device->detached_by_user)
         return true;
+    usb = device_usb_name(device);
     for (const Device *other = device->source->devices; other && usb.s[0];
          other = other->next) {
-        DeviceName others =
-            other->detached_by_user ? usb_device_of(other) : (DeviceName){};
+        DeviceName others;
 
+        if (!other->detached_by_user)
+            continue;
+        others = device_usb_name(other);
         if (device_name_equal(&usb, &others))
             return true;
     }
@@ -213,13 +227,16 @@ bool device_is_left_alone(const Device *device)
 
 void device_forgive(Device *device)
 {
-    DeviceName usb = usb_device_of(device);
+    DeviceName usb = device_usb_name(device);
 
     device->detached_by_user = false;
     device->refused_by_user = false;
+    device->stopped = (QubeName){};
+    if (usb.s[0])
+        source_forgive_memories(device->source, &usb);
     for (Device *other = device->source->devices; other && usb.s[0];
          other = other->next) {
-        DeviceName others = usb_device_of(other);
+        DeviceName others = device_usb_name(other);
 
         if (device_name_equal(&usb, &others))
             other->detached_by_user = false;

@@ -12,6 +12,7 @@
 #include "common/rate.h"
 #include "common/record.h"
 #include "dom0/core/job.h"
+#include "dom0/core/plug-memory.h"
 #include "dom0/core/quota.h"
 
 /* limits of one source (DESIGN 3) */
@@ -53,6 +54,12 @@ struct Device {
     bool plugged;     /* false: only kept until its last job is done */
     uint64_t told_by; /* id of the connection that told of it last */
     uint64_t plug;    /* another number for each time it is plugged in */
+    uint64_t came_usec;
+    /* the same number as long as it is the same plug in the wider sense of
+     * PlugMemory, and that of the USB device it is a part of; 0: none */
+    uint64_t lineage;
+    uint64_t usb_lineage;
+    PlugMemory *memory; /* kept for when it goes; owned */
 
     ManagedJob *job;    /* in work */
     ManagedJob *queued; /* waits for it */
@@ -64,6 +71,12 @@ struct Device {
     QubeName held_by;
     /* who has it, by qubesd's events and our own attach; "": nobody known */
     QubeName attached_to;
+    /* that is what qubesd has said since we are connected to it */
+    bool attachment_known;
+    uint64_t port_detached_usec; /* of a USB device; 0: not of late */
+    /* the target that had it by a rule, and was stopped: no record starts it
+     * again, that is the person's to do; "" */
+    QubeName stopped;
     /* qubesd took it, or its parent, off its list: a detach that follows is
      * not the person's */
     bool removed;
@@ -94,6 +107,10 @@ struct Source {
     uint64_t attach_times[SOURCE_ATTACHES_MAX];
     PathQuota *paths;
 
+    PlugMemory *memories; /* newest first */
+    size_t n_memories;
+    uint64_t resumed_usec; /* the qube, from its suspension; 0: never */
+
     uint32_t n_noes;     /* of the person, since the last yes */
     uint64_t no_usec;    /* when the last one was */
     uint64_t quiet_usec; /* until then it may not prompt */
@@ -116,6 +133,40 @@ Device *source_find(const Source *source,
 /* -ENOBUFS when SOURCE_DEVICES_MAX are known already; -ENOMEM. */
 int source_add(Source *source, Device **ret, const Record *record);
 void source_forget(Source *source, Device *device);
+
+/* The USB device that @device is, or is a part of; "" if there is none. */
+DeviceName device_usb_name(const Device *device);
+/* The same if it is plugged in; else NULL. */
+Device *device_usb(const Device *device);
+
+/*
+ * source-memory: which plugs are the same, see plug-memory.h
+ */
+
+/* @device is plugged in: -ENOMEM if it could not be remembered later. Whether
+ * it is the same plug as one that went is told by device_recall(). */
+int device_arrive(Device *device, uint64_t plug, uint64_t now_usec);
+/* It goes, but may be the same plug when it comes back. */
+void device_remember(Device *device, uint64_t now_usec);
+/* Whether it is the same plug as one that went; then it is marked as that
+ * was. */
+bool device_recall(Device *device);
+/* The person took it, or something of the same USB device, away. */
+void device_mark_detached(Device *device);
+
+/* What qubesd tells of a USB port, or of a device on it. */
+void source_on_port_detached(Source *source,
+                             const DeviceName *port,
+                             uint64_t now_usec);
+void source_on_removed(Source *source, DeviceClass class, const DeviceName *);
+/* NULL if there is none. */
+PlugMemory *source_find_memory(const Source *source, uint64_t lineage);
+/* What the person has said of what went from @usb holds no longer; NULL: from
+ * anywhere. */
+void source_forgive_memories(Source *source, const DeviceName *usb);
+/* Nothing that comes is the same plug as what went. */
+void source_clear_memories(Source *source);
+bool source_remembers(const Source *source, uint64_t now_usec);
 
 /*
  * Whether the person has detached it, or another part of the same USB device:

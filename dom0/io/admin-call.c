@@ -8,8 +8,11 @@
 #include "dom0/io/admin-call.h"
 #include "dom0/wire/admin.h"
 
+#define OVERDUE_ACCURACY_USEC (10 * USEC_PER_MSEC)
+
 struct AdminCall {
     Exchange *exchange;
+    sd_event_source *overdue; /* NULL: the deadline ends the call */
     AdminRequest request;
     AdminCallFn fn;
     void *userdata;
@@ -57,6 +60,31 @@ static void call_on_end(Exchange *exchange,
     /* @call may be gone from here on */
 }
 
+static int call_on_overdue(sd_event_source *source,
+                           uint64_t usec,
+                           void *userdata)
+{
+    AdminCall *call = userdata;
+    AdminAnswer answer;
+
+    (void) source;
+    (void) usec;
+
+    admin_fail(&answer, ADMIN_TIMED_OUT, "qubesd did not answer in time");
+    answer.pending = true;
+    call->fn(call, &answer, call->userdata);
+    /* @call may be gone from here on */
+    return 0;
+}
+
+/* Nobody but qubesd can end it: qubesd goes on with a USB attach, and no other
+ * may be made into that target until then. */
+static bool outlives_deadline(const AdminRequest *request)
+{
+    return request->method == ADMIN_ATTACH &&
+           request->class == DEVICE_CLASS_USB;
+}
+
 int admin_call_new(AdminCall **ret,
                    sd_event *event,
                    const char *socket_path,
@@ -64,9 +92,11 @@ int admin_call_new(AdminCall **ret,
                    AdminCallFn fn,
                    void *userdata)
 {
+    uint64_t timeout_usec = admin_deadline_usec(request->method);
+    bool outlives = outlives_deadline(request);
     const ExchangeLimits limits = {
         .answer_max = ADMIN_ANSWER_MAX,
-        .timeout_usec = admin_deadline_usec(request->method),
+        .timeout_usec = outlives ? UINT64_MAX : timeout_usec,
     };
     _cleanup_(admin_call_freep) AdminCall *call = NULL;
     char text[ADMIN_REQUEST_MAX];
@@ -80,6 +110,13 @@ int admin_call_new(AdminCall **ret,
     call->request = *request;
     call->fn = fn;
     call->userdata = userdata;
+    if (outlives) {
+        r = sd_event_add_time_relative(event, &call->overdue, CLOCK_MONOTONIC,
+                                       timeout_usec, OVERDUE_ACCURACY_USEC,
+                                       call_on_overdue, call);
+        if (r < 0)
+            return r;
+    }
     r = exchange_new(&call->exchange, event, socket_path, text, len, &limits,
                      call_on_end, call);
     if (r < 0)
@@ -94,6 +131,7 @@ AdminCall *admin_call_free(AdminCall *call)
     if (!call)
         return NULL;
 
+    sd_event_source_disable_unref(call->overdue);
     exchange_free(call->exchange);
     free(call);
     return NULL;

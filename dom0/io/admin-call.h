@@ -4,7 +4,9 @@
 /*
  * One call to qubesd: a connection, a request, an answer (WIRE 1)
  *
- * Within the deadline of its method, see admin_deadline_usec().
+ * Within the deadline of its method, see admin_deadline_usec(). Only a USB
+ * attach goes on after it: it is answered twice then, the first time with
+ * ADMIN_TIMED_OUT that is @pending.
  */
 
 #include <systemd/sd-event.h>
@@ -14,7 +16,7 @@
 typedef struct AdminCall AdminCall;
 
 /*
- * Called exactly once, never from within admin_call_new(). The call is still
+ * Called exactly once (but see above), never from within admin_call_new(). The call is still
  * alive then and may be freed. The answer belongs to the call.
  */
 typedef void (*AdminCallFn)(AdminCall *call,

@@ -138,6 +138,16 @@ static bool decode_device_event(AdminEvent *ret, const Frame *frame)
 
 static bool decode_event(AdminEvent *ret, const Frame *frame)
 {
+    static const struct {
+        const char *name;
+        AdminEventType type;
+    } events[] = {
+        { "domain-start", ADMIN_EVENT_DOMAIN_START },
+        { "domain-shutdown", ADMIN_EVENT_DOMAIN_SHUTDOWN },
+        { "domain-resumed", ADMIN_EVENT_DOMAIN_RESUMED },
+        { "domain-unpaused", ADMIN_EVENT_DOMAIN_UNPAUSED },
+    };
+
     if (field_is(frame->event, "connection-established")) {
         ret->type = ADMIN_EVENT_ESTABLISHED;
         return true;
@@ -146,13 +156,13 @@ static bool decode_event(AdminEvent *ret, const Frame *frame)
                          frame->subject.len))
         return false;
 
-    if (field_is(frame->event, "domain-start"))
-        ret->type = ADMIN_EVENT_DOMAIN_START;
-    else if (field_is(frame->event, "domain-shutdown"))
-        ret->type = ADMIN_EVENT_DOMAIN_SHUTDOWN;
-    else
-        return decode_device_event(ret, frame);
-    return true;
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+        if (!field_is(frame->event, events[i].name))
+            continue;
+        ret->type = events[i].type;
+        return true;
+    }
+    return decode_device_event(ret, frame);
 }
 
 AdminFrameResult admin_decode_frame(AdminEvent *ret,

@@ -56,6 +56,8 @@ static void check_event(const AdminEvent *event)
         break;
     case ADMIN_EVENT_DOMAIN_START:
     case ADMIN_EVENT_DOMAIN_SHUTDOWN:
+    case ADMIN_EVENT_DOMAIN_RESUMED:
+    case ADMIN_EVENT_DOMAIN_UNPAUSED:
         assert(is_qube(&event->subject));
         assert(event->port.s[0] == '\0');
         break;

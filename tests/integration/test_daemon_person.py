@@ -566,15 +566,21 @@ class StartFails(DaemonCase):
         self.assertEqual(rig.requests(), [LOOK, PINNED, BOOT, LOOK, PINNED])
 
 
-class NotYet(DaemonCase):
-    """What a later issue brings ends 503 and attaches nothing."""
+class Usb(DaemonCase):
+    """A whole USB device goes only into a target that was seen to run."""
 
-    def test_class_usb(self):
+    def test_it_is_attached_pinned(self):
         rig = self.start("r: allow usb id 0781:5581 to work\n")
         connection = self.by_hand(rig)
-        self.assert_told(connection, connection.add("usb", "2-1", **USB), 300)
-        self.assert_last(rig, "2-1", 503)
-        self.assertEqual(rig.requests(), [])
+        self.assert_told(connection, connection.add("usb", "2-1", **USB), 200)
+        calls = [bytes(call).split(b" ")[0] for call in rig.requests()]
+        self.assertEqual(calls[:2], [b"admin.vm.device.usb.Available+2-1",
+                                     b"admin.vm.CurrentState+"])
+        self.assertEqual(len(calls), 3)
+        self.assertTrue(calls[2].startswith(
+            b"admin.vm.device.usb.Attach+sys-usb+2-1+0781+5581"))
+        rig.sim.wait_attached(backend="sys-usb", port="2-1", target="work")
+        self.assert_told(connection, connection.remove("usb", "2-1"), 203)
 
 
 class Deny(DaemonCase):

@@ -6,7 +6,8 @@
  *
  *     Attach is wished for only of a target that the guard rail lets through,
  *     with the person's approval where that is needed, after the device was
- *     seen since, and with a turn that was granted
+ *     seen since, and with a turn that was granted; of a USB device only when
+ *     no part of it is attached and the target was seen to run just before
  *     the first outcome counts, and nothing is begun after it
  *     a job that is done is done once, has an outcome and ignores everything
  *     what may be attached in the end is known to be held
@@ -38,6 +39,9 @@ typedef struct Node {
     bool approved;
     size_t approved_choice;
     bool fresh; /* seen since start, prompt and wait */
+    bool surveyed; /* USB: no part was attached, since it was seen */
+    bool running;  /* USB: the last answer was that the target runs */
+    uint8_t n_parts;
     uint8_t n_turns;
     uint8_t n_attaches;
     bool may_be_attached;
@@ -71,6 +75,16 @@ static uint64_t relative(uint64_t usec, uint64_t now_usec)
     return usec == UINT64_MAX || usec == 0 ? usec : usec - now_usec;
 }
 
+/* How long its port was detached ago, as far as it matters. */
+static uint64_t job_port_recent(const Job *job, uint64_t now_usec)
+{
+    uint64_t until_usec = job->port_detached_usec + JOB_PORT_STALE_USEC;
+
+    return job->port_detached_usec != 0 && until_usec >= now_usec
+               ? until_usec - now_usec + 1
+               : 0;
+}
+
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
 {
     const unsigned char *bytes = data;
@@ -94,6 +108,10 @@ static uint64_t hash_of(const Node *node)
         job->announced,
         job->reread,
         job->has_turn,
+        job->surveyed,
+        job->unlisted,
+        job->stale,
+        job->missing,
         job->n_attaches,
         job->attach_result,
         job->attach_error,
@@ -112,12 +130,16 @@ static uint64_t hash_of(const Node *node)
         relative(job->deadline_usec, node->now_usec),
         relative(job->appear_usec, node->now_usec),
         relative(job->paused_usec, node->now_usec),
+        job_port_recent(job, node->now_usec),
         node->call,
         node->question,
         node->start,
         node->approved,
         node->approved_choice,
         node->fresh,
+        node->surveyed,
+        node->running,
+        node->n_parts,
         node->n_turns - node->n_attaches,
         node->may_be_attached,
         node->detach_failed,
@@ -168,7 +190,9 @@ static void check_deaf(Walk *walk, const Node *node)
     REQUIRE(walk, job_on_approved(&job, 0, now_usec) == 0);
     REQUIRE(walk, job_on_refused(&job, STATUS_QUIET, "", now_usec) == 0);
     REQUIRE(walk, job_on_started(&job, STATUS_ATTACHED, "", now_usec) == 0);
-    REQUIRE(walk, job_on_turn(&job, true, 0, now_usec) == 0);
+    REQUIRE(walk, job_on_turn(&job, JOB_TURN_GRANTED, 0, now_usec) == 0);
+    REQUIRE(walk, job_on_part(&job, NULL, false, now_usec) == 0);
+    REQUIRE(walk, !job_holds_port_turn(&job));
     REQUIRE(walk, job_on_time(&job, now_usec) == 0);
     REQUIRE(walk, job_on_appeared(&job, NULL, now_usec) == 0);
     REQUIRE(walk, job_on_qubesd(&job, now_usec) == 0);
@@ -223,8 +247,36 @@ static void check_attach(Walk *walk, Node *node)
                       (node->approved && node->approved_choice == target));
     REQUIRE(walk, node->fresh);
     REQUIRE(walk, node->n_turns >= node->n_attaches);
+    if (job->task.class == DEVICE_CLASS_USB) {
+        REQUIRE(walk, node->surveyed);
+        REQUIRE(walk, node->running);
+        REQUIRE(walk, job_holds_port_turn(job));
+    }
     REQUIRE(walk, qube_name_equal(&job->request.backend, &job->task.source));
     REQUIRE(walk, device_name_equal(&job->request.port, &job->task.device));
+}
+
+static void take(Walk *walk, const Node *after, JobWish wish);
+
+/* There may be a part to be looked at, one that is attached, or none. */
+static void take_parts(Walk *walk, const Node *before)
+{
+    static const DeviceName part = { "sda" };
+    Node node = *before;
+
+    node.outcome = node.job.outcome;
+    if (node.n_parts == 0) {
+        node.n_parts++;
+        take(walk, &node,
+             job_on_part(&node.job, &part, false, node.now_usec));
+    }
+    node = *before;
+    node.outcome = node.job.outcome;
+    take(walk, &node, job_on_part(&node.job, NULL, true, node.now_usec));
+    node = *before;
+    node.outcome = node.job.outcome;
+    node.surveyed = true;
+    take(walk, &node, job_on_part(&node.job, NULL, false, node.now_usec));
 }
 
 /* Something has come in: what is wished for? */
@@ -269,13 +321,22 @@ static void take(Walk *walk, const Node *after, JobWish wish)
         /* a turn may be given at once, or late */
         granted.n_turns++;
         take(walk, &granted,
-             job_on_turn(&granted.job, true, 0, granted.now_usec));
-        granted = *node;
-        take(walk, &granted,
-             job_on_turn(&granted.job, false, granted.now_usec + USEC_PER_SEC,
-                         granted.now_usec));
+             job_on_turn(&granted.job, JOB_TURN_GRANTED, 0, granted.now_usec));
+        for (JobTurn turn = JOB_TURN_LATER; turn <= JOB_TURN_SHUT; turn++) {
+            granted = *node;
+            if (turn == JOB_TURN_GRANTED)
+                continue;
+            take(walk, &granted,
+                 job_on_turn(&granted.job, turn,
+                             granted.now_usec + USEC_PER_SEC,
+                             granted.now_usec));
+        }
         return;
     }
+    case JOB_WISH_PART:
+        REQUIRE(walk, job->outcome == STATUS_INVALID);
+        take_parts(walk, node);
+        return;
     case JOB_WISH_DONE:
         node->done = true;
         check_done(walk, node);
@@ -316,6 +377,7 @@ static void learn(Node *node, const AdminAnswer *answer)
             (exception && answer->error == ADMIN_ERROR_OTHER))
             node->may_be_attached = true;
         node->fresh = false;
+        node->running = false;
         break;
     case ADMIN_ATTACHED:
         if ((ok && !answer->listing.listed) ||
@@ -333,7 +395,13 @@ static void learn(Node *node, const AdminAnswer *answer)
             node->detach_failed = true;
         break;
     case ADMIN_AVAILABLE:
+        if (node->job.state == JOB_SURVEYING)
+            break;
         node->fresh = ok && answer->listing.listed;
+        node->surveyed = false;
+        break;
+    case ADMIN_CURRENT_STATE:
+        node->running = ok && answer->power == POWER_RUNNING;
         break;
     case ADMIN_CREATE_DISPOSABLE:
         if (ok)
@@ -353,7 +421,6 @@ static void learn(Node *node, const AdminAnswer *answer)
     case ADMIN_INVALID:
     case ADMIN_EVENTS:
     case ADMIN_LIST:
-    case ADMIN_CURRENT_STATE:
     case ADMIN_START:
     case ADMIN_SHUTDOWN:
     case ADMIN_PROPERTY_GET:
@@ -377,7 +444,7 @@ static void walk_answers(Walk *walk, const Node *node)
         ADMIN_ERROR_OTHER,        ADMIN_ERROR_NOT_RUNNING,
         ADMIN_ERROR_NO_SUCH_QUBE, ADMIN_ERROR_ALREADY_ATTACHED,
         ADMIN_ERROR_NOT_ATTACHED, ADMIN_ERROR_PROTOCOL,
-        ADMIN_ERROR_NOT_STARTED,
+        ADMIN_ERROR_NOT_STARTED,  ADMIN_ERROR_USB_PROXY,
     };
     AdminMethod method = node->job.request.method;
     AdminAnswer answer;
@@ -508,6 +575,7 @@ static void walk_start(Walk *walk, const Node *before)
 
         node.start = false;
         node.fresh = false;
+        node.running = false;
         take(walk, &node,
              job_on_started(&node.job, results[i], "", node.now_usec));
     }
@@ -524,6 +592,7 @@ static void walk_time(Walk *walk, const Node *before)
         node.now_usec = next_usec > node.now_usec ? next_usec : node.now_usec;
         if (state == JOB_TURN)
             node.fresh = false;
+        node.running = false;
         take(walk, &node, job_on_time(&node.job, node.now_usec));
     }
     /* too early */
@@ -570,6 +639,12 @@ static void walk_notices(Walk *walk, const Node *before)
     take(walk, &node, job_on_appeared(&node.job, &identity, node.now_usec));
     node = *before;
     take(walk, &node, job_on_qubesd(&node.job, node.now_usec));
+    if (node.job.task.class == DEVICE_CLASS_USB &&
+        before->job.port_detached_usec == 0) {
+        node = *before;
+        job_on_port_detached(&node.job, node.now_usec);
+        take(walk, &node, JOB_WISH_NOTHING);
+    }
 }
 
 static void walk_from(Walk *walk, const Node *node)

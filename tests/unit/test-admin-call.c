@@ -70,17 +70,22 @@ static void on_answer(AdminCall *answered,
         call = admin_call_free(call);
 }
 
-static void begin(AdminMethod method)
+static void begin_with(AdminMethod method, DeviceClass class, const char *port)
 {
     AdminRequest request = { .method = method,
-                             .class = DEVICE_CLASS_BLOCK,
+                             .class = class,
                              .dest = { "work" },
-                             .backend = { "sys-usb" },
-                             .port = { "sda" } };
+                             .backend = { "sys-usb" } };
 
+    memcpy(request.port.s, port, strlen(port));
     assert_int_equal(
         admin_call_new(&call, event, path, &request, on_answer, &n_answers), 0);
     assert_int_equal(n_answers, 0);
+}
+
+static void begin(AdminMethod method)
+{
+    begin_with(method, DEVICE_CLASS_BLOCK, "sda");
 }
 
 /* qubesd takes the connection. */
@@ -261,6 +266,28 @@ static void test_silence_ends_with_the_deadline(void **state)
     fd_close(fd);
 }
 
+static void test_a_usb_attach_is_answered_also_after_its_deadline(void **state)
+{
+    int fd;
+
+    (void) state;
+
+    loop_divisor = 10000;
+    frees = false;
+    begin_with(ADMIN_ATTACH, DEVICE_CLASS_USB, "2-1");
+    fd = take();
+    LOOP_UNTIL(event, n_answers == 1);
+    assert_int_equal(answer.result, ADMIN_TIMED_OUT);
+    assert_true(answer.pending);
+
+    frees = true;
+    reply(fd, "0\0", 2);
+    fd_close(fd);
+    LOOP_UNTIL(event, n_answers == 2);
+    assert_int_equal(answer.result, ADMIN_OK);
+    assert_false(answer.pending);
+}
+
 /* Fill the queue of the listener. Answers how many. */
 static size_t crowd(int *ret_fds, size_t max)
 {
@@ -376,6 +403,7 @@ int main(void)
         test(test_an_answer_without_end_is_cut_off),
         test(test_nobody_there_is_an_answer_too),
         test(test_silence_ends_with_the_deadline),
+        test(test_a_usb_attach_is_answered_also_after_its_deadline),
         test(test_a_full_queue_is_tried_again),
         test(test_a_call_may_be_given_up),
         test(test_an_answer_is_told_once),

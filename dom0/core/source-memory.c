@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <errno.h>
+
+#include "dom0/core/source.h"
+
+int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
+{
+    const Device *usb;
+
+    if (!device->memory)
+        device->memory = calloc(1, sizeof(*device->memory));
+    if (!device->memory)
+        return -ENOMEM;
+
+    device->plugged = true;
+    device->plug = plug;
+    device->lineage = plug;
+    device->came_usec = now_usec;
+    device->port_detached_usec = 0;
+    usb = device_usb(device);
+    device->usb_lineage = usb && usb != device ? usb->lineage : 0;
+    return 0;
+}
+
+/* Whether @memory is worth nothing any more. */
+static bool memory_is_over(const Source *source,
+                           const PlugMemory *memory,
+                           uint64_t now_usec)
+{
+    const Device *usb =
+        memory->usb_lineage != 0
+            ? source_find(source, DEVICE_CLASS_USB, &memory->usb)
+            : NULL;
+
+    if (usb && usb->plugged && usb->lineage == memory->usb_lineage)
+        return false;
+    return plug_memory_is_over(memory, source->resumed_usec, now_usec);
+}
+
+static void memory_free(Source *source, PlugMemory *memory)
+{
+    PlugMemory **link = &source->memories;
+
+    while (*link != memory)
+        link = &(*link)->next;
+    *link = memory->next;
+    source->n_memories--;
+    free(memory);
+}
+
+/* Drop what is over, and the oldest if there are too many. */
+static void memories_prune(Source *source, uint64_t now_usec)
+{
+    for (PlugMemory *memory = source->memories, *next; memory; memory = next) {
+        next = memory->next;
+        if (memory_is_over(source, memory, now_usec) ||
+            (!next && source->n_memories >= PLUG_MEMORIES_MAX))
+            memory_free(source, memory);
+    }
+}
+
+/* Whether it makes a difference that it is the same plug when it comes back. */
+static bool is_worth_remembering(const Device *device)
+{
+    if (device->detached_by_user || device->refused_by_user ||
+        device->stopped.s[0] != '\0')
+        return true;
+    if (device->record.class != DEVICE_CLASS_USB)
+        return false;
+    if (device->holding != HOLDING_NOTHING)
+        return true; /* the person may be taking it away */
+    for (const PlugMemory *part = device->source->memories; part;
+         part = part->next)
+        if (part->usb_lineage == device->lineage)
+            return true;
+    return false;
+}
+
+void device_remember(Device *device, uint64_t now_usec)
+{
+    Source *source = device->source;
+    PlugMemory *memory;
+    DeviceName port = device_usb_name(device);
+    const Device *usb = port.s[0]
+                            ? source_find(source, DEVICE_CLASS_USB, &port)
+                            : NULL;
+
+    memories_prune(source, now_usec);
+    if (!is_worth_remembering(device))
+        return;
+    memory = TAKE_PTR(device->memory);
+    assert(memory);
+    *memory = (PlugMemory){
+        .next = source->memories,
+        .lineage = device->lineage,
+        .usb = port,
+        .usb_lineage = device->usb_lineage,
+        .gone_usec = now_usec,
+        .detached_usec = usb ? usb->port_detached_usec : 0,
+        .detached_by_user = device->detached_by_user,
+        .refused_by_user = device->refused_by_user,
+        .stopped = device->stopped,
+        .removed = device->removed,
+    };
+    plug_memory_set(memory, &device->record);
+    source->memories = memory;
+    source->n_memories++;
+}
+
+bool device_recall(Device *device)
+{
+    Source *source = device->source;
+    PlugMemory *found = NULL;
+
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next) {
+        bool same_name =
+            device_name_equal(&memory->device, &device->record.device);
+
+        /* several disks of one USB device are alike: the one of the name */
+        if ((!found || same_name) &&
+            plug_memory_is_of(memory, &device->record) &&
+            plug_memory_holds(memory, device->usb_lineage, device->came_usec,
+                              source->resumed_usec)) {
+            found = memory;
+            if (same_name)
+                break;
+        }
+    }
+    if (!found)
+        return false;
+
+    device->lineage = found->lineage;
+    device->detached_by_user |= found->detached_by_user;
+    device->refused_by_user |= found->refused_by_user;
+    if (device->stopped.s[0] == '\0')
+        device->stopped = found->stopped;
+    if (device->record.class == DEVICE_CLASS_USB)
+        device->port_detached_usec = found->detached_usec;
+    memory_free(source, found);
+    return true;
+}
+
+void device_mark_detached(Device *device)
+{
+    Device *usb = device_usb(device);
+
+    device->detached_by_user = true;
+    /* so it holds also when the block devices in it come and go */
+    if (usb)
+        usb->detached_by_user = true;
+}
+
+void source_on_port_detached(Source *source,
+                             const DeviceName *port,
+                             uint64_t now_usec)
+{
+    Device *device = source_find(source, DEVICE_CLASS_USB, port);
+
+    if (device)
+        device->port_detached_usec = now_usec;
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        if (device_name_equal(&memory->usb, port))
+            memory->detached_usec = now_usec;
+}
+
+void source_on_removed(Source *source,
+                       DeviceClass class,
+                       const DeviceName *name)
+{
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        if (memory->class == class && device_name_equal(&memory->device, name))
+            memory->removed = true;
+}
+
+PlugMemory *source_find_memory(const Source *source, uint64_t lineage)
+{
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        if (memory->lineage == lineage)
+            return memory;
+    return NULL;
+}
+
+void source_forgive_memories(Source *source, const DeviceName *usb)
+{
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next) {
+        if (usb && !device_name_equal(&memory->usb, usb))
+            continue;
+        memory->detached_by_user = false;
+        memory->refused_by_user = false;
+        memory->stopped = (QubeName){};
+    }
+}
+
+void source_clear_memories(Source *source)
+{
+    while (source->memories)
+        memory_free(source, source->memories);
+}
+
+bool source_remembers(const Source *source, uint64_t now_usec)
+{
+    for (const PlugMemory *memory = source->memories; memory;
+         memory = memory->next)
+        if (!memory_is_over(source, memory, now_usec))
+            return true;
+    return false;
+}
