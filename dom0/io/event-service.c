@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -596,7 +597,7 @@ int event_service_new(EventService **ret,
                       void *userdata)
 {
     _cleanup_(event_service_freep) EventService *service = NULL;
-    int r;
+    int flags, r;
 
     service = calloc(1, sizeof(*service));
     if (!service) {
@@ -608,6 +609,11 @@ int event_service_new(EventService **ret,
     service->hooks = hooks;
     service->userdata = userdata;
 
+    /* systemd passes it as one that blocks, and who calls may hang up before
+     * the call is accepted */
+    flags = fcntl(service->fd, F_GETFL);
+    if (flags < 0 || fcntl(service->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
     r = sd_event_add_io(event, &service->accept_source, service->fd, EPOLLIN,
                         service_on_accept, service);
     if (r < 0)

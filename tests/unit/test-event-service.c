@@ -26,6 +26,7 @@
 typedef struct Rig {
     sd_event *event;
     EventService *service;
+    int listener; /* owned by the service */
     struct sockaddr_un address;
     socklen_t address_len;
 
@@ -143,11 +144,13 @@ static const EventServiceHooks hooks = {
 
 static int set_up(void **state)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* as systemd passes it */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     (void) state;
 
-    rig = (Rig){ .address = { .sun_family = AF_UNIX },
+    rig = (Rig){ .listener = fd,
+                 .address = { .sun_family = AF_UNIX },
                  .outcome = STATUS_ATTACHED,
                  .n_allowed = SIZE_MAX };
     loop_divisor = 1;
@@ -942,6 +945,14 @@ static void test_no_line_is_lost_or_doubled_in_any_pieces(void **state)
     assert_int_equal(rig.n_connects, ROUNDS);
 }
 
+/* Else a call that ends before it is accepted would stop everything. */
+static void test_a_listener_that_blocks_is_made_not_to(void **state)
+{
+    (void) state;
+
+    assert_true(fcntl(rig.listener, F_GETFL) & O_NONBLOCK);
+}
+
 int main(void)
 {
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -966,6 +977,7 @@ int main(void)
         test(test_lines_over_the_rate_wait_and_are_not_lost),
         test(test_lines_over_the_rate_are_taken_when_their_time_comes),
         test(test_one_peer_with_many_lines_does_not_block_another),
+        test(test_a_listener_that_blocks_is_made_not_to),
         test(test_so_many_strangers_are_let_in_and_no_more),
         test(test_without_descriptors_calls_wait_in_the_queue),
         test(test_a_descriptor_has_to_come_in_time),
