@@ -5,6 +5,8 @@
 #include "common/text.h"
 #include "dom0/core/job-internal.h"
 
+#define BY_OTHERS "attached by a person or by Qubes itself"
+
 /* Whether a device that is attached to @qube is where the rule wants it. */
 static bool job_wants(const Job *job, size_t index, const QubeName *qube)
 {
@@ -22,6 +24,7 @@ JobWish job_on_listing(Job *job,
                        uint64_t now_usec)
 {
     const JobTask *task = &job->task;
+    char detail[sizeof(job->detail)];
 
     job->seen_at = (QubeName){};
     job->surveyed = false;
@@ -41,10 +44,14 @@ JobWish job_on_listing(Job *job,
             return job_finish(job,
                               job->n_attaches > 0 ? STATUS_ATTACHED
                                                   : STATUS_ALREADY_ATTACHED,
-                              "");
+                              qube_name_equal(&task->held_by,
+                                              &listing->attached_to)
+                                  ? ""
+                                  : BY_OTHERS);
         }
-        return job_finish(job, STATUS_ATTACHED_ELSEWHERE,
-                          "another qube has it");
+        (void) text_format(detail, sizeof(detail), "%s has it, %s",
+                           listing->attached_to.s, BY_OTHERS);
+        return job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
     }
     if (listing->has_identity &&
         identity_contradicts(&listing->identity, task->vendor_id,
@@ -155,18 +162,30 @@ static JobWish job_on_attach_exception(Job *job,
                                        const AdminAnswer *answer,
                                        uint64_t now_usec)
 {
+    char detail[sizeof(job->detail)];
+
     switch (answer->error) {
     case ADMIN_ERROR_NOT_RUNNING:
         job->holding = HOLDING_NOTHING;
         return job_on_not_running(job);
     case ADMIN_ERROR_NO_SUCH_QUBE:
     case ADMIN_ERROR_VALUE:
-    case ADMIN_ERROR_PERMISSION:
         job->holding = HOLDING_NOTHING;
         return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_ERROR_PERMISSION:
+        job->holding = HOLDING_NOTHING;
+        (void) text_format(detail, sizeof(detail),
+                           "qubesd does not permit it; the denied devices of "
+                           "%s may name it: %s",
+                           job->target.s, answer->detail);
+        return job_finish(job, STATUS_QUBESD_REFUSED, detail);
     case ADMIN_ERROR_USB_PROXY:
         job->holding = HOLDING_NOTHING;
-        return job_finish(job, STATUS_ATTACH_FAILED, answer->detail);
+        (void) text_format(detail, sizeof(detail),
+                           "%s cannot take USB devices: qubes-usb-proxy is "
+                           "not installed there",
+                           job->target.s);
+        return job_finish(job, STATUS_ATTACH_FAILED, detail);
     case ADMIN_ERROR_PROTOCOL:
         /* an unknown device: its identity may just have changed */
         if (!job->reread) {
@@ -246,6 +265,11 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
             job->reread = true;
             return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
         }
+        /* R4.3 says no more when the target's list of denied devices has it */
+        (void) text_format(detail, sizeof(detail),
+                           "qubesd gave no answer: the hypervisor failed, or "
+                           "the denied devices of %s name it",
+                           job->target.s);
         break;
     case ADMIN_OK:
     case ADMIN_UNREACHABLE:
@@ -289,7 +313,7 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     /* on a later try it is our own earlier Attach that took effect */
     if (already && job->n_attaches == 1) {
         job->holding = HOLDING_NOTHING;
-        return job_finish(job, STATUS_ALREADY_ATTACHED, "");
+        return job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
     }
     job->holding = HOLDING_DEVICE;
     return job_finish(job, STATUS_ATTACHED,

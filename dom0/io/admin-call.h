@@ -16,8 +16,9 @@
 typedef struct AdminCall AdminCall;
 
 /*
- * Called exactly once (but see above), never from within admin_call_new(). The call is still
- * alive then and may be freed. The answer belongs to the call.
+ * Called exactly once (but see above), never from within admin_call_new(). The
+ * call is still alive then and may be freed, unless its answer is @pending. The
+ * answer belongs to the call.
  */
 typedef void (*AdminCallFn)(AdminCall *call,
                             const AdminAnswer *answer,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/manager-rig.h"
@@ -97,6 +98,26 @@ Record rig_record(RecordAction action, const char *device)
         set_text(&record, PROPERTY_DEVTYPE, "partition");
     } else {
         set_text(&record, PROPERTY_DEVTYPE, "disk");
+    }
+    return record;
+}
+
+Record rig_record_at(RecordAction action,
+                     const char *device,
+                     const char *port,
+                     const char *serial)
+{
+    Record record = rig_record(action, device);
+    char path[64];
+
+    (void) snprintf(path, sizeof(path), "pci-0000:00:06.0-usb-0:%s", port);
+    set_text(&record, PROPERTY_PATH, path);
+    set_text(&record, PROPERTY_SERIAL, serial);
+    if (record.class == DEVICE_CLASS_BLOCK &&
+        record.parent_class == DEVICE_CLASS_INVALID) {
+        record.parent_class = DEVICE_CLASS_USB;
+        assert_true(device_name_parse(&record.parent, DEVICE_CLASS_USB, port,
+                                      strlen(port)));
     }
     return record;
 }
@@ -221,13 +242,12 @@ void rig_notice(ManagerRig *rig,
                 const char *target)
 {
     AdminEvent event = { .type = type,
-                         .class = DEVICE_CLASS_BLOCK,
                          .subject = rig_qube(target ? target : source) };
 
     if (target)
         event.backend = rig_qube(source);
-    assert_true(device_name_parse(&event.port, DEVICE_CLASS_BLOCK, device,
-                                  strlen(device)));
+    event.class = device_name_parse_any(&event.port, device, strlen(device));
+    assert_int_not_equal(event.class, DEVICE_CLASS_INVALID);
     manager_on_admin_event(rig->manager, &event, rig->now);
 }
 

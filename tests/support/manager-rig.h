@@ -31,6 +31,12 @@ void rig_pass(ManagerRig *rig, uint64_t usec);
 uint64_t rig_connect(ManagerRig *rig, const char *source, char boot);
 /* A record of a disk ("sda"), partition ("sda1") or USB device ("2-1"). */
 Record rig_record(RecordAction action, const char *device);
+/* The same with a path and a serial number; a disk's parent is the USB device
+ * at @port, as "2-1". */
+Record rig_record_at(RecordAction action,
+                     const char *device,
+                     const char *port,
+                     const char *serial);
 /* Its answer, STATUS_INVALID (0) if it comes later; the seq is @last_seq. */
 Status rig_tell(ManagerRig *rig,
                 uint64_t connection,
@@ -62,7 +68,7 @@ void rig_reply(ManagerRig *rig, uint64_t call, AdminAnswer answer);
 /* The next call, of this method, is answered thus. */
 void rig_serve(ManagerRig *rig, AdminMethod method, AdminAnswer answer);
 
-/* An event of a block device of @source, or of a qube; @target may be NULL. */
+/* An event of a device of @source, or of a qube; @target may be NULL. */
 void rig_notice(ManagerRig *rig,
                 AdminEventType type,
                 const char *source,

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Whole USB devices: where they go, when, and one at a time. */
+
+#include <string.h>
+
+#include "dom0/core/source.h"
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#define RULES                                  \
+    "to-vault: allow usb serial V* to vault\n" \
+    "to-work: allow usb to work\n"
+
+static ManagerRig rig;
+static uint64_t usb; /* a connection of sys-usb */
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static const HistoryEntry *last_outcome(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    assert_true(history_count(history) > 0);
+    return history_get(history, history_count(history) - 1);
+}
+
+static Status plug(const char *device, const char *serial)
+{
+    const Record record = rig_record_at(RECORD_ADD, device, device, serial);
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
+/* A disk, or a partition, of the USB device 2-1. */
+static Status plug_part(const char *device)
+{
+    const Record record = rig_record_at(RECORD_ADD, device, "2-1", "A");
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
+static void attach(const char *device, const char *serial)
+{
+    assert_int_equal(plug(device, serial), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* Until its Attach is under way: its id. */
+static uint64_t attach_half(const char *device, const char *serial)
+{
+    assert_int_equal(plug(device, serial), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    return rig_call(&rig, ADMIN_ATTACH);
+}
+
+static void test_it_is_attached_to_a_target_that_runs(void **state)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    call = rig_call_to(&rig, ADMIN_AVAILABLE, &request);
+    assert_int_equal(request.class, DEVICE_CLASS_USB);
+    rig_reply(&rig, call, answer_listed(NULL));
+    call = rig_call_to(&rig, ADMIN_CURRENT_STATE, &request);
+    assert_string_equal(request.dest.s, "work");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    call = rig_call_to(&rig, ADMIN_ATTACH, &request);
+    assert_true(request.pinned);
+    assert_string_equal(request.port.s, "2-1");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_target_that_does_not_run_is_started_first(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_nothing_goes_into_a_paused_target(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_PAUSED));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK)); /* it does nothing */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_PAUSED));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+    assert_non_null(strstr(last_outcome()->detail, "work is "));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_target_that_is_not_to_be_started_is_not(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work if-running\n");
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
+
+    rig_set_rules(&rig, "r: allow usb to work when-running\n");
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_PAUSED));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_UNPAUSED, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_target_that_is_starting_up_is_tried_again(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    for (unsigned int i = 0; i < 4; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_TRANSIENT));
+        assert_true(rig_is_quiet(&rig));
+        if (i < 3) {
+            assert_int_equal(rig_answer(&rig), 0);
+            rig_pass(&rig, (USEC_PER_SEC << i) - 1);
+            assert_true(rig_is_quiet(&rig));
+            rig_pass(&rig, 1);
+        }
+    }
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+}
+
+/* turns */
+
+static void test_two_go_into_one_target_one_after_the_other(void **state)
+{
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+
+    rig_reply(&rig, first, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    /* it is looked at again: it had to wait */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_two_targets_are_served_side_by_side(void **state)
+{
+    uint64_t first, second;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    second = attach_half("2-2", "V");
+    rig_reply(&rig, second, answer_of(ADMIN_OK));
+    rig_reply(&rig, first, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_one_that_fails_lets_the_next_go_while_it_pauses(void **state)
+{
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
+    /* the turn is free: both are looked at */
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_string_equal(last_outcome()->device.s, "2-2");
+
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_wait_for_a_turn_is_not_the_jobs_time(void **state)
+{
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_pass(&rig, JOB_USEC - USEC_PER_SEC);
+    rig_reply(&rig, first, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+}
+
+static AdminAnswer overdue(void)
+{
+    AdminAnswer answer = answer_of(ADMIN_TIMED_OUT);
+
+    answer.pending = true;
+    return answer;
+}
+
+static void test_an_attach_that_never_returns_keeps_the_turn(void **state)
+{
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_reply(&rig, first, overdue());
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    assert_true(rig_is_quiet(&rig));
+
+    /* a device for another target is not kept waiting */
+    attach("2-3", "V");
+
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_late_answer_counts_and_frees_the_turn(void **state)
+{
+    Record record = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_reply(&rig, first, overdue());
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+
+    rig_reply(&rig, first, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_int_equal(rig_answer(&rig), 0); /* the record was answered */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    /* it is ours: it is detached when it goes */
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_one_unplugged_in_an_endless_attach_is_undone_late(void **state)
+{
+    Record record = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, first, overdue());
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, first, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
+{
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-1", "A");
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* parts */
+
+static void test_parts_that_are_not_known_to_be_free_are_looked_at(void **state)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(plug_part("sda"), STATUS_NO_RULE);
+    assert_int_equal(plug_part("sdb"), STATUS_NO_RULE);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 2; i++) {
+        call = rig_call_to(&rig, ADMIN_AVAILABLE, &request);
+        assert_int_equal(request.class, DEVICE_CLASS_BLOCK);
+        rig_reply(&rig, call, answer_listed(NULL));
+    }
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_disk_of_it_is_not_ripped_away(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug_part("sda"), STATUS_NO_RULE);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault")); /* sda */
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+    /* and now that is known */
+    assert_int_equal(plug("2-1", "A"), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_a_disk_that_is_attached_meanwhile_counts(void **state)
+{
+    uint64_t first;
+
+    (void) state;
+
+    first = attach_half("2-2", "B");
+    assert_int_equal(plug_part("sda"), STATUS_NO_RULE);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* sda */
+    assert_true(rig_is_quiet(&rig)); /* it waits for its turn */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, first, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_disk_whose_partition_is_attached_ends_310(void **state)
+{
+    Record part = rig_record_at(RECORD_ADD, "sda1", "2-1", "A");
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work\n");
+    assert_int_equal(rig_tell_record(&rig, usb, &part), STATUS_NO_RULE);
+    assert_int_equal(plug_part("sda"), 0);
+    /* a partition that is attached takes its disk off the list */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault")); /* sda1 */
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_the_disk_of_an_attached_usb_device_ends_310(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "u: allow usb to work\nb: allow block to vault\n");
+    attach("2-1", "A");
+    assert_int_equal(plug_part("sda"), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* a port that was just detached */
+
+static void test_what_is_said_of_a_port_just_detached_is_asked_again(void **s)
+{
+    (void) s;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    assert_true(rig_is_quiet(&rig)); /* not taken for an attachment */
+    rig_pass(&rig, 2 * USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_later_it_is_believed(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    rig_pass(&rig, JOB_PORT_STALE_USEC + 1);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_our_own_detach_is_one_too(void **state)
+{
+    Record record = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    attach("2-1", "A");
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    /* another one, at once, in the same port */
+    assert_int_equal(plug("2-1", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* failures in words */
+
+static void test_a_target_without_the_proxy_is_not_tried_again(void **state)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) state;
+
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_USB_PROXY));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+    assert_non_null(strstr(last_outcome()->detail, "qubes-usb-proxy"));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_attach_that_fails_is_tried_four_times(void **state)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) state;
+
+    for (unsigned int i = 0;; i++) {
+        rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+        if (i == 3)
+            break;
+        rig_pass(&rig, USEC_PER_SEC << i);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+        call = rig_call(&rig, ADMIN_ATTACH);
+    }
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_it_is_attached_to_a_target_that_runs),
+        TEST(test_a_target_that_does_not_run_is_started_first),
+        TEST(test_nothing_goes_into_a_paused_target),
+        TEST(test_a_target_that_is_not_to_be_started_is_not),
+        TEST(test_a_target_that_is_starting_up_is_tried_again),
+        TEST(test_two_go_into_one_target_one_after_the_other),
+        TEST(test_two_targets_are_served_side_by_side),
+        TEST(test_one_that_fails_lets_the_next_go_while_it_pauses),
+        TEST(test_a_wait_for_a_turn_is_not_the_jobs_time),
+        TEST(test_an_attach_that_never_returns_keeps_the_turn),
+        TEST(test_a_late_answer_counts_and_frees_the_turn),
+        TEST(test_one_unplugged_in_an_endless_attach_is_undone_late),
+        TEST(test_the_job_over_its_time_keeps_the_turn_to_the_end),
+        TEST(test_parts_that_are_not_known_to_be_free_are_looked_at),
+        TEST(test_a_disk_of_it_is_not_ripped_away),
+        TEST(test_a_disk_that_is_attached_meanwhile_counts),
+        TEST(test_a_disk_whose_partition_is_attached_ends_310),
+        TEST(test_the_disk_of_an_attached_usb_device_ends_310),
+        TEST(test_what_is_said_of_a_port_just_detached_is_asked_again),
+        TEST(test_later_it_is_believed),
+        TEST(test_our_own_detach_is_one_too),
+        TEST(test_a_target_without_the_proxy_is_not_tried_again),
+        TEST(test_an_attach_that_fails_is_tried_four_times),
+    };
+#undef TEST
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
