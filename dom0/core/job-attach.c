@@ -41,13 +41,12 @@ JobWish job_on_listing(Job *job,
             job->target = listing->attached_to;
             if (job->n_attaches > 0)
                 job->holding = HOLDING_DEVICE;
-            return job_finish(job,
-                              job->n_attaches > 0 ? STATUS_ATTACHED
-                                                  : STATUS_ALREADY_ATTACHED,
-                              qube_name_equal(&task->held_by,
-                                              &listing->attached_to)
-                                  ? ""
-                                  : BY_OTHERS);
+            return job_finish(
+                job,
+                job->n_attaches > 0 ? STATUS_ATTACHED : STATUS_ALREADY_ATTACHED,
+                qube_name_equal(&task->held_by, &listing->attached_to)
+                    ? ""
+                    : BY_OTHERS);
         }
         (void) text_format(detail, sizeof(detail), "%s has it, %s",
                            listing->attached_to.s, BY_OTHERS);

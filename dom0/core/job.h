@@ -48,13 +48,13 @@
 #include "dom0/core/approval.h"
 #include "dom0/core/rule.h"
 
-#define JOB_USEC          (600 * USEC_PER_SEC) /* without its turn */
-#define JOB_APPEAR_USEC   (5 * USEC_PER_SEC)   /* until qubesd lists it */
-#define JOB_RETRIES_MAX   3U                   /* after 1, 2 and 4 s */
-#define JOB_OFFLINE_USEC  (10 * USEC_PER_SEC)  /* try again though not told */
+#define JOB_USEC         (600 * USEC_PER_SEC) /* without its turn */
+#define JOB_APPEAR_USEC  (5 * USEC_PER_SEC)   /* until qubesd lists it */
+#define JOB_RETRIES_MAX  3U                   /* after 1, 2 and 4 s */
+#define JOB_OFFLINE_USEC (10 * USEC_PER_SEC)  /* try again though not told */
 /* so long what qubesd says of a USB port that was detached may be old */
 #define JOB_PORT_STALE_USEC (3 * USEC_PER_SEC)
-#define JOB_RETRY_USEC(n) (USEC_PER_SEC << (n))
+#define JOB_RETRY_USEC(n)   (USEC_PER_SEC << (n))
 
 typedef enum JobState {
     JOB_INVALID,
@@ -127,6 +127,8 @@ typedef struct JobTask {
     QubeName held_by; /* a disposable of ours that has it; "" */
     bool close;       /* shut down the target once it is detached */
     bool qubes_only;  /* make no disposable */
+    /* see job_on_port_detached(), before the job began; 0: never */
+    uint64_t port_detached_usec;
 } JobTask;
 
 /* What rule and guard rail together say of one target. */
@@ -163,11 +165,11 @@ typedef struct Job {
     bool pinned;
     bool touched; /* qubesd has answered something */
     bool started;
-    bool announced; /* the identity is from an event, not read by us */
-    bool reread;    /* it was read once more after a refusal */
-    bool surveyed;  /* no part of it is attached, as far as is known */
-    bool unlisted;  /* SURVEYING: the device itself was not listed */
-    bool stale;     /* has waited for its turn: what is known is old */
+    bool announced;          /* the identity is from an event, not read by us */
+    bool reread;             /* it was read once more after a refusal */
+    bool surveyed;           /* no part of it is attached, as far as is known */
+    bool unlisted;           /* SURVEYING: the device itself was not listed */
+    bool stale;              /* has waited for its turn: what is known is old */
     unsigned int n_attaches; /* wished for so far */
     AdminResult attach_result;
     AdminError attach_error;

@@ -137,6 +137,10 @@ JobTask task_of(const Device *device)
                      .class = device->record.class,
                      .device = device->record.device };
 
+    if (task.class == DEVICE_CLASS_USB)
+        task.port_detached_usec =
+            source_port_detached_usec(device->source, &task.device);
+
     memcpy(task.vendor_id, device->record.properties.vendor_id,
            sizeof(task.vendor_id));
     memcpy(task.product_id, device->record.properties.product_id,
@@ -366,8 +370,8 @@ static JobWish managed_give_part(ManagedJob *managed, Instant now)
          part = part->next) {
         if (!part->plugged || !device_is_ancestor(managed->device, part))
             continue;
-        attached |= part->attached_to.s[0] != '\0' ||
-                    part->holding != HOLDING_NOTHING;
+        attached |=
+            part->attached_to.s[0] != '\0' || part->holding != HOLDING_NOTHING;
         if (!part->attachment_known)
             unknown = &part->record.device;
     }

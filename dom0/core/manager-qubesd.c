@@ -51,9 +51,9 @@ static void manager_on_overdue(Manager *m,
     m->port_turns_changed = true;
     /* what is to be undone can only be when it has ended */
     if (!managed->dead && managed->job.state != JOB_UNDOING)
-        managed_apply(
-            m, managed,
-            job_on_answer(&managed->job, answer, now.monotonic_usec), now);
+        managed_apply(m, managed,
+                      job_on_answer(&managed->job, answer, now.monotonic_usec),
+                      now);
 }
 
 void manager_on_answer(Manager *m,
@@ -140,7 +140,6 @@ static void on_attached(Manager *m, const AdminEvent *event)
         return;
     device->attached_to = event->subject;
     device->attachment_known = true;
-    device->port_detached_usec = 0;
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, &event->subject))
         device->holding = HOLDING_DEVICE;

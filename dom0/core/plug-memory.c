@@ -40,8 +40,8 @@ bool plug_memory_is_of(const PlugMemory *memory, const Record *record)
            memory->partition == properties->partition &&
            memory->path[0] != '\0' &&
            strcmp(memory->path, text_of(properties, PROPERTY_PATH)) == 0 &&
-           strcmp(memory->vendor_id,
-                  text_of(properties, PROPERTY_VENDOR_ID)) == 0 &&
+           strcmp(memory->vendor_id, text_of(properties, PROPERTY_VENDOR_ID)) ==
+               0 &&
            strcmp(memory->product_id,
                   text_of(properties, PROPERTY_PRODUCT_ID)) == 0 &&
            strcmp(memory->serial, text_of(properties, PROPERTY_SERIAL)) == 0;

@@ -18,7 +18,6 @@ int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
     device->plug = plug;
     device->lineage = plug;
     device->came_usec = now_usec;
-    device->port_detached_usec = 0;
     usb = device_usb(device);
     device->usb_lineage = usb && usb != device ? usb->lineage : 0;
     return 0;
@@ -83,9 +82,6 @@ void device_remember(Device *device, uint64_t now_usec)
     Source *source = device->source;
     PlugMemory *memory;
     DeviceName port = device_usb_name(device);
-    const Device *usb = port.s[0]
-                            ? source_find(source, DEVICE_CLASS_USB, &port)
-                            : NULL;
 
     memories_prune(source, now_usec);
     if (!is_worth_remembering(device))
@@ -98,7 +94,7 @@ void device_remember(Device *device, uint64_t now_usec)
         .usb = port,
         .usb_lineage = device->usb_lineage,
         .gone_usec = now_usec,
-        .detached_usec = usb ? usb->port_detached_usec : 0,
+        .detached_usec = source_port_detached_usec(source, &port),
         .detached_by_user = device->detached_by_user,
         .refused_by_user = device->refused_by_user,
         .stopped = device->stopped,
@@ -136,8 +132,6 @@ bool device_recall(Device *device)
     device->refused_by_user |= found->refused_by_user;
     if (device->stopped.s[0] == '\0')
         device->stopped = found->stopped;
-    if (device->record.class == DEVICE_CLASS_USB)
-        device->port_detached_usec = found->detached_usec;
     memory_free(source, found);
     return true;
 }
@@ -156,13 +150,23 @@ void source_on_port_detached(Source *source,
                              const DeviceName *port,
                              uint64_t now_usec)
 {
-    Device *device = source_find(source, DEVICE_CLASS_USB, port);
-
-    if (device)
-        device->port_detached_usec = now_usec;
+    source->port_detaches[source->next_port_detach++] =
+        (PortDetach){ .port = *port, .when_usec = now_usec };
+    source->next_port_detach %= SOURCE_PORT_DETACHES_MAX;
     for (PlugMemory *memory = source->memories; memory; memory = memory->next)
         if (device_name_equal(&memory->usb, port))
             memory->detached_usec = now_usec;
+}
+
+uint64_t source_port_detached_usec(const Source *source, const DeviceName *port)
+{
+    uint64_t newest_usec = 0;
+
+    for (size_t i = 0; i < SOURCE_PORT_DETACHES_MAX; i++)
+        if (source->port_detaches[i].when_usec > newest_usec &&
+            device_name_equal(&source->port_detaches[i].port, port))
+            newest_usec = source->port_detaches[i].when_usec;
+    return newest_usec;
 }
 
 void source_on_removed(Source *source,

@@ -24,6 +24,8 @@
 #define SOURCE_LINES_USEC        (USEC_PER_SEC / 64)
 #define SOURCE_ATTACHES_MAX      60U /* a minute */
 #define SOURCE_PATH_ATTACHES_MAX 20U /* a minute and device path */
+/* the newest; they are of interest for PLUG_REPROBE_USEC only */
+#define SOURCE_PORT_DETACHES_MAX 64U
 #define SOURCE_MINUTE_USEC       (60 * USEC_PER_SEC)
 /* so many noes in a row silence its prompts, longer with each further one */
 #define SOURCE_NOES_MAX       3U
@@ -41,6 +43,12 @@ typedef struct PathQuota {
     uint64_t times[SOURCE_PATH_ATTACHES_MAX];
     char path[RECORD_LONG_MAX + 1];
 } PathQuota;
+
+/* A USB port that was detached from whatever qube had it. */
+typedef struct PortDetach {
+    DeviceName port;
+    uint64_t when_usec; /* 0: a free place */
+} PortDetach;
 
 typedef struct SourceConnection {
     uint64_t id; /* 0: this slot is free */
@@ -73,7 +81,6 @@ struct Device {
     QubeName attached_to;
     /* that is what qubesd has said since we are connected to it */
     bool attachment_known;
-    uint64_t port_detached_usec; /* of a USB device; 0: not of late */
     /* the target that had it by a rule, and was stopped: no record starts it
      * again, that is the person's to do; "" */
     QubeName stopped;
@@ -110,6 +117,8 @@ struct Source {
     PlugMemory *memories; /* newest first */
     size_t n_memories;
     uint64_t resumed_usec; /* the qube, from its suspension; 0: never */
+    PortDetach port_detaches[SOURCE_PORT_DETACHES_MAX]; /* a ring */
+    size_t next_port_detach;
 
     uint32_t n_noes;     /* of the person, since the last yes */
     uint64_t no_usec;    /* when the last one was */
@@ -158,7 +167,12 @@ void device_mark_detached(Device *device);
 void source_on_port_detached(Source *source,
                              const DeviceName *port,
                              uint64_t now_usec);
-void source_on_removed(Source *source, DeviceClass class, const DeviceName *);
+/* When that was last; 0: not of late. */
+uint64_t source_port_detached_usec(const Source *source,
+                                   const DeviceName *port);
+void source_on_removed(Source *source,
+                       DeviceClass class,
+                       const DeviceName *name);
 /* NULL if there is none. */
 PlugMemory *source_find_memory(const Source *source, uint64_t lineage);
 /* What the person has said of what went from @usb holds no longer; NULL: from
