@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the states of qubes-autoattach set up. This is your file: an update of
+# the package leaves it as it is.
+
+# the qube that has the USB controllers
+{%- set usb_qube = 'sys-usb' %}
+
+# its template; of a disposable, the template of its template
+{%- set template = salt['cmd.run_stdout']('qvm-prefs -- ' ~ usb_qube ~ ' template') %}
+{%- if salt['cmd.run_stdout']('qvm-prefs -- ' ~ template ~ ' klass') == 'AppVM' %}
+{%- set template = salt['cmd.run_stdout']('qvm-prefs -- ' ~ template ~ ' template') %}
+{%- endif %}
+
+qubes-autoattach:
+  usb-qube: {{ usb_qube | yaml_dquote }}
+  template: {{ template | yaml_dquote }}
+
+  # Where the template gets qubes-autoattach-vm: from its repositories, or the
+  # name of a file in /srv/salt/qubes-autoattach/files.
+  package: ''
+
+  # Rules, a line each, for /etc/qubes/autoattach.d/20-salt.rules, as
+  #   - 'backup: allow block id 0781:5581 serial "4C530001" from sys-usb to backups when-running'
+  rules: []
