@@ -16,16 +16,15 @@
 #include "common/sys/socket.h"
 #include "common/text.h"
 #include "dom0/approver.h"
-#include "dom0/core/manager.h"
+#include "dom0/control.h"
 #include "dom0/daemon.h"
-#include "dom0/io/control-service.h"
+#include "dom0/instant.h"
 #include "dom0/io/event-service.h"
 #include "dom0/io/rules-dir.h"
 #include "dom0/outcome-log.h"
 #include "dom0/qubesd.h"
 #include "dom0/rules.h"
 #include "dom0/wire/admin.h"
-#include "dom0/wire/report-wire.h"
 
 #define SOCKET_MODE 0660
 /* all connections, calls and clients at their limits fit well */
@@ -51,17 +50,10 @@ struct Daemon {
     Qubesd *qubesd;
     Approver *approver;
     EventService *event_service;
-    ControlService *control_service;
+    Control *control;
     bool owns_event_socket; /* made by us: removed at the end */
     bool owns_control_socket;
 };
-
-static Instant instant_now(void)
-{
-    return (Instant){ .monotonic_usec = clock_monotonic_usec(),
-                      .boottime_usec = clock_boottime_usec(),
-                      .realtime_usec = clock_realtime_usec() };
-}
 
 /* Make the calls that are wanted. What cannot even be begun has failed: true
  * then, as more may be wanted because of it. */
@@ -163,8 +155,9 @@ static void daemon_pump(Daemon *daemon)
 
     do {
         while (manager_next_answer(daemon->manager, &connection, &seq, &status))
-            event_service_answer(daemon->event_service, connection, seq,
-                                 status_told(status));
+            if (!control_answer(daemon->control, connection, status))
+                event_service_answer(daemon->event_service, connection, seq,
+                                     status_told(status));
         while (manager_next_close(daemon->manager, &connection))
             event_service_close(daemon->event_service, connection);
     } while (daemon_make_calls(daemon) || daemon_ask_policy(daemon) ||
@@ -174,6 +167,7 @@ static void daemon_pump(Daemon *daemon)
         approver_notify(daemon->approver, &notification);
 
     daemon_log_outcomes(daemon);
+    control_update(daemon->control);
     daemon_set_timer(daemon);
     daemon_set_pause_timer(daemon);
 }
@@ -378,41 +372,19 @@ static uint64_t memory_bytes(void)
     return n_pages * (uint64_t) sysconf(_SC_PAGESIZE);
 }
 
-static json_t *daemon_report(const Daemon *daemon)
+static void on_control_report(Report *report, Instant now, void *userdata)
 {
-    Instant now = instant_now();
-    Report report = {
-        .version = AUTOATTACH_VERSION,
-        .pid = (uint64_t) getpid(),
-        .uptime_usec = now.monotonic_usec - daemon->begun_usec,
-        .memory_bytes = memory_bytes(),
-        .unlimited = daemon->options->unlimited,
-        .qubesd = qubesd_state(daemon->qubesd),
-        .qubesd_detail = qubesd_detail(daemon->qubesd),
-    };
+    const Daemon *daemon = userdata;
 
-    rules_report(daemon->rules, &report);
-    manager_report(daemon->manager, &report, now);
-    return report_to_json(&report, now.realtime_usec);
-}
-
-static void on_control_call(ControlClient *client,
-                            ControlMethod method,
-                            const ControlCall *call,
-                            void *userdata)
-{
-    (void) call;
-
-    switch (method) {
-    case CONTROL_GET_STATUS:
-        control_client_reply(client, daemon_report(userdata));
-        return;
-    case CONTROL_METHOD_INVALID:
-    case CONTROL_GET_INFO:
-    case CONTROL_GET_INTERFACE_DESCRIPTION:
-        break;
-    }
-    assert(false); /* the service answers these itself */
+    report->version = AUTOATTACH_VERSION;
+    report->pid = (uint64_t) getpid();
+    report->uptime_usec = now.monotonic_usec - daemon->begun_usec;
+    report->memory_bytes = memory_bytes();
+    report->unlimited = daemon->options->unlimited;
+    report->qubesd = qubesd_state(daemon->qubesd);
+    report->qubesd_detail = qubesd_detail(daemon->qubesd);
+    rules_report(daemon->rules, report);
+    manager_report(daemon->manager, report, now);
 }
 
 static void on_control_log(const char *message, void *userdata)
@@ -421,6 +393,13 @@ static void on_control_log(const char *message, void *userdata)
 
     log_message(LOG_WARNING, "%s", message);
 }
+
+static const ControlHooks control_hooks = {
+    .on_report = on_control_report,
+    .on_reload = on_rules_changed,
+    .on_acted = on_idle,
+    .on_log = on_control_log,
+};
 
 /* start and end */
 
@@ -450,9 +429,6 @@ static int daemon_listen(const char *name, const char *path, bool *ret_own)
 
 static int daemon_listen_all(Daemon *daemon)
 {
-    const ControlHandler handler = { .on_call = on_control_call,
-                                     .on_log = on_control_log,
-                                     .userdata = daemon };
     int fd, r;
 
     fd = daemon_listen("event", daemon->options->event_socket,
@@ -468,8 +444,8 @@ static int daemon_listen_all(Daemon *daemon)
                        &daemon->owns_control_socket);
     if (fd < 0)
         return fd;
-    return control_service_new(&daemon->control_service, daemon->event, fd,
-                               &handler);
+    return control_new(&daemon->control, daemon->event, fd, daemon->manager,
+                       &control_hooks, daemon);
 }
 
 /* What is not read from the folder by itself is read on SIGHUP. */
@@ -596,7 +572,7 @@ Daemon *daemon_free(Daemon *daemon)
     if (!daemon)
         return NULL;
 
-    control_service_free(daemon->control_service);
+    control_free(daemon->control);
     event_service_free(daemon->event_service);
     qubesd_free(daemon->qubesd);
     approver_free(daemon->approver);

@@ -60,8 +60,8 @@ static void describe(char *ret, size_t size, const HistoryEntry *entry)
     size_t len =
         text_format(ret, size, "%s:%s", entry->source.s, entry->device.s);
 
-    if (entry->label[0])
-        len += text_format(ret + len, size - len, " \"%s\"", entry->label);
+    if (entry->label.s[0])
+        len += text_format(ret + len, size - len, " \"%s\"", entry->label.s);
     len += text_format(ret + len, size - len, ": %i %s", (int) entry->status,
                        status_name(entry->status));
     if (entry->target[0])

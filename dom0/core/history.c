@@ -78,3 +78,12 @@ const HistoryEntry *history_get(const History *history, size_t index)
 
     return &history->entries[(history->oldest + index) % history->capacity];
 }
+
+const HistoryEntry *history_find(const History *history, uint64_t serial)
+{
+    uint64_t n_dropped = history_dropped(history);
+
+    if (serial <= n_dropped || serial > history->last_serial)
+        return NULL;
+    return history_get(history, (size_t) (serial - n_dropped - 1));
+}

@@ -12,11 +12,11 @@
 #include "common/device.h"
 #include "common/qube-name.h"
 #include "common/status.h"
+#include "dom0/core/device-label.h"
 #include "dom0/core/rule.h"
 
 #define HISTORY_CAPACITY   256U
 #define HISTORY_DETAIL_MAX 255U
-#define HISTORY_LABEL_MAX  127U
 
 typedef struct History History;
 
@@ -31,7 +31,7 @@ typedef struct HistoryEntry {
     char target[TARGET_STRING_MAX + 1];  /* "" if none was chosen */
     Status status;                       /* for dom0: not what was told */
     char detail[HISTORY_DETAIL_MAX + 1]; /* escaped; "" if there is none */
-    char label[HISTORY_LABEL_MAX + 1];   /* the device's own words, escaped */
+    DeviceLabel label;                   /* the device's own words */
 } HistoryEntry;
 
 int history_new(History **ret, size_t capacity);
@@ -43,6 +43,9 @@ size_t history_count(const History *history);
 uint64_t history_dropped(const History *history);
 /* of the newest entry; 0 if there never was one */
 uint64_t history_last_serial(const History *history);
+
+/* The entry of this serial, or NULL if it is not kept. */
+const HistoryEntry *history_find(const History *history, uint64_t serial);
 
 /* @index 0 is the oldest entry kept; @index must be < history_count(). */
 const HistoryEntry *history_get(const History *history, size_t index);

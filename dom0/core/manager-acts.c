@@ -31,8 +31,7 @@ void manager_pause(Manager *m, uint64_t until_usec, Instant now)
     manager_settle(m, now);
 }
 
-/* The device that was plugged in next after plug number @plug; NULL: none. */
-static Device *next_plug(const Source *source, uint64_t plug)
+Device *next_plug(const Source *source, uint64_t plug)
 {
     Device *next = NULL;
 

@@ -249,6 +249,7 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
     const Rule *rule =
         ruleset_match(m->ruleset, &device->source->name, &device->record);
 
+    rule_hits_add(&m->hits, rule);
     if (!rule)
         return device_settle(m, device, NULL, STATUS_NO_RULE, "", now);
     if (rule->action == RULE_DENY)

@@ -18,6 +18,7 @@
  */
 
 #include "dom0/core/manager.h"
+#include "dom0/core/rule-hits.h"
 #include "dom0/core/source.h"
 #include "dom0/core/target-start.h"
 #include "dom0/core/waiter.h"
@@ -111,6 +112,7 @@ struct Manager {
     bool unlimited;
     QubesdState qubesd;
     Ruleset *ruleset;
+    RuleHits hits;
     History *history;
 
     Source *sources[MANAGER_SOURCES_MAX];
@@ -199,7 +201,7 @@ void device_drop_queued(Manager *m,
 
 /* An outcome, into the history. @rule may be NULL. */
 void manager_record(Manager *m,
-                    const Device *device,
+                    Device *device,
                     const Rule *rule,
                     const char *target,
                     Status status,
@@ -229,6 +231,10 @@ void desk_clear(Manager *m);
 void manager_notify(Manager *m, const ManagedJob *managed, Instant now);
 
 /* manager-acts */
+
+/* The device of the source that was plugged in next after plug number @plug, or
+ * NULL. */
+Device *next_plug(const Source *source, uint64_t plug);
 
 /* End the pause when its time is over. */
 void pause_on_time(Manager *m, Instant now);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "dom0/core/device-label.h"
 #include "dom0/core/manager-internal.h"
 
 static void waiters_answer(Manager *m, WaiterList *list, Status status)
@@ -17,19 +18,8 @@ static void waiters_answer(Manager *m, WaiterList *list, Status status)
     }
 }
 
-/* What the device says of itself, for the person. */
-static void describe(char *ret, size_t size, const Properties *properties)
-{
-    char text[2 * RECORD_TEXT_MAX + 2] = "";
-    const char *vendor = properties->vendor, *model = properties->model;
-
-    (void) text_format(text, sizeof(text), "%s%s%s", vendor,
-                       vendor[0] && model[0] ? " " : "", model);
-    (void) text_escape(ret, size, text, strlen(text));
-}
-
 void manager_record(Manager *m,
-                    const Device *device,
+                    Device *device,
                     const Rule *rule,
                     const char *target,
                     Status status,
@@ -50,8 +40,11 @@ void manager_record(Manager *m,
         entry.rule = rule->name;
     (void) text_format(entry.target, sizeof(entry.target), "%s", target);
     (void) text_format(entry.detail, sizeof(entry.detail), "%s", detail);
-    describe(entry.label, sizeof(entry.label), &device->record.properties);
+    entry.label = device_label(&device->record.properties);
     history_add(m->history, &entry);
+    device->outcome = history_last_serial(m->history);
+    device->status = status;
+    device->status_usec = now.realtime_usec;
 }
 
 /* The outcome of a job is known: into the history, and to who asked. */
@@ -243,6 +236,8 @@ static void device_learn(Manager *m,
     if (job->made && managed->rule->options.close)
         device->close = job->target;
     if (job->holding == HOLDING_DEVICE) {
+        if (managed->rule)
+            device->held_rule = managed->rule->name;
         device->attached_to = job->target;
         device->removed = false;
     } else if (qube_name_equal(&device->attached_to, &job->target)) {

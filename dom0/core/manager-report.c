@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <string.h>
+
 #include "common/text.h"
 #include "dom0/core/manager-internal.h"
 
@@ -28,6 +30,126 @@ static void report_jobs(const Manager *m, Report *report, Instant now)
                            managed->job.target.s);
         report->n_jobs_shown++;
     }
+}
+
+/* All but the rule that would take it: that takes time. */
+static ReportDevice report_device(const Manager *m, const Device *device)
+{
+    ReportDevice report = {
+        .source = device->source->name,
+        .record = &device->record,
+        .attached_to = device->attached_to,
+        .state =
+            device->job ? job_state_to_string(device->job->job.state) : NULL,
+    };
+
+    if (device->holding == HOLDING_DEVICE) {
+        report.attached_to = device->held_by;
+        report.attached_by = device->held_rule;
+    }
+    if (device->outcome != 0) {
+        report.status = device->status;
+        report.status_usec = device->status_usec;
+        report.outcome = history_find(m->history, device->outcome);
+    }
+    return report;
+}
+
+static bool device_is(const Device *device,
+                      DeviceClass class,
+                      const DeviceName *name)
+{
+    return device->record.class == class &&
+           device_name_equal(&device->record.device, name);
+}
+
+bool manager_next_device(const Manager *m,
+                         DeviceCursor *cursor,
+                         ReportDevice *ret)
+{
+    for (; cursor->source < MANAGER_SOURCES_MAX; cursor->source++) {
+        const Source *source = m->sources[cursor->source];
+        const Device *device = source ? next_plug(source, cursor->plug) : NULL;
+
+        if (device) {
+            cursor->plug = device->plug;
+            *ret = report_device(m, device);
+            ret->rule =
+                ruleset_match(m->ruleset, &source->name, &device->record);
+            return true;
+        }
+        cursor->plug = 0;
+    }
+    return false;
+}
+
+bool manager_find_attached(const Manager *m,
+                           const DeviceRef *ref,
+                           const char *rule,
+                           ReportDevice *ret)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        const Source *source = m->sources[i];
+        const Device *device = source ? source->devices : NULL;
+
+        if (ref && source && !qube_name_equal(&source->name, &ref->source))
+            continue;
+        for (; device; device = device->next) {
+            if (!device->plugged ||
+                (ref && !device_is(device, ref->class, &ref->device)))
+                continue;
+            *ret = report_device(m, device);
+            if (ret->attached_to.s[0] &&
+                (ref || strcmp(ret->attached_by.s, rule) == 0))
+                return true;
+        }
+    }
+    return false;
+}
+
+size_t manager_count_rules(const Manager *m)
+{
+    return ruleset_count(m->ruleset);
+}
+
+ReportRule manager_get_rule(const Manager *m, size_t index)
+{
+    return (ReportRule){ .rule = ruleset_get(m->ruleset, index),
+                         .n_hits = rule_hits_get(&m->hits, index) };
+}
+
+const Rule *manager_find_rule(const Manager *m, const char *name)
+{
+    return ruleset_find(m->ruleset, name);
+}
+
+static void report_attached(const Manager *m, Report *report)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        const Source *source = m->sources[i];
+
+        for (const Device *device = source ? source->devices : NULL; device;
+             device = device->next) {
+            const ReportDevice shown = report_device(m, device);
+
+            if (!device->plugged || shown.attached_to.s[0] == '\0')
+                continue;
+            report->n_attached++;
+            if (report->n_attached_shown < REPORT_DEVICES_MAX)
+                report->attached[report->n_attached_shown++] = shown;
+        }
+    }
+}
+
+static void report_pause(const Manager *m, Report *report, Instant now)
+{
+    uint64_t until_usec = m->paused_until_usec;
+
+    report->paused = until_usec != 0;
+    if (until_usec == MANAGER_PAUSE_FOREVER)
+        report->pause_usec = UINT64_MAX;
+    else if (until_usec > now.boottime_usec)
+        report->pause_usec = until_usec - now.boottime_usec;
 }
 
 static void report_prompts(const Manager *m, Report *report)
@@ -62,6 +184,8 @@ void manager_report(const Manager *m, Report *report, Instant now)
                               : 0,
         };
     }
+    report_pause(m, report, now);
+    report_attached(m, report);
     report_jobs(m, report, now);
     report_prompts(m, report);
 

@@ -181,6 +181,7 @@ static Status event_here(Manager *m,
             return STATUS_INTERNAL;
         }
         m->last_plug++;
+        device->outcome = 0; /* that was of another plug */
         (void) device_recall(device);
     }
 

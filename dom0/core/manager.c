@@ -25,6 +25,9 @@ int manager_new(Manager **ret, bool unlimited)
     r = ruleset_new(&m->ruleset);
     if (r < 0)
         return r;
+    r = rule_hits_set_rules(&m->hits, m->ruleset);
+    if (r < 0)
+        return r;
 
     *ret = TAKE_PTR(m);
     return 0;
@@ -51,6 +54,7 @@ Manager *manager_free(Manager *m)
         source_free(m->sources[i]);
     target_starts_free(m->starts);
     ruleset_unref(m->ruleset);
+    rule_hits_clear(&m->hits);
     history_free(m->history);
     free(m);
     return NULL;
@@ -58,6 +62,7 @@ Manager *manager_free(Manager *m)
 
 void manager_set_rules(Manager *m, Ruleset *ruleset)
 {
+    (void) rule_hits_set_rules(&m->hits, ruleset);
     ruleset_ref(ruleset);
     ruleset_unref(m->ruleset);
     m->ruleset = ruleset;

@@ -175,7 +175,31 @@ Status manager_detach(Manager *manager,
 
 const History *manager_history(const Manager *manager);
 
-/* Fill in sources, jobs and outcomes. */
+/* Fill in pause, sources, attached devices, jobs and outcomes. */
 void manager_report(const Manager *manager, Report *report, Instant now);
+
+/* A place among the devices; zeroed, it is before the first. What comes and
+ * goes meanwhile does no harm. */
+typedef struct DeviceCursor {
+    size_t source;
+    uint64_t plug;
+} DeviceCursor;
+
+/* The next device that is plugged in, of each source in the order of coming;
+ * false at the end. */
+bool manager_next_device(const Manager *manager,
+                         DeviceCursor *cursor,
+                         ReportDevice *ret);
+/* A plugged device that somebody has: the one of @ref, or (NULL) one that the
+ * rule @rule gave. False if there is none. Its rule is left out. */
+bool manager_find_attached(const Manager *manager,
+                           const DeviceRef *ref,
+                           const char *rule,
+                           ReportDevice *ret);
+
+/* The rules in force; @index below their number. */
+size_t manager_count_rules(const Manager *manager);
+ReportRule manager_get_rule(const Manager *manager, size_t index);
+const Rule *manager_find_rule(const Manager *manager, const char *name);
 
 DEFINE_CLEANUP(Manager *, manager_free)

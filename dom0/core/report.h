@@ -10,10 +10,12 @@
 
 #include "dom0/core/diagnostic.h"
 #include "dom0/core/history.h"
+#include "dom0/core/rule.h"
 
 #define REPORT_SOURCES_MAX  16U
 #define REPORT_JOBS_MAX     64U /* shown; all are counted */
 #define REPORT_OUTCOMES_MAX 16U /* shown, newest last */
+#define REPORT_DEVICES_MAX  64U /* attached ones that are shown */
 
 /* Whether qubesd can be worked with. */
 typedef enum QubesdState {
@@ -41,6 +43,25 @@ typedef struct ReportJob {
     uint64_t age_usec;
 } ReportJob;
 
+/* A device that is plugged in. */
+typedef struct ReportDevice {
+    QubeName source;
+    const Record *record;
+    QubeName attached_to;        /* "" if nobody is known to have it */
+    RuleName attached_by;        /* the rule; "" if by hand, or not known */
+    const Rule *rule;            /* that takes it by the rules in force; NULL */
+    const char *state;           /* of its job, as "checking"; NULL */
+    Status status;               /* of the last outcome; STATUS_INVALID */
+    uint64_t status_usec;        /* CLOCK_REALTIME */
+    const HistoryEntry *outcome; /* NULL if it is not kept any more */
+} ReportDevice;
+
+/* A rule in force. */
+typedef struct ReportRule {
+    const Rule *rule;
+    uint64_t n_hits;
+} ReportRule;
+
 typedef struct Report {
     const char *version;
     uint64_t pid;
@@ -59,12 +80,18 @@ typedef struct Report {
     bool rules_failed; /* the newest reload was refused, old rules stay */
     const Diagnostics *rules_diagnostics; /* of the newest reload; or NULL */
 
+    bool paused;
+    uint64_t pause_usec; /* how long yet; UINT64_MAX: until it is resumed */
+
     size_t n_prompts_open;
     size_t n_prompts_waiting;
     bool no_agent; /* nobody is there to show them: nobody is logged in */
 
     ReportSource sources[REPORT_SOURCES_MAX];
     size_t n_sources;
+    ReportDevice attached[REPORT_DEVICES_MAX];
+    size_t n_attached_shown;
+    size_t n_attached;
     ReportJob jobs[REPORT_JOBS_MAX];
     size_t n_jobs_shown;
     size_t n_jobs;

@@ -63,6 +63,9 @@ struct Device {
     uint64_t told_by; /* id of the connection that told of it last */
     uint64_t plug;    /* another number for each time it is plugged in */
     uint64_t came_usec;
+    uint64_t outcome;     /* serial of the last one in the history; 0: none */
+    Status status;        /* of that outcome */
+    uint64_t status_usec; /* CLOCK_REALTIME of that outcome */
     /* the same number as long as it is the same plug in the wider sense of
      * PlugMemory, and that of the USB device it is a part of; 0: none */
     uint64_t lineage;
@@ -77,6 +80,7 @@ struct Device {
     /* by whom; still set when the hypervisor has taken an unplugged device away
      * before we were told */
     QubeName held_by;
+    RuleName held_rule; /* which wanted it; with HOLDING_DEVICE only */
     /* who has it, by qubesd's events and our own attach; "": nobody known */
     QubeName attached_to;
     /* that is what qubesd has said since we are connected to it */

@@ -102,28 +102,6 @@ int control_message_encode(char **ret,
                            json_t *message,
                            size_t max);
 
-/* What a caller may ask for. */
-typedef enum ControlMethod {
-    CONTROL_METHOD_INVALID,
-    CONTROL_GET_INFO,
-    CONTROL_GET_INTERFACE_DESCRIPTION,
-    CONTROL_GET_STATUS,
-} ControlMethod;
-
-/*
- * Find the method of a call and check its parameters' names and types. What
- * needs nothing of the daemon is answered at once: the methods of
- * org.varlink.service and the standard errors. Then *@ret_answer is a message;
- * otherwise it is NULL and *@ret is the method to answer. Fails only with
- * -ENOMEM.
- */
-int control_call_route(ControlMethod *ret,
-                       json_t **ret_answer,
-                       const ControlCall *call);
-
-/* The text of an interface's definition, or NULL for one that is not known. */
-const char *control_interface_text(const char *interface);
-
 static inline void control_call_clearp(ControlCall *call)
 {
     control_call_clear(call);

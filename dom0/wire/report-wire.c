@@ -1,44 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <assert.h>
-#include <string.h>
 
-#include "common/text.h"
+#include "dom0/wire/device-wire.h"
 #include "dom0/wire/report-wire.h"
-
-/* JSON's numbers here are signed; no count or time gets that far */
-static json_t *number(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t) value);
-}
-
-static json_t *number_or_null(uint64_t value)
-{
-    return value ? number(value) : json_null();
-}
-
-/* A text that may not be UTF-8, as a path, is escaped then. */
-static json_t *text(const char *value)
-{
-    size_t len = strlen(value);
-    json_t *json = json_stringn(value, len);
-    size_t size = len * TEXT_ESCAPE_FACTOR + 1;
-    char *escaped;
-
-    if (json)
-        return json;
-    escaped = malloc(size);
-    if (!escaped)
-        return NULL;
-    json = json_string(text_escape(escaped, size, value, len));
-    free(escaped);
-    return json;
-}
-
-static json_t *text_or_null(const char *value)
-{
-    return value && value[0] ? text(value) : json_null();
-}
+#include "dom0/wire/values.h"
 
 static const char *qubesd_state_name(QubesdState state)
 {
@@ -70,28 +36,29 @@ static const char *level_name(DiagnosticLevel level)
 static json_t *daemon_to_json(const Report *report)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:b}", "version",
-                     text(report->version), "pid", number(report->pid),
-                     "uptime_usec", number(report->uptime_usec), "memory_bytes",
-                     number_or_null(report->memory_bytes), "unlimited",
+                     value_text(report->version), "pid",
+                     value_number(report->pid), "uptime_usec",
+                     value_number(report->uptime_usec), "memory_bytes",
+                     value_number_or_null(report->memory_bytes), "unlimited",
                      report->unlimited);
 }
 
 static json_t *qubesd_to_json(const Report *report)
 {
     return json_pack("{s:s, s:o}", "state", qubesd_state_name(report->qubesd),
-                     "detail", text_or_null(report->qubesd_detail));
+                     "detail", value_text_or_null(report->qubesd_detail));
 }
 
 json_t *diagnostic_to_json(const Diagnostic *diagnostic)
 {
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "level",
                      level_name(diagnostic->level), "file",
-                     text(diagnostic->file), "line",
-                     number_or_null(diagnostic->line), "column",
-                     number_or_null(diagnostic->column), "message",
-                     text(diagnostic->message), "source_line",
-                     text_or_null(diagnostic->source_line), "caret",
-                     number_or_null(diagnostic->caret));
+                     value_text(diagnostic->file), "line",
+                     value_number_or_null(diagnostic->line), "column",
+                     value_number_or_null(diagnostic->column), "message",
+                     value_text(diagnostic->message), "source_line",
+                     value_text_or_null(diagnostic->source_line), "caret",
+                     value_number_or_null(diagnostic->caret));
 }
 
 /* The errors first: there may be more warnings than are sent. */
@@ -125,59 +92,62 @@ static uint64_t count_level(const Report *report, DiagnosticLevel level)
                : 0;
 }
 
-static json_t *rules_to_json(const Report *report)
+json_t *rules_status_to_json(const Report *report)
 {
     return json_pack(
         "{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "directory",
-        text(report->rules_dir), "missing", report->rules_dir_missing,
-        "n_rules", number(report->n_rules), "n_files",
-        number(report->n_rule_files), "loaded_usec",
-        number_or_null(report->rules_loaded_usec), "failed",
+        value_text(report->rules_dir), "missing", report->rules_dir_missing,
+        "n_rules", value_number(report->n_rules), "n_files",
+        value_number(report->n_rule_files), "loaded_usec",
+        value_number_or_null(report->rules_loaded_usec), "failed",
         report->rules_failed, "n_errors",
-        number(count_level(report, DIAGNOSTIC_ERROR)), "n_warnings",
-        number(count_level(report, DIAGNOSTIC_WARNING)), "errors",
+        value_number(count_level(report, DIAGNOSTIC_ERROR)), "n_warnings",
+        value_number(count_level(report, DIAGNOSTIC_WARNING)), "errors",
         diagnostics_to_json(report->rules_diagnostics));
 }
 
 static json_t *prompts_to_json(const Report *report)
 {
     return json_pack("{s:o, s:o, s:b}", "n_open",
-                     number(report->n_prompts_open), "n_waiting",
-                     number(report->n_prompts_waiting), "no_agent",
+                     value_number(report->n_prompts_open), "n_waiting",
+                     value_number(report->n_prompts_waiting), "no_agent",
                      report->no_agent);
 }
 
 static json_t *source_to_json(const ReportSource *source)
 {
     return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o}", "name", source->name.s,
-                     "n_connections", number(source->n_connections),
+                     "n_connections", value_number(source->n_connections),
                      "forwarder", source->has_picture, "n_devices",
-                     number(source->n_devices), "n_jobs",
-                     number(source->n_jobs), "quiet_usec",
-                     number_or_null(source->quiet_usec));
+                     value_number(source->n_devices), "n_jobs",
+                     value_number(source->n_jobs), "quiet_usec",
+                     value_number_or_null(source->quiet_usec));
 }
 
 static json_t *job_to_json(const ReportJob *job)
 {
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o}", "source",
                      job->source.s, "class", device_class_to_string(job->class),
-                     "device", job->device.s, "rule", text_or_null(job->rule.s),
-                     "target", text_or_null(job->target), "state", job->state,
-                     "age_usec", number(job->age_usec));
+                     "device", job->device.s, "rule",
+                     value_text_or_null(job->rule.s), "target",
+                     value_text_or_null(job->target), "state", job->state,
+                     "age_usec", value_number(job->age_usec));
 }
 
-static json_t *outcome_to_json(const HistoryEntry *entry)
+json_t *outcome_to_json(const HistoryEntry *entry)
 {
     return json_pack(
         "{s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:i, s:s, s:s, s:o, s:o}",
-        "serial", number(entry->serial), "time_usec", number(entry->when_usec),
-        "duration_usec", number(entry->duration_usec), "source",
-        entry->source.s, "class", device_class_to_string(entry->class),
-        "device", entry->device.s, "rule", text_or_null(entry->rule.s),
-        "target", text_or_null(entry->target), "code", (int) entry->status,
+        "serial", value_number(entry->serial), "time_usec",
+        value_number(entry->when_usec), "duration_usec",
+        value_number(entry->duration_usec), "source", entry->source.s, "class",
+        device_class_to_string(entry->class), "device", entry->device.s, "rule",
+        value_text_or_null(entry->rule.s), "target",
+        value_text_or_null(entry->target), "code", (int) entry->status,
         "status", status_name(entry->status), "sentence",
-        status_sentence(entry->status), "detail", text_or_null(entry->detail),
-        "label", text_or_null(entry->label));
+        status_sentence(entry->status), "detail",
+        value_text_or_null(entry->detail), "label",
+        value_text_or_null(entry->label.s));
 }
 
 static json_t *sources_to_json(const Report *report)
@@ -218,17 +188,45 @@ static json_t *outcomes_to_json(const Report *report)
     return list;
 }
 
+static json_t *attached_list(const Report *report)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && i < report->n_attached_shown; i++)
+        if (json_array_append_new(list,
+                                  attached_to_json(&report->attached[i])) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static json_t *pause_to_json(const Report *report, uint64_t now_usec)
+{
+    if (!report->paused)
+        return json_null();
+    return json_pack("{s:o}", "until_usec",
+                     report->pause_usec == UINT64_MAX
+                         ? json_null()
+                         : value_number(now_usec + report->pause_usec));
+}
+
 json_t *report_to_json(const Report *report, uint64_t now_usec)
 {
     assert(report->n_sources <= REPORT_SOURCES_MAX);
+    assert(report->n_attached_shown <= REPORT_DEVICES_MAX);
     assert(report->n_jobs_shown <= REPORT_JOBS_MAX);
     assert(report->n_outcomes <= REPORT_OUTCOMES_MAX);
 
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "now_usec",
-        number(now_usec), "daemon", daemon_to_json(report), "qubesd",
-        qubesd_to_json(report), "rules", rules_to_json(report), "prompts",
-        prompts_to_json(report), "sources", sources_to_json(report), "n_jobs",
-        number(report->n_jobs), "jobs", jobs_to_json(report), "n_outcomes",
-        number(report->n_outcomes_total), "outcomes", outcomes_to_json(report));
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "now_usec", value_number(now_usec), "daemon", daemon_to_json(report),
+        "qubesd", qubesd_to_json(report), "rules", rules_status_to_json(report),
+        "pause", pause_to_json(report, now_usec), "prompts",
+        prompts_to_json(report), "sources", sources_to_json(report),
+        "n_attached", value_number(report->n_attached), "attached",
+        attached_list(report), "n_jobs", value_number(report->n_jobs), "jobs",
+        jobs_to_json(report), "n_outcomes",
+        value_number(report->n_outcomes_total), "outcomes",
+        outcomes_to_json(report));
 }

@@ -17,5 +17,10 @@
 /* @now_usec is of CLOCK_REALTIME. NULL without memory. */
 json_t *report_to_json(const Report *report, uint64_t now_usec);
 
+/* Its part that is about the rules. */
+json_t *rules_status_to_json(const Report *report);
+
+json_t *outcome_to_json(const HistoryEntry *entry);
+
 /* One error or warning, in the same form wherever it is told. */
 json_t *diagnostic_to_json(const Diagnostic *diagnostic);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dom0/wire/control.h"
+#include "dom0/wire/control-methods.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -26,6 +26,7 @@ typedef struct Rig {
 
     bool answers_later;
     size_t n_calls;
+    size_t n_ready;
     size_t n_gone;
     size_t n_logged;
     ControlClient *waiting; /* the client of the last call */
@@ -48,6 +49,15 @@ static void on_call(ControlClient *client,
                              json_pack("{s:i}", "call", (int) rig->n_calls));
 }
 
+static void on_ready(ControlClient *client, void *userdata)
+{
+    Rig *rig = userdata;
+
+    assert_ptr_equal(client, rig->waiting);
+    assert_true(control_client_is_ready(client));
+    rig->n_ready++;
+}
+
 static void on_gone(ControlClient *client, void *userdata)
 {
     Rig *rig = userdata;
@@ -68,6 +78,7 @@ static void on_log(const char *message, void *userdata)
 static void rig_begin(Rig *rig, uint64_t deadline_usec)
 {
     const ControlHandler handler = { .on_call = on_call,
+                                     .on_ready = on_ready,
                                      .on_gone = on_gone,
                                      .on_log = on_log,
                                      .userdata = rig,
@@ -287,6 +298,56 @@ static void test_an_answer_may_come_later_and_in_parts(void **state)
     assert_int_equal(rig.n_gone, 1);
 }
 
+static json_t *large_parameters(size_t len)
+{
+    char *text = malloc(len + 1);
+    json_t *parameters;
+
+    assert_non_null(text);
+    memset(text, 'x', len);
+    text[len] = '\0';
+    parameters = json_pack("{s:s}", "x", text);
+    free(text);
+    return parameters;
+}
+
+static void test_a_stream_goes_on_when_it_has_been_taken(void **state)
+{
+    Rig rig;
+    char text[262144];
+    int fd;
+
+    (void) state;
+    rig_begin(&rig, 0);
+    rig.answers_later = true;
+    fd = rig_connect(&rig);
+    send_message(fd, GET_STATUS);
+    RUN_UNTIL(&rig, rig.waiting);
+    control_client_continue(rig.waiting, json_pack("{s:i}", "part", 1));
+    RUN_UNTIL(&rig, rig.n_ready == 1);
+    /* once is enough */
+    rig_settle(&rig);
+    assert_int_equal(rig.n_ready, 1);
+
+    /* more than the socket holds: not before it is read */
+    for (size_t i = 0; i < 8; i++)
+        control_client_continue(rig.waiting, large_parameters(100000));
+    rig_settle(&rig);
+    assert_int_equal(rig.n_ready, 1);
+    assert_false(control_client_is_ready(rig.waiting));
+    for (size_t i = 0; i < 9; i++)
+        read_message(&rig, fd, text, sizeof(text));
+    RUN_UNTIL(&rig, rig.n_ready == 2);
+
+    /* the last reply is no part that something follows */
+    control_client_reply(rig.waiting, json_object());
+    rig_settle(&rig);
+    assert_int_equal(rig.n_ready, 2);
+    fd_close(fd);
+    rig_end(&rig);
+    assert_int_equal(rig.n_gone, 0);
+}
+
 static void test_who_hangs_up_while_waiting_is_told_of(void **state)
 {
     Rig rig;
@@ -437,19 +498,6 @@ static void test_a_trickle_does_not_move_the_deadline(void **state)
     assert_non_null(strstr(rig.log, "its call is not complete in time"));
     fd_close(fd);
     rig_end(&rig);
-}
-
-static json_t *large_parameters(size_t len)
-{
-    char *text = malloc(len + 1);
-    json_t *parameters;
-
-    assert_non_null(text);
-    memset(text, 'x', len);
-    text[len] = '\0';
-    parameters = json_pack("{s:s}", "x", text);
-    free(text);
-    return parameters;
 }
 
 static void test_a_slow_reader_gets_all_of_a_large_reply(void **state)
@@ -733,6 +781,7 @@ int main(void)
         cmocka_unit_test(test_the_service_describes_itself),
         cmocka_unit_test(test_who_wants_no_answer_gets_none),
         cmocka_unit_test(test_an_answer_may_come_later_and_in_parts),
+        cmocka_unit_test(test_a_stream_goes_on_when_it_has_been_taken),
         cmocka_unit_test(test_who_hangs_up_while_waiting_is_told_of),
         cmocka_unit_test(test_who_sends_no_more_is_still_answered),
         cmocka_unit_test(test_what_was_sent_before_hanging_up_is_done),

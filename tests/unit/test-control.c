@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "dom0/wire/control-buffer.h"
-#include "dom0/wire/control.h"
+#include "dom0/wire/control-methods.h"
 #include "tests/support/test.h"
 
 #define GET_STATUS "org.qubes-contrib.autoattach.GetStatus"

@@ -72,7 +72,7 @@ static void canned_begin(Canned *ret)
                                       .target = "work",
                                       .status = STATUS_START_FAILED,
                                       .detail = "qubesd: not enough memory",
-                                      .label = "Kingston" };
+                                      .label = { "Kingston" } };
     ret->entries[1] = (HistoryEntry){ .serial = 2,
                                       .when_usec = NOW_USEC - 3 * MIN_USEC,
                                       .source = qube("sys-usb"),
@@ -81,7 +81,7 @@ static void canned_begin(Canned *ret)
                                       .rule = { "any" },
                                       .target = "work",
                                       .status = STATUS_ATTACHED,
-                                      .label = "日本 stick" };
+                                      .label = { "日本 stick" } };
     ret->report.outcomes[0] = &ret->entries[0];
     ret->report.outcomes[1] = &ret->entries[1];
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dom0/wire/control.h"
+#include "dom0/wire/control-methods.h"
 #include "dom0/wire/report-wire.h"
 #include "tests/support/test.h"
 
@@ -83,7 +83,7 @@ static void test_a_full_report_is_told_whole(void **state)
                            .target = "@dispvm:dvm",
                            .status = STATUS_START_FAILED,
                            .detail = "no memory",
-                           .label = "SanDisk \\u{202e}" };
+                           .label = { "SanDisk \\u{202e}" } };
     Report report = report_empty();
     json_t *json;
 
@@ -232,7 +232,7 @@ static void test_the_largest_report_can_be_sent(void **state)
     entry =
         (HistoryEntry){ .class = DEVICE_CLASS_USB, .status = STATUS_INTERNAL };
     fill(entry.detail, sizeof(entry.detail));
-    fill(entry.label, sizeof(entry.label));
+    fill(entry.label.s, sizeof(entry.label.s));
 
     report.rules_diagnostics = diagnostics;
     report.qubesd_detail = entry.detail;
