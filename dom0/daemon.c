@@ -24,6 +24,7 @@
 #include "dom0/outcome-log.h"
 #include "dom0/qubesd.h"
 #include "dom0/rules.h"
+#include "dom0/state-keeper.h"
 #include "dom0/wire/admin.h"
 
 #define SOCKET_MODE 0660
@@ -41,6 +42,7 @@ struct Daemon {
     uint64_t pause_usec;
     uint64_t begun_usec;
 
+    StateKeeper *keeper;
     Manager *manager;
     Rules *rules;
     RulesDir *rules_dir;
@@ -154,6 +156,8 @@ static void daemon_pump(Daemon *daemon)
     Status status;
 
     do {
+        /* before the calls: what they do must be known after a crash */
+        state_keeper_save(daemon->keeper, daemon->manager);
         while (manager_next_answer(daemon->manager, &connection, &seq, &status))
             if (!control_answer(daemon->control, connection, status))
                 event_service_answer(daemon->event_service, connection, seq,
@@ -166,6 +170,7 @@ static void daemon_pump(Daemon *daemon)
     while (manager_next_notification(daemon->manager, &notification))
         approver_notify(daemon->approver, &notification);
 
+    state_keeper_save(daemon->keeper, daemon->manager);
     daemon_log_outcomes(daemon);
     control_update(daemon->control);
     daemon_set_timer(daemon);
@@ -381,6 +386,7 @@ static void on_control_report(Report *report, Instant now, void *userdata)
     report->uptime_usec = now.monotonic_usec - daemon->begun_usec;
     report->memory_bytes = memory_bytes();
     report->unlimited = daemon->options->unlimited;
+    report->state_problem = state_keeper_detail(daemon->keeper);
     report->qubesd = qubesd_state(daemon->qubesd);
     report->qubesd_detail = qubesd_detail(daemon->qubesd);
     rules_report(daemon->rules, report);
@@ -464,7 +470,11 @@ static int daemon_open(Daemon *daemon)
 {
     int r;
 
-    r = manager_new(&daemon->manager, daemon->options->unlimited);
+    r = state_keeper_new(&daemon->keeper, daemon->options->state_dir);
+    if (r < 0)
+        return r;
+    r = state_keeper_restore(daemon->keeper, &daemon->manager,
+                             daemon->options->unlimited);
     if (r < 0)
         return r;
     r = outcome_log_new(&daemon->log, daemon->event);
@@ -578,6 +588,7 @@ Daemon *daemon_free(Daemon *daemon)
     approver_free(daemon->approver);
     rules_dir_free(daemon->rules_dir);
     manager_free(daemon->manager);
+    state_keeper_free(daemon->keeper);
     rules_free(daemon->rules);
     outcome_log_free(daemon->log);
     if (daemon->owns_event_socket)

@@ -78,10 +78,6 @@ void source_recall(Manager *m, Source *source, Instant now)
     while (found) {
         found = false;
         for (Device *device = source->devices; device; device = device->next) {
-            const Device *usb = device->plugged ? device_usb(device) : NULL;
-
-            if (usb && usb != device)
-                device->usb_lineage = usb->lineage;
             if (!device->plugged || !device_recall(device))
                 continue;
             found = true;

@@ -18,6 +18,7 @@
  */
 
 #include "dom0/core/manager.h"
+#include "dom0/core/orphans.h"
 #include "dom0/core/rule-hits.h"
 #include "dom0/core/source.h"
 #include "dom0/core/target-start.h"
@@ -65,6 +66,7 @@ struct ManagedJob {
 typedef struct Window {
     uint64_t id;         /* 0: this place is free */
     ManagedJob *managed; /* NULL once the job has ended */
+    bool lost; /* an earlier run's: no answer will come */
     uint64_t opened_usec;
 
     QubeName source;
@@ -121,6 +123,7 @@ struct Manager {
     size_t n_dead;
     bool port_turns_changed; /* jobs that wait for theirs ask again */
     TargetStarts *starts;
+    Orphans orphans;
 
     WaiterList answers;
     uint64_t closing[MANAGER_SOURCES_MAX * SOURCE_CONNECTIONS_MAX];
@@ -144,6 +147,13 @@ void manager_settle(Manager *m, Instant now);
 /* manager-source */
 
 Source *manager_find_source(const Manager *m, const QubeName *name);
+/* -ENOBUFS when there are MANAGER_SOURCES_MAX; -ENOMEM. */
+int manager_add_source(Manager *m, Source **ret, const QubeName *name);
+
+/* manager-qubesd */
+
+/* A qube, source or target, does not run any more. */
+void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now);
 
 /* manager-job */
 

@@ -191,6 +191,7 @@ static void device_learn(Manager *m,
                          Instant now)
 {
     const Job *job = &managed->job;
+    bool maybe;
 
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
@@ -214,11 +215,15 @@ static void device_learn(Manager *m,
             return;
         if (job->outcome == STATUS_ALREADY_ATTACHED) {
             device->attached_to = job->target; /* a spurious event */
+            device->holding = HOLDING_DEVICE;
             return;
         }
+        maybe = device->holding == HOLDING_MAYBE;
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
         device->attached_to = (QubeName){};
+        if (maybe)
+            return; /* nor was it ever attached */
         if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
             device->waits_for = job->target; /* it comes back with it */
             device->stopped = job->target;
@@ -276,6 +281,9 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 
     assert(device->job == managed);
     device_learn(m, device, managed, now);
+    if (device->made && device->holding == HOLDING_NOTHING)
+        (void) orphans_add(&m->orphans, &managed->job.target);
+    device->made = device->made && device->holding == HOLDING_MAYBE;
     if (managed->kind == JOB_KIND_DETACH)
         device_learn_missing(m, device, managed, now);
     if (managed->kind == JOB_KIND_DETACH &&

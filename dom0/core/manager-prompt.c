@@ -130,9 +130,20 @@ static void refuse_outdated(Manager *m, ManagedJob *managed, Instant now)
                   now);
 }
 
+/* What an earlier run has left on the screen no longer blocks others. */
+static void desk_drop_lost(PromptDesk *desk, uint64_t now_usec)
+{
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        if (desk->windows[i].lost &&
+            now_usec >= desk->windows[i].opened_usec + MANAGER_WINDOW_USEC)
+            window_free(&desk->windows[i]);
+}
+
 void desk_step(Manager *m, Instant now)
 {
     PromptDesk *desk = &m->desk;
+
+    desk_drop_lost(desk, now.monotonic_usec);
 
     /* answered in another window, or not listed any more */
     if (desk->managed && desk->managed->job.state != JOB_AWAITING_PROMPT)

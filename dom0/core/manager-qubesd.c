@@ -56,6 +56,27 @@ static void manager_on_overdue(Manager *m,
                       now);
 }
 
+/* A source that has been shut down while its event could not be heard. */
+static bool on_probed(Manager *m,
+                      uint64_t call,
+                      const AdminAnswer *answer,
+                      Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        if (!source || source->probe_call != call)
+            continue;
+        source->probe_call = 0;
+        if ((answer->result == ADMIN_OK && answer->power == POWER_HALTED) ||
+            (answer->result == ADMIN_EXCEPTION &&
+             answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
+            manager_on_qube_stopped(m, &source->name, now);
+        return true;
+    }
+    return false;
+}
+
 void manager_on_answer(Manager *m,
                        uint64_t call,
                        const AdminAnswer *answer,
@@ -69,7 +90,9 @@ void manager_on_answer(Manager *m,
         manager_settle(m, now);
         return;
     }
-    if (desk_on_answer(m, call, answer, now)) {
+    if (orphans_on_answer(&m->orphans, call, answer) ||
+        on_probed(m, call, answer, now) ||
+        desk_on_answer(m, call, answer, now)) {
         manager_settle(m, now);
         return;
     }
@@ -261,7 +284,7 @@ static void on_domain_started(Manager *m, const QubeName *name, Instant now)
     }
 }
 
-static void on_domain_stopped(Manager *m, const QubeName *name, Instant now)
+void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
@@ -317,7 +340,7 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
         on_domain_started(m, &event->subject, now);
         break;
     case ADMIN_EVENT_DOMAIN_SHUTDOWN:
-        on_domain_stopped(m, &event->subject, now);
+        manager_on_qube_stopped(m, &event->subject, now);
         break;
     case ADMIN_EVENT_DOMAIN_RESUMED:
         on_source_resumed(m, &event->subject, now);
@@ -360,6 +383,7 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
     if (state != QUBESD_CONNECTED)
         return;
 
+    orphans_on_qubesd(&m->orphans);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
         if (!managed->dead)
             managed_apply(m, managed,
@@ -368,6 +392,9 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 
+        if (source)
+            source->wants_probe = source->n_devices > 0 &&
+                                  source_count_connections(source) == 0;
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;

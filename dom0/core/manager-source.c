@@ -32,7 +32,7 @@ static Source *source_of(const Manager *m,
     return NULL;
 }
 
-static int add_source(Manager *m, Source **ret, const QubeName *name)
+int manager_add_source(Manager *m, Source **ret, const QubeName *name)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         int r;
@@ -59,7 +59,7 @@ Status manager_connect(Manager *m,
 
     manager_settle(m, now); /* what is idle makes room */
     source = manager_find_source(m, name);
-    r = source ? 0 : add_source(m, &source, name);
+    r = source ? 0 : manager_add_source(m, &source, name);
 
     if (r < 0)
         return r == -ENOBUFS ? STATUS_TOO_MANY : STATUS_INTERNAL;

@@ -110,12 +110,33 @@ void manager_on_time(Manager *m, Instant now)
     manager_settle(m, now);
 }
 
+/* Whether a source that nobody is connected from still runs. */
+static bool probe_next_call(Manager *m,
+                            uint64_t call,
+                            AdminRequest *ret_request)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        if (!source || !source->wants_probe || source->probe_call != 0)
+            continue;
+        source->wants_probe = false;
+        source->probe_call = call;
+        *ret_request = (AdminRequest){ .method = ADMIN_CURRENT_STATE,
+                                       .dest = source->name };
+        return true;
+    }
+    return false;
+}
+
 bool manager_next_call(Manager *m,
                        uint64_t *ret_call,
                        AdminRequest *ret_request)
 {
     *ret_call = m->last_call + 1;
     if (target_starts_next_call(m->starts, *ret_call, ret_request) ||
+        orphans_next_call(&m->orphans, *ret_call, ret_request) ||
+        probe_next_call(m, *ret_call, ret_request) ||
         desk_next_call(m, *ret_call, ret_request)) {
         m->last_call++;
         return true;

@@ -30,6 +30,7 @@
 #include "dom0/core/history.h"
 #include "dom0/core/report.h"
 #include "dom0/core/ruleset.h"
+#include "dom0/core/state.h"
 
 #define MANAGER_SOURCES_MAX 16U
 /* a window that was not answered so long no longer blocks others */
@@ -50,6 +51,16 @@ typedef struct Instant {
 /* @unlimited switches off all rates: of lines, attaches and starts. */
 int manager_new(Manager **ret, bool unlimited);
 Manager *manager_free(Manager *manager);
+
+/*
+ * What is to outlive the daemon, see state.h: to be written before the calls
+ * are made that manager_next_call() gives. -ENOMEM. Whether it is another one
+ * than before is told by its digest.
+ */
+int manager_save(const Manager *manager, State **ret);
+uint64_t manager_state_digest(const Manager *manager);
+/* Into a new manager. After a failure it is to be freed. */
+int manager_restore(Manager *manager, const State *state);
 
 /* The rules in force from now on; takes a reference. */
 void manager_set_rules(Manager *manager, Ruleset *ruleset);

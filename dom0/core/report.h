@@ -66,8 +66,9 @@ typedef struct Report {
     const char *version;
     uint64_t pid;
     uint64_t uptime_usec;
-    uint64_t memory_bytes; /* resident; 0 if not known */
-    bool unlimited;        /* --unlimited: all rates are off */
+    uint64_t memory_bytes;     /* resident; 0 if not known */
+    bool unlimited;            /* --unlimited: all rates are off */
+    const char *state_problem; /* for a person; "" if there is none */
 
     QubesdState qubesd;
     const char *qubesd_detail; /* for a person; "" if there is none */

@@ -6,27 +6,17 @@
 #include "dom0/core/rule-cursor.h"
 #include "dom0/core/ruleset.h"
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_name_byte(char c)
-{
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
 static bool check_name(RuleCursor *cursor, const RuleToken *token)
 {
     RuleReport *report = &cursor->report;
 
-    if (!is_letter(token->text[0])) {
+    if (!rule_name_may_have(token->text[0], true)) {
         RULE_REPORT(report, token,
                     "a rule's name begins with a letter from a to z or A to Z");
         return false;
     }
     for (size_t i = 0; i < token->len; i++) {
-        if (is_name_byte(token->text[i]))
+        if (rule_name_may_have(token->text[i], false))
             continue;
         RULE_REPORT_INSIDE(report, token, i,
                            "a rule's name has only letters from a to z, "

@@ -5,6 +5,29 @@
 #include "dom0/core/rule-condition.h"
 #include "dom0/core/rule.h"
 
+bool rule_name_may_have(char c, bool first)
+{
+    bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+    return is_letter ||
+           (!first && ((c >= '0' && c <= '9') || c == '-' || c == '_'));
+}
+
+bool rule_name_parse(RuleName *ret,
+                     const char *untrusted_text,
+                     size_t untrusted_len)
+{
+    if (untrusted_len == 0 || untrusted_len > RULE_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < untrusted_len; i++)
+        if (!rule_name_may_have(untrusted_text[i], i == 0))
+            return false;
+
+    *ret = (RuleName){};
+    memcpy(ret->s, untrusted_text, untrusted_len);
+    return true;
+}
+
 static bool class_matches(RuleClass rule_class, DeviceClass device_class)
 {
     switch (rule_class) {

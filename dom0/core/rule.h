@@ -44,6 +44,12 @@ typedef struct RuleName {
     char s[RULE_NAME_MAX + 1];
 } RuleName;
 
+/* Whether @c may be in a rule's name, or be its first. */
+bool rule_name_may_have(char c, bool first);
+_must_check_ bool rule_name_parse(RuleName *ret,
+                                  const char *untrusted_text,
+                                  size_t untrusted_len);
+
 typedef struct Condition Condition; /* see rule-condition.h */
 
 typedef struct RuleOptions {

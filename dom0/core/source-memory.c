@@ -5,6 +5,16 @@
 
 #include "dom0/core/source.h"
 
+/* The lineage of a USB device is known, or another one: so its parts'. */
+static void source_relate_parts(const Device *usb)
+{
+    if (usb->record.class != DEVICE_CLASS_USB)
+        return;
+    for (Device *part = usb->source->devices; part; part = part->next)
+        if (part->plugged && part != usb && device_usb(part) == usb)
+            part->usb_lineage = usb->lineage;
+}
+
 int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
 {
     const Device *usb;
@@ -20,6 +30,7 @@ int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
     device->came_usec = now_usec;
     usb = device_usb(device);
     device->usb_lineage = usb && usb != device ? usb->lineage : 0;
+    source_relate_parts(device);
     return 0;
 }
 
@@ -128,6 +139,7 @@ bool device_recall(Device *device)
         return false;
 
     device->lineage = found->lineage;
+    source_relate_parts(device);
     device->detached_by_user |= found->detached_by_user;
     device->refused_by_user |= found->refused_by_user;
     if (device->stopped.s[0] == '\0')

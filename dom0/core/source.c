@@ -75,6 +75,7 @@ SourceConnection *source_find_connection(Source *source, uint64_t id)
 bool source_is_idle(const Source *source, uint64_t now_usec)
 {
     return source->n_devices == 0 && source->n_jobs == 0 &&
+           source->probe_call == 0 &&
            source->n_waiters == 0 && source->n_calls == 0 &&
            source_count_connections(source) == 0 &&
            !source_remembers(source, now_usec) &&

@@ -93,6 +93,7 @@ struct Device {
     bool removed;
     bool detached_by_user; /* left alone until it is replugged */
     bool refused_by_user;  /* the same: the answer to a prompt was no */
+    bool made;             /* @held_by is to be done away with if that is so */
     QubeName close;        /* a disposable to be shut down with it; "" */
     /* decide again when this target starts; "" if not */
     QubeName waits_for;
@@ -112,6 +113,10 @@ struct Source {
     size_t n_waiters; /* records that wait for their outcome */
     size_t n_jobs;
     size_t n_calls; /* to qubesd, under way */
+    /* does the qube run? asked when events were missed and nobody is
+     * connected */
+    bool wants_probe;
+    uint64_t probe_call; /* under way; 0: none */
 
     Rate lines;
     Quota attaches;

@@ -348,6 +348,7 @@ static void attention_forwarders(View *view)
 static void view_attention(View *view)
 {
     const json_t *daemon = json_object_get(view->status, "daemon");
+    ShowText problem;
 
     attention_qubesd(view);
     attention_rules(view);
@@ -355,6 +356,9 @@ static void view_attention(View *view)
     if (flag_of(daemon, "unlimited"))
         ATTENTION(view, STYLE_BAD,
                   "--unlimited: all rates are off; this is for tests only");
+    shown_of(view, &problem, daemon, "state_problem");
+    if (problem.s[0])
+        ATTENTION(view, STYLE_WARNING, "%s", problem.s);
     attention_forwarders(view);
 }
 

@@ -35,12 +35,13 @@ static const char *level_name(DiagnosticLevel level)
 /* json_pack() takes over every "o", and answers NULL if one of them is. */
 static json_t *daemon_to_json(const Report *report)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:b}", "version",
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "version",
                      value_text(report->version), "pid",
                      value_number(report->pid), "uptime_usec",
                      value_number(report->uptime_usec), "memory_bytes",
                      value_number_or_null(report->memory_bytes), "unlimited",
-                     report->unlimited);
+                     report->unlimited, "state_problem",
+                     value_text_or_null(report->state_problem));
 }
 
 static json_t *qubesd_to_json(const Report *report)

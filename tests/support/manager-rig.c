@@ -34,7 +34,8 @@ void rig_set_rules(ManagerRig *rig, const char *rules)
     Ruleset *ruleset = rig_parse_rules(rules);
 
     manager_set_rules(rig->manager, ruleset);
-    ruleset_unref(ruleset);
+    ruleset_unref(rig->ruleset);
+    rig->ruleset = ruleset;
 }
 
 void rig_begin(ManagerRig *rig, const char *rules)
@@ -50,6 +51,19 @@ void rig_begin(ManagerRig *rig, const char *rules)
 void rig_end(ManagerRig *rig)
 {
     rig->manager = manager_free(rig->manager);
+    ruleset_unref(rig->ruleset);
+    rig->ruleset = NULL;
+}
+
+void rig_restart(ManagerRig *rig)
+{
+    _cleanup_(state_freep) State *state = NULL;
+
+    assert_int_equal(manager_save(rig->manager, &state), 0);
+    manager_free(rig->manager);
+    assert_int_equal(manager_new(&rig->manager, false), 0);
+    assert_int_equal(manager_restore(rig->manager, state), 0);
+    manager_set_rules(rig->manager, rig->ruleset);
 }
 
 void rig_pass(ManagerRig *rig, uint64_t usec)

@@ -13,6 +13,7 @@
 
 typedef struct ManagerRig {
     Manager *manager;
+    Ruleset *ruleset;
     Instant now;
     int64_t last_seq;
 } ManagerRig;
@@ -23,6 +24,10 @@ void rig_set_rules(ManagerRig *rig, const char *rules);
 
 void rig_begin(ManagerRig *rig, const char *rules);
 void rig_end(ManagerRig *rig);
+
+/* The daemon dies, and another one knows what was saved; it has not reached
+ * qubesd yet. All connections are gone. */
+void rig_restart(ManagerRig *rig);
 
 /* Turn the clock, and let the manager see to what is due. */
 void rig_pass(ManagerRig *rig, uint64_t usec);

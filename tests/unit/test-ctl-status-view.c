@@ -206,6 +206,11 @@ static void test_each_trouble_is_told(void **state)
                 "  --unlimited: all rates are off; this is for tests only\n");
 
     canned_begin(&canned);
+    canned.report.state_problem = "/run/x cannot be written to";
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  /run/x cannot be written to\n");
+
+    canned_begin(&canned);
     canned.report.rules_dir_missing = true;
     canned.report.n_rules = 0;
     assert_view(&canned.report, false, VIEW_ATTENTION,

@@ -57,7 +57,8 @@ static void test_an_empty_report_has_all_members(void **state)
     assert_json(json, "now_usec", "1700000000000000");
     assert_json(json, "daemon",
                 "{\"version\":\"1.0.0\",\"pid\":0,\"uptime_usec\":0,"
-                "\"memory_bytes\":null,\"unlimited\":false}");
+                "\"memory_bytes\":null,\"unlimited\":false,"
+                "\"state_problem\":null}");
     assert_json(json, "qubesd", "{\"state\":\"gone\",\"detail\":null}");
     assert_json(json, "rules",
                 "{\"directory\":\"/rules\",\"missing\":false,\"n_rules\":0,"

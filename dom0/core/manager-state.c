@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <errno.h>
+#include <string.h>
+
+#include "dom0/core/manager-internal.h"
+
+/*
+ * What is to be kept of a device, but for its record. An Attach counts from
+ * when it is wished for: the state is written before the call is made.
+ */
+static StatePlug plug_of(const Device *device)
+{
+    const Job *job = device->job && device->job->kind == JOB_KIND_ATTACH
+                         ? &device->job->job
+                         : NULL;
+    StatePlug plug = {
+        .plug = device->plug,
+        .plugged = device->plugged,
+        .lineage = device->lineage,
+        .usb_lineage = device->usb_lineage,
+        .detached_by_user = device->detached_by_user,
+        .refused_by_user = device->refused_by_user,
+        .stopped = device->stopped,
+        .came_usec = device->came_usec,
+        .holding = device->holding,
+        .held_by = device->held_by,
+        .held_rule = device->held_rule,
+        .made = device->made,
+        .close = device->close,
+    };
+
+    if (job && job->holding != HOLDING_NOTHING) {
+        plug.holding = job->holding;
+        plug.held_by = job->target;
+        plug.held_rule = device->job->rule->name;
+        plug.made = job->made;
+    }
+    return plug;
+}
+
+/* A disposable that was made for a job and that nothing is attached to. */
+static const QubeName *disposable_of(const ManagedJob *managed)
+{
+    const Job *job = &managed->job;
+
+    return !managed->dead && managed->kind == JOB_KIND_ATTACH &&
+                   (job->made || job->state == JOB_DISCARDING) &&
+                   job->holding == HOLDING_NOTHING
+               ? &job->target
+               : NULL;
+}
+
+static bool is_kept(const Device *device, const StatePlug *plug)
+{
+    if (plug->detached_by_user || plug->refused_by_user ||
+        plug->stopped.s[0] != '\0' || plug->close.s[0] != '\0' ||
+        plug->holding != HOLDING_NOTHING)
+        return true;
+    /* what is remembered of its parts is worth nothing without it */
+    for (const PlugMemory *part = device->source->memories; part;
+         part = part->next)
+        if (plug->plugged && part->usb_lineage == plug->lineage)
+            return true;
+    return false;
+}
+
+/* The record that is like the device that went. */
+static int record_of(Record *ret, const PlugMemory *memory)
+{
+    const struct {
+        PropertyKey key;
+        const char *text;
+    } texts[] = {
+        { PROPERTY_VENDOR_ID, memory->vendor_id },
+        { PROPERTY_PRODUCT_ID, memory->product_id },
+        { PROPERTY_SERIAL, memory->serial },
+        { PROPERTY_PATH, memory->path },
+        { PROPERTY_DEVTYPE, memory->devtype == DEVICE_TYPE_INVALID
+                                ? ""
+                                : device_type_to_string(memory->devtype) },
+    };
+
+    *ret = (Record){ .action = RECORD_PRESENT,
+                     .class = memory->class,
+                     .device = memory->device };
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (texts[i].text[0] != '\0' &&
+            !properties_set_text(&ret->properties, texts[i].key, texts[i].text,
+                                 strlen(texts[i].text)))
+            return -EINVAL;
+    if (memory->partition != 0 &&
+        !properties_set_number(&ret->properties, PROPERTY_PARTITION,
+                               memory->partition))
+        return -EINVAL;
+    return 0;
+}
+
+static int save_source(State *state, const Source *source)
+{
+    StateSource *saved;
+    StatePlug *plug;
+    int r = state_add_source(state, &saved);
+
+    if (r < 0)
+        return r;
+    saved->name = source->name;
+    saved->boot_id = source->boot_id;
+    saved->n_noes = source->n_noes;
+    saved->no_usec = source->no_usec;
+    saved->quiet_usec = source->quiet_usec;
+
+    for (const Device *device = source->devices; device;
+         device = device->next) {
+        StatePlug kept = plug_of(device);
+
+        if (!is_kept(device, &kept))
+            continue;
+        r = state_add_plug(saved, &plug);
+        if (r < 0)
+            return r;
+        *plug = kept;
+        plug->record = device->record;
+        plug->record.action = RECORD_PRESENT;
+    }
+    for (const PlugMemory *memory = source->memories; memory;
+         memory = memory->next) {
+        r = state_add_plug(saved, &plug);
+        if (r >= 0)
+            r = record_of(&plug->record, memory);
+        if (r < 0)
+            return r;
+        plug->lineage = memory->lineage;
+        plug->usb_lineage = memory->usb_lineage;
+        plug->detached_by_user = memory->detached_by_user;
+        plug->refused_by_user = memory->refused_by_user;
+        plug->stopped = memory->stopped;
+        plug->gone_usec = memory->gone_usec;
+        plug->detached_usec = memory->detached_usec;
+        plug->usb = memory->usb;
+        plug->missing_from = memory->missing_from;
+        plug->removed = memory->removed;
+    }
+    return 0;
+}
+
+static void save_disposable(State *state, const QubeName *name)
+{
+    if (state->n_disposables < STATE_DISPOSABLES_MAX)
+        state->disposables[state->n_disposables++] = *name;
+}
+
+int manager_save(const Manager *m, State **ret)
+{
+    _cleanup_(state_freep) State *state = NULL;
+    int r = state_new(&state);
+
+    if (r < 0)
+        return r;
+    state->last_plug = m->last_plug;
+    state->paused_until_usec = m->paused_until_usec;
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        if (!m->sources[i])
+            continue;
+        r = save_source(state, m->sources[i]);
+        if (r < 0)
+            return r;
+    }
+    for (const ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (disposable_of(managed))
+            save_disposable(state, disposable_of(managed));
+    for (size_t i = 0; i < ORPHANS_MAX; i++)
+        if (m->orphans.orphans[i].name.s[0] != '\0')
+            save_disposable(state, &m->orphans.orphans[i].name);
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        if (m->desk.windows[i].id != 0)
+            state->windows[state->n_windows++] =
+                (StateWindow){ .source = m->desk.windows[i].source,
+                               .opened_usec = m->desk.windows[i].opened_usec };
+
+    *ret = TAKE_PTR(state);
+    return 0;
+}
+
+static uint64_t mix(uint64_t digest, uint64_t number)
+{
+    return (digest ^ number) * UINT64_C(0x100000001b3);
+}
+
+static uint64_t mix_text(uint64_t digest, const char *text)
+{
+    while (*text)
+        digest = mix(digest, (unsigned char) *text++);
+    return mix(digest, 0);
+}
+
+static uint64_t mix_source(uint64_t digest, const Source *source)
+{
+    digest = mix_text(digest, source->name.s);
+    digest = mix_text(digest, source->boot_id.s);
+    digest = mix(digest, source->no_usec);
+    digest = mix(digest, source->n_noes);
+    for (const Device *device = source->devices; device;
+         device = device->next) {
+        const StatePlug plug = plug_of(device);
+
+        if (!is_kept(device, &plug))
+            continue;
+        digest = mix(digest, plug.plug);
+        digest = mix(digest, plug.plugged);
+        digest = mix(digest, plug.lineage);
+        digest = mix(digest, plug.usb_lineage);
+        digest = mix(digest, plug.detached_by_user);
+        digest = mix(digest, plug.refused_by_user);
+        digest = mix(digest, plug.holding);
+        digest = mix(digest, plug.made);
+        digest = mix_text(digest, plug.held_by.s);
+        digest = mix_text(digest, plug.stopped.s);
+        digest = mix_text(digest, plug.close.s);
+    }
+    for (const PlugMemory *memory = source->memories; memory;
+         memory = memory->next) {
+        digest = mix(digest, memory->lineage);
+        digest = mix(digest, memory->usb_lineage);
+        digest = mix(digest, memory->detached_usec);
+        digest = mix(digest, memory->detached_by_user);
+        digest = mix(digest, memory->refused_by_user);
+        digest = mix(digest, memory->removed);
+        digest = mix_text(digest, memory->stopped.s);
+        digest = mix_text(digest, memory->missing_from.s);
+    }
+    return digest;
+}
+
+uint64_t manager_state_digest(const Manager *m)
+{
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+
+    digest = mix(digest, m->paused_until_usec);
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        if (m->sources[i])
+            digest = mix_source(digest, m->sources[i]);
+    for (const ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (disposable_of(managed))
+            digest = mix_text(digest, disposable_of(managed)->s);
+    for (size_t i = 0; i < ORPHANS_MAX; i++)
+        if (m->orphans.orphans[i].name.s[0] != '\0')
+            digest = mix_text(digest, m->orphans.orphans[i].name.s);
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        if (m->desk.windows[i].id != 0)
+            digest = mix(digest, m->desk.windows[i].opened_usec);
+    return digest;
+}
+
+static int restore_device(Source *source, const StatePlug *plug)
+{
+    Device *device;
+    int r;
+
+    if (source_find(source, plug->record.class, &plug->record.device))
+        return -EINVAL;
+    r = source_add(source, &device, &plug->record);
+    if (r < 0)
+        return r;
+    r = device_arrive(device, plug->plug, plug->came_usec);
+    if (r < 0)
+        return r;
+    device->plugged = plug->plugged;
+    device->lineage = plug->lineage;
+    device->usb_lineage = plug->usb_lineage;
+    device->detached_by_user = plug->detached_by_user;
+    device->refused_by_user = plug->refused_by_user;
+    device->stopped = plug->stopped;
+    device->waits_for = plug->stopped;
+    device->holding = plug->holding;
+    device->held_by = plug->held_by;
+    device->held_rule = plug->held_rule;
+    device->attached_to = plug->held_by;
+    device->made = plug->made;
+    device->close = plug->close;
+    return 0;
+}
+
+static int restore_memory(Source *source, const StatePlug *plug)
+{
+    PlugMemory **link = &source->memories;
+    PlugMemory *memory = calloc(1, sizeof(*memory));
+
+    if (!memory)
+        return -ENOMEM;
+
+    plug_memory_set(memory, &plug->record);
+    memory->lineage = plug->lineage;
+    memory->usb_lineage = plug->usb_lineage;
+    memory->detached_by_user = plug->detached_by_user;
+    memory->refused_by_user = plug->refused_by_user;
+    memory->stopped = plug->stopped;
+    memory->gone_usec = plug->gone_usec;
+    memory->detached_usec = plug->detached_usec;
+    memory->usb = plug->usb;
+    memory->missing_from = plug->missing_from;
+    memory->removed = plug->removed;
+
+    while (*link)
+        link = &(*link)->next;
+    *link = memory;
+    source->n_memories++;
+    return 0;
+}
+
+static int restore_source(Manager *m, const StateSource *saved)
+{
+    Source *source;
+    int r = manager_add_source(m, &source, &saved->name);
+
+    if (r < 0)
+        return r;
+    source->boot_id = saved->boot_id;
+    source->n_noes = saved->n_noes;
+    source->no_usec = saved->no_usec;
+    source->quiet_usec = saved->quiet_usec;
+    for (size_t i = 0; i < saved->n_plugs; i++) {
+        const StatePlug *plug = &saved->plugs[i];
+
+        r = plug->plug != 0 ? restore_device(source, plug)
+                            : restore_memory(source, plug);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int manager_restore(Manager *m, const State *state)
+{
+    for (size_t i = 0; i < state->n_sources; i++) {
+        int r = restore_source(m, &state->sources[i]);
+
+        if (r < 0)
+            return r;
+    }
+    m->last_plug = state->last_plug;
+    m->paused_until_usec = state->paused_until_usec;
+    for (size_t i = 0; i < state->n_disposables; i++)
+        (void) orphans_add(&m->orphans, &state->disposables[i]);
+    /* they are on the screen still, but what is clicked there reaches nobody */
+    for (size_t i = 0; i < state->n_windows; i++)
+        m->desk.windows[i] = (Window){
+            .id = ++m->last_call,
+            .lost = true,
+            .opened_usec = state->windows[i].opened_usec,
+            .source = state->windows[i].source,
+        };
+    return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/orphans.h"
+
+bool orphans_add(Orphans *orphans, const QubeName *name)
+{
+    for (size_t i = 0; i < ORPHANS_MAX; i++) {
+        Orphan *orphan = &orphans->orphans[i];
+
+        if (orphan->name.s[0] != '\0')
+            continue;
+        *orphan = (Orphan){ .name = *name, .wants_call = true };
+        return true;
+    }
+    return false;
+}
+
+bool orphans_next_call(Orphans *orphans,
+                       uint64_t call,
+                       AdminRequest *ret_request)
+{
+    for (size_t i = 0; i < ORPHANS_MAX; i++) {
+        Orphan *orphan = &orphans->orphans[i];
+
+        if (!orphan->wants_call)
+            continue;
+        orphan->wants_call = false;
+        orphan->call = call;
+        *ret_request = (AdminRequest){
+            .method = orphan->never_ran ? ADMIN_REMOVE : ADMIN_KILL,
+            .dest = orphan->name,
+        };
+        return true;
+    }
+    return false;
+}
+
+static void orphan_take_answer(Orphan *orphan, const AdminAnswer *answer)
+{
+    orphan->call = 0;
+    if (answer->result == ADMIN_UNREACHABLE)
+        return; /* orphans_on_qubesd() */
+    if (answer->result == ADMIN_EXCEPTION &&
+        answer->error == ADMIN_ERROR_NOT_STARTED && !orphan->never_ran) {
+        orphan->never_ran = true;
+        orphan->wants_call = true;
+        return;
+    }
+    *orphan = (Orphan){};
+}
+
+bool orphans_on_answer(Orphans *orphans,
+                       uint64_t call,
+                       const AdminAnswer *answer)
+{
+    for (size_t i = 0; i < ORPHANS_MAX; i++) {
+        if (orphans->orphans[i].call != call)
+            continue;
+        orphan_take_answer(&orphans->orphans[i], answer);
+        return true;
+    }
+    return false;
+}
+
+void orphans_on_qubesd(Orphans *orphans)
+{
+    for (size_t i = 0; i < ORPHANS_MAX; i++)
+        if (orphans->orphans[i].name.s[0] != '\0' &&
+            orphans->orphans[i].call == 0)
+            orphans->orphans[i].wants_call = true;
+}

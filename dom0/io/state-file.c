@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dom0/io/state-file.h"
+
+#define STATE_NAME  "state"
+#define STATE_NEXT  "state.next"
+#define STATE_ASIDE "state.bad"
+#define STATE_MODE  0600
+
+static int open_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* Our own file, and nobody else's. */
+static int check(int fd, size_t max, size_t *ret_size)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0) ||
+        (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return -EPERM;
+    if (st.st_size < 0 || (uintmax_t) st.st_size > max)
+        return -EFBIG;
+    *ret_size = (size_t) st.st_size;
+    return 0;
+}
+
+static int read_all(int fd, char *buffer, size_t size, size_t *ret_len)
+{
+    size_t len = 0;
+
+    while (len < size) {
+        ssize_t n = read(fd, buffer + len, size - len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        len += (size_t) n;
+    }
+    *ret_len = len;
+    return 0;
+}
+
+int state_file_read(char **ret,
+                    size_t *ret_len,
+                    const char *dir_path,
+                    size_t max)
+{
+    _cleanup_(fd_closep) int dir = open_dir(dir_path), fd = -1;
+    _cleanup_(freep) char *buffer = NULL;
+    size_t size;
+    int r;
+
+    if (dir < 0)
+        return dir;
+    /* a FIFO must not keep us */
+    fd = openat(dir, STATE_NAME,
+                O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return errno == ELOOP || errno == ENXIO ? -EPERM : -errno;
+    r = check(fd, max, &size);
+    if (r < 0)
+        return r;
+    buffer = malloc(size + 1);
+    if (!buffer)
+        return -ENOMEM;
+    r = read_all(fd, buffer, size, ret_len);
+    if (r < 0)
+        return r;
+
+    *ret = TAKE_PTR(buffer);
+    return 0;
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        text += n;
+        len -= (size_t) n;
+    }
+    return 0;
+}
+
+int state_file_write(const char *dir_path, const char *text, size_t len)
+{
+    _cleanup_(fd_closep) int dir = open_dir(dir_path), fd = -1;
+    int r;
+
+    if (dir < 0)
+        return dir;
+    /* what an earlier run may have left half written */
+    (void) unlinkat(dir, STATE_NEXT, 0);
+    fd = openat(dir, STATE_NEXT,
+                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                STATE_MODE);
+    if (fd < 0)
+        return -errno;
+    r = write_all(fd, text, len);
+    if (r >= 0 && renameat(dir, STATE_NEXT, dir, STATE_NAME) < 0)
+        r = -errno;
+    if (r < 0)
+        (void) unlinkat(dir, STATE_NEXT, 0);
+    return r;
+}
+
+int state_file_set_aside(const char *dir_path)
+{
+    _cleanup_(fd_closep) int dir = open_dir(dir_path);
+
+    if (dir < 0)
+        return dir;
+    return renameat(dir, STATE_NAME, dir, STATE_ASIDE) < 0 ? -errno : 0;
+}

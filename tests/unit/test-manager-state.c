@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A restart of the daemon: nothing is asked, attached or forgotten twice. */
+
+#include <string.h>
+
+#include "dom0/core/source.h"
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#define RULES                    \
+    "ports: allow usb to work\n" \
+    "disks: allow block type disk to work\n"
+#define ASK        "disks: ask block type disk to work timeout 60s\n"
+#define DISPOSABLE "disks: allow block type disk to @dispvm:media\n"
+#define MINUTE     (60 * USEC_PER_SEC)
+
+static ManagerRig rig;
+static uint64_t usb; /* a connection of sys-usb */
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static const HistoryEntry *last_outcome(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    assert_true(history_count(history) > 0);
+    return history_get(history, history_count(history) - 1);
+}
+
+static Status tell(RecordAction action, const char *device)
+{
+    const Record record = rig_record_at(action, device, "2-1", "A");
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
+static void attach(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* The new daemon finds qubesd; the forwarder has connected again. */
+static void come_back(char boot)
+{
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", boot);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+}
+
+static void prompt_opens(const char *device, uint64_t *ret_id)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+
+    memcpy(guivm.value.s, "dom0", 5);
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_true(manager_next_prompt(rig.manager, ret_id, &prompt, rig.now));
+}
+
+static void refuse(const char *device)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t id;
+
+    prompt_opens(device, &id);
+    manager_on_prompt(rig.manager, id, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+}
+
+/* what was attached */
+
+static void test_what_is_attached_is_not_attached_again(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    assert_string_equal(last_outcome()->detail, ""); /* it is ours */
+    manager_synced(rig.manager, usb, rig.now);
+    assert_true(rig_is_quiet(&rig));
+
+    /* and is taken back when it goes */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_what_was_detached_meanwhile_is_left_alone(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_target_that_was_stopped_meanwhile_is_not_started(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    come_back('a');
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+
+    /* that outlives one more restart */
+    come_back('a');
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_what_is_not_in_the_new_picture_is_detached(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED);
+}
+
+static void test_what_was_to_be_detached_is(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    come_back('a');
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_another_boot_of_the_source_detaches_all(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'b');
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+}
+
+static void test_an_attach_that_was_in_work_is_looked_for(void **state)
+{
+    (void) state;
+
+    for (unsigned int listed = 0; listed < 2; listed++) {
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        (void) rig_call(&rig, ADMIN_ATTACH);
+        come_back('a');
+        rig_serve(&rig, ADMIN_ATTACHED,
+                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
+        if (!listed) {
+            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+            /* not the person's doing: it is just not done yet */
+            attach("sda");
+        } else {
+            assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+            assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+        }
+        assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    }
+}
+
+static void test_a_source_that_was_shut_down_meanwhile_is_forgotten(void **s)
+{
+    static Report report;
+
+    (void) s;
+
+    attach("sda");
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_true(rig_is_quiet(&rig));
+    report = (Report){};
+    manager_report(rig.manager, &report, rig.now);
+    assert_int_equal(report.n_sources, 0);
+}
+
+/* what the person said */
+
+static void test_a_no_is_not_asked_again(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    refuse("sda");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_DENIED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_no_is_for_that_plug_only(void **state)
+{
+    const Record other = rig_record_at(RECORD_PRESENT, "sda", "2-1", "B");
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    refuse("sda");
+    come_back('a');
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+}
+
+static void test_three_noes_still_silence(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    refuse("sda");
+    refuse("sdb");
+    refuse("sdc");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sdd"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_QUIET);
+}
+
+static void test_what_went_by_itself_is_known_when_it_comes_back(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_set_rules(&rig, ASK);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_NO_SUCH_DEVICE);
+    refuse("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sdb"), STATUS_DENIED_BY_USER);
+}
+
+static void test_a_window_that_is_still_open_is_not_joined_by_one(void **state)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+    uint64_t id;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &id);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_false(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+
+    assert_int_equal(manager_next_usec(rig.manager),
+                     rig.now.monotonic_usec + MANAGER_WINDOW_USEC);
+    rig_pass(&rig, MANAGER_WINDOW_USEC);
+    memcpy(guivm.value.s, "dom0", 5);
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+}
+
+static void test_a_pause_goes_on_and_ends_in_time(void **state)
+{
+    (void) state;
+
+    manager_pause(rig.manager, rig.now.boottime_usec + MINUTE, rig.now);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_PAUSED);
+    rig_pass(&rig, MINUTE);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+/* disposables */
+
+static AdminAnswer made(void)
+{
+    AdminAnswer answer = answer_of(ADMIN_OK);
+
+    answer.qube = rig_qube("disp1");
+    return answer;
+}
+
+static void test_a_disposable_made_for_nothing_is_done_away_with(void **state)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, DISPOSABLE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+    (void) rig_call(&rig, ADMIN_START);
+    rig_restart(&rig);
+
+    /* qubesd is not there yet */
+    call = rig_call_to(&rig, ADMIN_KILL, &request);
+    assert_string_equal(request.dest.s, "disp1");
+    rig_reply(&rig, call, answer_of(ADMIN_UNREACHABLE));
+    assert_true(rig_is_quiet(&rig));
+    rig_restart(&rig); /* one more time */
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_NOT_STARTED));
+    rig_serve(&rig, ADMIN_REMOVE, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, DISPOSABLE);
+    for (unsigned int listed = 2; listed-- > 0;) {
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+        rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        (void) rig_call(&rig, ADMIN_ATTACH);
+        come_back('a');
+        rig_serve(&rig, ADMIN_ATTACHED,
+                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
+        if (listed) {
+            assert_true(rig_is_quiet(&rig));
+            assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+            rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+            assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        } else {
+            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+            rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+        }
+        assert_true(rig_is_quiet(&rig));
+    }
+}
+
+/* the value itself */
+
+static void test_nothing_out_of_the_ordinary_is_nothing_to_keep(void **state)
+{
+    _cleanup_(state_freep) State *saved = NULL;
+    uint64_t before = manager_state_digest(rig.manager);
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(manager_state_digest(rig.manager), before);
+    assert_int_equal(manager_save(rig.manager, &saved), 0);
+    assert_int_equal(saved->n_sources, 1);
+    assert_int_equal(saved->sources[0].n_plugs, 0);
+}
+
+static void test_whatever_changes_shows_in_the_digest(void **state)
+{
+    uint64_t before = manager_state_digest(rig.manager), now;
+
+    (void) state;
+
+#define CHANGED()                                \
+    do {                                         \
+        now = manager_state_digest(rig.manager); \
+        assert_int_not_equal(now, before);       \
+        before = now;                            \
+    } while (0)
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    CHANGED(); /* the Attach is wished for, but not made yet */
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    CHANGED();
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    CHANGED();
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    CHANGED();
+    manager_pause(rig.manager, UINT64_MAX, rig.now);
+    CHANGED();
+    (void) rig_connect(&rig, "sys-net", 'a');
+    CHANGED();
+#undef CHANGED
+}
+
+static void test_a_state_that_cannot_be_is_refused(void **state)
+{
+    _cleanup_(manager_freep) Manager *manager = NULL;
+    _cleanup_(state_freep) State *saved = NULL;
+    StatePlug *plug;
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(manager_save(rig.manager, &saved), 0);
+    assert_int_equal(state_add_plug(&saved->sources[0], &plug), 0);
+    *plug = saved->sources[0].plugs[0];
+    assert_int_equal(manager_new(&manager, false), 0);
+    assert_true(manager_restore(manager, saved) < 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_what_is_attached_is_not_attached_again),
+        TEST(test_what_was_detached_meanwhile_is_left_alone),
+        TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
+        TEST(test_what_is_not_in_the_new_picture_is_detached),
+        TEST(test_what_was_to_be_detached_is),
+        TEST(test_another_boot_of_the_source_detaches_all),
+        TEST(test_an_attach_that_was_in_work_is_looked_for),
+        TEST(test_a_source_that_was_shut_down_meanwhile_is_forgotten),
+        TEST(test_a_no_is_not_asked_again),
+        TEST(test_a_no_is_for_that_plug_only),
+        TEST(test_three_noes_still_silence),
+        TEST(test_what_went_by_itself_is_known_when_it_comes_back),
+        TEST(test_a_window_that_is_still_open_is_not_joined_by_one),
+        TEST(test_a_pause_goes_on_and_ends_in_time),
+        TEST(test_a_disposable_made_for_nothing_is_done_away_with),
+        TEST(test_a_disposable_is_kept_if_the_attach_was_done),
+        TEST(test_nothing_out_of_the_ordinary_is_nothing_to_keep),
+        TEST(test_whatever_changes_shows_in_the_digest),
+        TEST(test_a_state_that_cannot_be_is_refused),
+    };
+#undef TEST
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
