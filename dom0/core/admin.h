@@ -147,7 +147,7 @@ typedef enum AdminEventType {
     ADMIN_EVENT_DETACH,         /* subject the target; backend, port */
     ADMIN_EVENT_DOMAIN_START,
     ADMIN_EVENT_DOMAIN_SHUTDOWN,
-    ADMIN_EVENT_DOMAIN_RESUMED,  /* from a suspension */
+    ADMIN_EVENT_DOMAIN_RESUMED, /* from a suspension */
     ADMIN_EVENT_DOMAIN_UNPAUSED,
 } AdminEventType;
 

@@ -7,15 +7,18 @@
 
 #define BY_OTHERS "attached by a person or by Qubes itself"
 
-/* Whether a device that is attached to @qube is where the rule wants it. */
-static bool job_wants(const Job *job, size_t index, const QubeName *qube)
+/*
+ * qubesd lists another device under this name: the one before, if it has not
+ * heard of the change yet (WIRE 5). Its event tells when it has.
+ */
+static JobWish job_await_change(Job *job, uint64_t now_usec)
 {
-    const Target *target = &job->task.targets[index];
-
-    if (target->kind == TARGET_QUBE)
-        return qube_name_equal(&target->name, qube);
-    return qube_name_equal(&job->task.held_by, qube) ||
-           (job->target.s[0] != '\0' && qube_name_equal(&job->target, qube));
+    job->other_listed = true;
+    if (now_usec >= job->appear_usec)
+        return job_finish_unlisted(job);
+    if (job->state != JOB_AWAITING)
+        job->resume = job->state;
+    return job_wait(job, JOB_AWAITING, job->appear_usec);
 }
 
 /* What to do with a device that qubesd lists. */
@@ -24,40 +27,40 @@ JobWish job_on_listing(Job *job,
                        uint64_t now_usec)
 {
     const JobTask *task = &job->task;
+    QubeName holder = listing->attached_to;
     char detail[sizeof(job->detail)];
 
     job->seen_at = (QubeName){};
     job->surveyed = false;
     job->unlisted = false;
-    if (listing->attachment == ATTACHMENT_QUBE &&
-        job_port_is_stale(job, now_usec))
+    job->other_listed = false;
+    if (listing->has_identity &&
+        identity_contradicts(&listing->identity, task->vendor_id,
+                             task->product_id))
+        return job_await_change(job, now_usec);
+    /* a line that cannot be read says nothing: what events have told does */
+    if (listing->attachment == ATTACHMENT_UNKNOWN)
+        holder = job->known_at;
+    if (holder.s[0] != '\0' && job_port_is_stale(job, now_usec))
         return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE,
                          "another qube has it", now_usec);
-    if (listing->attachment == ATTACHMENT_QUBE) {
-        job->seen_at = listing->attached_to;
+    if (holder.s[0] != '\0') {
+        job->seen_at = holder;
         for (size_t i = 0; i < task->n_targets; i++) {
-            if (!job_wants(job, i, &listing->attached_to))
+            if (!job_wants(job, i, &holder))
                 continue;
-            job->target = listing->attached_to;
+            job->target = holder;
             if (job->n_attaches > 0)
                 job->holding = HOLDING_DEVICE;
             return job_finish(
                 job,
                 job->n_attaches > 0 ? STATUS_ATTACHED : STATUS_ALREADY_ATTACHED,
-                qube_name_equal(&task->held_by, &listing->attached_to)
-                    ? ""
-                    : BY_OTHERS);
+                qube_name_equal(&task->held_by, &holder) ? "" : BY_OTHERS);
         }
-        (void) text_format(detail, sizeof(detail), "%s has it, %s",
-                           listing->attached_to.s, BY_OTHERS);
+        (void) text_format(detail, sizeof(detail), "%s has it, %s", holder.s,
+                           BY_OTHERS);
         return job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
     }
-    if (listing->has_identity &&
-        identity_contradicts(&listing->identity, task->vendor_id,
-                             task->product_id))
-        return job_finish(job, STATUS_SUPERSEDED,
-                          "qubesd lists another device under this name");
-
     job->pinned = listing->has_identity;
     if (job->pinned)
         job->identity = listing->identity;
@@ -68,6 +71,9 @@ JobWish job_on_listing(Job *job,
  * of it that is attached. */
 JobWish job_finish_unlisted(Job *job)
 {
+    if (job->other_listed)
+        return job_finish(job, STATUS_SUPERSEDED,
+                          "qubesd lists another device under this name");
     job->unlisted = true;
     job->state = JOB_SURVEYING;
     job->wake_usec = UINT64_MAX;
@@ -96,6 +102,7 @@ JobWish job_on_available(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     job->announced = false;
     if (answer->listing.listed)
         return job_on_listing(job, &answer->listing, now_usec);
+    job->other_listed = false;
     if (now_usec >= job->appear_usec)
         return job_finish_unlisted(job);
 

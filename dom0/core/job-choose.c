@@ -20,7 +20,7 @@ static JobWish job_ask_turn(Job *job)
 }
 
 JobWish job_on_part(Job *job,
-                    const DeviceName *part,
+                    const Record *part,
                     bool attached,
                     uint64_t now_usec)
 {
@@ -35,8 +35,8 @@ JobWish job_on_part(Job *job,
                           "a part of the device is attached");
     if (part) {
         wish = job_call(job, JOB_SURVEYING, ADMIN_AVAILABLE);
-        job->request.class = DEVICE_CLASS_BLOCK;
-        job->request.port = *part;
+        job->request.class = part->class;
+        job->request.port = part->device;
         return wish;
     }
     if (job->unlisted)
@@ -83,6 +83,26 @@ static Target job_target(const Job *job, size_t index)
     if (target.kind == TARGET_DISPVM_DEFAULT)
         target = (Target){ .kind = TARGET_DISPVM, .name = job->default_dispvm };
     return target;
+}
+
+QubeName job_made_from(const Job *job)
+{
+    return job->made && job->chosen ? job_target(job, job->choice).name
+                                    : (QubeName){};
+}
+
+/* Whether a device that is attached to @qube is where the rule wants it. */
+bool job_wants(const Job *job, size_t index, const QubeName *qube)
+{
+    const Target target = job_target(job, index);
+
+    if (target.kind == TARGET_QUBE)
+        return qube_name_equal(&target.name, qube);
+    /* of its own making, or of an earlier job's */
+    return (job->target.s[0] != '\0' && qube_name_equal(&job->target, qube)) ||
+           (job->task.held_template.s[0] != '\0' &&
+            qube_name_equal(&job->task.held_by, qube) &&
+            qube_name_equal(&job->task.held_template, &target.name));
 }
 
 /* The target is chosen, and approved where that is needed. */
@@ -301,8 +321,20 @@ JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
 
 JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
-    if (answer->result == ADMIN_UNREACHABLE)
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
         return job_lose_qubesd(job, JOB_RESOLVING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, JOB_RESOLVING, STATUS_QUBESD_REFUSED,
+                         answer->detail, now_usec);
+    case ADMIN_GARBAGE:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_EXCEPTION: /* no such property */
+    case ADMIN_OK:
+        break;
+    }
     if (answer->result == ADMIN_OK &&
         qube_name_parse(&job->default_dispvm, answer->value.s,
                         strlen(answer->value.s)))
@@ -340,9 +372,20 @@ JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     bool runs;
 
-    if (answer->result == ADMIN_UNREACHABLE)
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
         return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
-    /* a candidate that cannot be asked is one that does not run */
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, JOB_RECHECKING, STATUS_QUBESD_REFUSED,
+                         answer->detail, now_usec);
+    case ADMIN_GARBAGE:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_EXCEPTION: /* a qube that does not exist does not run either */
+    case ADMIN_OK:
+        break;
+    }
     runs = answer->result == ADMIN_OK && answer->power == POWER_RUNNING;
     if (!job->task.ask && runs) {
         job->chosen = true;

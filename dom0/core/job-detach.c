@@ -60,9 +60,12 @@ JobWish job_on_looked_further(Job *job,
         return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
     if (answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
+    /* one that is being started, or goes down, has not had it of late */
     return job_finish(job,
-                      answer->power == POWER_HALTED ? STATUS_TARGET_NOT_RUNNING
-                                                    : STATUS_DETACHED_BY_USER,
+                      answer->power == POWER_RUNNING ||
+                              answer->power == POWER_PAUSED
+                          ? STATUS_DETACHED_BY_USER
+                          : STATUS_TARGET_NOT_RUNNING,
                       "");
 }
 

@@ -33,6 +33,7 @@ void job_init(Job *ret, const JobTask *task, uint64_t now_usec);
 
 /* job-choose: guard rail, choice of the target, the person */
 
+bool job_wants(const Job *job, size_t index, const QubeName *qube);
 JobWish job_take_target(Job *job, uint64_t now_usec);
 JobWish job_finish_not_running(Job *job);
 JobWish job_select(Job *job, uint64_t now_usec);

@@ -156,5 +156,6 @@ void job_init(Job *ret, const JobTask *task, uint64_t now_usec)
         .deadline_usec = now_usec + JOB_USEC,
         .appear_usec = now_usec + JOB_APPEAR_USEC,
         .port_detached_usec = task->port_detached_usec,
+        .known_at = task->known_at,
     };
 }

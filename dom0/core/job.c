@@ -114,6 +114,7 @@ JobWish job_on_started(Job *job,
         return job_finish(job, status, detail);
 
     job->started = true;
+    job->appear_usec = now_usec + JOB_APPEAR_USEC;
     return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 

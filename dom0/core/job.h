@@ -124,9 +124,11 @@ typedef struct JobTask {
     bool ask;              /* the rule says so */
     AttachOptions options;
     RuleStart start;
-    QubeName held_by; /* a disposable of ours that has it; "" */
-    bool close;       /* shut down the target once it is detached */
-    bool qubes_only;  /* make no disposable */
+    QubeName held_by;       /* what has it because of us; "" */
+    QubeName held_template; /* @held_by is a disposable of it; "" */
+    QubeName known_at;      /* who has it, by whatever was told; "": nobody */
+    bool close;             /* shut down the target once it is detached */
+    bool qubes_only;        /* make no disposable */
     /* see job_on_port_detached(), before the job began; 0: never */
     uint64_t port_detached_usec;
 } JobTask;
@@ -145,8 +147,9 @@ typedef struct Job {
     Status outcome;                    /* STATUS_INVALID until it is known */
     char detail[ADMIN_DETAIL_MAX + 1]; /* escaped */
     Holding holding;
-    QubeName target;  /* "" until one was chosen */
-    QubeName seen_at; /* who has it by qubesd's list; "" nobody, or unknown */
+    QubeName target;   /* "" until one was chosen */
+    QubeName seen_at;  /* who has it by qubesd's list; "" nobody, or unknown */
+    QubeName known_at; /* as in the task, but kept up to date by its owner */
 
     AdminRequest request;
     PolicyQuestion question;
@@ -168,6 +171,7 @@ typedef struct Job {
     bool announced;          /* the identity is from an event, not read by us */
     bool reread;             /* it was read once more after a refusal */
     bool surveyed;           /* no part of it is attached, as far as is known */
+    bool other_listed;       /* AWAITING: another device is, under its name */
     bool unlisted;           /* SURVEYING: the device itself was not listed */
     bool stale;              /* has waited for its turn: what is known is old */
     unsigned int n_attaches; /* wished for so far */
@@ -268,10 +272,10 @@ JobWish job_on_turn(Job *job,
  * from theirs: a USB attach, from the grant to qubesd's answer. */
 bool job_holds_port_turn(const Job *job);
 
-/* A part whose attachment is not known, or NULL: there is none. @attached:
- * one of them is. */
+/* A part of the same plug whose attachment is not known, or NULL: there is
+ * none. @attached: one of them is. */
 JobWish job_on_part(Job *job,
-                    const DeviceName *part,
+                    const Record *part,
                     bool attached,
                     uint64_t now_usec);
 
@@ -304,6 +308,9 @@ JobWish job_on_withdrawn(Job *job,
                          bool sent,
                          Status status,
                          const char *detail);
+
+/* The template of the disposable that the job has made and chosen; "". */
+QubeName job_made_from(const Job *job);
 
 /* The earliest time at which job_on_time() is due; UINT64_MAX: never. */
 uint64_t job_next_usec(const Job *job);

@@ -7,8 +7,7 @@ uint64_t manager_paused_until(const Manager *m)
     return m->paused_until_usec;
 }
 
-/* Whether its Attach was sent and what came of it is to be seen. */
-static bool managed_is_attaching(const ManagedJob *managed)
+bool managed_is_attaching(const ManagedJob *managed)
 {
     const Job *job = &managed->job;
 
@@ -125,7 +124,7 @@ Status manager_retry(Manager *m,
 
 /* Begin to detach a device that nothing is in work for from who has it.
  * STATUS_INVALID (0) if so. */
-static Status device_begin_detach(Manager *m, Device *device, Instant now)
+static Status person_begin_detach(Manager *m, Device *device, Instant now)
 {
     JobTask task = task_of(device);
     const QubeName *target = device->holding != HOLDING_NOTHING
@@ -173,7 +172,7 @@ Status manager_detach(Manager *m,
     if (device->job && device->job->kind == JOB_KIND_LOOK)
         managed_supersede(m, device->job, "", now);
     if (!device->job)
-        status = device_begin_detach(m, device, now);
+        status = person_begin_detach(m, device, now);
     if (status == STATUS_INVALID)
         waiters_push(&device->job->remove_waiters, waiter);
     else

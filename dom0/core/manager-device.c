@@ -45,7 +45,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     }
     if (!device->job &&
         (device->holding != HOLDING_NOTHING || device->close.s[0] != '\0'))
-        device_begin(m, JOB_KIND_DETACH, device, now);
+        device_begin_detach(m, device, now);
 }
 
 void source_unplug(Manager *m, Source *source, const char *detail, Instant now)
@@ -59,6 +59,18 @@ void source_unplug(Manager *m, Source *source, const char *detail, Instant now)
     source_clear_memories(source);
 }
 
+void plug_withdraw(Manager *m, Device *device, Instant now)
+{
+    for (Device *part = device->source->devices; part; part = part->next) {
+        if (part != device && !device_is_same_usb(part, device))
+            continue;
+        device_drop_queued(m, part, STATUS_DETACHED_BY_USER, "", now);
+        if (part->job && part->job->kind == JOB_KIND_ATTACH &&
+            !managed_is_attaching(part->job))
+            managed_withdraw(m, part->job, STATUS_DETACHED_BY_USER, "", now);
+    }
+}
+
 void device_on_user_detach(Manager *m,
                            Device *device,
                            const QubeName *target,
@@ -67,7 +79,7 @@ void device_on_user_detach(Manager *m,
     device_mark_detached(device);
     manager_record(m, device, NULL, target->s, STATUS_DETACHED_BY_USER, "", 0,
                    now);
-    device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
+    plug_withdraw(m, device, now);
 }
 
 void source_recall(Manager *m, Source *source, Instant now)
@@ -95,8 +107,7 @@ static bool device_is_excluded(const Device *device)
         const ManagedJob *managed = other->job;
         bool in_work =
             other->queued || (managed && managed->kind != JOB_KIND_LOOK);
-        bool busy = in_work || other->holding != HOLDING_NOTHING ||
-                    other->attached_to.s[0] != '\0';
+        bool busy = in_work || device_is_attached(other);
 
         if (busy && other->plugged && device_excludes(device, other))
             return true;
@@ -143,8 +154,11 @@ static JobTask task_by_rule(const Device *device, const Rule *rule)
     task.n_targets = rule->n_targets;
     task.ask = rule->action == RULE_ASK;
     task.start = rule->options.start;
-    if (device->holding == HOLDING_DEVICE)
+    if (device->holding == HOLDING_DEVICE) {
         task.held_by = device->held_by;
+        task.held_template = device->held_template;
+    }
+    task.known_at = device->attached_to;
     /* whoever stopped the target does not want it back at once */
     if (device->stopped.s[0] && task.start == RULE_START_TARGET)
         task.start = RULE_WHEN_RUNNING;

@@ -42,12 +42,13 @@ struct ManagedJob {
     Ruleset *ruleset; /* what @rule belongs to */
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
-    bool by_person;          /* a detach that the person has asked for */
-    uint64_t plug;           /* of the device, when the job began */
+    bool by_person; /* a detach that the person has asked for */
+    uint64_t plug;  /* of the device, when the job began */
     uint64_t lineage;
     bool port_turn;          /* no other USB attach into its target now */
     bool late;               /* its call is overdue and still not answered */
-    bool detached_meanwhile; /* by an event, before the job's end */
+    bool attached_meanwhile; /* by an event, after Attach was sent */
+    bool detached_meanwhile; /* the same, before the job's end */
     bool told;               /* the outcome is in the history */
     bool dead;               /* to be freed once no call is under way */
     bool wants_call;         /* job.request is to be made */
@@ -66,7 +67,7 @@ struct ManagedJob {
 typedef struct Window {
     uint64_t id;         /* 0: this place is free */
     ManagedJob *managed; /* NULL once the job has ended */
-    bool lost; /* an earlier run's: no answer will come */
+    bool lost;           /* an earlier run's: no answer will come */
     uint64_t opened_usec;
 
     QubeName source;
@@ -121,7 +122,7 @@ struct Manager {
     ManagedJob *jobs;
     ManagedJob **jobs_end;
     size_t n_dead;
-    bool port_turns_changed; /* jobs that wait for theirs ask again */
+    bool turns_changed; /* jobs that wait for theirs ask again */
     TargetStarts *starts;
     Orphans orphans;
 
@@ -170,8 +171,8 @@ void managed_on_late(Manager *m,
                      ManagedJob *managed,
                      const AdminAnswer *answer,
                      Instant now);
-/* Let USB attaches ask for their turn again, if something has changed. */
-void manager_give_port_turns(Manager *m, Instant now);
+/* Let jobs ask for their turn again, if something has changed. */
+void manager_give_turns(Manager *m, Instant now);
 
 /* Do what a job wants done. It may be dead afterwards. */
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now);
@@ -199,8 +200,16 @@ void device_attach_approved(Manager *m,
                             const QubeName *default_dispvm,
                             Instant now);
 
-/* Detach what we had attached, or look whether it still is. */
-void device_begin(Manager *m, JobKind kind, Device *device, Instant now);
+/* Detach what we had attached. */
+void device_begin_detach(Manager *m, Device *device, Instant now);
+/* Look whether it still is attached to @target. */
+void device_begin_look(Manager *m,
+                       Device *device,
+                       const QubeName *target,
+                       Instant now);
+
+/* Whether the job's Attach was sent and what came of it is to be seen. */
+bool managed_is_attaching(const ManagedJob *managed);
 
 /* The job that waits for another one of the device is not wanted any more. */
 void device_drop_queued(Manager *m,
@@ -274,6 +283,10 @@ void device_on_user_detach(Manager *m,
                            Device *device,
                            const QubeName *target,
                            Instant now);
+
+/* Nothing of the same USB device is attached any more, but for what is being
+ * attached right now. */
+void plug_withdraw(Manager *m, Device *device, Instant now);
 
 /* Something has shown which plugs are the same: decide again what is. */
 void source_recall(Manager *m, Source *source, Instant now);

@@ -115,7 +115,7 @@ static void managed_bury(Manager *m, ManagedJob *managed)
     /* an attach that is still in work keeps its turn to the end */
     if (managed->port_turn) {
         managed->port_turn = managed->call != 0;
-        m->port_turns_changed = true;
+        m->turns_changed = true;
     }
     managed->device = NULL;
     managed->dead = true;
@@ -141,29 +141,43 @@ JobTask task_of(const Device *device)
     return task;
 }
 
-/* Detach what we had attached, or look whether it still is. */
-void device_begin(Manager *m, JobKind kind, Device *device, Instant now)
+void device_begin_detach(Manager *m, Device *device, Instant now)
 {
     JobTask task = task_of(device);
     /* nothing is left in the disposable that is to be shut down */
-    QubeName target = device->held_by.s[0] ? device->held_by : device->close;
+    const QubeName target =
+        device->held_by.s[0] ? device->held_by : device->close;
     ManagedJob *managed;
-    JobWish wish;
 
     /* without memory the device is left as if the call had failed */
-    if (managed_new(m, &managed, kind, device, NULL, now) < 0)
+    if (managed_new(m, &managed, JOB_KIND_DETACH, device, NULL, now) < 0)
         return;
 
-    task.close = kind == JOB_KIND_DETACH && device->close.s[0] != '\0' &&
-                 qube_name_equal(&device->close, &target);
+    task.close =
+        device->close.s[0] != '\0' && qube_name_equal(&device->close, &target);
     device->job = managed;
-    if (kind == JOB_KIND_DETACH)
-        wish =
-            job_begin_detach(&managed->job, &task, &target, now.monotonic_usec);
-    else
-        wish =
-            job_begin_look(&managed->job, &task, &target, now.monotonic_usec);
-    managed_apply(m, managed, wish, now);
+    managed_apply(
+        m, managed,
+        job_begin_detach(&managed->job, &task, &target, now.monotonic_usec),
+        now);
+}
+
+void device_begin_look(Manager *m,
+                       Device *device,
+                       const QubeName *target,
+                       Instant now)
+{
+    const JobTask task = task_of(device);
+    const QubeName name = *target;
+    ManagedJob *managed;
+
+    if (managed_new(m, &managed, JOB_KIND_LOOK, device, NULL, now) < 0)
+        return;
+
+    device->job = managed;
+    managed_apply(
+        m, managed,
+        job_begin_look(&managed->job, &task, &name, now.monotonic_usec), now);
 }
 
 /* The job that waits for another one of the device is not wanted any more. */
@@ -184,6 +198,42 @@ void device_drop_queued(Manager *m,
     managed_bury(m, queued);
 }
 
+/* What has been seen of a device that was attached, as far as we knew. */
+static void device_learn_look(Manager *m,
+                              Device *device,
+                              const Job *job,
+                              Instant now)
+{
+    bool ours = device->holding != HOLDING_NOTHING &&
+                qube_name_equal(&device->held_by, &job->target);
+    bool known = !ours || device->holding == HOLDING_DEVICE;
+
+    if (job->outcome == STATUS_ALREADY_ATTACHED) {
+        device->attached_to = job->target; /* a spurious event */
+        if (ours)
+            device->holding = HOLDING_DEVICE;
+        return;
+    }
+
+    if (ours) {
+        device->holding = HOLDING_NOTHING;
+        device->held_by = (QubeName){};
+    }
+    if (qube_name_equal(&device->attached_to, &job->target))
+        device->attached_to = (QubeName){};
+    /* what may never have been attached was not detached; and what qubesd took
+     * off its list meanwhile was not detached by the person */
+    if (!known || device->removed)
+        return;
+    if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
+        device->waits_for = job->target; /* it comes back with it */
+        if (ours)
+            device->stopped = job->target;
+        return;
+    }
+    device_on_user_detach(m, device, &job->target, now);
+}
+
 /* What a job that has ended leaves behind. */
 static void device_learn(Manager *m,
                          Device *device,
@@ -191,7 +241,6 @@ static void device_learn(Manager *m,
                          Instant now)
 {
     const Job *job = &managed->job;
-    bool maybe;
 
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
@@ -211,36 +260,23 @@ static void device_learn(Manager *m,
             return;
         break;
     case JOB_KIND_LOOK:
-        if (job->outcome == STATUS_SUPERSEDED)
-            return;
-        if (job->outcome == STATUS_ALREADY_ATTACHED) {
-            device->attached_to = job->target; /* a spurious event */
-            device->holding = HOLDING_DEVICE;
-            return;
-        }
-        maybe = device->holding == HOLDING_MAYBE;
-        device->holding = HOLDING_NOTHING;
-        device->held_by = (QubeName){};
-        device->attached_to = (QubeName){};
-        if (maybe)
-            return; /* nor was it ever attached */
-        if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
-            device->waits_for = job->target; /* it comes back with it */
-            device->stopped = job->target;
-            return;
-        }
-        device_on_user_detach(m, device, &job->target, now);
+        if (job->outcome != STATUS_SUPERSEDED)
+            device_learn_look(m, device, job, now);
         return;
     }
 
     device->holding = job->holding;
+    /* an event may have told what the job could not find out */
+    if (device->holding == HOLDING_MAYBE && managed->attached_meanwhile)
+        device->holding = HOLDING_DEVICE;
     device->held_by =
         job->holding == HOLDING_NOTHING ? (QubeName){} : job->target;
+    device->held_template = job_made_from(job);
     if (!managed->by_person)
         device->close = (QubeName){};
     if (job->made && managed->rule->options.close)
         device->close = job->target;
-    if (job->holding == HOLDING_DEVICE) {
+    if (device->holding == HOLDING_DEVICE) {
         if (managed->rule)
             device->held_rule = managed->rule->name;
         device->attached_to = job->target;
@@ -278,6 +314,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     bool look = managed->detached_meanwhile;
+    const QubeName target = managed->job.target;
 
     assert(device->job == managed);
     device_learn(m, device, managed, now);
@@ -295,14 +332,17 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                    device->holding == HOLDING_NOTHING ? STATUS_DETACHED
                                                       : STATUS_NOT_ATTACHED);
     device->job = NULL;
+    m->turns_changed |= managed->kind == JOB_KIND_LOOK;
     managed_bury(m, managed);
 
     if (device->queued) {
         device->job = TAKE_PTR(device->queued);
         managed_apply(m, device->job,
                       job_go(&device->job->job, now.monotonic_usec), now);
-    } else if (look && device->plugged && device->holding == HOLDING_DEVICE) {
-        device_begin(m, JOB_KIND_LOOK, device, now);
+    } else if (look && device->plugged && !device->detached_by_user &&
+               (device->holding == HOLDING_DEVICE ||
+                qube_name_equal(&device->attached_to, &target))) {
+        device_begin_look(m, device, &target, now);
     } else {
         device_release(device);
     }
@@ -333,6 +373,18 @@ static const ManagedJob *port_turn_holder(const Manager *m,
     return NULL;
 }
 
+/* Whether it is being looked at if the person has detached a part of the same
+ * USB device: if so, it is to be left alone. */
+static bool device_is_looked_at(const Device *device)
+{
+    for (const Device *other = device->source->devices; other;
+         other = other->next)
+        if (other->job && other->job->kind == JOB_KIND_LOOK &&
+            device_is_same_usb(device, other))
+            return true;
+    return false;
+}
+
 static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
 {
     Job *job = &managed->job;
@@ -341,7 +393,9 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     uint64_t when_usec = UINT64_MAX;
     JobTurn turn = JOB_TURN_GRANTED;
 
-    if (holder)
+    if (device_is_looked_at(managed->device))
+        turn = JOB_TURN_LATER;
+    else if (holder)
         turn = holder->late || holder->dead ? JOB_TURN_SHUT : JOB_TURN_LATER;
     else if (!m->unlimited && !job->has_turn &&
              !source_take_attach(managed->source, managed->device,
@@ -351,32 +405,30 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     return job_on_turn(job, turn, when_usec, now.monotonic_usec);
 }
 
-void manager_give_port_turns(Manager *m, Instant now)
+void manager_give_turns(Manager *m, Instant now)
 {
-    while (m->port_turns_changed) {
-        m->port_turns_changed = false;
+    while (m->turns_changed) {
+        m->turns_changed = false;
         for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
-            if (!managed->dead && managed->job.state == JOB_TURN &&
-                job_holds_port_turn(&managed->job))
+            if (!managed->dead && managed->job.state == JOB_TURN)
                 managed_apply(m, managed, JOB_WISH_TURN, now);
     }
 }
 
-/* The next part of the device of which it is not known whether it is
+/* The next part of the same plug of which it is not known whether it is
  * attached. */
 static JobWish managed_give_part(ManagedJob *managed, Instant now)
 {
-    const DeviceName *unknown = NULL;
+    const Record *unknown = NULL;
     bool attached = false;
 
     for (const Device *part = managed->source->devices; part;
          part = part->next) {
-        if (!part->plugged || !device_is_ancestor(managed->device, part))
+        if (!part->plugged || !device_excludes(managed->device, part))
             continue;
-        attached |=
-            part->attached_to.s[0] != '\0' || part->holding != HOLDING_NOTHING;
+        attached |= device_is_attached(part);
         if (!part->attachment_known)
-            unknown = &part->record.device;
+            unknown = &part->record;
     }
     return job_on_part(&managed->job, unknown, attached, now.monotonic_usec);
 }
@@ -391,7 +443,7 @@ void managed_on_late(Manager *m,
 
     managed->late = false;
     managed->port_turn = false;
-    m->port_turns_changed = true;
+    m->turns_changed = true;
     /* what was decided meanwhile counts; qubesd's events tell the rest */
     if (!device || device->job || device->plug != managed->plug ||
         device->holding != HOLDING_MAYBE ||
@@ -431,7 +483,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         if (managed->port_turn && !job_holds_port_turn(&managed->job) &&
             managed->call == 0) {
             managed->port_turn = false;
-            m->port_turns_changed = true;
+            m->turns_changed = true;
         }
 
         switch (wish) {

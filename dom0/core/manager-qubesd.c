@@ -48,7 +48,7 @@ static void manager_on_overdue(Manager *m,
                                Instant now)
 {
     managed->late = true;
-    m->port_turns_changed = true;
+    m->turns_changed = true;
     /* what is to be undone can only be when it has ended */
     if (!managed->dead && managed->job.state != JOB_UNDOING)
         managed_apply(m, managed,
@@ -142,9 +142,6 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
         find_device(m, &event->subject, event->class, &event->port);
     ManagedJob *managed = device ? device->job : NULL;
 
-    if (!device)
-        return;
-    device->removed = false;
     if (managed)
         managed_apply(
             m, managed,
@@ -154,18 +151,36 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
             now);
 }
 
-static void on_attached(Manager *m, const AdminEvent *event)
+static void on_attached(Manager *m, const AdminEvent *event, Instant now)
 {
+    Source *source = manager_find_source(m, &event->backend);
     Device *device =
-        find_device(m, &event->backend, event->class, &event->port);
+        source ? source_find(source, event->class, &event->port) : NULL;
 
+    if (source && !device)
+        source_note_early(source, event->class, &event->port, &event->subject);
     if (!device)
         return;
     device->attached_to = event->subject;
     device->attachment_known = true;
+    device->removed = false;
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, &event->subject))
         device->holding = HOLDING_DEVICE;
+    if (device->job && device->job->kind == JOB_KIND_ATTACH) {
+        device->job->job.known_at = event->subject;
+        device->job->attached_meanwhile |=
+            managed_is_attaching(device->job) &&
+            qube_name_equal(&device->job->job.target, &event->subject);
+    }
+    /* what would be attached next to it must not be */
+    for (Device *part = source->devices; part; part = part->next)
+        if (part->job && part->job->kind == JOB_KIND_ATTACH &&
+            device_excludes(device, part) && !managed_is_attaching(part->job))
+            managed_withdraw(m, part->job, STATUS_ATTACHED_ELSEWHERE,
+                             "another part of the same device was attached "
+                             "meanwhile",
+                             now);
 }
 
 static void on_removed(Manager *m, const AdminEvent *event, Instant now)
@@ -217,10 +232,13 @@ static void on_port_detached(Manager *m, const AdminEvent *event, Instant now)
 
 static void on_detached(Manager *m, const AdminEvent *event, Instant now)
 {
+    Source *source = manager_find_source(m, &event->backend);
     Device *device =
-        find_device(m, &event->backend, event->class, &event->port);
+        source ? source_find(source, event->class, &event->port) : NULL;
     ManagedJob *managed;
 
+    if (source)
+        (void) source_take_early(source, event->class, &event->port);
     if (event->class == DEVICE_CLASS_USB)
         on_port_detached(m, event, now);
     managed = device ? device->job : NULL;
@@ -229,13 +247,14 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
 
     device->attached_to = (QubeName){};
     device->attachment_known = true;
-    if (managed && managed->kind == JOB_KIND_DETACH && !device->removed)
-        managed->detached_meanwhile = true;
-    /* quicker than qubesd with the answer to our Attach */
-    if (managed && managed->kind == JOB_KIND_ATTACH &&
+    if (managed && managed->kind == JOB_KIND_ATTACH)
+        managed->job.known_at = (QubeName){};
+    /* quicker than qubesd with the answer to our call, or than a look that
+     * was answered before */
+    if (managed && !device->removed &&
         qube_name_equal(&managed->job.target, &event->subject))
         managed->detached_meanwhile = true;
-    if (device->holding == HOLDING_NOTHING || !device->plugged)
+    if (!device->plugged)
         return;
     if (device->removed) {
         device->holding = HOLDING_NOTHING;
@@ -247,7 +266,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         managed->job.n_attaches == 0)
         managed_supersede(m, managed, "it was detached meanwhile", now);
     if (!device->job)
-        device_begin(m, JOB_KIND_LOOK, device, now);
+        device_begin_look(m, device, &event->subject, now);
 }
 
 /* Whether the device waits for this target to start. */
@@ -257,7 +276,8 @@ static bool waits_for(const Manager *m,
 {
     const Rule *rule;
 
-    if (qube_name_equal(&device->waits_for, target))
+    if (qube_name_equal(&device->waits_for, target) ||
+        qube_name_equal(&device->stopped, target))
         return true;
     if (!device->waits_for_any)
         return false;
@@ -294,6 +314,11 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             bool is_source = qube_name_equal(&source->name, name);
 
             next = device->next;
+            /* what has gone with its target was not detached by the person */
+            if (device->job && device->job->kind == JOB_KIND_LOOK &&
+                qube_name_equal(&device->job->job.target, name))
+                managed_supersede(m, device->job, "its target has stopped",
+                                  now);
             if (device->holding != HOLDING_NOTHING &&
                 (is_source || qube_name_equal(&device->held_by, name))) {
                 device->holding = HOLDING_NOTHING;
@@ -331,7 +356,7 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
         on_removed(m, event, now);
         break;
     case ADMIN_EVENT_ATTACH:
-        on_attached(m, event);
+        on_attached(m, event, now);
         break;
     case ADMIN_EVENT_DETACH:
         on_detached(m, event, now);
@@ -367,13 +392,15 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
         return;
 
     if (device->holding != HOLDING_NOTHING && device->plugged) {
-        device_begin(m, JOB_KIND_LOOK, device, now);
+        const QubeName target = device->held_by;
+
+        device_begin_look(m, device, &target, now);
         if (device->job)
             device->job->job.look_further = true;
     } else if (device->holding != HOLDING_NOTHING)
-        device_begin(m, JOB_KIND_DETACH, device, now);
+        device_begin_detach(m, device, now);
     else if (device->waits_for_qubesd || device->waits_for_any ||
-             device->waits_for.s[0])
+             device->waits_for.s[0] || device->stopped.s[0])
         device_decide_again(m, device, now);
 }
 
@@ -393,8 +420,10 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
         Source *source = m->sources[i];
 
         if (source)
-            source->wants_probe = source->n_devices > 0 &&
-                                  source_count_connections(source) == 0;
+            source->wants_probe =
+                source->n_devices > 0 && source_count_connections(source) == 0;
+        if (source)
+            source_clear_early(source);
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;

@@ -156,6 +156,7 @@ static Status event_here(Manager *m,
 {
     Device *device = source_find(source, record->class, &record->device);
     Waiter *waiter = waiter_new(source, connection, seq);
+    QubeName early;
     Status status;
     int r = 0;
 
@@ -183,6 +184,11 @@ static Status event_here(Manager *m,
         m->last_plug++;
         device->outcome = 0; /* that was of another plug */
         (void) device_recall(device);
+        early = source_take_early(source, record->class, &record->device);
+        if (early.s[0]) {
+            device->attached_to = early;
+            device->attachment_known = true;
+        }
     }
 
     status = device_decide(m, device, waiter, now);

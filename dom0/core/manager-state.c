@@ -25,6 +25,7 @@ static StatePlug plug_of(const Device *device)
         .came_usec = device->came_usec,
         .holding = device->holding,
         .held_by = device->held_by,
+        .held_template = device->held_template,
         .held_rule = device->held_rule,
         .made = device->made,
         .close = device->close,
@@ -33,6 +34,7 @@ static StatePlug plug_of(const Device *device)
     if (job && job->holding != HOLDING_NOTHING) {
         plug.holding = job->holding;
         plug.held_by = job->target;
+        plug.held_template = job_made_from(job);
         plug.held_rule = device->job->rule->name;
         plug.made = job->made;
     }
@@ -274,6 +276,7 @@ static int restore_device(Source *source, const StatePlug *plug)
     device->waits_for = plug->stopped;
     device->holding = plug->holding;
     device->held_by = plug->held_by;
+    device->held_template = plug->held_template;
     device->held_rule = plug->held_rule;
     device->attached_to = plug->held_by;
     device->made = plug->made;

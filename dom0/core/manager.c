@@ -94,7 +94,7 @@ static void manager_sweep(Manager *m, Instant now)
 
 void manager_settle(Manager *m, Instant now)
 {
-    manager_give_port_turns(m, now);
+    manager_give_turns(m, now);
     desk_step(m, now);
     manager_sweep(m, now);
 }

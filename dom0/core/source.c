@@ -75,9 +75,8 @@ SourceConnection *source_find_connection(Source *source, uint64_t id)
 bool source_is_idle(const Source *source, uint64_t now_usec)
 {
     return source->n_devices == 0 && source->n_jobs == 0 &&
-           source->probe_call == 0 &&
-           source->n_waiters == 0 && source->n_calls == 0 &&
-           source_count_connections(source) == 0 &&
+           source->probe_call == 0 && source->n_waiters == 0 &&
+           source->n_calls == 0 && source_count_connections(source) == 0 &&
            !source_remembers(source, now_usec) &&
            (source->n_noes == 0 ||
             now_usec >= source->no_usec + SOURCE_QUIET_MAX_USEC) &&
@@ -206,23 +205,64 @@ Device *device_usb(const Device *device)
     return found && found->plugged ? found : NULL;
 }
 
+bool device_is_same_usb(const Device *a, const Device *b)
+{
+    DeviceName port_a = device_usb_name(a), port_b;
+
+    if (a == b)
+        return true;
+    if (port_a.s[0] == '\0')
+        return false;
+    port_b = device_usb_name(b);
+    return device_name_equal(&port_a, &port_b);
+}
+
+bool device_is_attached(const Device *device)
+{
+    return device->holding != HOLDING_NOTHING ||
+           device->attached_to.s[0] != '\0';
+}
+
+void source_note_early(Source *source,
+                       DeviceClass class,
+                       const DeviceName *device,
+                       const QubeName *qube)
+{
+    (void) source_take_early(source, class, device);
+    source->early[source->next_early++] =
+        (EarlyAttach){ .class = class, .device = *device, .qube = *qube };
+    source->next_early %= SOURCE_EARLY_MAX;
+}
+
+QubeName source_take_early(Source *source,
+                           DeviceClass class,
+                           const DeviceName *device)
+{
+    for (size_t i = 0; i < SOURCE_EARLY_MAX; i++) {
+        EarlyAttach *early = &source->early[i];
+        QubeName qube = early->qube;
+
+        if (early->class != class || !device_name_equal(&early->device, device))
+            continue;
+        *early = (EarlyAttach){};
+        return qube;
+    }
+    return (QubeName){};
+}
+
+void source_clear_early(Source *source)
+{
+    memset(source->early, 0, sizeof(source->early));
+}
+
 bool device_is_left_alone(const Device *device)
 {
-    DeviceName usb;
-
     if (device->detached_by_user)
         return true;
-    usb = device_usb_name(device);
-    for (const Device *other = device->source->devices; other && usb.s[0];
-         other = other->next) {
-        DeviceName others;
-
-        if (!other->detached_by_user)
-            continue;
-        others = device_usb_name(other);
-        if (device_name_equal(&usb, &others))
+    for (const Device *other = device->source->devices; other;
+         other = other->next)
+        if (other->detached_by_user && device_is_same_usb(device, other))
             return true;
-    }
     return false;
 }
 
@@ -235,13 +275,9 @@ void device_forgive(Device *device)
     device->stopped = (QubeName){};
     if (usb.s[0])
         source_forgive_memories(device->source, &usb);
-    for (Device *other = device->source->devices; other && usb.s[0];
-         other = other->next) {
-        DeviceName others = device_usb_name(other);
-
-        if (device_name_equal(&usb, &others))
+    for (Device *other = device->source->devices; other; other = other->next)
+        if (device_is_same_usb(device, other))
             other->detached_by_user = false;
-    }
 }
 
 bool device_excludes(const Device *a, const Device *b)

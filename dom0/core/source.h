@@ -26,6 +26,7 @@
 #define SOURCE_PATH_ATTACHES_MAX 20U /* a minute and device path */
 /* the newest; they are of interest for PLUG_REPROBE_USEC only */
 #define SOURCE_PORT_DETACHES_MAX 64U
+#define SOURCE_EARLY_MAX         64U
 #define SOURCE_MINUTE_USEC       (60 * USEC_PER_SEC)
 /* so many noes in a row silence its prompts, longer with each further one */
 #define SOURCE_NOES_MAX       3U
@@ -43,6 +44,13 @@ typedef struct PathQuota {
     uint64_t times[SOURCE_PATH_ATTACHES_MAX];
     char path[RECORD_LONG_MAX + 1];
 } PathQuota;
+
+/* qubesd has told that it is attached before there was a record of it. */
+typedef struct EarlyAttach {
+    DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
+    DeviceName device;
+    QubeName qube;
+} EarlyAttach;
 
 /* A USB port that was detached from whatever qube had it. */
 typedef struct PortDetach {
@@ -80,7 +88,8 @@ struct Device {
     /* by whom; still set when the hypervisor has taken an unplugged device away
      * before we were told */
     QubeName held_by;
-    RuleName held_rule; /* which wanted it; with HOLDING_DEVICE only */
+    QubeName held_template; /* @held_by is a disposable of it; "" */
+    RuleName held_rule;     /* which wanted it; with HOLDING_DEVICE only */
     /* who has it, by qubesd's events and our own attach; "": nobody known */
     QubeName attached_to;
     /* that is what qubesd has said since we are connected to it */
@@ -123,6 +132,8 @@ struct Source {
     uint64_t attach_times[SOURCE_ATTACHES_MAX];
     PathQuota *paths;
 
+    EarlyAttach early[SOURCE_EARLY_MAX]; /* a ring */
+    size_t next_early;
     PlugMemory *memories; /* newest first */
     size_t n_memories;
     uint64_t resumed_usec; /* the qube, from its suspension; 0: never */
@@ -199,6 +210,23 @@ bool device_is_left_alone(const Device *device);
 
 /* Forget that, and that the person said no to it. */
 void device_forgive(Device *device);
+
+/* Whether two devices are, or are parts of, the same USB device. */
+bool device_is_same_usb(const Device *a, const Device *b);
+
+/* Devices that there is no record of yet: @qube has one; who that is ("":
+ * nobody is known), which is forgotten then; nothing is known any more. */
+void source_note_early(Source *source,
+                       DeviceClass class,
+                       const DeviceName *device,
+                       const QubeName *qube);
+QubeName source_take_early(Source *source,
+                           DeviceClass class,
+                           const DeviceName *device);
+void source_clear_early(Source *source);
+
+/* By whomever, as far as is known. */
+bool device_is_attached(const Device *device);
 
 /* Whether @ancestor is the USB device or the disk that @device is part of. */
 bool device_is_ancestor(const Device *ancestor, const Device *device);

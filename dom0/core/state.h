@@ -39,7 +39,8 @@ typedef struct StatePlug {
     uint64_t came_usec;
     Holding holding;
     QubeName held_by;
-    RuleName held_rule; /* "" if it is not known */
+    QubeName held_template; /* @held_by is a disposable of it; "" */
+    RuleName held_rule;     /* "" if it is not known */
     bool made; /* @held_by is done away with if it is not attached there */
     QubeName close;
 

@@ -68,21 +68,23 @@ static json_t *number(uint64_t value)
 
 static int put_plug(Writer *writer, const StatePlug *plug)
 {
-    int r = put(
-        writer,
-        json_pack(
-            "{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
-            "s:s, s:b, s:s, s:o, s:o, s:s, s:s, s:b}",
-            "type", "plug", "plug", number(plug->plug), "plugged",
-            plug->plugged, "lineage", number(plug->lineage), "usb_lineage",
-            number(plug->usb_lineage), "detached_by_user",
-            plug->detached_by_user, "refused_by_user", plug->refused_by_user,
-            "stopped", plug->stopped.s, "came", number(plug->came_usec),
-            "holding", (int) plug->holding, "held_by", plug->held_by.s,
-            "held_rule", plug->held_rule.s, "made", plug->made, "close",
-            plug->close.s, "gone", number(plug->gone_usec), "detached",
-            number(plug->detached_usec), "usb", plug->usb.s, "missing_from",
-            plug->missing_from.s, "removed", plug->removed));
+    int r =
+        put(writer,
+            json_pack("{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
+                      "s:s, s:s, s:b, s:s, s:o, s:o, s:s, s:s, s:b}",
+                      "type", "plug", "plug", number(plug->plug), "plugged",
+                      plug->plugged, "lineage", number(plug->lineage),
+                      "usb_lineage", number(plug->usb_lineage),
+                      "detached_by_user", plug->detached_by_user,
+                      "refused_by_user", plug->refused_by_user, "stopped",
+                      plug->stopped.s, "came", number(plug->came_usec),
+                      "holding", (int) plug->holding, "held_by",
+                      plug->held_by.s, "held_template", plug->held_template.s,
+                      "held_rule", plug->held_rule.s, "made", plug->made,
+                      "close", plug->close.s, "gone", number(plug->gone_usec),
+                      "detached", number(plug->detached_usec), "usb",
+                      plug->usb.s, "missing_from", plug->missing_from.s,
+                      "removed", plug->removed));
 
     return r < 0 ? r : put_record(writer, &plug->record);
 }
@@ -309,6 +311,7 @@ static int read_plug(Reader *reader, Fields *fields)
     plug->came_usec = take_number(fields, "came", INT64_MAX);
     plug->holding = (Holding) take_number(fields, "holding", HOLDING_DEVICE);
     plug->held_by = take_qube(fields, "held_by");
+    plug->held_template = take_qube(fields, "held_template");
     plug->held_rule = take_rule(fields, "held_rule");
     plug->made = take_bool(fields, "made");
     plug->close = take_qube(fields, "close");

@@ -38,7 +38,7 @@ typedef struct Node {
     bool asks[APPROVAL_TARGETS_MAX];   /* by rule or by guard rail */
     bool approved;
     size_t approved_choice;
-    bool fresh; /* seen since start, prompt and wait */
+    bool fresh;    /* seen since start, prompt and wait */
     bool surveyed; /* USB: no part was attached, since it was seen */
     bool running;  /* USB: the last answer was that the target runs */
     uint8_t n_parts;
@@ -261,14 +261,14 @@ static void take(Walk *walk, const Node *after, JobWish wish);
 /* There may be a part to be looked at, one that is attached, or none. */
 static void take_parts(Walk *walk, const Node *before)
 {
-    static const DeviceName part = { "sda" };
+    static const Record part = { .class = DEVICE_CLASS_BLOCK,
+                                 .device = { "sda" } };
     Node node = *before;
 
     node.outcome = node.job.outcome;
     if (node.n_parts == 0) {
         node.n_parts++;
-        take(walk, &node,
-             job_on_part(&node.job, &part, false, node.now_usec));
+        take(walk, &node, job_on_part(&node.job, &part, false, node.now_usec));
     }
     node = *before;
     node.outcome = node.job.outcome;

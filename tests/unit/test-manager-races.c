@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Odd orders of events, answers and acts of the person, as the model test has
+ * found them: each undid what the person had done, or did something twice.
+ */
+
+#include <string.h>
+
+#include "dom0/core/source.h"
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#define RULES                              \
+    "ports: allow usb serial U* to work\n" \
+    "parts: allow block type { disk partition } to work\n"
+#define ASK "disks: ask block type disk to work timeout 60s\n"
+
+static ManagerRig rig;
+static uint64_t usb; /* a connection of sys-usb */
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static const HistoryEntry *last_outcome(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    assert_true(history_count(history) > 0);
+    return history_get(history, history_count(history) - 1);
+}
+
+/* A record of the stick in port 2-1. */
+static Status tell(RecordAction action, const char *device)
+{
+    const Record record = rig_record_at(action, device, "2-1", "A");
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
+static void attach(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void prompt_opens(const char *device, uint64_t *ret_id)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+
+    memcpy(guivm.value.s, "dom0", 5);
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_true(manager_next_prompt(rig.manager, ret_id, &prompt, rig.now));
+}
+
+static void reconnect(void)
+{
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+}
+
+static void test_what_others_attached_may_be_detached_by_the_person(void **s)
+{
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_decisions_in_between_do_not_forget_the_stopped_target(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_NO_RULE);
+    rig_set_rules(&rig, RULES);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_reconnect_starts_no_target_that_was_stopped(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_list_that_is_still_the_old_one_is_waited_out(void **state)
+{
+    AdminAnswer old = answer_listed("work");
+
+    (void) state;
+
+    assert_true(identity_parse(&old.listing.identity, "dead:beef:1:u0", 14));
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, old);
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_line_that_cannot_be_read_is_not_attached_twice(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+
+    (void) state;
+
+    attach("sda");
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    unknown.listing.has_identity = false;
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_qube_is_not_taken_for_a_disposable(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_set_rules(&rig, "r: allow block to { @dispvm:media vault }\n");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_a_disposable_is_one_of_its_template(void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to @dispvm:media\n");
+    made.qube = rig_qube("disp1");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_set_rules(&rig, "r: allow block to @dispvm:other\n");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static Record part_of_2_1(const char *device)
+{
+    Record record = rig_record_at(RECORD_ADD, device, "2-1", "A");
+
+    record.parent_class = DEVICE_CLASS_USB;
+    record.parent = (DeviceName){ "2-1" };
+    return record;
+}
+
+static void test_a_detach_ends_jobs_of_the_other_parts(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    uint64_t start;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    start = rig_call(&rig, ADMIN_START);
+    /* the other disk in it has what this one waits for */
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sdb", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_parts_wait_for_the_look_after_a_detach(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    uint64_t look;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_attach_of_another_part_ends_a_job_that_asks(void **state)
+{
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    prompt_opens("sda", &window);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_attach_that_is_told_before_the_record_counts(void **state)
+{
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_ATTACHED_ELSEWHERE);
+
+    /* unless it was taken back as well */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-2", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-2", "vault");
+    assert_int_equal(tell(RECORD_ADD, "2-2"), STATUS_NO_RULE);
+}
+
+static void test_a_target_that_is_just_starting_had_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_TRANSIENT));
+    assert_int_not_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+static void test_a_late_detach_event_is_not_the_next_plugs(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+}
+
+static void test_qubesd_going_down_is_not_no_disposable_template(void **state)
+{
+    AdminAnswer media = answer_of(ADMIN_OK);
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to @dispvm\n");
+    memcpy(media.value.s, "media", 6);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_PROPERTY_GET, answer_of(ADMIN_EMPTY));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_PROPERTY_GET, media);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+}
+
+static void test_a_state_that_cannot_be_read_is_not_halted(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_GARBAGE));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_EMPTY));
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
+static void test_a_device_that_goes_while_it_is_looked_at(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_not_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_target_that_stops_while_it_is_looked_at(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+/* Attach answers nothing; the look at what came of it does not help either. */
+static void attach_unsure(void)
+{
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+}
+
+static void test_an_event_knows_what_the_job_could_not_find_out(void **state)
+{
+    (void) state;
+
+    attach_unsure();
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+static void test_attached_and_detached_before_the_job_could_find_out(void **s)
+{
+    (void) s;
+
+    attach_unsure();
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+static void test_what_was_never_attached_was_not_detached(void **state)
+{
+    (void) state;
+
+    attach_unsure();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+}
+
+static void test_a_detach_told_after_an_old_look_is_looked_at_again(void **s)
+{
+    uint64_t look;
+
+    (void) s;
+
+    attach("sda");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, look, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_what_others_attached_may_be_detached_by_the_person),
+        TEST(test_decisions_in_between_do_not_forget_the_stopped_target),
+        TEST(test_a_reconnect_starts_no_target_that_was_stopped),
+        TEST(test_a_list_that_is_still_the_old_one_is_waited_out),
+        TEST(test_a_line_that_cannot_be_read_is_not_attached_twice),
+        TEST(test_a_qube_is_not_taken_for_a_disposable),
+        TEST(test_a_disposable_is_one_of_its_template),
+        TEST(test_a_detach_ends_jobs_of_the_other_parts),
+        TEST(test_parts_wait_for_the_look_after_a_detach),
+        TEST(test_an_attach_of_another_part_ends_a_job_that_asks),
+        TEST(test_an_attach_that_is_told_before_the_record_counts),
+        TEST(test_a_target_that_is_just_starting_had_nothing),
+        TEST(test_a_late_detach_event_is_not_the_next_plugs),
+        TEST(test_qubesd_going_down_is_not_no_disposable_template),
+        TEST(test_a_state_that_cannot_be_read_is_not_halted),
+        TEST(test_a_device_that_goes_while_it_is_looked_at),
+        TEST(test_a_target_that_stops_while_it_is_looked_at),
+        TEST(test_an_event_knows_what_the_job_could_not_find_out),
+        TEST(test_attached_and_detached_before_the_job_could_find_out),
+        TEST(test_what_was_never_attached_was_not_detached),
+        TEST(test_a_detach_told_after_an_old_look_is_looked_at_again),
+    };
+#undef TEST
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
