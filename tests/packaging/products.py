@@ -5,7 +5,6 @@ import functools
 import os
 import pathlib
 import re
-import subprocess
 import tempfile
 
 from root import run
@@ -81,6 +80,28 @@ def upgrade() -> Packages:
     return build(tree, "upgrade")
 
 
-def has(program: str) -> bool:
-    return subprocess.run(["which", program], stdout=subprocess.DEVNULL,
-                          check=False).returncode == 0
+# dom0 of R4.3 is Fedora 41: glibc 2.40, systemd 256, jansson 2.13 without
+# versions of symbols
+DOM0_HAS = {
+    "/bin/sh", "coreutils", "findutils", "qubes-core-dom0 >= 4.3.0",
+    "qubes-core-qrexec-dom0", "systemd", "rtld(GNU_HASH)",
+    "libc.so.6()(64bit)", "libjansson.so.4()(64bit)",
+    "libsystemd.so.0()(64bit)",
+}
+DOM0_VERSIONS = ((r"libc\.so\.6\(GLIBC_2\.(\d+)(?:\.\d+)?\)\(64bit\)", 40),
+                 (r"libsystemd\.so\.0\(LIBSYSTEMD_(\d+)\)\(64bit\)", 256))
+
+
+def requirements(package: pathlib.Path) -> list[str]:
+    """What @package needs from others."""
+    return [line for line in
+            run("rpm", "-qp", "--requires", package).splitlines()
+            if not line.startswith(("rpmlib(", "config("))]
+
+
+def dom0_has(wanted: str) -> bool:
+    if wanted in DOM0_HAS:
+        return True
+    return any((match := re.fullmatch(pattern, wanted)) and
+               int(match.group(1)) <= newest
+               for pattern, newest in DOM0_VERSIONS)

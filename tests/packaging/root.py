@@ -213,7 +213,8 @@ class Root:
         return {str(path.relative_to(self.path))
                 for folder in ("etc", "usr", "srv", "var", "rw")
                 for path in (self.path / folder).rglob("*")
-                if "autoattach" in path.name}
+                if "autoattach" in path.name and
+                self.path / "var/tmp" not in path.parents}
 
     def bring(self, path: pathlib.Path) -> str:
         """Copy a file in; its name inside."""
