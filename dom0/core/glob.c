@@ -3,52 +3,12 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "dom0/core/glob-part.h"
 #include "dom0/core/glob.h"
-
-/* what a byte counts as that is no UTF-8: beyond all code points */
-#define NO_CODE_POINT UINT32_C(0x110000)
 
 /* what must be quoted to stand for itself; '"' ends a quoted value */
 #define SPECIAL        "*?[\\\""
 #define SPECIAL_IN_SET "]\\-!^[\""
-
-/* One character at @p, which is before @end; answers the place behind it. */
-static const char *next_char(const char *p, const char *end, uint32_t *ret)
-{
-    size_t n = text_decode_utf8(ret, p, (size_t) (end - p));
-
-    if (n == 0) {
-        *ret = NO_CODE_POINT + (unsigned char) *p;
-        n = 1;
-    }
-    return p + n;
-}
-
-/* The same for a character of a good pattern, which may be quoted. */
-static const char *next_quoted(const char *p, const char *end, uint32_t *ret)
-{
-    return next_char(*p == '\\' ? p + 1 : p, end, ret);
-}
-
-static bool is_upper(uint32_t c)
-{
-    return c >= 'A' && c <= 'Z';
-}
-
-static bool is_lower(uint32_t c)
-{
-    return c >= 'a' && c <= 'z';
-}
-
-static uint32_t to_lower(uint32_t c)
-{
-    return is_upper(c) ? c - 'A' + 'a' : c;
-}
-
-static uint32_t other_case(uint32_t c)
-{
-    return is_lower(c) ? c - 'a' + 'A' : to_lower(c);
-}
 
 /* A pattern in normal form, as far as it is written */
 typedef struct Normal {
@@ -82,7 +42,7 @@ static void put_folded(Normal *normal,
                        size_t len,
                        const char *special)
 {
-    char lower = (char) to_lower((unsigned char) *text);
+    char lower = (char) glob_to_lower((unsigned char) *text);
 
     if (len == 1 && normal->fold)
         put_char(normal, &lower, 1, special);
@@ -103,7 +63,7 @@ static const char *read_written(Written *ret, const char *p, const char *end)
     if (*p == '\\' && ++p == end)
         return NULL;
     ret->text = p;
-    p = next_char(p, end, &ret->c);
+    p = glob_next_char(p, end, &ret->c);
     ret->len = (size_t) (p - ret->text);
     return p;
 }
@@ -131,7 +91,7 @@ static const char *normalize_item(Normal *normal,
         return "this range is empty: the smaller character comes first, as in "
                "[a-z]";
 
-    if (is_upper(first.c) && is_upper(last.c)) {
+    if (glob_is_upper(first.c) && glob_is_upper(last.c)) {
         put_folded(normal, first.text, first.len, SPECIAL_IN_SET);
         put_byte(normal, '-');
         put_folded(normal, last.text, last.len, SPECIAL_IN_SET);
@@ -264,14 +224,6 @@ bool glob_to_literal(char ret[GLOB_MAX + 1], const char *pattern)
     return true;
 }
 
-/* Behind the set whose '[' is at @p. */
-static const char *skip_set(const char *p)
-{
-    while (*p != ']')
-        p += *p == '\\' ? 2 : 1;
-    return p + 1;
-}
-
 size_t glob_min_length(const char *pattern, bool *ret_open)
 {
     const char *end = pattern + strlen(pattern);
@@ -286,37 +238,11 @@ size_t glob_min_length(const char *pattern, bool *ret_open)
             pattern++;
             continue;
         }
-        pattern =
-            *pattern == '[' ? skip_set(pattern) : next_quoted(pattern, end, &c);
+        pattern = *pattern == '[' ? glob_skip_set(pattern)
+                                  : glob_next_quoted(pattern, end, &c);
         n++;
     }
     return n;
-}
-
-/* Whether one of the set's items, from @p to its ']', is @c. */
-static bool set_has(const char *p, const char *end, uint32_t c)
-{
-    while (*p != ']') {
-        uint32_t first, last;
-
-        p = next_quoted(p, end, &first);
-        last = first;
-        if (*p == '-')
-            p = next_quoted(p + 1, end, &last);
-        if (c >= first && c <= last)
-            return true;
-    }
-    return false;
-}
-
-static bool set_match(const char *p, const char *end, uint32_t c, bool fold)
-{
-    bool negated = p[1] == '!';
-    const char *items = p + (negated ? 2 : 1);
-    bool has =
-        set_has(items, end, c) || (fold && set_has(items, end, other_case(c)));
-
-    return has != negated;
 }
 
 /* Behind the part of the pattern that takes the one character @c, or NULL. */
@@ -332,10 +258,10 @@ static const char *match_one(const char *p,
     if (*p == '?')
         return p + 1;
     if (*p == '[')
-        return set_match(p, end, c, fold) ? skip_set(p) : NULL;
+        return glob_set_match(p, end, c, fold) ? glob_skip_set(p) : NULL;
 
-    p = next_quoted(p, end, &wanted);
-    return wanted == (fold ? to_lower(c) : c) ? p : NULL;
+    p = glob_next_quoted(p, end, &wanted);
+    return wanted == (fold ? glob_to_lower(c) : c) ? p : NULL;
 }
 
 bool glob_match(const char *pattern, const char *text, bool fold)
@@ -353,7 +279,7 @@ bool glob_match(const char *pattern, const char *text, bool fold)
             taken = t;
             continue;
         }
-        next = next_char(t, t_end, &c);
+        next = glob_next_char(t, t_end, &c);
         p_next = match_one(p, p_end, c, fold);
         if (p_next) {
             p = p_next;
@@ -363,7 +289,7 @@ bool glob_match(const char *pattern, const char *text, bool fold)
         if (!after_star)
             return false;
         /* only the last '*' ever needs to take one more */
-        taken = next_char(taken, t_end, &c);
+        taken = glob_next_char(taken, t_end, &c);
         t = taken;
         p = after_star;
     }
@@ -376,7 +302,7 @@ bool glob_match(const char *pattern, const char *text, bool fold)
 static bool equal_folded(const char *lower, const char *text)
 {
     for (; *lower && *text; lower++, text++)
-        if ((unsigned char) *lower != to_lower((unsigned char) *text))
+        if ((unsigned char) *lower != glob_to_lower((unsigned char) *text))
             return false;
     return *lower == *text;
 }
@@ -403,8 +329,8 @@ char *glob_quote(char ret[GLOB_MAX + 1], const char *untrusted_text)
         /* from here a '*' still fits */
         if (normal.len < GLOB_MAX)
             good_len = normal.len;
-        p = next_char(p, end, &c);
-        if (c >= NO_CODE_POINT || c < 0x20 || text_is_deceptive(c))
+        p = glob_next_char(p, end, &c);
+        if (c >= GLOB_NO_CODE_POINT || c < 0x20 || text_is_deceptive(c))
             put_byte(&normal, '?');
         else
             put_char(&normal, start, (size_t) (p - start), SPECIAL);
