@@ -133,6 +133,17 @@ static bool match_text(const Condition *condition,
     return glob_test(&value->glob, text, condition_key_folds(condition->key));
 }
 
+/* What says that it is a disk and has the number of a partition is none. */
+static bool match_type(const ConditionValue *value,
+                       const Properties *properties)
+{
+    DeviceType type = (DeviceType) value->number;
+
+    return properties->devtype == type &&
+           (type != DEVICE_TYPE_DISK ||
+            !properties_have(properties, PROPERTY_PARTITION));
+}
+
 static bool match_size(const Condition *condition,
                        const ConditionValue *value,
                        int64_t size)
@@ -156,7 +167,7 @@ static bool match_value(const Condition *condition,
         return glob_test(&value->glob, properties->vendor_id, true) &&
                glob_test(&value->product, properties->product_id, true);
     case CONDITION_FORM_TYPE:
-        return properties->devtype == (DeviceType) value->number;
+        return match_type(value, properties);
     case CONDITION_FORM_PARTITION:
         return properties->partition == value->number;
     case CONDITION_FORM_YES_NO:

@@ -395,7 +395,8 @@ static bool value_matches(const Record *record,
     case CONDITION_NAME:
         return glob(value, record->device.s, false);
     case CONDITION_TYPE:
-        return text_matches(record, PROPERTY_DEVTYPE, value, false);
+        return text_matches(record, PROPERTY_DEVTYPE, value, false) &&
+               (strcmp(value, "disk") != 0 || !have(record, PROPERTY_PARTITION));
     case CONDITION_PARTITION:
         return have(record, PROPERTY_PARTITION) &&
                properties->partition == atoi(value);
