@@ -84,19 +84,21 @@ static void check_options(const RuleDraft *draft, RuleReport *report)
                     "write 'to @dispvm', or remove it");
 }
 
-/* The source itself is never a target. */
+/* A source is never a target: it has the device already. */
 static void check_source_as_target(const RuleDraft *draft, RuleReport *report)
 {
-    if (draft->n_sources != 1 || draft->sources_refused)
-        return;
-
     for (size_t i = 0; i < draft->n_targets; i++)
-        if (draft->targets[i].kind == TARGET_QUBE &&
-            qube_name_equal(&draft->targets[i].name, &draft->sources[0]))
-            RULE_REPORT(report, &draft->target_at[i],
-                        "%s is the source of this rule and has the device "
-                        "already; name another target",
-                        draft->sources[0].s);
+        for (size_t j = 0; j < draft->n_sources; j++)
+            if (draft->targets[i].kind == TARGET_QUBE &&
+                qube_name_equal(&draft->targets[i].name, &draft->sources[j]))
+                RULE_REPORT(report, &draft->target_at[i],
+                            "%s is %s of this rule and has the device already; "
+                            "name another target%s",
+                            draft->sources[j].s,
+                            draft->n_sources > 1 ? "a source" : "the source",
+                            draft->n_sources > 1
+                                ? ", or write a rule for each source"
+                                : "");
 }
 
 static void check_deny(const RuleDraft *draft, RuleReport *report)
