@@ -131,6 +131,18 @@ static bool means_whole_disks(const RuleDraft *draft)
     return true;
 }
 
+/* NULL without memory. */
+static const RulePlace *copy_places(RuleArena *arena,
+                                    const RuleToken *tokens,
+                                    size_t n)
+{
+    RulePlace *places = rule_arena_alloc(arena, n * sizeof(*places));
+
+    for (size_t i = 0; places && i < n; i++)
+        places[i] = (RulePlace){ tokens[i].line, tokens[i].column };
+    return places;
+}
+
 static int make_rule(const RuleCursor *cursor, const Rule **ret)
 {
     const RuleDraft *draft = &cursor->draft;
@@ -159,8 +171,13 @@ static int make_rule(const RuleCursor *cursor, const Rule **ret)
         .options = draft->options,
         .file = cursor->file,
         .line = draft->name_at.line,
+        .column = draft->name_at.column,
+        .condition_at =
+            copy_places(arena, draft->condition_at, draft->n_conditions),
+        .target_at = copy_places(arena, draft->target_at, draft->n_targets),
     };
-    if (!rule->conditions || !rule->sources || !rule->targets)
+    if (!rule->conditions || !rule->sources || !rule->targets ||
+        !rule->condition_at || !rule->target_at)
         return -ENOMEM;
     rule->text = rule_to_text(rule, arena);
     if (!rule->text)

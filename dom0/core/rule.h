@@ -62,6 +62,12 @@ typedef struct RuleOptions {
     uint64_t timeout_usec;
 } RuleOptions;
 
+/* Where something is written: from 1, columns in characters. */
+typedef struct RulePlace {
+    unsigned int line;
+    unsigned int column;
+} RulePlace;
+
 typedef struct Rule {
     RuleName name;
     RuleAction action;
@@ -76,9 +82,12 @@ typedef struct Rule {
     size_t n_targets;
     RuleOptions options;
 
-    const char *file;  /* base name of its file */
-    unsigned int line; /* of the rule's name, from 1 */
-    const char *text;  /* in normal form: see rule_equal() */
+    const char *file;              /* as ruleset_add_file() was told it */
+    unsigned int line;             /* of the rule's name, from 1 */
+    unsigned int column;           /* the same */
+    const RulePlace *condition_at; /* of each condition's key */
+    const RulePlace *target_at;    /* of each target */
+    const char *text;              /* in normal form: see rule_equal() */
 } Rule;
 
 /* Why a rule does not take a device. */

@@ -99,6 +99,25 @@ static void test_every_part_of_a_rule_is_read(void **state)
     assert_int_equal(rule->options.timeout_usec, UINT64_C(300) * 1000000);
 }
 
+static void test_the_places_of_its_parts_are_known(void **state)
+{
+    Fixture *fixture = *state;
+    const Rule *rule;
+
+    add(fixture, "a.rules",
+        "\n  a: ask block id 1050:0407 \\\n   not serial x to { d @dispvm }\n");
+    rule = ruleset_find(fixture->ruleset, "a");
+    assert_non_null(rule);
+    assert_int_equal(rule->line, 2);
+    assert_int_equal(rule->column, 3);
+    assert_int_equal(rule->condition_at[0].line, 2);
+    assert_int_equal(rule->condition_at[0].column, 16);
+    assert_int_equal(rule->condition_at[1].line, 3);
+    assert_int_equal(rule->condition_at[1].column, 8);
+    assert_int_equal(rule->target_at[1].line, 3);
+    assert_int_equal(rule->target_at[1].column, 24);
+}
+
 static void test_what_is_not_said_has_its_default(void **state)
 {
     Fixture *fixture = *state;
@@ -495,6 +514,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_rules_keep_their_order_over_files),
         TEST(test_every_part_of_a_rule_is_read),
+        TEST(test_the_places_of_its_parts_are_known),
         TEST(test_what_is_not_said_has_its_default),
         TEST(test_the_first_reason_for_no_match_is_told),
         TEST(test_zeroed_rules_and_records_match_nothing),
