@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include <jansson.h>
 
-#include "common/sys/rules-files.h"
-#include "common/text.h"
-#include "dom0/core/ruleset.h"
+#include "dom0/core/rule-lint.h"
 #include "dom0/ctl/commands.h"
+#include "dom0/ctl/rule-book.h"
 #include "dom0/ctl/show.h"
 #include "dom0/wire/report-wire.h"
 
@@ -29,7 +26,11 @@ static const char help[] =
     "this order. Without PATH it is " CTL_RULES_DEFAULT ".\n"
     "\n"
     "All errors and warnings of all files are printed, as FILE:LINE:COLUMN:\n"
-    "message with the line and a caret, and a summary at the end.\n"
+    "message with the line and a caret, and a summary at the end. A warning "
+    "is\n"
+    "about a rule that can never match, that is too open, or that gets in "
+    "another\n"
+    "one's way; see qubes-autoattach.rules(5).\n"
     "\n"
     "Options:\n"
     "      --json         one JSON object in ASCII instead: files, rules,\n"
@@ -48,109 +49,11 @@ static const char help[] =
     "  " CTL_NAME " check ~/new.rules\n";
 
 typedef struct Check {
-    Ruleset *ruleset;
-    Diagnostics *diagnostics;
+    const Diagnostics *diagnostics;
+    const Ruleset *ruleset;
+    const RulesFile *files;
     size_t n_files;
-    FILE *names; /* where to name each file that was read, or NULL */
 } Check;
-
-static void check_clear(Check *check)
-{
-    ruleset_unref(check->ruleset);
-    diagnostics_free(check->diagnostics);
-    *check = (Check){};
-}
-
-static int check_new(Check *ret)
-{
-    Check check = {};
-    int r = ruleset_new(&check.ruleset);
-
-    if (r == 0)
-        r = diagnostics_new(&check.diagnostics);
-    if (r < 0) {
-        check_clear(&check);
-        return r;
-    }
-    *ret = check;
-    return 0;
-}
-
-static int add_error(Check *check, const char *path, const char *message)
-{
-    return diagnostics_add(check->diagnostics, DIAGNOSTIC_ERROR, path, 0, 0,
-                           NULL, 0, message);
-}
-
-static int add_file(Check *check, const char *path, const RulesFile *file)
-{
-    ShowText shown;
-
-    if (file->error)
-        return add_error(check, path, file->error);
-
-    check->n_files++;
-    if (check->names)
-        (void) fprintf(check->names, "%s\n", show_text(&shown, path, false));
-    return ruleset_add_file(check->ruleset, path, file->contents, file->len,
-                            check->diagnostics);
-}
-
-/* The path by which the person finds the file again. */
-static char *join(const char *folder, const char *name)
-{
-    size_t len = strlen(folder);
-    size_t size = len + strlen(name) + 2;
-    char *path = malloc(size);
-    bool has_slash = len > 0 && folder[len - 1] == '/';
-
-    if (path)
-        (void) text_format(path, size, "%s%s%s", folder, has_slash ? "" : "/",
-                           name);
-    return path;
-}
-
-static int add_folder(Check *check, const char *folder)
-{
-    _cleanup_(rules_files_freep) RulesFiles *files = NULL;
-    int r = rules_files_read(&files, folder);
-
-    if (r == -ENOENT)
-        return add_error(check, folder, "there is no such file or folder");
-    if (r < 0)
-        return r;
-
-    for (size_t i = 0; i < files->n_files; i++) {
-        const RulesFile *file = &files->files[i];
-        _cleanup_(freep) char *path = NULL;
-
-        /* what is wrong with the folder itself has its path as name */
-        path = strcmp(file->name, folder) == 0 ? strdup(folder)
-                                               : join(folder, file->name);
-        if (!path)
-            return -ENOMEM;
-        r = add_file(check, path, file);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int add_path(Check *check, const char *path)
-{
-    _cleanup_(rules_files_freep) RulesFiles *files = NULL;
-    struct stat st;
-    int r;
-
-    /* a path that is not there gets its error with those of folders */
-    if (stat(path, &st) < 0 ? errno == ENOENT : S_ISDIR(st.st_mode))
-        return add_folder(check, path);
-
-    r = rules_files_read_one(&files, path);
-    for (size_t i = 0; r == 0 && i < files->n_files; i++)
-        r = add_file(check, path, &files->files[i]);
-    return r;
-}
 
 static uint64_t count(const Check *check, DiagnosticLevel level)
 {
@@ -240,27 +143,54 @@ static int check_print(const Check *check,
     return r;
 }
 
-static int check_paths(Check *check, const Arguments *arguments)
+static int read_paths(RuleBook *book, const Arguments *arguments)
 {
     int r = 0;
 
     if (arguments->n_operands == 0)
-        return add_path(check, CTL_RULES_DEFAULT);
+        return rule_book_add(book, CTL_RULES_DEFAULT);
     for (size_t i = 0; r == 0 && i < arguments->n_operands; i++)
-        r = add_path(check, arguments->operands[i]);
+        r = rule_book_add(book, arguments->operands[i]);
     return r;
+}
+
+static int check_paths(Check *ret, RuleBook *book, const Arguments *arguments)
+{
+    RuleLintHelp lint_help = {};
+    int r = read_paths(book, arguments);
+
+    if (r < 0)
+        return r;
+    lint_help.files = rule_book_files(book, &lint_help.n_files);
+    *ret = (Check){
+        .ruleset = rule_book_rules(book),
+        .diagnostics = rule_book_diagnostics(book),
+        .files = lint_help.files,
+        .n_files = lint_help.n_files,
+    };
+    return rule_lint(ret->ruleset, &lint_help, rule_book_diagnostics(book));
+}
+
+static void print_names(const Check *check, FILE *out)
+{
+    ShowText shown;
+
+    for (size_t i = 0; i < check->n_files; i++)
+        (void) fprintf(out, "%s\n",
+                       show_text(&shown, check->files[i].name, false));
 }
 
 static int check_run(const Arguments *arguments, Terminal *terminal)
 {
-    _cleanup_(check_clear) Check check = {};
-    int r = check_new(&check);
+    _cleanup_(rule_book_freep) RuleBook *book = NULL;
+    Check check = {};
+    int r = rule_book_new(&book);
 
-    if (arguments_have(arguments, OPTION_VERBOSE) &&
-        !arguments_have(arguments, OPTION_JSON))
-        check.names = terminal->out;
     if (r == 0)
-        r = check_paths(&check, arguments);
+        r = check_paths(&check, book, arguments);
+    if (r == 0 && arguments_have(arguments, OPTION_VERBOSE) &&
+        !arguments_have(arguments, OPTION_JSON))
+        print_names(&check, terminal->out);
     if (r == 0)
         r = check_print(&check, arguments, terminal->out);
     if (r < 0) {

@@ -6,6 +6,7 @@
 #include "common/sys/rules-files.h"
 #include "common/text.h"
 #include "dom0/core/rule-condition.h"
+#include "dom0/core/rule-lint.h"
 #include "dom0/core/rule-text.h"
 #include "dom0/core/ruleset-build.h"
 #include "tests/support/fault.h"
@@ -94,6 +95,41 @@ static void test_a_good_file_survives_every_allocation_failure(void **state)
     }
 }
 
+static void test_lint_survives_every_allocation_failure(void **state)
+{
+    _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
+    const RuleLintHelp help = {};
+    size_t n_faults = 0;
+
+    (void) state;
+
+    fill_text();
+    *strstr(text, "bad: ") = '#';
+    /* the first rule takes all that the others would */
+    *strstr(text, "serial") = '#';
+    assert_int_equal(build(&ruleset, &diagnostics), 0);
+
+    FAULT_LOOP(n) {
+        _cleanup_(diagnostics_freep) Diagnostics *said = NULL;
+        int r;
+
+        fault_hold(true);
+        assert_int_equal(diagnostics_new(&said), 0);
+        fault_hold(false);
+        r = rule_lint(ruleset, &help, said);
+
+        if (!fault_end()) {
+            assert_int_equal(r, 0);
+            assert_int_equal(diagnostics_count(said), 39);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        n_faults++;
+    }
+    assert_true(n_faults > 40);
+}
+
 static void test_formatting_answers_null_without_memory(void **state)
 {
     _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
@@ -159,6 +195,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_building_survives_every_allocation_failure),
         cmocka_unit_test(test_a_good_file_survives_every_allocation_failure),
+        cmocka_unit_test(test_lint_survives_every_allocation_failure),
         cmocka_unit_test(test_formatting_answers_null_without_memory),
         cmocka_unit_test(
             test_reading_a_folder_survives_every_allocation_failure),

@@ -35,6 +35,7 @@ SCENARIO = {
                  "name": "DATA", "serial": "SanDisk"}],
 }
 RULE = "stick: allow block to work\n"
+CLEAN = "stick: allow block id 0781:5581 to work\n"
 # what a terminal acts upon, and what changes or hides other text
 DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e"
                        "\u2066-\u2069\ufeff]")
@@ -262,7 +263,7 @@ class CheckTest(unittest.TestCase):
             result = run("check", path)
             self.assertEqual(result.returncode, 2, f"{path.name}: {result.stdout}")
             self.assertIn(f"{path}:", result.stdout)
-            self.assertRegex(result.stdout, r"\n1 file, .*[1-9][0-9]* errors?\n\Z")
+            self.assertRegex(result.stdout, r"\n1 file, .*[1-9][0-9]* errors?(, \d+ warnings?)?\n\Z")
             self.assertEqual(result.stderr, "")
             self.assertIsNone(DANGEROUS.search(result.stdout), path.name)
 
@@ -282,7 +283,7 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(run("check", other, self.write("third", RULE)).returncode, 2)
 
     def test_json_is_one_object(self):
-        path = self.write("10-a.rules", RULE + "b: alow block to w\u00f6rk\n")
+        path = self.write("10-a.rules", CLEAN + "b: alow block to w\u00f6rk\n")
         result = run("check", "--json", self.dir)
         self.assertEqual((result.returncode, result.stderr), (2, ""))
         self.assertTrue(result.stdout.isascii())
@@ -295,16 +296,19 @@ class CheckTest(unittest.TestCase):
                          ("error", os.fspath(path), 2, 4))
         self.assertEqual(first["source_line"], "b: alow block to w\u00f6rk")
 
-        path.write_text(RULE, encoding="utf-8")
+        path.write_text(CLEAN, encoding="utf-8")
         result = run("check", "--json", path)
         self.assertEqual(json.loads(result.stdout),
                          {"files": 1, "rules": 1, "n_errors": 0, "n_warnings": 0,
                           "errors": []})
 
     def test_quiet_says_nothing_but_errors(self):
-        path = self.write("10-a.rules", RULE)
+        path = self.write("10-a.rules", CLEAN)
         result = run("check", "-q", path)
         self.assertEqual((result.returncode, result.stdout), (0, ""))
+        path.write_text(RULE, encoding="utf-8")
+        result = run("check", "-q", path)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
         path.write_text("a: alow\n", encoding="utf-8")
         result = run("check", "-q", path)
         self.assertEqual(result.returncode, 2)
@@ -312,7 +316,7 @@ class CheckTest(unittest.TestCase):
         self.assertNotIn("1 file", result.stdout)
 
     def test_verbose_names_the_files(self):
-        path = self.write("10-a.rules", RULE)
+        path = self.write("10-a.rules", CLEAN)
         self.assertEqual(run("check", "-v", self.dir).stdout,
                          f"{path}\n1 file, 1 rule, no errors\n")
 
@@ -340,7 +344,7 @@ class CheckTest(unittest.TestCase):
                          (0, "no files, no rules, no errors\n"))
 
     def test_options_may_come_behind_and_dashes_end_them(self):
-        path = self.write("--json", RULE)
+        path = self.write("--json", CLEAN)
         result = run("check", "--", path.name, cwd=self.dir)
         self.assertEqual((result.returncode, result.stdout),
                          (0, "1 file, 1 rule, no errors\n"))
