@@ -83,7 +83,11 @@ class Service:
                 limit=LINE_MAX)
 
     async def crash(self) -> None:
-        """Go away at once: no socket, no connection, no call goes on."""
+        """Go away at once: no socket, no connection, no call goes on.
+
+        An answer that was begun is there whole: the pieces are the simulator's,
+        a real service has given it to the kernel in one go.
+        """
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -92,10 +96,11 @@ class Service:
             self._socket = None
             self.path.unlink(missing_ok=True)
         tasks = dict(self._connections)
-        for task, writer in tasks.items():
-            writer.transport.abort()
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in tasks.values():
+            writer.transport.abort()
 
     def drop(self, chosen: set) -> None:
         """Cut off some connections, given by their tasks."""
@@ -144,10 +149,14 @@ class Service:
             pieces = cut_in_pieces(data, self.rng)
         elif self.pieces == "bytes":
             pieces = [data[i:i + 1] for i in range(len(data))]
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0)
+        while pieces:
+            writer.write(pieces.pop(0))
+            try:
+                await writer.drain()
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                writer.write(b"".join(pieces))
+                raise
 
     @staticmethod
     async def read_request(reader: asyncio.StreamReader, limit: int) -> bytes | None:

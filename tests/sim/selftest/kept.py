@@ -76,6 +76,22 @@ class Killed(SimTestCase):
         self.assertIsNone(sim.device("2-1")["attachment"])
 
 
+class Crashed(SimTestCase):
+    """The service dies in the middle."""
+
+    def test_an_answer_that_was_begun_is_there_whole(self):
+        # its pieces are the simulator's: qubesd gives it away in one go
+        devices = [dict(LOOSE, port=f"sd{n}") for n in range(100)]
+        sim = self.start(devices=devices, behaviour={"pieces": "bytes"})
+        stream = self.open_request(
+            sim, b"admin.vm.device.block.Available dom0 name sys-usb\0")
+        self.assertEqual(stream.socket.recv(1), b"0")
+        sim.crash()
+        rest = stream.read_all()
+        self.assertEqual((rest[:1], rest[-1:], rest.count(b"\n")),
+                         (b"\0", b"\n", 100))
+
+
 class Journal(SimTestCase):
     """What happened, in order."""
 
