@@ -4,15 +4,13 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-Usage: packaging/build.sh rpm|deb|all|source [--out FOLDER]
+Usage: packaging/build.sh rpm|deb|all [--out FOLDER]
 
 Build the packages from this tree, a git clone or an unpacked tarball:
 
-  rpm     qubes-autoattach-dom0 for dom0, qubes-autoattach-vm for Fedora
-          templates
-  deb     qubes-autoattach-vm for Debian templates
-  all     both
-  source  the sources as a tarball
+  rpm   qubes-autoattach-dom0 for dom0, qubes-autoattach-vm for Fedora templates
+  deb   qubes-autoattach-vm for Debian templates
+  all   both
 
 They land in packaging/out/ or FOLDER, with their checksums in SHA256SUMS.
 Works on Debian 12 and later, rpm also on Fedora 41 and later. What is missing
@@ -34,7 +32,7 @@ fail() {
 what='' out=''
 while (($# > 0)); do
     case $1 in
-    rpm | deb | all | source)
+    rpm | deb | all)
         [[ -z "$what" ]] || wrong_usage "$what and $1"
         what=$1
         ;;
@@ -51,7 +49,7 @@ while (($# > 0)); do
     esac
     shift
 done
-[[ -n "$what" ]] || wrong_usage "rpm, deb, all or source"
+[[ -n "$what" ]] || wrong_usage "rpm, deb or all"
 
 cd "$(dirname "$0")/.."
 . tests/setup.sh
@@ -115,7 +113,7 @@ make_source() {
 
 # debian/changelog in the form that rpm wants
 rpm_changelog() {
-    local line text=() by entry_version
+    local line text=() by
 
     while IFS= read -r line; do
         case $line in
@@ -174,24 +172,17 @@ build_deb() {
     mv "$work"/deb/*.deb "$out/"
 }
 
-[[ "$what" == source ]] || install_missing
+install_missing
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
-rm -f "$out"/qubes-autoattach-*.{rpm,deb,tar.gz} "$out/SHA256SUMS"
+rm -f "$out"/qubes-autoattach-*.{rpm,deb} "$out/SHA256SUMS"
 
 make_source
-case $what in
-rpm) build_rpm ;;
-deb) build_deb ;;
-all)
-    build_rpm
-    build_deb
-    ;;
-source) mv "$work/qubes-autoattach-$version.tar.gz" "$out/" ;;
-esac
+[[ "$what" == deb ]] || build_rpm
+[[ "$what" == rpm ]] || build_deb
 
-(cd "$out" && sha256sum -- qubes-autoattach* >SHA256SUMS)
+(cd "$out" && sha256sum -- *.rpm *.deb 2>/dev/null >SHA256SUMS) || :
 echo
 echo "In $out:"
 cat "$out/SHA256SUMS"
