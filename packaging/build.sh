@@ -4,13 +4,15 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-Usage: packaging/build.sh rpm|deb|all [--out FOLDER]
+Usage: packaging/build.sh rpm|deb|all|source [--out FOLDER]
 
 Build the packages from this tree, a git clone or an unpacked tarball:
 
-  rpm   qubes-autoattach-dom0 for dom0, qubes-autoattach-vm for Fedora templates
-  deb   qubes-autoattach-vm for Debian templates
-  all   both
+  rpm     qubes-autoattach-dom0 for dom0, qubes-autoattach-vm for Fedora
+          templates
+  deb     qubes-autoattach-vm for Debian templates
+  all     both
+  source  the sources as a tarball
 
 They land in packaging/out/ or FOLDER, with their checksums in SHA256SUMS.
 Works on Debian 12 and later, rpm also on Fedora 41 and later. What is missing
@@ -32,7 +34,7 @@ fail() {
 what='' out=''
 while (($# > 0)); do
     case $1 in
-    rpm | deb | all)
+    rpm | deb | all | source)
         [[ -z "$what" ]] || wrong_usage "$what and $1"
         what=$1
         ;;
@@ -49,7 +51,7 @@ while (($# > 0)); do
     esac
     shift
 done
-[[ -n "$what" ]] || wrong_usage "rpm, deb or all"
+[[ -n "$what" ]] || wrong_usage "rpm, deb, all or source"
 
 cd "$(dirname "$0")/.."
 . tests/setup.sh
@@ -113,7 +115,7 @@ make_source() {
 
 # debian/changelog in the form that rpm wants
 rpm_changelog() {
-    local line text=() by
+    local line text=() by entry_version
 
     while IFS= read -r line; do
         case $line in
@@ -172,17 +174,24 @@ build_deb() {
     mv "$work"/deb/*.deb "$out/"
 }
 
-install_missing
+[[ "$what" == source ]] || install_missing
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
-rm -f "$out"/qubes-autoattach-*.{rpm,deb} "$out/SHA256SUMS"
+rm -f "$out"/qubes-autoattach-*.{rpm,deb,tar.gz} "$out/SHA256SUMS"
 
 make_source
-[[ "$what" == deb ]] || build_rpm
-[[ "$what" == rpm ]] || build_deb
+case $what in
+rpm) build_rpm ;;
+deb) build_deb ;;
+all)
+    build_rpm
+    build_deb
+    ;;
+source) mv "$work/qubes-autoattach-$version.tar.gz" "$out/" ;;
+esac
 
-(cd "$out" && sha256sum -- *.rpm *.deb 2>/dev/null >SHA256SUMS) || :
+(cd "$out" && sha256sum -- qubes-autoattach* >SHA256SUMS)
 echo
 echo "In $out:"
 cat "$out/SHA256SUMS"

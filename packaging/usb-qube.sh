@@ -117,20 +117,13 @@ END
 }
 
 remove_all() {
-    local file folder
-
     if [[ -e "$UNIT" ]]; then
         systemctl stop $SERVICE || :
     fi
     rm -f "${FILES[@]}"
-    for file in "${FILES[@]}"; do
-        folder=${file%/*}
-        # folders that we may have made, as long as they are empty
-        while [[ "$folder" != "$PREFIX" && "$folder" != /rw/config ]]; do
-            rmdir "$folder" 2>/dev/null || break
-            folder=${folder%/*}
-        done
-    done
+    # folders that a qube does not have by itself, where nothing else is in them
+    rmdir $PREFIX/libexec/qubes $PREFIX/libexec $PREFIX/lib/systemd/system \
+        $PREFIX/lib/systemd /rw/config/rc.local.d 2>/dev/null || :
     systemctl daemon-reload
     echo "Nothing of qubes-autoattach is left in /rw."
 }

@@ -61,6 +61,12 @@ JobWish job_on_listing(Job *job,
                            BY_OTHERS);
         return job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
     }
+    if (job->held_by.s[0] != '\0' && job->n_attaches == 0 &&
+        listing->attachment == ATTACHMENT_NONE) {
+        job->lost = true;
+        job->target = job->held_by;
+        return job_call(job, JOB_LOOKING_FURTHER, ADMIN_CURRENT_STATE);
+    }
     job->pinned = listing->has_identity;
     if (job->pinned)
         job->identity = listing->identity;
@@ -194,6 +200,8 @@ static JobWish job_on_attach_exception(Job *job,
         return job_finish(job, STATUS_ATTACH_FAILED, detail);
     case ADMIN_ERROR_PROTOCOL:
         /* an unknown device: its identity may just have changed */
+        if (job->n_attaches == 1)
+            job->holding = HOLDING_NOTHING;
         if (!job->reread) {
             job->reread = true;
             return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);

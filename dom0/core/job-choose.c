@@ -61,6 +61,11 @@ JobWish job_on_surveyed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case ADMIN_OK:
         break;
     }
+    /* a device can choose what makes its line unreadable */
+    if (answer->listing.listed &&
+        answer->listing.attachment == ATTACHMENT_UNKNOWN)
+        return job_finish(job, STATUS_ATTACHED_ELSEWHERE,
+                          "it cannot be told whether a part of it is attached");
     return JOB_WISH_PART;
 }
 

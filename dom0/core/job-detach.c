@@ -55,18 +55,18 @@ JobWish job_on_looked_further(Job *job,
                               const AdminAnswer *answer,
                               uint64_t now_usec)
 {
-    if (answer->result == ADMIN_EXCEPTION &&
-        answer->error == ADMIN_ERROR_NO_SUCH_QUBE)
-        return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
-    if (answer->result != ADMIN_OK)
+    bool exists = answer->result != ADMIN_EXCEPTION ||
+                  answer->error != ADMIN_ERROR_NO_SUCH_QUBE;
+
+    if (exists && answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
+    if (exists &&
+        (answer->power == POWER_RUNNING || answer->power == POWER_PAUSED))
+        return job_finish(job, STATUS_DETACHED_BY_USER, "");
     /* one that is being started, or goes down, has not had it of late */
-    return job_finish(job,
-                      answer->power == POWER_RUNNING ||
-                              answer->power == POWER_PAUSED
-                          ? STATUS_DETACHED_BY_USER
-                          : STATUS_TARGET_NOT_RUNNING,
-                      "");
+    return job_finish(
+        job, job->lost ? STATUS_WAITING_FOR_TARGET : STATUS_TARGET_NOT_RUNNING,
+        "");
 }
 
 /* Whether something may be attached because of us, by the answer to Attach. */

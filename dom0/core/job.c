@@ -31,9 +31,7 @@ JobWish job_begin_approved(Job *ret,
 
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec)
 {
-    job_init(ret, task, now_usec);
-    /* its time begins when it may begin */
-    ret->deadline_usec = UINT64_MAX;
+    job_init(ret, task, now_usec); /* its time begins anew when it may begin */
 }
 
 JobWish job_go(Job *job, uint64_t now_usec)
@@ -249,7 +247,10 @@ static JobWish job_resume(Job *job, JobState state)
 JobWish job_on_time(Job *job, uint64_t now_usec)
 {
     if (job->paused_usec == 0 && now_usec >= job->deadline_usec) {
-        job_decide(job, STATUS_TIMEOUT, "the job's time is over");
+        job_decide(job, STATUS_TIMEOUT,
+                   job->state == JOB_QUEUED
+                       ? "an earlier call for this device has not ended"
+                       : "the job's time is over");
         /* what is being made has to be done away with once it is there */
         if (job->state != JOB_CREATING)
             return job_done(job);

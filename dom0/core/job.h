@@ -147,15 +147,18 @@ typedef struct Job {
     Status outcome;                    /* STATUS_INVALID until it is known */
     char detail[ADMIN_DETAIL_MAX + 1]; /* escaped */
     Holding holding;
-    QubeName target;   /* "" until one was chosen */
-    QubeName seen_at;  /* who has it by qubesd's list; "" nobody, or unknown */
-    QubeName known_at; /* as in the task, but kept up to date by its owner */
+    QubeName target;  /* "" until one was chosen */
+    QubeName seen_at; /* who has it by qubesd's list; "" nobody, or unknown */
+    /* as in the task, but kept up to date by its owner */
+    QubeName known_at;
+    QubeName held_by; /* "" also when it is known why it has it no longer */
 
     AdminRequest request;
     PolicyQuestion question;
     uint64_t wake_usec;     /* when to call job_on_time(); UINT64_MAX: never */
     uint64_t deadline_usec; /* of the whole job */
 
+    bool lost;         /* @held_by has it no longer, and nobody has told why */
     bool look_further; /* see job_begin_look() */
     bool missing;      /* Detach said that it was not attached */
     bool has_turn;     /* its rate is paid, see job_holds_port_turn() */

@@ -154,11 +154,7 @@ static JobTask task_by_rule(const Device *device, const Rule *rule)
     task.n_targets = rule->n_targets;
     task.ask = rule->action == RULE_ASK;
     task.start = rule->options.start;
-    if (device->holding == HOLDING_DEVICE) {
-        task.held_by = device->held_by;
-        task.held_template = device->held_template;
-    }
-    task.known_at = device->attached_to;
+    task_set_holder(&task, device);
     /* whoever stopped the target does not want it back at once */
     if (device->stopped.s[0] && task.start == RULE_START_TARGET)
         task.start = RULE_WHEN_RUNNING;

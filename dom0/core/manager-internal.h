@@ -46,13 +46,13 @@ struct ManagedJob {
     uint64_t plug;  /* of the device, when the job began */
     uint64_t lineage;
     bool port_turn;          /* no other USB attach into its target now */
-    bool late;               /* its call is overdue and still not answered */
     bool attached_meanwhile; /* by an event, after Attach was sent */
     bool detached_meanwhile; /* the same, before the job's end */
     bool told;               /* the outcome is in the history */
     bool dead;               /* to be freed once no call is under way */
     bool wants_call;         /* job.request is to be made */
     uint64_t call;           /* under way; 0: none */
+    uint64_t late_call;      /* the same, but it is overdue; 0: none */
     bool ignores_call;       /* its answer is of no interest any more */
     bool wants_question;     /* job.question is to be asked */
     uint64_t question;       /* under way; 0: none */
@@ -190,6 +190,8 @@ void managed_withdraw(Manager *m,
                       Instant now);
 
 JobTask task_of(const Device *device);
+/* Who has the device, as is known now. */
+void task_set_holder(JobTask *task, const Device *device);
 
 /* The person has approved the target of index @choice after the job that had
  * asked was over: attach now. */

@@ -114,7 +114,7 @@ static void managed_bury(Manager *m, ManagedJob *managed)
     desk_forget(m, managed);
     /* an attach that is still in work keeps its turn to the end */
     if (managed->port_turn) {
-        managed->port_turn = managed->call != 0;
+        managed->port_turn = managed->call != 0 || managed->late_call != 0;
         m->turns_changed = true;
     }
     managed->device = NULL;
@@ -139,6 +139,15 @@ JobTask task_of(const Device *device)
     memcpy(task.product_id, device->record.properties.product_id,
            sizeof(task.product_id));
     return task;
+}
+
+void task_set_holder(JobTask *task, const Device *device)
+{
+    bool held = device->holding == HOLDING_DEVICE;
+
+    task->held_by = held ? device->held_by : (QubeName){};
+    task->held_template = held ? device->held_template : (QubeName){};
+    task->known_at = device->attached_to;
 }
 
 void device_begin_detach(Manager *m, Device *device, Instant now)
@@ -234,6 +243,28 @@ static void device_learn_look(Manager *m,
     device_on_user_detach(m, device, &job->target, now);
 }
 
+/* A record was quicker than the event that tells of its end. */
+static void device_learn_lost(Manager *m,
+                              Device *device,
+                              const Job *job,
+                              Instant now)
+{
+    if (job->outcome != STATUS_DETACHED_BY_USER &&
+        job->outcome != STATUS_WAITING_FOR_TARGET)
+        return;
+
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    if (qube_name_equal(&device->attached_to, &job->target))
+        device->attached_to = (QubeName){};
+    if (job->outcome == STATUS_WAITING_FOR_TARGET) {
+        device->stopped = job->target;
+        return;
+    }
+    device_mark_detached(device);
+    plug_withdraw(m, device, now);
+}
+
 /* What a job that has ended leaves behind. */
 static void device_learn(Manager *m,
                          Device *device,
@@ -245,6 +276,10 @@ static void device_learn(Manager *m,
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
         device->attachment_known |= job->touched;
+        if (job->lost) {
+            device_learn_lost(m, device, job, now);
+            return;
+        }
         if (job->n_attaches == 0 || job->outcome == STATUS_ALREADY_ATTACHED) {
             if (job->seen_at.s[0])
                 device->attached_to = job->seen_at;
@@ -280,7 +315,6 @@ static void device_learn(Manager *m,
         if (managed->rule)
             device->held_rule = managed->rule->name;
         device->attached_to = job->target;
-        device->removed = false;
     } else if (qube_name_equal(&device->attached_to, &job->target)) {
         device->attached_to = (QubeName){};
     }
@@ -316,6 +350,12 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     bool look = managed->detached_meanwhile;
     const QubeName target = managed->job.target;
 
+    if (device->queued == managed) {
+        /* its time was over before it could begin */
+        device->queued = NULL;
+        managed_bury(m, managed);
+        return;
+    }
     assert(device->job == managed);
     device_learn(m, device, managed, now);
     if (device->made && device->holding == HOLDING_NOTHING)
@@ -337,6 +377,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 
     if (device->queued) {
         device->job = TAKE_PTR(device->queued);
+        task_set_holder(&device->job->job.task, device);
         managed_apply(m, device->job,
                       job_go(&device->job->job, now.monotonic_usec), now);
     } else if (look && device->plugged && !device->detached_by_user &&
@@ -396,7 +437,8 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     if (device_is_looked_at(managed->device))
         turn = JOB_TURN_LATER;
     else if (holder)
-        turn = holder->late || holder->dead ? JOB_TURN_SHUT : JOB_TURN_LATER;
+        turn = holder->late_call != 0 || holder->dead ? JOB_TURN_SHUT
+                                                      : JOB_TURN_LATER;
     else if (!m->unlimited && !job->has_turn &&
              !source_take_attach(managed->source, managed->device,
                                  now.monotonic_usec, &when_usec))
@@ -441,7 +483,6 @@ void managed_on_late(Manager *m,
     const JobTask *task = &managed->job.task;
     Device *device = source_find(managed->source, task->class, &task->device);
 
-    managed->late = false;
     managed->port_turn = false;
     m->turns_changed = true;
     /* what was decided meanwhile counts; qubesd's events tell the rest */
@@ -481,7 +522,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         if (managed->job.outcome != STATUS_INVALID && !managed->told)
             managed_tell(m, managed, now);
         if (managed->port_turn && !job_holds_port_turn(&managed->job) &&
-            managed->call == 0) {
+            managed->call == 0 && managed->late_call == 0) {
             managed->port_turn = false;
             m->turns_changed = true;
         }
@@ -493,6 +534,9 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             /* a call that has not answered yet was given up */
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;
+            /* what qubesd takes off its list from now on tells of this */
+            if (managed->job.request.method == ADMIN_ATTACH)
+                managed->device->removed = false;
             return;
         case JOB_WISH_QUESTION:
             managed->wants_question = true;

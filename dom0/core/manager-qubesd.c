@@ -40,22 +40,6 @@ static void learn_part(const ManagedJob *managed, const AdminAnswer *answer)
         part->attached_to = (QubeName){};
 }
 
-/* A USB attach is over its time, but it goes on: until it ends, no other is
- * made into that target. */
-static void manager_on_overdue(Manager *m,
-                               ManagedJob *managed,
-                               const AdminAnswer *answer,
-                               Instant now)
-{
-    managed->late = true;
-    m->turns_changed = true;
-    /* what is to be undone can only be when it has ended */
-    if (!managed->dead && managed->job.state != JOB_UNDOING)
-        managed_apply(m, managed,
-                      job_on_answer(&managed->job, answer, now.monotonic_usec),
-                      now);
-}
-
 /* A source that has been shut down while its event could not be heard. */
 static bool on_probed(Manager *m,
                       uint64_t call,
@@ -77,13 +61,65 @@ static bool on_probed(Manager *m,
     return false;
 }
 
+static void managed_tell_answer(Manager *m,
+                                ManagedJob *managed,
+                                const AdminAnswer *answer,
+                                Instant now)
+{
+    managed_apply(m, managed,
+                  job_on_answer(&managed->job, answer, now.monotonic_usec),
+                  now);
+}
+
+static void managed_on_answer(Manager *m,
+                              ManagedJob *managed,
+                              const AdminAnswer *answer,
+                              Instant now)
+{
+    bool ignored = managed->ignores_call;
+    uint64_t call = managed->call;
+
+    managed->call = 0;
+    managed->source->n_calls--;
+    managed->ignores_call = false;
+    if (answer->pending) {
+        /* a USB attach is over its time, but it goes on: until it ends, no
+         * other is made into that target; nor can it be undone before */
+        managed->late_call = call;
+        m->turns_changed = true;
+        if (managed->job.state == JOB_UNDOING)
+            return;
+    }
+    if (managed->dead) {
+        if (managed->port_turn && !answer->pending)
+            managed_on_late(m, managed, answer, now);
+        return;
+    }
+    if (ignored)
+        return;
+    if (managed->job.state == JOB_SURVEYING)
+        learn_part(managed, answer);
+    managed_tell_answer(m, managed, answer, now);
+}
+
+static void managed_on_late_answer(Manager *m,
+                                   ManagedJob *managed,
+                                   const AdminAnswer *answer,
+                                   Instant now)
+{
+    managed->late_call = 0;
+    if (!managed->dead && managed->job.state == JOB_UNDOING)
+        managed_tell_answer(m, managed, answer, now);
+    else
+        managed_on_late(m, managed, answer, now);
+}
+
 void manager_on_answer(Manager *m,
                        uint64_t call,
                        const AdminAnswer *answer,
                        Instant now)
 {
     QubeName target;
-    bool ignored;
 
     if (target_starts_on_answer(m->starts, call, &target)) {
         on_started(m, &target, answer, now);
@@ -98,29 +134,12 @@ void manager_on_answer(Manager *m,
     }
 
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
-        if (managed->call != call)
+        if (managed->call == call)
+            managed_on_answer(m, managed, answer, now);
+        else if (managed->late_call == call)
+            managed_on_late_answer(m, managed, answer, now);
+        else
             continue;
-        if (!managed->late)
-            managed->source->n_calls--;
-        if (answer->pending) {
-            manager_on_overdue(m, managed, answer, now);
-            break;
-        }
-        managed->call = 0;
-        if (managed->port_turn && (managed->late || managed->dead) &&
-            managed->job.state != JOB_UNDOING) {
-            managed_on_late(m, managed, answer, now);
-            break;
-        }
-        managed->late = false; /* and what is to be undone can be now */
-        ignored = managed->ignores_call;
-        managed->ignores_call = false;
-        if (managed->job.state == JOB_SURVEYING && !ignored)
-            learn_part(managed, answer);
-        if (!managed->dead && !ignored)
-            managed_apply(
-                m, managed,
-                job_on_answer(&managed->job, answer, now.monotonic_usec), now);
         break;
     }
     manager_settle(m, now);
@@ -194,6 +213,8 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     if (!device)
         return;
     device->removed = true;
+    if (device->job) /* that is why it is not attached any more */
+        device->job->job.held_by = (QubeName){};
     if (device->job)
         managed_apply(m, device->job,
                       job_on_unlisted(&device->job->job, now.monotonic_usec),
@@ -247,8 +268,11 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
 
     device->attached_to = (QubeName){};
     device->attachment_known = true;
-    if (managed && managed->kind == JOB_KIND_ATTACH)
+    if (managed && managed->kind == JOB_KIND_ATTACH) {
         managed->job.known_at = (QubeName){};
+        if (device->removed)
+            managed->job.held_by = (QubeName){};
+    }
     /* quicker than qubesd with the answer to our call, or than a look that
      * was answered before */
     if (managed && !device->removed &&
@@ -326,6 +350,8 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
                 if (device->plugged)
                     device->stopped = device->held_by;
                 device->held_by = (QubeName){};
+                if (device->job)
+                    device->job->job.held_by = (QubeName){};
             }
             if (is_source || qube_name_equal(&device->attached_to, name))
                 device->attached_to = (QubeName){};

@@ -111,6 +111,7 @@ static int save_source(State *state, const Source *source)
     saved->n_noes = source->n_noes;
     saved->no_usec = source->no_usec;
     saved->quiet_usec = source->quiet_usec;
+    saved->resumed_usec = source->resumed_usec;
 
     for (const Device *device = source->devices; device;
          device = device->next) {
@@ -201,6 +202,7 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
     digest = mix_text(digest, source->name.s);
     digest = mix_text(digest, source->boot_id.s);
     digest = mix(digest, source->no_usec);
+    digest = mix(digest, source->resumed_usec);
     digest = mix(digest, source->n_noes);
     for (const Device *device = source->devices; device;
          device = device->next) {
@@ -322,6 +324,7 @@ static int restore_source(Manager *m, const StateSource *saved)
     source->n_noes = saved->n_noes;
     source->no_usec = saved->no_usec;
     source->quiet_usec = saved->quiet_usec;
+    source->resumed_usec = saved->resumed_usec;
     for (size_t i = 0; i < saved->n_plugs; i++) {
         const StatePlug *plug = &saved->plugs[i];
 

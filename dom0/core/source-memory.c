@@ -88,6 +88,28 @@ static bool is_worth_remembering(const Device *device)
     return false;
 }
 
+/* @usec, or 0 if it was too long ago to have to do with a new probe. */
+static uint64_t recent(uint64_t usec, uint64_t now_usec)
+{
+    return usec + PLUG_REPROBE_USEC >= now_usec ? usec : 0;
+}
+
+/* What went from its place before this plug came was another one, and this one
+ * is not taken for it any more. */
+static void memories_drop_older(Source *source, const Device *device)
+{
+    DeviceName port = device_usb_name(device);
+    bool is_usb = device->record.class == DEVICE_CLASS_USB;
+
+    for (PlugMemory *memory = source->memories, *next; memory; memory = next) {
+        next = memory->next;
+        if (memory->gone_usec < device->came_usec &&
+            (plug_memory_is_of(memory, &device->record) ||
+             (is_usb && device_name_equal(&memory->usb, &port))))
+            memory_free(source, memory);
+    }
+}
+
 void device_remember(Device *device, uint64_t now_usec)
 {
     Source *source = device->source;
@@ -95,6 +117,7 @@ void device_remember(Device *device, uint64_t now_usec)
     DeviceName port = device_usb_name(device);
 
     memories_prune(source, now_usec);
+    memories_drop_older(source, device);
     if (!is_worth_remembering(device))
         return;
     memory = TAKE_PTR(device->memory);
@@ -105,7 +128,8 @@ void device_remember(Device *device, uint64_t now_usec)
         .usb = port,
         .usb_lineage = device->usb_lineage,
         .gone_usec = now_usec,
-        .detached_usec = source_port_detached_usec(source, &port),
+        .detached_usec =
+            recent(source_port_detached_usec(source, &port), now_usec),
         .detached_by_user = device->detached_by_user,
         .refused_by_user = device->refused_by_user,
         .stopped = device->stopped,
@@ -165,8 +189,10 @@ void source_on_port_detached(Source *source,
     source->port_detaches[source->next_port_detach++] =
         (PortDetach){ .port = *port, .when_usec = now_usec };
     source->next_port_detach %= SOURCE_PORT_DETACHES_MAX;
+    /* what went long before, did not go because of this */
     for (PlugMemory *memory = source->memories; memory; memory = memory->next)
-        if (device_name_equal(&memory->usb, port))
+        if (device_name_equal(&memory->usb, port) &&
+            recent(memory->gone_usec, now_usec) != 0)
             memory->detached_usec = now_usec;
 }
 

@@ -58,6 +58,7 @@ typedef struct StateSource {
     uint32_t n_noes;
     uint64_t no_usec;
     uint64_t quiet_usec;
+    uint64_t resumed_usec;
 
     StatePlug *plugs;
     size_t n_plugs;

@@ -92,11 +92,12 @@ static int put_plug(Writer *writer, const StatePlug *plug)
 static int put_source(Writer *writer, const StateSource *source)
 {
     int r = put(writer,
-                json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "type", "source",
-                          "name", source->name.s, "boot_id", source->boot_id.s,
-                          "n_noes", number(source->n_noes), "no",
-                          number(source->no_usec), "quiet",
-                          number(source->quiet_usec)));
+                json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "type",
+                          "source", "name", source->name.s, "boot_id",
+                          source->boot_id.s, "n_noes", number(source->n_noes),
+                          "no", number(source->no_usec), "quiet",
+                          number(source->quiet_usec), "resumed",
+                          number(source->resumed_usec)));
 
     for (size_t i = 0; i < source->n_plugs && r >= 0; i++)
         r = put_plug(writer, &source->plugs[i]);
@@ -279,6 +280,7 @@ static int read_source(Reader *reader, Fields *fields)
         (uint32_t) take_number(fields, "n_noes", UINT32_MAX);
     reader->source->no_usec = take_number(fields, "no", INT64_MAX);
     reader->source->quiet_usec = take_number(fields, "quiet", INT64_MAX);
+    reader->source->resumed_usec = take_number(fields, "resumed", INT64_MAX);
     if (reader->source->name.s[0] == '\0')
         REFUSE(reader, "a source has no name");
     for (size_t i = 0; i + 1 < reader->state->n_sources; i++)

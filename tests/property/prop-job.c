@@ -801,7 +801,7 @@ static void test_a_queued_job(void **state)
 
     node = (Node){ .now_usec = BEGIN_USEC };
     job_queue(&node.job, &task, node.now_usec);
-    assert_int_equal(job_next_usec(&node.job), UINT64_MAX);
+    assert_int_equal(job_next_usec(&node.job), BEGIN_USEC + JOB_USEC);
     walk_all(&walk, &node, JOB_WISH_NOTHING);
 }
 

@@ -427,6 +427,186 @@ static void test_a_detach_told_after_an_old_look_is_looked_at_again(void **s)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+static void test_a_record_quicker_than_the_detach_event_undoes_nothing(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_record_quicker_than_the_shutdown_starts_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_refused_attach_holds_nothing(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_NO_SUCH_DEVICE);
+    reconnect();
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The whole stick is being attached to work, and that never ends. */
+static uint64_t attach_without_end(const char *rules)
+{
+    AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
+    uint64_t call;
+
+    rig_set_rules(&rig, rules);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    if (strstr(rules, "@dispvm")) {
+        AdminAnswer made = answer_of(ADMIN_OK);
+
+        made.qube = rig_qube("disp1");
+        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+        rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    }
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    overdue.pending = true;
+    rig_reply(&rig, call, overdue);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    return call;
+}
+
+static void test_what_comes_back_behind_an_endless_attach_has_its_time(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_disposable_of_an_endless_attach_is_done_away_with(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    call = attach_without_end("r: allow usb to @dispvm:media\n");
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_no_to_an_earlier_plug_does_not_come_back_to_life(void **s)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t window;
+
+    (void) s;
+
+    rig_set_rules(&rig, ASK);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    prompt_opens("sda", &window);
+    manager_on_prompt(rig.manager, window, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, 2 * USEC_PER_SEC);
+    /* another plug; that it was attached and is detached means nothing for
+     * the one before */
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_pass(&rig, 2 * USEC_PER_SEC);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+
+    /* nor does a suspend bring it back */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+}
+
+static void test_a_resumption_is_known_after_a_restart(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_an_unreadable_part_is_not_ripped_away(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+
+    (void) state;
+
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -452,6 +632,15 @@ int main(void)
         TEST(test_attached_and_detached_before_the_job_could_find_out),
         TEST(test_what_was_never_attached_was_not_detached),
         TEST(test_a_detach_told_after_an_old_look_is_looked_at_again),
+        TEST(test_a_record_quicker_than_the_detach_event_undoes_nothing),
+        TEST(test_a_record_quicker_than_the_shutdown_starts_nothing),
+        TEST(test_a_refused_attach_holds_nothing),
+        TEST(test_a_removal_told_before_the_answer_to_attach_counts),
+        TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
+        TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
+        TEST(test_a_no_to_an_earlier_plug_does_not_come_back_to_life),
+        TEST(test_a_resumption_is_known_after_a_restart),
+        TEST(test_an_unreadable_part_is_not_ripped_away),
     };
 #undef TEST
 

@@ -685,6 +685,10 @@ static void test_an_answer_that_was_given_up_is_not_taken_for_another(
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
     call = rig_call(&rig, ADMIN_AVAILABLE);
     /* the Detach has to wait for the call that is under way */
@@ -735,8 +739,7 @@ int main(void)
         WITH_RIG(test_a_look_that_failed_does_not_attach_again),
         WITH_RIG(test_a_job_goes_on_though_the_stream_never_broke),
         WITH_RIG(test_a_detach_that_failed_is_not_forgotten),
-        WITH_RIG(
-            test_an_answer_that_was_given_up_is_not_taken_for_another),
+        WITH_RIG(test_an_answer_that_was_given_up_is_not_taken_for_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,7 @@ static State *whole_state(Random *random)
         source->n_noes = 3;
         source->no_usec = 17;
         source->quiet_usec = 18;
+        source->resumed_usec = 20;
         for (size_t j = 0; j < 20; j++) {
             assert_int_equal(state_add_plug(source, &plug), 0);
             plug->record = random_record(random);
@@ -154,7 +155,7 @@ static void refused(const char *text, const char *expected)
     "\"last_plug\":0,\"paused_until\":0}\n"
 #define SOURCE                                                    \
     "{\"type\":\"source\",\"name\":\"sys-usb\",\"boot_id\":\"\"," \
-    "\"n_noes\":0,\"no\":0,\"quiet\":0}\n"
+    "\"n_noes\":0,\"no\":0,\"quiet\":0,\"resumed\":0}\n"
 #define END "{\"type\":\"end\"}\n"
 
 static void test_what_the_encoder_does_not_write_is_refused(void **unused)
