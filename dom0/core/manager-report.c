@@ -32,6 +32,13 @@ static void report_jobs(const Manager *m, Report *report, Instant now)
     }
 }
 
+/* Whether a job is on the way that has not come to its outcome. */
+static bool is_being_attached(const Device *device)
+{
+    return device->job && device->job->kind == JOB_KIND_ATTACH &&
+           !device->job->told;
+}
+
 /* All but the rule that would take it: that takes time. */
 static ReportDevice report_device(const Manager *m, const Device *device)
 {
@@ -46,6 +53,11 @@ static ReportDevice report_device(const Manager *m, const Device *device)
     if (device->holding == HOLDING_DEVICE) {
         report.attached_to = device->held_by;
         report.attached_by = device->held_rule;
+    } else if (is_being_attached(device) &&
+               qube_name_equal(&device->job->job.target,
+                               &device->attached_to)) {
+        /* qubesd's event is quicker than its answer */
+        report.attached_by = device->job->rule->name;
     }
     if (device->outcome != 0) {
         report.status = device->status;
@@ -95,7 +107,7 @@ bool manager_find_attached(const Manager *m,
         if (ref && source && !qube_name_equal(&source->name, &ref->source))
             continue;
         for (; device; device = device->next) {
-            if (!device->plugged ||
+            if (!device->plugged || is_being_attached(device) ||
                 (ref && !device_is(device, ref->class, &ref->device)))
                 continue;
             *ret = report_device(m, device);

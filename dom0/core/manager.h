@@ -201,8 +201,9 @@ typedef struct DeviceCursor {
 bool manager_next_device(const Manager *manager,
                          DeviceCursor *cursor,
                          ReportDevice *ret);
-/* A plugged device that somebody has: the one of @ref, or (NULL) one that the
- * rule @rule gave. False if there is none. Its rule is left out. */
+/* A plugged device that somebody has, and that no job is on the way to attach:
+ * the one of @ref, or (NULL) one that the rule @rule gave. False if there is
+ * none. Its rule is left out. */
 bool manager_find_attached(const Manager *manager,
                            const DeviceRef *ref,
                            const char *rule,

@@ -22,6 +22,9 @@ static const OptionInfo infos[N_OPTIONS] = {
     [OPTION_QUIET] = { "quiet", 'q', false },
     [OPTION_VERBOSE] = { "verbose", 'v', false },
     [OPTION_SOCKET] = { "socket", 0, true },
+    [OPTION_NUMBER] = { "number", 'n', true },
+    [OPTION_FOLLOW] = { "follow", 'f', false },
+    [OPTION_TIMEOUT] = { "timeout", 0, true },
 };
 
 typedef struct Parser {
@@ -84,7 +87,8 @@ static bool parse_long(Parser *parser, const char *text)
     return true;
 }
 
-/* Letters in one word, as in "-qv"; none of them takes a value. */
+/* Letters in one word, as in "-qv"; the value of one may follow at once, as in
+ * "-n5", or be the next word. */
 static bool parse_letters(Parser *parser, const char *text)
 {
     for (; *text; text++) {
@@ -97,7 +101,15 @@ static bool parse_letters(Parser *parser, const char *text)
             text_escape(shown, sizeof(shown), text, 1);
             return FAIL(parser->error, "unknown option -%s; " SEE_HELP, shown);
         }
-        take_option(parser, id, NULL);
+        if (!infos[id].has_value) {
+            take_option(parser, id, NULL);
+            continue;
+        }
+        if (text[1] == '\0' && parser->at == parser->n_argv)
+            return FAIL(parser->error, "-%c needs a value", *text);
+        take_option(parser, id,
+                    text[1] ? text + 1 : parser->argv[parser->at++]);
+        break;
     }
     return true;
 }

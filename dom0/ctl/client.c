@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 
 #include "common/sys/clock.h"
@@ -13,12 +15,18 @@
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/show.h"
 #include "dom0/wire/control-buffer.h"
-#include "dom0/wire/control.h"
 
 #define READ_SIZE 65536U
 
 #define SEE_SERVICE "see: systemctl status qubes-autoattachd"
 #define SEE_SOCKET  "see: systemctl status qubes-autoattachd-control.socket"
+
+struct Client {
+    const char *path;
+    int fd;
+    int signal_fd; /* -1: signals are not caught */
+    ControlBuffer input;
+};
 
 /* Set the message; answers @r. */
 _printf_(3,
@@ -29,6 +37,7 @@ _printf_(3,
     va_start(args, format);
     (void) vsnprintf(error->s, sizeof(error->s), format, args);
     va_end(args);
+    error->name = (ControlName){};
     return r;
 }
 
@@ -78,6 +87,8 @@ static int fail_talk(ClientError *error, int r)
         return fail(error, r,
                     "the daemon has closed the connection without an answer: "
                     "it stops, or has too many clients\n" SEE_SERVICE);
+    case EINTR:
+        return fail(error, r, "interrupted");
     case EBADMSG:
     case ENOBUFS:
         return fail(error, r,
@@ -88,30 +99,37 @@ static int fail_talk(ClientError *error, int r)
     return fail(error, r, "the call to the daemon failed: %m\n" SEE_SERVICE);
 }
 
-/* Wait until the socket is ready for @events; -ETIMEDOUT. */
-static int wait_for(int fd, short events, uint64_t until_usec)
+/* Wait until the socket is ready for @events; -ETIMEDOUT, -EINTR. */
+static int wait_for(const Client *client, short events, uint64_t until_usec)
 {
     for (;;) {
-        struct pollfd poll_fd = { .fd = fd, .events = events };
+        struct pollfd fds[] = { { .fd = client->fd, .events = events },
+                                { .fd = client->signal_fd, .events = POLLIN } };
         uint64_t now_usec = clock_monotonic_usec();
+        struct timespec left = {};
         int n;
 
         if (now_usec >= until_usec)
             return -ETIMEDOUT;
-        /* rounded up, so as not to spin at the end */
-        n = poll(&poll_fd, 1,
-                 (int) ((until_usec - now_usec) / USEC_PER_MSEC) + 1);
-        if (n > 0)
-            return 0;
+        left.tv_sec = (time_t) ((until_usec - now_usec) / USEC_PER_SEC);
+        left.tv_nsec = (long) ((until_usec - now_usec) % USEC_PER_SEC * 1000);
+        n = ppoll(fds, ARRAY_SIZE(fds),
+                  until_usec == CLIENT_FOREVER ? NULL : &left, NULL);
         if (n < 0 && errno != EINTR)
             return -errno;
+        if (n > 0 && fds[1].revents != 0)
+            return -EINTR;
+        if (n > 0)
+            return 0;
     }
 }
 
-static int send_all(int fd, const char *data, size_t len, uint64_t until_usec)
+static int send_all(const Client *client, const char *data, size_t len)
 {
+    uint64_t until_usec = clock_monotonic_usec() + CLIENT_DEADLINE_USEC;
+
     while (len > 0) {
-        ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+        ssize_t n = send(client->fd, data, len, MSG_NOSIGNAL);
         int r;
 
         if (n >= 0) {
@@ -121,7 +139,7 @@ static int send_all(int fd, const char *data, size_t len, uint64_t until_usec)
         }
         if (errno != EAGAIN && errno != EINTR)
             return -errno;
-        r = wait_for(fd, POLLOUT, until_usec);
+        r = wait_for(client, POLLOUT, until_usec);
         if (r < 0)
             return r;
     }
@@ -129,11 +147,10 @@ static int send_all(int fd, const char *data, size_t len, uint64_t until_usec)
 }
 
 /* Read until there is a whole message. */
-static int receive(int fd,
-                   ControlBuffer *buffer,
-                   size_t *ret_len,
-                   uint64_t until_usec)
+static int receive(Client *client, size_t *ret_len, uint64_t until_usec)
 {
+    ControlBuffer *buffer = &client->input;
+
     while (!control_buffer_has_message(buffer, ret_len)) {
         char *space;
         ssize_t n = control_buffer_space(buffer, &space, READ_SIZE);
@@ -141,7 +158,7 @@ static int receive(int fd,
 
         if (n <= 0)
             return n < 0 ? (int) n : -ENOBUFS;
-        n = recv(fd, space, (size_t) n, 0);
+        n = recv(client->fd, space, (size_t) n, 0);
         if (n == 0)
             return -EPIPE;
         if (n > 0) {
@@ -150,63 +167,186 @@ static int receive(int fd,
         }
         if (errno != EAGAIN && errno != EINTR)
             return -errno;
-        r = wait_for(fd, POLLIN, until_usec);
+        r = wait_for(client, POLLIN, until_usec);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int talk(int fd, ControlReply *ret, const ControlCall *call)
+int client_reopen(Client *client, ClientError *ret_error)
 {
-    ControlBuffer buffer = { .max = CONTROL_REPLY_MAX + 1 };
+    fd_close(client->fd);
+    control_buffer_clear(&client->input);
+    client->fd = socket_connect(client->path);
+    return client->fd < 0 ? fail_connect(ret_error, client->fd, client->path)
+                          : 0;
+}
+
+int client_open(Client **ret, ClientError *ret_error, const char *path)
+{
+    _cleanup_(client_freep) Client *client = calloc(1, sizeof(*client));
+    int r;
+
+    if (!client)
+        return fail_talk(ret_error, -ENOMEM);
+
+    client->path = path;
+    client->fd = -1;
+    client->signal_fd = -1;
+    client->input.max = CONTROL_REPLY_MAX + 1;
+    r = client_reopen(client, ret_error);
+    if (r < 0)
+        return r;
+
+    *ret = TAKE_PTR(client);
+    return 0;
+}
+
+Client *client_free(Client *client)
+{
+    if (!client)
+        return NULL;
+
+    control_buffer_clear(&client->input);
+    fd_close(client->signal_fd);
+    fd_close(client->fd);
+    free(client);
+    return NULL;
+}
+
+int client_catch_signals(Client *client)
+{
+    sigset_t mask;
+
+    (void) sigemptyset(&mask);
+    (void) sigaddset(&mask, SIGINT);
+    (void) sigaddset(&mask, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+        return -errno;
+    client->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC);
+    return client->signal_fd < 0 ? -errno : 0;
+}
+
+bool client_pause(Client *client, uint64_t usec)
+{
+    Client nobody = { .fd = -1, .signal_fd = client->signal_fd };
+
+    return wait_for(&nobody, 0, clock_monotonic_usec() + usec) == -EINTR;
+}
+
+int client_send(Client *client,
+                ClientError *ret_error,
+                const char *method,
+                json_t *parameters,
+                bool more)
+{
+    _cleanup_(control_call_clearp)
+        ControlCall call = { .parameters = parameters, .more = more };
     _cleanup_(freep) char *text = NULL;
-    uint64_t until_usec = clock_monotonic_usec() + CLIENT_DEADLINE_USEC;
+    size_t len;
+    int r = parameters ? 0 : -ENOMEM;
+
+    (void) text_format(call.method.s, sizeof(call.method.s), "%s.%s",
+                       CONTROL_INTERFACE, method);
+    if (r == 0)
+        r = control_message_encode(&text, &len, control_call_to_json(&call),
+                                   CONTROL_CALL_MAX);
+    if (r == 0)
+        r = send_all(client, text, len);
+    return r < 0 ? fail_talk(ret_error, r) : 0;
+}
+
+int client_receive(Client *client,
+                   ClientError *ret_error,
+                   json_t **ret,
+                   bool *ret_continues,
+                   uint64_t until_usec)
+{
+    _cleanup_(control_reply_clearp) ControlReply reply = {};
     size_t len;
     int r;
 
-    r = control_message_encode(&text, &len, control_call_to_json(call),
-                               CONTROL_CALL_MAX);
-    if (r == 0)
-        r = send_all(fd, text, len, until_usec);
-    if (r == 0)
-        r = receive(fd, &buffer, &len, until_usec);
-    if (r == 0)
-        r = control_reply_decode(ret, control_buffer_data(&buffer), len);
+    r = receive(client, &len, until_usec);
+    if (r == 0) {
+        r = control_reply_decode(&reply, control_buffer_data(&client->input),
+                                 len);
+        control_buffer_drop(&client->input, len + 1);
+    }
+    if (r < 0)
+        return fail_talk(ret_error, r);
+    if (reply.error.s[0]) {
+        (void) fail(ret_error, -EREMOTEIO,
+                    "the daemon refused the call: %s; is it of another version "
+                    "than this command?\n" SEE_SERVICE,
+                    reply.error.s);
+        ret_error->name = reply.error;
+        return -EREMOTEIO;
+    }
 
-    control_buffer_clear(&buffer);
-    return r;
+    if (ret_continues)
+        *ret_continues = reply.continues;
+    *ret = TAKE_PTR(reply.parameters);
+    return 0;
+}
+
+int client_complain(const ClientError *error)
+{
+    (void) fprintf(stderr, CTL_NAME ": %s\n", error->s);
+    return CTL_EXIT_UNREACHABLE;
+}
+
+const char *client_path(const Arguments *arguments)
+{
+    const char *path = arguments->values[OPTION_SOCKET];
+
+    return path ? path : CTL_SOCKET_DEFAULT;
 }
 
 int client_call(json_t **ret,
                 ClientError *ret_error,
                 const char *path,
                 const char *method,
-                json_t *parameters)
+                json_t *parameters_arg)
 {
-    _cleanup_(control_call_clearp)
-        ControlCall call = { .parameters = parameters };
-    _cleanup_(control_reply_clearp) ControlReply reply = {};
-    _cleanup_(fd_closep) int fd = -1;
-    int r;
+    _cleanup_(json_decrefp) json_t *parameters = parameters_arg;
+    _cleanup_(client_freep) Client *client = NULL;
+    int r = client_open(&client, ret_error, path);
 
-    if (!parameters)
-        return fail_talk(ret_error, -ENOMEM);
-    (void) text_format(call.method.s, sizeof(call.method.s), "%s.%s",
-                       CONTROL_INTERFACE, method);
-
-    fd = socket_connect(path);
-    if (fd < 0)
-        return fail_connect(ret_error, fd, path);
-    r = talk(fd, &reply, &call);
     if (r < 0)
-        return fail_talk(ret_error, r);
-    if (reply.error.s[0])
-        return fail(ret_error, -EREMOTEIO,
-                    "the daemon refused the call: %s; is it of another version "
-                    "than this command?\n" SEE_SERVICE,
-                    reply.error.s);
+        return r;
+    r = client_send(client, ret_error, method, json_incref(parameters), false);
+    if (r < 0)
+        return r;
+    return client_receive(client, ret_error, ret, NULL,
+                          clock_monotonic_usec() + CLIENT_DEADLINE_USEC);
+}
 
-    *ret = TAKE_PTR(reply.parameters);
+int client_list(json_t **ret,
+                ClientError *ret_error,
+                const char *path,
+                const char *method,
+                const char *key)
+{
+    _cleanup_(json_decrefp) json_t *list = json_array();
+    _cleanup_(client_freep) Client *client = NULL;
+    bool continues = true;
+    int r = list ? client_open(&client, ret_error, path)
+                 : fail_talk(ret_error, -ENOMEM);
+
+    if (r == 0)
+        r = client_send(client, ret_error, method, json_object(), true);
+    while (r == 0 && continues) {
+        _cleanup_(json_decrefp) json_t *reply = NULL;
+
+        r = client_receive(client, ret_error, &reply, &continues,
+                           clock_monotonic_usec() + CLIENT_DEADLINE_USEC);
+        if (r == 0 && json_array_extend(list, json_object_get(reply, key)) < 0)
+            r = fail_talk(ret_error, -EBADMSG);
+    }
+    if (r < 0)
+        return r;
+
+    *ret = TAKE_PTR(list);
     return 0;
 }

@@ -96,6 +96,9 @@ static int run_command(const Command *command,
     if (!arguments_allow(arguments, command->options, &error))
         return fail_usage("%s; see %s %s --help", error.s, CTL_NAME,
                           command->name);
+    if (arguments->n_operands < command->operands_min)
+        return fail_usage("%s needs %s; see %s %s --help", command->name,
+                          command->operand, CTL_NAME, command->name);
     if (arguments->n_operands > command->operands_max) {
         show_quoted(&shown, arguments->operands[command->operands_max], false);
         return fail_usage("%s is one word too many; see %s %s --help", shown.s,

@@ -19,6 +19,7 @@
 #define CTL_EXIT_OK          0
 #define CTL_EXIT_UNREACHABLE 5 /* also: the output could not be written */
 #define CTL_EXIT_USAGE       64
+#define CTL_EXIT_INTERRUPTED 130 /* as a shell has it for SIGINT */
 
 typedef enum OptionId {
     OPTION_HELP,
@@ -27,8 +28,11 @@ typedef enum OptionId {
     OPTION_QUIET,
     OPTION_VERBOSE,
     OPTION_SOCKET,
+    OPTION_NUMBER,
+    OPTION_FOLLOW,
+    OPTION_TIMEOUT,
 } OptionId;
-#define N_OPTIONS     (OPTION_SOCKET + 1)
+#define N_OPTIONS     (OPTION_TIMEOUT + 1)
 #define OPTION_BIT(o) (1U << (o))
 /* what every command takes */
 #define OPTIONS_COMMON                                      \
@@ -49,6 +53,8 @@ typedef struct Command {
     const char *summary;  /* one line of the list of commands */
     const char *help;     /* the whole text of --help */
     unsigned int options; /* OPTION_BIT() of each that it takes */
+    const char *operand;  /* as "a DEVICE"; of those that need one */
+    size_t operands_min;
     size_t operands_max;
     int (*run)(const Arguments *arguments, Terminal *terminal);
 } Command;

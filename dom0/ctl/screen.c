@@ -180,7 +180,7 @@ void screen_table(Screen *screen,
                   size_t n_rows)
 {
     const Terminal *terminal = screen->terminal;
-    size_t widths[SCREEN_CELLS_MAX] = {};
+    size_t widths[SCREEN_CELLS_MAX] = {}, n_full;
 
     assert(n_cells > 0 && n_cells <= SCREEN_CELLS_MAX);
 
@@ -202,8 +202,11 @@ void screen_table(Screen *screen,
         }
         (void) fprintf(terminal->out, "%*s%s", (int) indent, "",
                        terminal_style(terminal, style));
-        for (size_t i = 0; i < n_cells; i++)
-            print_cell(terminal->out, rows[r][i], widths[i], i + 1 == n_cells);
+        n_full = n_cells;
+        while (n_full > 0 && rows[r][n_full - 1][0] == '\0')
+            n_full--;
+        for (size_t i = 0; i < n_full; i++)
+            print_cell(terminal->out, rows[r][i], widths[i], i + 1 == n_full);
         (void) fprintf(terminal->out, "%s\n",
                        terminal_style_end(terminal, style));
     }

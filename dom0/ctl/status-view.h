@@ -4,9 +4,9 @@
 /*
  * Status view: what GetStatus answers, for a person
  *
- * In this order: is it working; what needs attention; sources; jobs in work;
- * last outcomes. It fits the terminal's rows, unless it is to be whole. What a
- * device says of itself is between double quotes, which it cannot end.
+ * In this order: is it working; what needs attention; what is attached where;
+ * jobs in work; last outcomes. It fits the terminal's rows, unless it is to be
+ * whole.
  */
 
 #include <jansson.h>

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <jansson.h>
-
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/status-view.h"
+#include "dom0/ctl/view.h"
 
 static const char help[] =
     "Usage: " CTL_NAME " status [--json] [-q | -v] [--socket PATH]\n"
     "\n"
-    "Show whether qubes-autoattach works, what needs your attention, which "
-    "qubes\n"
-    "report devices, what is being worked on, and how the last devices fared.\n"
+    "Show whether qubes-autoattach works, what needs your attention, what is\n"
+    "attached where by which rule, what is being worked on, and how the last\n"
+    "devices fared, and why.\n"
     "On a terminal it fits one screen. What a device says of itself is shown\n"
     "between double quotes; it proves nothing.\n"
     "\n"
@@ -35,19 +34,14 @@ static int status_run(const Arguments *arguments, Terminal *terminal)
 {
     _cleanup_(json_decrefp) json_t *status = NULL;
     ViewDetail detail = VIEW_SCREEN;
-    const char *path = arguments->values[OPTION_SOCKET];
     ClientError error;
 
-    if (client_call(&status, &error, path ? path : CTL_SOCKET_DEFAULT,
-                    "GetStatus", json_object()) < 0) {
-        (void) fprintf(stderr, CTL_NAME ": %s\n", error.s);
-        return CTL_EXIT_UNREACHABLE;
-    }
+    if (client_call(&status, &error, client_path(arguments), "GetStatus",
+                    json_object()) < 0)
+        return client_complain(&error);
 
     if (arguments_have(arguments, OPTION_JSON)) {
-        (void) json_dumpf(status, terminal->out,
-                          JSON_COMPACT | JSON_ENSURE_ASCII);
-        (void) fputc('\n', terminal->out);
+        view_json(terminal->out, status);
         return CTL_EXIT_OK;
     }
     if (arguments_have(arguments, OPTION_VERBOSE))

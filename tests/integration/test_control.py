@@ -2,19 +2,15 @@
 """qvm-autoattach and the control socket, with and without a daemon."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
-import pty
 import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 import unittest
@@ -22,13 +18,13 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
-from harness import (BUILD, HERE, INTERFACE, Control, Rig,  # noqa: E402
+from commandcase import (COMMAND, DANGEROUS, DEADLINE, run,  # noqa: E402
+                         run_on_terminal)
+from harness import (HERE, INTERFACE, Control, Rig,  # noqa: E402
                      VarlinkError, temporary_directory)
 
-COMMAND = BUILD / "dom0" / "qvm-autoattach"
 SOURCE = HERE.parent.parent
 RULES = HERE.parent / "rules"
-DEADLINE = 30
 SCENARIO = {
     "qubes": {"sys-usb": {"state": "Running"}, "work": {"state": "Running"}},
     "devices": [{"backend": "sys-usb", "port": "sda", "class": "block",
@@ -36,36 +32,6 @@ SCENARIO = {
 }
 RULE = "stick: allow block to work\n"
 CLEAN = "stick: allow block id 0781:5581 to work\n"
-# what a terminal acts upon, and what changes or hides other text
-DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e"
-                       "\u2066-\u2069\ufeff]")
-
-
-def run(*arguments, env: dict | None = None, **options) -> subprocess.CompletedProcess:
-    """The command with its standard streams in pipes."""
-    return subprocess.run(
-        [COMMAND, *arguments], capture_output=True, check=False, timeout=DEADLINE,
-        stdin=subprocess.DEVNULL, encoding="utf-8",
-        env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}, **options)
-
-
-def run_on_terminal(*arguments, rows: int = 24, columns: int = 80,
-                    env: dict | None = None) -> str:
-    """What the command writes on a terminal."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm"}
-    environment.pop("NO_COLOR", None)
-    with subprocess.Popen([COMMAND, *arguments], stdin=slave, stdout=slave,
-                          stderr=slave, env={**environment, **(env or {})}):
-        os.close(slave)
-        output = b""
-        # a terminal whose other end is closed answers EIO
-        with contextlib.suppress(OSError):
-            while data := os.read(master, 65536):
-                output += data
-    os.close(master)
-    return output.decode("utf-8").replace("\r\n", "\n")
 
 
 class Peer:
@@ -442,7 +408,7 @@ class DaemonTest(unittest.TestCase):
         text = run_on_terminal(*arguments)
         self.assertIn("\033[32mWorking by 1 rule\033[0m\n", text)
         self.assertLess(text.count("\n"), 24)
-        self.assertIn("  sys-usb  connected  1        0\n", text)
+        self.assertIn("  sys-usb:sda  work  stick\n", text)
         for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
             self.assertNotIn("\033", run_on_terminal(*arguments, env=env))
 

@@ -123,6 +123,26 @@ static void test_letters_may_stand_together(void **state)
     refuse("-\033", "unknown option -\\u{1b}; see qvm-autoattach --help");
 }
 
+static void test_the_value_of_a_letter_comes_behind_or_in_the_same_word(
+    void **state)
+{
+    static const char *const texts[] = { "-n 5 -f", "-n5 -f", "-fn5", "-fn 5",
+                                         "--number=5 --follow" };
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        Arguments arguments;
+        Line line;
+
+        parse(&line, &arguments, texts[i]);
+        assert_string_equal(arguments.values[OPTION_NUMBER], "5");
+        assert_true(arguments_have(&arguments, OPTION_FOLLOW));
+        assert_null(arguments.command);
+    }
+    refuse("history -n", "-n needs a value");
+    refuse("history -fn", "-n needs a value");
+}
+
 static void test_unknown_options_get_the_nearest_right_one(void **state)
 {
     (void) state;
@@ -187,6 +207,8 @@ static const Command first = { .name = "first",
                                .summary = "the first one",
                                .help = "HELP\n",
                                .options = OPTIONS_COMMON,
+                               .operand = "a WORD",
+                               .operands_min = 1,
                                .operands_max = 1,
                                .run = run_first };
 
@@ -239,6 +261,7 @@ static void test_wrong_usage_runs_nothing(void **state)
         "",
         "second",
         "fist",
+        "first",
         "first a b",
         "first --socket x",
         "first --nope",
@@ -266,7 +289,7 @@ static void test_output_that_is_lost_is_a_failure(void **state)
     line_begin(&line, "first --help");
     assert_int_equal(command_main(commands, 1, line.argc, line.argv, &terminal),
                      CTL_EXIT_UNREACHABLE);
-    line_begin(&line, "first");
+    line_begin(&line, "first a");
     assert_int_equal(command_main(commands, 1, line.argc, line.argv, &terminal),
                      3);
     (void) fclose(terminal.out);
@@ -279,6 +302,8 @@ int main(void)
         cmocka_unit_test(test_two_dashes_end_the_options),
         cmocka_unit_test(test_values_come_behind_or_in_the_same_word),
         cmocka_unit_test(test_letters_may_stand_together),
+        cmocka_unit_test(
+            test_the_value_of_a_letter_comes_behind_or_in_the_same_word),
         cmocka_unit_test(test_unknown_options_get_the_nearest_right_one),
         cmocka_unit_test(test_an_option_is_refused_where_it_has_no_meaning),
         cmocka_unit_test(test_distance_counts_slips),

@@ -12,9 +12,11 @@
 #define NOW_USEC UINT64_C(1700000000000000)
 #define MIN_USEC UINT64_C(60000000)
 
-/* A daemon that is well: one source, one job, two outcomes. */
+/* A daemon that is well: one source, two attached devices, one job, two
+ * outcomes. */
 typedef struct Canned {
     Report report;
+    Record records[2];
     HistoryEntry entries[2];
 } Canned;
 
@@ -82,6 +84,18 @@ static void canned_begin(Canned *ret)
                                       .target = "work",
                                       .status = STATUS_ATTACHED,
                                       .label = { "日本 stick" } };
+    ret->records[0] = (Record){ .class = DEVICE_CLASS_BLOCK,
+                                .device = block("sda"),
+                                .properties = { .vendor = "日本 stick" } };
+    ret->records[1] =
+        (Record){ .class = DEVICE_CLASS_USB, .device = { "2-2" } };
+    for (size_t i = 0; i < 2; i++)
+        ret->report.attached[i] =
+            (ReportDevice){ .source = qube("sys-usb"),
+                            .record = &ret->records[i],
+                            .attached_to = qube(i == 0 ? "work" : "vault") };
+    (void) strcpy(ret->report.attached[0].attached_by.s, "any");
+    ret->report.n_attached = ret->report.n_attached_shown = 2;
     ret->report.outcomes[0] = &ret->entries[0];
     ret->report.outcomes[1] = &ret->entries[1];
 }
@@ -141,10 +155,12 @@ static void test_a_screen_when_all_is_well(void **state)
         &canned.report, true, VIEW_SCREEN,
         "Working by 12 rules\n"
         "qubes-autoattachd 1.0.0, up 3 h, pid 812, 2.0 MiB\n"
+        "sources: sys-usb (4 devices)\n"
         "\n"
-        "Sources\n"
-        "  QUBE     FORWARDER  DEVICES  JOBS\n"
-        "  sys-usb  connected  4        1\n"
+        "Attached\n"
+        "  DEVICE       TO     BY RULE  NAME\n"
+        "  sys-usb:sda  work   any      \"日本 stick\"\n"
+        "  sys-usb:2-2  vault  (none)\n"
         "\n"
         "In work\n"
         "  DEVICE       STATE     RULE    TARGET   SINCE\n"
@@ -153,9 +169,8 @@ static void test_a_screen_when_all_is_well(void **state)
         "Last outcomes, newest first\n"
         "  3 min ago  sys-usb:sda \"日本 stick\": attached to work by rule "
         "any\n"
-        "  12 min ago sys-usb:sda \"Kingston\": the target did not start (rule "
-        "any, target\n"
-        "             work)\n"
+        "  12 min ago sys-usb:sda \"Kingston\": rule any takes it, but work "
+        "did not start\n"
         "             qubesd: not enough memory\n");
 }
 
@@ -169,7 +184,8 @@ static void test_a_pipe_gets_whole_lines_and_tabs(void **state)
     text = view(&canned.report, false, VIEW_SCREEN);
     assert_has(text, "\nsys-usb\tconnected\t4\t1\n");
     assert_has(text, "\nsys-usb:sdb\tstarting\tbackup\tbackups\t2 s\n");
-    assert_has(text, "the target did not start (rule any, target work)\n");
+    assert_has(text, "\nsys-usb:sda\twork\tany\t\"日本 stick\"\n");
+    assert_has(text, ": rule any takes it, but work did not start\n");
     free(text);
 }
 
@@ -228,6 +244,16 @@ static void test_each_trouble_is_told(void **state)
     assert_view(&canned.report, false, VIEW_ATTENTION,
                 "  no forwarder from sys-usb: what is plugged in there is not "
                 "seen\n");
+
+    canned_begin(&canned);
+    canned.report.paused = true;
+    canned.report.pause_usec = 25 * MIN_USEC;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  attaching is paused for another 25 min; to go on now: "
+                "qvm-autoattach resume\n");
+    canned.report.pause_usec = UINT64_MAX;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  attaching is paused; to go on: qvm-autoattach resume\n");
 
     canned_begin(&canned);
     canned.report.n_sources = 0;
@@ -337,6 +363,12 @@ static void test_everything_at_once_fits_a_screen(void **state)
     canned.report.n_sources = REPORT_SOURCES_MAX;
     for (size_t i = 1; i < REPORT_SOURCES_MAX; i++)
         canned.report.sources[i].name = qube("usb-qube-of-the-longest-name-31");
+    canned.report.n_attached = 100;
+    canned.report.n_attached_shown = REPORT_DEVICES_MAX;
+    for (size_t i = 2; i < REPORT_DEVICES_MAX; i++)
+        canned.report.attached[i] = canned.report.attached[i % 2];
+    canned.report.paused = true;
+    canned.report.pause_usec = 25 * MIN_USEC;
     canned.report.n_jobs = 200;
     canned.report.n_jobs_shown = REPORT_JOBS_MAX;
     for (size_t i = 1; i < REPORT_JOBS_MAX; i++)
@@ -350,7 +382,9 @@ static void test_everything_at_once_fits_a_screen(void **state)
     assert_has(text, "Not working");
     assert_has(text, "--unlimited");
     assert_has(text, "    and 98 more: qvm-autoattach check\n");
-    assert_has(text, "\nSources: 16, with -v\n");
+    assert_has(text, "paused for another 25 min");
+    assert_has(text, "\nsources: sys-usb (4 devices), usb-qube-of");
+    assert_has(text, "\nAttached: 100, with -v\n");
     assert_has(text, "\nIn work: 200, with -v\n");
     assert_has(text, "\n  3 min ago  sys-usb:sda");
     for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
@@ -359,6 +393,7 @@ static void test_everything_at_once_fits_a_screen(void **state)
 
     text = view(&canned.report, true, VIEW_WHOLE);
     assert_true(count_lines(text) > 100);
+    assert_has(text, "\n  and 36 more\n");
     assert_has(text, "\n  and 136 more\n");
     free(text);
 }

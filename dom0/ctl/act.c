@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/status.h"
+#include "common/sys/clock.h"
+#include "common/text.h"
+#include "dom0/ctl/client.h"
+#include "dom0/ctl/commands.h"
+#include "dom0/ctl/operand.h"
+#include "dom0/ctl/outcome-text.h"
+#include "dom0/ctl/view.h"
+
+#define OPTIONS_HELP                                                          \
+    "Options:\n"                                                              \
+    "      --json         the answer as one JSON object in ASCII: code, "     \
+    "status,\n"                                                               \
+    "                     sentence and outcome, of which the form is that "   \
+    "of\n"                                                                    \
+    "                     Outcome in org.qubes-contrib.autoattach\n"          \
+    "  -q, --quiet        say nothing; the exit status tells\n"               \
+    "      --socket PATH  the daemon's control socket, if it is not\n"        \
+    "                     " CTL_SOCKET_DEFAULT "\n"                           \
+    "\n"                                                                      \
+    "Exit status: 0 for an outcome 2xx, 3 for 3xx, 4 for 4xx (also: no such " \
+    "device),\n"                                                              \
+    "5 for 5xx or if the daemon cannot be reached, 64 for wrong usage.\n"
+
+static const char retry_help[] =
+    "Usage: " CTL_NAME " retry DEVICE [--json] [-q] [--socket PATH]\n"
+    "\n"
+    "Decide a device again, as if it were plugged in now: that you said no to "
+    "it, or\n"
+    "that it was detached by hand, is forgotten. Waits for the outcome, also "
+    "while a\n"
+    "prompt is open; Ctrl-C ends the waiting only.\n"
+    "\n" OPTIONS_HELP "\n"
+    "Example:\n"
+    "  " CTL_NAME " retry sys-usb:sda\n";
+
+static const char detach_help[] =
+    "Usage: " CTL_NAME " detach DEVICE [--json] [-q] [--socket PATH]\n"
+    "\n"
+    "Detach a device from the qube that has it, however it got there, and "
+    "leave "
+    "it\n"
+    "alone until it is replugged, or until `" CTL_NAME " retry`.\n"
+    "\n" OPTIONS_HELP "\n"
+    "Example:\n"
+    "  " CTL_NAME " detach sys-usb:sda\n";
+
+static int complain_no_device(const char *name)
+{
+    ShowText shown;
+
+    (void) fprintf(stderr,
+                   CTL_NAME ": no device %s is plugged in; " CTL_NAME
+                            " devices lists those that are\n",
+                   show_text(&shown, name, false));
+    return status_exit(STATUS_NO_SUCH_DEVICE);
+}
+
+static void print_answer(Terminal *terminal,
+                         const char *device,
+                         const json_t *answer)
+{
+    const json_t *outcome = json_object_get(answer, "outcome");
+    char text[2 * SHOW_TEXT_MAX];
+    ShowText detail, sentence, shown;
+    View view;
+
+    view_init(&view, terminal, clock_realtime_usec(), true);
+    if (!json_is_object(outcome)) {
+        view_print(&view, STYLE_PLAIN, 0, VIEW_INDENT, "%s: %s",
+                   show_text(&shown, device, view.utf8),
+                   view_shown(&view, &sentence, answer, "sentence"));
+        return;
+    }
+    outcome_text(&view, text, sizeof(text), outcome);
+    view_print(&view, outcome_style(outcome), 0, VIEW_INDENT, "%s", text);
+    view_shown(&view, &detail, outcome, "detail");
+    if (detail.s[0])
+        view_print(&view, STYLE_FAINT, VIEW_INDENT, VIEW_INDENT, "%s",
+                   detail.s);
+}
+
+static int run(const Arguments *arguments,
+               Terminal *terminal,
+               const char *method)
+{
+    _cleanup_(json_decrefp) json_t *answer = NULL;
+    _cleanup_(client_freep) Client *client = NULL;
+    const char *name = arguments->operands[0];
+    ClientError error;
+    DeviceArg device;
+    Status status;
+    int r;
+
+    if (!device_arg_parse(&device, name))
+        return CTL_EXIT_USAGE;
+
+    r = client_open(&client, &error, client_path(arguments));
+    if (r == 0)
+        r = client_send(client, &error, method, device_arg_to_json(&device),
+                        false);
+    if (r == 0)
+        r = client_receive(client, &error, &answer, NULL, CLIENT_FOREVER);
+    if (r == -EREMOTEIO &&
+        strcmp(error.name.s, CONTROL_ERROR_NO_SUCH_DEVICE) == 0)
+        return complain_no_device(name);
+    if (r < 0)
+        return client_complain(&error);
+
+    if (arguments_have(arguments, OPTION_JSON))
+        view_json(terminal->out, answer);
+    else if (!arguments_have(arguments, OPTION_QUIET))
+        print_answer(terminal, name, answer);
+    status =
+        status_from_number(json_integer_value(json_object_get(answer, "code")));
+    return status == STATUS_INVALID ? CTL_EXIT_UNREACHABLE
+                                    : status_exit(status);
+}
+
+static int retry_run(const Arguments *arguments, Terminal *terminal)
+{
+    return run(arguments, terminal, "Retry");
+}
+
+static int detach_run(const Arguments *arguments, Terminal *terminal)
+{
+    return run(arguments, terminal, "Detach");
+}
+
+const Command retry_command = {
+    .name = "retry",
+    .summary = "decide a device again, as if it were plugged in now",
+    .help = retry_help,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
+    .operand = "a DEVICE, as sys-usb:sda",
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = retry_run,
+};
+
+const Command detach_command = {
+    .name = "detach",
+    .summary = "detach a device, and leave it alone until it is replugged",
+    .help = detach_help,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
+    .operand = "a DEVICE, as sys-usb:sda",
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = detach_run,
+};

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <inttypes.h>
+
+#include "common/sys/clock.h"
+#include "common/text.h"
+#include "dom0/ctl/client.h"
+#include "dom0/ctl/commands.h"
+#include "dom0/ctl/view.h"
+
+#define NAME_COLUMNS 14U /* of a property, in the long form */
+
+static const char help[] =
+    "Usage: " CTL_NAME " devices [--json] [-q | -v] [--socket PATH]\n"
+    "\n"
+    "Show all devices that are plugged in, as their USB qubes tell of them: "
+    "what\n"
+    "they are, how large, which qube has them, and the rule that takes them "
+    "by the\n"
+    "rules in force. What a device says of itself is shown between double "
+    "quotes;\n"
+    "it proves nothing.\n"
+    "\n"
+    "Options:\n"
+    "      --json         one JSON object in ASCII with the list \"devices\"; "
+    "their\n"
+    "                     form is that of ListDevices in\n"
+    "                     org.qubes-contrib.autoattach\n"
+    "  -q, --quiet        their names only\n"
+    "  -v, --verbose      all that is known of each, for writing rules\n"
+    "      --socket PATH  the daemon's control socket, if it is not\n"
+    "                     " CTL_SOCKET_DEFAULT "\n"
+    "\n"
+    "Exit status: 0 if the daemon answered, 5 if not, 64 for wrong usage.\n"
+    "\n"
+    "Example:\n"
+    "  " CTL_NAME " devices -v\n";
+
+typedef struct DeviceCells {
+    Cell device;
+    Cell id;
+    Cell name;
+    Cell size;
+    Cell attached;
+    Cell rule;
+} DeviceCells;
+#define N_CELLS 6U
+
+/* "0781:5581" */
+static const char *show_id(const View *view, Cell *ret, const json_t *device)
+{
+    const json_t *properties = json_object_get(device, "properties");
+    Cell vendor, product;
+
+    view_cell(view, &vendor, properties, "vendor_id");
+    view_cell(view, &product, properties, "product_id");
+    ret->s[0] = '\0';
+    if (vendor.s[0] && product.s[0])
+        (void) text_format(ret->s, sizeof(ret->s), "%s:%s", vendor.s,
+                           product.s);
+    return ret->s;
+}
+
+static const char *show_size(Cell *ret, const json_t *device)
+{
+    ShowText bytes;
+
+    ret->s[0] = '\0';
+    if (json_is_integer(json_object_get(device, "size")))
+        (void) text_format(ret->s, sizeof(ret->s), "%s",
+                           show_bytes(&bytes, member_number(device, "size")));
+    return ret->s;
+}
+
+/* "stick", or "no-hid (deny)" for what does not simply attach */
+static const char *show_rule(const View *view, Cell *ret, const json_t *device)
+{
+    const json_t *rule = json_object_get(device, "rule");
+    Cell name, action;
+
+    view_cell(view, &name, rule, "name");
+    view_cell(view, &action, rule, "action");
+    if (name.s[0] == '\0' || member_is(rule, "action", "allow"))
+        (void) text_format(ret->s, sizeof(ret->s), "%s",
+                           name.s[0] ? name.s : "(none)");
+    else
+        (void) text_format(ret->s, sizeof(ret->s), "%s (%s)", name.s, action.s);
+    return ret->s;
+}
+
+static void fill_row(const View *view,
+                     ScreenRow row,
+                     DeviceCells *cells,
+                     const json_t *device)
+{
+    row[0] = view_device(view, &cells->device, device);
+    row[1] = show_id(view, &cells->id, device);
+    row[2] = view_words(view, &cells->name, device, "label");
+    row[3] = show_size(&cells->size, device);
+    row[4] = view_cell(view, &cells->attached, device, "attached_to");
+    row[5] = show_rule(view, &cells->rule, device);
+}
+
+static int print_table(View *view, const json_t *devices)
+{
+    size_t n = json_array_size(devices);
+    _cleanup_(freep) DeviceCells *cells = calloc(n + 1, sizeof(*cells));
+    _cleanup_(freep) ScreenRow *rows = calloc(n + 1, sizeof(*rows));
+
+    if (!cells || !rows) {
+        (void) fputs(CTL_NAME ": out of memory\n", stderr);
+        return CTL_EXIT_UNREACHABLE;
+    }
+    if (n == 0) {
+        view_print(view, STYLE_PLAIN, 0, 0, "no devices are plugged in");
+        return CTL_EXIT_OK;
+    }
+
+    rows[0][0] = "DEVICE";
+    rows[0][1] = "ID";
+    rows[0][2] = "NAME";
+    rows[0][3] = "SIZE";
+    rows[0][4] = "ATTACHED";
+    rows[0][5] = "RULE";
+    for (size_t i = 0; i < n; i++)
+        fill_row(view, rows[i + 1], &cells[i + 1], json_array_get(devices, i));
+    screen_table(&view->screen, 0, N_CELLS, rows, n + 1);
+    return CTL_EXIT_OK;
+}
+
+static void print_names(View *view, const json_t *devices)
+{
+    const json_t *device;
+    size_t index;
+
+    json_array_foreach(devices, index, device)
+    {
+        Cell name;
+
+        view_print(view, STYLE_PLAIN, 0, 0, "%s",
+                   view_device(view, &name, device));
+    }
+}
+
+/* One property, as "  serial         "4C530001"" */
+static void print_property(View *view, const char *key, const json_t *value)
+{
+    char text[2 * SHOW_TEXT_MAX];
+    ShowText name, shown;
+
+    if (json_is_string(value))
+        show_quoted(&shown, json_string_value(value), view->utf8);
+    else if (json_is_integer(value))
+        (void) text_format(shown.s, sizeof(shown.s), "%" JSON_INTEGER_FORMAT,
+                           json_integer_value(value));
+    else if (json_is_boolean(value))
+        (void) text_format(shown.s, sizeof(shown.s), "%s",
+                           json_is_true(value) ? "yes" : "no");
+    else {
+        const json_t *item;
+        size_t index, len = 0;
+
+        shown.s[0] = '\0';
+        json_array_foreach(value, index, item)
+        {
+            ShowText one;
+
+            show_text(&one, json_string_value(item), view->utf8);
+            len += text_format(shown.s + len, sizeof(shown.s) - len, "%s%s",
+                               index > 0 ? " " : "", one.s);
+        }
+    }
+    (void) text_format(text, sizeof(text), "%-*s %s", (int) NAME_COLUMNS,
+                       show_text(&name, key, view->utf8), shown.s);
+    screen_text(&view->screen, STYLE_PLAIN, VIEW_INDENT,
+                VIEW_INDENT + NAME_COLUMNS + 1, text);
+}
+
+static void print_fact(View *view, const char *name, const char *text)
+{
+    view_print(view, STYLE_PLAIN, VIEW_INDENT, VIEW_INDENT + NAME_COLUMNS + 1,
+               "%-*s %s", (int) NAME_COLUMNS, name, text);
+}
+
+static void print_where(View *view, const json_t *device)
+{
+    Cell target, rule, file;
+    const json_t *taker = json_object_get(device, "rule");
+    char text[SHOW_TEXT_MAX];
+
+    view_cell(view, &target, device, "attached_to");
+    view_cell(view, &rule, device, "attached_by");
+    if (target.s[0]) {
+        (void) text_format(text, sizeof(text), "%s%s%s", target.s,
+                           rule.s[0] ? ", by rule " : "", rule.s);
+        print_fact(view, "attached to", text);
+    }
+    if (json_is_object(taker)) {
+        (void) text_format(text, sizeof(text), "%s, %s:%" PRIu64,
+                           show_rule(view, &rule, device),
+                           view_cell(view, &file, taker, "file"),
+                           member_number(taker, "line"));
+        print_fact(view, "rule", text);
+    } else {
+        print_fact(view, "rule", "(none)");
+    }
+}
+
+static void print_state(View *view, const json_t *device)
+{
+    const json_t *last = json_object_get(device, "last");
+    ShowText age, sentence;
+    char text[2 * SHOW_TEXT_MAX];
+    Cell state;
+
+    view_cell(view, &state, device, "state");
+    if (state.s[0])
+        print_fact(view, "in work", state.s);
+    if (!json_is_object(last))
+        return;
+    (void) text_format(
+        text, sizeof(text), "%s (%s)",
+        view_shown(view, &sentence, last, "sentence"),
+        show_age(&age, view->now_usec, member_number(last, "time_usec")));
+    print_fact(view, "last outcome", text);
+}
+
+static void print_whole(View *view, json_t *devices)
+{
+    json_t *device;
+    size_t index;
+
+    json_array_foreach(devices, index, device)
+    {
+        json_t *properties = json_object_get(device, "properties"), *value;
+        Cell name, words, parent;
+        const char *key;
+
+        view_words(view, &words, device, "label");
+        view_print(view, STYLE_STRONG, 0, VIEW_INDENT, "%s%s%s",
+                   view_device(view, &name, device), words.s[0] ? " " : "",
+                   words.s);
+        print_where(view, device);
+        print_state(view, device);
+        if (view_cell(view, &parent, device, "parent")[0])
+            print_fact(view, "part of", parent.s);
+        json_object_foreach(properties, key, value)
+            print_property(view, key, value);
+    }
+}
+
+static int devices_run(const Arguments *arguments, Terminal *terminal)
+{
+    _cleanup_(json_decrefp) json_t *devices = NULL;
+    ClientError error;
+    View view;
+
+    if (client_list(&devices, &error, client_path(arguments), "ListDevices",
+                    "devices") < 0)
+        return client_complain(&error);
+
+    view_init(&view, terminal, clock_realtime_usec(), true);
+    if (arguments_have(arguments, OPTION_JSON)) {
+        _cleanup_(json_decrefp) json_t *object =
+            json_pack("{s:O}", "devices", devices);
+
+        view_json(terminal->out, object);
+    } else if (arguments_have(arguments, OPTION_VERBOSE)) {
+        print_whole(&view, devices);
+    } else if (arguments_have(arguments, OPTION_QUIET)) {
+        print_names(&view, devices);
+    } else {
+        return print_table(&view, devices);
+    }
+    return CTL_EXIT_OK;
+}
+
+const Command devices_command = {
+    .name = "devices",
+    .summary = "what is plugged in, who has it, which rule takes it",
+    .help = help,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
+    .operands_max = 0,
+    .run = devices_run,
+};

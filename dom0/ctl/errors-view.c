@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "dom0/ctl/errors-view.h"
+
+#define ERRORS_SHOWN 2U /* on a screen; with their lines */
+
+/* The place of an error, as FILE:LINE:COLUMN: */
+static const char *show_place(const View *view,
+                              ShowText *ret,
+                              const json_t *error)
+{
+    uint64_t line = member_number(error, "line");
+    uint64_t column = member_number(error, "column");
+    size_t len = strlen(view_shown(view, ret, error, "file"));
+    char *end = ret->s + len;
+    size_t size = sizeof(ret->s) - len;
+
+    if (line > 0 && column > 0)
+        (void) text_format(end, size, ":%" PRIu64 ":%" PRIu64 ":", line,
+                           column);
+    else if (line > 0)
+        (void) text_format(end, size, ":%" PRIu64 ":", line);
+    else
+        (void) text_format(end, size, ":");
+    return ret->s;
+}
+
+/* The line and a caret, where both fit as they are. */
+static void source_line(View *view, const json_t *error, size_t indent)
+{
+    uint64_t caret = member_number(error, "caret");
+    ShowText line;
+
+    view_shown(view, &line, error, "source_line");
+    if (line.s[0] == '\0' ||
+        screen_height(&view->screen, indent, indent, line.s) != 1)
+        return;
+    view_print(view, STYLE_FAINT, indent, indent, "%s", line.s);
+    if (caret > 0 && caret <= show_width(line.s) + 1)
+        view_print(view, STYLE_WARNING, indent + (size_t) caret - 1, indent,
+                   "^");
+}
+
+void errors_view(View *view, const json_t *rules, size_t indent)
+{
+    const json_t *errors = json_object_get(rules, "errors");
+    size_t n = json_array_size(errors);
+    uint64_t n_all =
+        member_number(rules, "n_errors") + member_number(rules, "n_warnings");
+    size_t n_shown = n;
+
+    if (view->screen.has_end && n_shown > ERRORS_SHOWN)
+        n_shown = ERRORS_SHOWN;
+    for (size_t i = 0; i < n_shown; i++) {
+        const json_t *error = json_array_get(errors, i);
+        bool is_warning = member_is(error, "level", "warning");
+        ShowText place, message;
+
+        show_place(view, &place, error);
+        view_shown(view, &message, error, "message");
+        view_print(view, STYLE_PLAIN, indent, indent + VIEW_INDENT, "%s %s%s",
+                   place.s, is_warning ? "warning: " : "", message.s);
+        source_line(view, error, indent + VIEW_INDENT);
+    }
+    if (n_all > n_shown)
+        view_print(view, STYLE_FAINT, indent, indent + VIEW_INDENT,
+                   "and %" PRIu64 " more: qvm-autoattach check",
+                   n_all - n_shown);
+}

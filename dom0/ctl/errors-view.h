@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Errors view: what is wrong with the rules in the daemon's folder
+ *
+ * On a screen that has an end only the first are shown.
+ */
+
+#include "dom0/ctl/view.h"
+
+/* @rules is of type Rules in org.qubes-contrib.autoattach. */
+void errors_view(View *view, const json_t *rules, size_t indent);

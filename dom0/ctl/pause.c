@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "common/sys/clock.h"
+#include "common/text.h"
+#include "dom0/ctl/client.h"
+#include "dom0/ctl/commands.h"
+#include "dom0/ctl/errors-view.h"
+#include "dom0/ctl/operand.h"
+
+#define RELOAD_EXIT_ERRORS 2
+
+#define OPTIONS_HELP                                                       \
+    "Options:\n"                                                           \
+    "      --json         the answer as one JSON object in ASCII, as in\n" \
+    "                     org.qubes-contrib.autoattach\n"                  \
+    "  -q, --quiet        say nothing\n"                                   \
+    "      --socket PATH  the daemon's control socket, if it is not\n"     \
+    "                     " CTL_SOCKET_DEFAULT "\n"                        \
+    "\n"
+
+static const char pause_help[] =
+    "Usage: " CTL_NAME " pause [TIME] [--json] [-q] [--socket PATH]\n"
+    "\n"
+    "Attach nothing for TIME (as 30s, 5m, 2h), or until `" CTL_NAME
+    " resume`. What\n"
+    "is plugged in and unplugged is followed all the same, and a pause with a "
+    "time\n"
+    "ends by itself.\n"
+    "\n" OPTIONS_HELP
+    "Exit status: 0 if it is paused, 5 if the daemon cannot be reached, 64 "
+    "for wrong\n"
+    "usage.\n"
+    "\n"
+    "Example:\n"
+    "  " CTL_NAME " pause 30m\n";
+
+static const char resume_help[] =
+    "Usage: " CTL_NAME " resume [--json] [-q] [--socket PATH]\n"
+    "\n"
+    "End a pause. All that is plugged in is decided as if it came now: that "
+    "you said\n"
+    "no to it, or that it was detached by hand, is forgotten.\n"
+    "\n" OPTIONS_HELP
+    "Exit status: 0 if it is not paused any more, 5 if the daemon cannot be "
+    "reached,\n"
+    "64 for wrong usage.\n"
+    "\n"
+    "Example:\n"
+    "  " CTL_NAME " resume\n";
+
+static const char reload_help[] =
+    "Usage: " CTL_NAME " reload [--json] [-q] [--socket PATH]\n"
+    "\n"
+    "Have the rules read again. (The daemon sees changes by itself; this tells "
+    "at\n"
+    "once what is wrong with them.) With any error the old rules stay in "
+    "force.\n"
+    "What is attached stays attached, and devices are decided by the new "
+    "rules when\n"
+    "they are plugged in, or with `" CTL_NAME " retry`.\n"
+    "\n" OPTIONS_HELP
+    "Exit status: 0 if the rules are in force, 2 if they have errors, 5 if "
+    "the daemon\n"
+    "cannot be reached, 64 for wrong usage.\n"
+    "\n"
+    "Example:\n"
+    "  " CTL_NAME " reload\n";
+
+/* Make the call. CTL_EXIT_OK, and @ret is to be told the person; else nothing
+ * more is to be said. */
+static int call(const Arguments *arguments,
+                Terminal *terminal,
+                const char *method,
+                json_t *parameters,
+                json_t **ret)
+{
+    ClientError error;
+
+    if (client_call(ret, &error, client_path(arguments), method, parameters) <
+        0)
+        return client_complain(&error);
+    if (arguments_have(arguments, OPTION_JSON))
+        view_json(terminal->out, *ret);
+    return CTL_EXIT_OK;
+}
+
+static bool is_silent(const Arguments *arguments)
+{
+    return arguments_have(arguments, OPTION_JSON) ||
+           arguments_have(arguments, OPTION_QUIET);
+}
+
+static int pause_run(const Arguments *arguments, Terminal *terminal)
+{
+    _cleanup_(json_decrefp) json_t *answer = NULL;
+    bool has_end = arguments->n_operands > 0;
+    uint64_t usec = 0;
+    ShowText span;
+    int status;
+
+    if (has_end && !time_arg_parse(&usec, arguments->operands[0]))
+        return CTL_EXIT_USAGE;
+    status =
+        call(arguments, terminal, "Pause",
+             json_pack("{s:o}", "duration_usec",
+                       has_end ? json_integer((json_int_t) usec) : json_null()),
+             &answer);
+    if (status != CTL_EXIT_OK || is_silent(arguments))
+        return status;
+
+    if (has_end)
+        (void) fprintf(terminal->out, "attaching is paused for %s\n",
+                       show_span(&span, usec));
+    else
+        (void) fprintf(terminal->out,
+                       "attaching is paused; to go on: " CTL_NAME " resume\n");
+    return CTL_EXIT_OK;
+}
+
+static int resume_run(const Arguments *arguments, Terminal *terminal)
+{
+    _cleanup_(json_decrefp) json_t *answer = NULL;
+    int status = call(arguments, terminal, "Resume", json_object(), &answer);
+
+    if (status == CTL_EXIT_OK && !is_silent(arguments))
+        (void) fprintf(terminal->out, "%s\n",
+                       member_flag(answer, "was_paused")
+                           ? "attaching goes on"
+                           : "attaching was not paused");
+    return status;
+}
+
+static int reload_run(const Arguments *arguments, Terminal *terminal)
+{
+    _cleanup_(json_decrefp) json_t *answer = NULL;
+    int status = call(arguments, terminal, "Reload", json_object(), &answer);
+    const json_t *rules = json_object_get(answer, "rules");
+    bool failed = member_flag(rules, "failed");
+    ShowText n_rules, n_files, n_errors;
+    View view;
+
+    if (status != CTL_EXIT_OK)
+        return status;
+    if (is_silent(arguments))
+        return failed ? RELOAD_EXIT_ERRORS : CTL_EXIT_OK;
+
+    view_init(&view, terminal, clock_realtime_usec(), true);
+    errors_view(&view, rules, 0);
+    show_count(&n_rules, member_number(rules, "n_rules"), "rule");
+    show_count(&n_files, member_number(rules, "n_files"), "file");
+    show_count(&n_errors, member_number(rules, "n_errors"), "error");
+    if (failed)
+        view_print(&view, STYLE_BAD, 0, 0, "%s; the old rules stay in force",
+                   n_errors.s);
+    else
+        view_print(&view, STYLE_PLAIN, 0, 0, "%s of %s in force", n_rules.s,
+                   n_files.s);
+    return failed ? RELOAD_EXIT_ERRORS : CTL_EXIT_OK;
+}
+
+const Command pause_command = {
+    .name = "pause",
+    .summary = "attach nothing for a time, or until it is resumed",
+    .help = pause_help,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
+    .operands_max = 1,
+    .run = pause_run,
+};
+
+const Command resume_command = {
+    .name = "resume",
+    .summary = "attach again, also what is plugged in already",
+    .help = resume_help,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
+    .operands_max = 0,
+    .run = resume_run,
+};
+
+const Command reload_command = {
+    .name = "reload",
+    .summary = "have the rules read again",
+    .help = reload_help,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
+    .operands_max = 0,
+    .run = reload_run,
+};

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <inttypes.h>
+
+#include "common/text.h"
+#include "dom0/ctl/errors-view.h"
+#include "dom0/ctl/status-attention.h"
+
+#define NAMES_SHOWN 1U
+
+typedef struct Attention {
+    View *view;
+    const json_t *status;
+    bool has_begun; /* the heading was printed, or is not wanted */
+} Attention;
+
+/* One thing that needs the person. */
+#define TELL(att, style, ...)                                        \
+    do {                                                             \
+        attention_begin(att);                                        \
+        view_print((att)->view, style, VIEW_INDENT, 2 * VIEW_INDENT, \
+                   __VA_ARGS__);                                     \
+    } while (0)
+
+static void attention_begin(Attention *att)
+{
+    if (!att->has_begun)
+        view_heading(att->view, "Needs attention");
+    att->has_begun = true;
+}
+
+static void attention_qubesd(Attention *att)
+{
+    const json_t *qubesd = json_object_get(att->status, "qubesd");
+    ShowText detail;
+
+    if (member_is(qubesd, "state", "connected"))
+        return;
+
+    view_shown(att->view, &detail, qubesd, "detail");
+    TELL(att, STYLE_BAD, "%s%s%s; nothing is attached%s",
+         member_is(qubesd, "state", "unsupported")
+             ? "qubesd is of a release before Qubes OS R4.3"
+             : "qubesd does not answer",
+         detail.s[0] ? ": " : "", detail.s,
+         member_is(qubesd, "state", "unsupported") ? "" : " until it does");
+}
+
+static void attention_rules(Attention *att)
+{
+    const json_t *rules = json_object_get(att->status, "rules");
+    ShowText directory, errors, warnings, age;
+
+    view_shown(att->view, &directory, rules, "directory");
+    show_count(&errors, member_number(rules, "n_errors"), "error");
+    show_count(&warnings, member_number(rules, "n_warnings"), "warning");
+    show_age(&age, att->view->now_usec, member_number(rules, "loaded_usec"));
+
+    if (member_flag(rules, "missing"))
+        TELL(att, STYLE_BAD,
+             "the rules folder %s does not exist; nothing is attached",
+             directory.s);
+    else if (member_flag(rules, "failed") &&
+             member_number(rules, "loaded_usec") > 0)
+        TELL(att, STYLE_BAD, "%s in %s; the rules loaded %s stay in force",
+             errors.s, directory.s, age.s);
+    else if (member_flag(rules, "failed"))
+        TELL(att, STYLE_BAD, "%s in %s; no rules are in force", errors.s,
+             directory.s);
+    else if (member_number(rules, "n_warnings") > 0)
+        TELL(att, STYLE_WARNING, "%s in %s", warnings.s, directory.s);
+    else if (member_number(rules, "n_rules") == 0)
+        TELL(att, STYLE_WARNING, "there are no rules in %s", directory.s);
+    else
+        return;
+    errors_view(att->view, rules, 2 * VIEW_INDENT);
+}
+
+static void attention_prompts(Attention *att)
+{
+    const json_t *prompts = json_object_get(att->status, "prompts");
+    const json_t *sources = json_object_get(att->status, "sources");
+    uint64_t n_open = member_number(prompts, "n_open");
+    uint64_t n_waiting = member_number(prompts, "n_waiting");
+    const json_t *source;
+    ShowText count;
+    size_t index;
+
+    if (n_open > 0) {
+        show_count(&count, n_open, "prompt");
+        TELL(att, STYLE_WARNING, "%s on the screen; %" PRIu64 " more wait",
+             count.s, n_waiting);
+    } else if (member_flag(prompts, "no_agent")) {
+        show_count(&count, n_waiting, "prompt");
+        TELL(att, STYLE_WARNING, "%s to be shown as soon as you log in",
+             count.s);
+    }
+
+    json_array_foreach(sources, index, source)
+    {
+        uint64_t quiet_usec = member_number(source, "quiet_usec");
+        ShowText span;
+        Cell name;
+
+        if (quiet_usec == 0)
+            continue;
+        show_span(&span, quiet_usec);
+        TELL(att, STYLE_WARNING,
+             "you said no to %s several times: its prompts are silenced "
+             "for %s",
+             view_cell(att->view, &name, source, "name"), span.s);
+    }
+}
+
+/* Sources without a forwarder, in one sentence for all. */
+static void attention_forwarders(Attention *att)
+{
+    const json_t *sources = json_object_get(att->status, "sources");
+    char names[NAMES_SHOWN * (CELL_MAX + 2)] = "", more[32] = "";
+    size_t index, n = 0, len = 0;
+    const json_t *source;
+
+    json_array_foreach(sources, index, source)
+    {
+        Cell name;
+
+        if (member_flag(source, "forwarder") ||
+            member_number(source, "n_connections") > 0)
+            continue;
+        if (n++ < NAMES_SHOWN)
+            len += text_format(names + len, sizeof(names) - len, "%s%s",
+                               n > 1 ? ", " : "",
+                               view_cell(att->view, &name, source, "name"));
+    }
+    if (n > NAMES_SHOWN)
+        (void) text_format(more, sizeof(more), " and %zu more",
+                           n - NAMES_SHOWN);
+
+    if (json_array_size(sources) == 0)
+        TELL(att, STYLE_WARNING,
+             "no qube has reported devices yet; is "
+             "qubes-autoattach-forwarder installed in the USB qube?");
+    else if (n > 0)
+        TELL(att, STYLE_WARNING,
+             "no forwarder from %s%s: what is plugged in there is not "
+             "seen",
+             names, more);
+}
+
+static void attention_pause(Attention *att)
+{
+    const json_t *pause = json_object_get(att->status, "pause");
+    uint64_t until_usec = member_number(pause, "until_usec");
+    ShowText span;
+
+    if (!json_is_object(pause))
+        return;
+    if (until_usec == 0) {
+        TELL(att, STYLE_WARNING,
+             "attaching is paused; to go on: qvm-autoattach resume");
+        return;
+    }
+    show_span(&span, until_usec > att->view->now_usec
+                         ? until_usec - att->view->now_usec
+                         : 0);
+    TELL(att, STYLE_WARNING,
+         "attaching is paused for another %s; to go on now: qvm-autoattach "
+         "resume",
+         span.s);
+}
+
+void status_attention(View *view, const json_t *status, bool is_bare)
+{
+    const json_t *daemon = json_object_get(status, "daemon");
+    ShowText problem;
+    Attention attention = { .view = view,
+                            .status = status,
+                            .has_begun = is_bare };
+
+    attention_qubesd(&attention);
+    attention_rules(&attention);
+    attention_pause(&attention);
+    attention_prompts(&attention);
+    if (member_flag(daemon, "unlimited"))
+        TELL(&attention, STYLE_BAD,
+             "--unlimited: all rates are off; this is for tests only");
+    view_shown(view, &problem, daemon, "state_problem");
+    if (problem.s[0])
+        TELL(&attention, STYLE_WARNING, "%s", problem.s);
+    attention_forwarders(&attention);
+}
