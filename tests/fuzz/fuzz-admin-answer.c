@@ -1,42 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Answers of qubesd, to the method that the first byte names: whatever it
- * says, what is taken from it is of its form, and an identity that is taken
- * cannot shift the header of the request that it goes into.
+ * Answers of qubesd, to the method that the first byte names, of a disk or (its
+ * highest bit) of a USB device: whatever it says, what is taken from it is of
+ * its form, and an identity that is taken cannot shift the header of the
+ * request that it goes into.
  */
 
 #include <assert.h>
 #include <string.h>
 
 #include "common/text.h"
-#include "dom0/wire/admin.h"
+#include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Three spaces, one NUL, and the parts that we have put there. */
-static void check_request(const DeviceIdentity *identity)
-{
-    AdminRequest request = { .method = ADMIN_ATTACH,
-                             .class = DEVICE_CLASS_BLOCK,
-                             .dest = { "work" },
-                             .backend = { "sys-usb" },
-                             .port = { "sda" },
-                             .pinned = true,
-                             .identity = *identity };
-    static const char start[] = "admin.vm.device.block.Attach+sys-usb+sda+";
-    static const char rest[] = " dom0 name work";
-    char text[ADMIN_REQUEST_MAX];
-    size_t len = admin_encode(text, &request);
-    size_t identity_len = strlen(identity->s);
+/* the first byte */
+#define N_METHODS    (ADMIN_OLD_LIST - ADMIN_LIST + 1)
+#define N_PROPERTIES (ADMIN_PROPERTY_DEFAULT_DISPVM + 1)
+#define USB          0x80
 
-    assert(identity_len > 0 && identity_len <= IDENTITY_MAX);
-    assert(len == strlen(start) + identity_len + sizeof(rest));
-    assert(memcmp(text, start, strlen(start)) == 0);
-    assert(memcmp(text + strlen(start) + identity_len, rest, sizeof(rest)) ==
-           0);
-    for (size_t i = 0; i < len - sizeof(rest); i++)
-        assert(text[i] > ' ' && text[i] < 0x7f);
+/* The identity can go into the header of an Attach. */
+static void check_request(const AdminRequest *asked,
+                          const DeviceIdentity *identity)
+{
+    AdminRequest request = *asked;
+
+    request.method = ADMIN_ATTACH;
+    request.pinned = true;
+    request.identity = *identity;
+    assert(identity->s[0] != '\0');
+    assert(request_header_is_true(&request));
 }
 
 static bool is_qube(const QubeName *name)
@@ -46,10 +40,11 @@ static bool is_qube(const QubeName *name)
     return qube_name_parse(&again, name->s, strlen(name->s));
 }
 
-static void check_listing(const DeviceListing *listing)
+static void check_listing(const AdminRequest *request,
+                          const DeviceListing *listing)
 {
     if (listing->has_identity)
-        check_request(&listing->identity);
+        check_request(request, &listing->identity);
     else
         assert(listing->identity.s[0] == '\0');
     assert((listing->attachment == ATTACHMENT_QUBE) ==
@@ -72,14 +67,16 @@ static void check_value(const AdminValue *value)
                       value->s[i]));
 }
 
-static void check_answer(const AdminAnswer *answer, size_t size)
+static void check_answer(const AdminRequest *request,
+                         const AdminAnswer *answer,
+                         size_t size)
 {
     size_t len = strnlen(answer->detail, sizeof(answer->detail));
 
     assert((answer->result == ADMIN_EMPTY) == (size == 0));
     assert(len <= ADMIN_DETAIL_MAX);
     assert(text_is_plain(answer->detail, len));
-    check_listing(&answer->listing);
+    check_listing(request, &answer->listing);
     check_value(&answer->value);
     assert(answer->qube.s[0] == '\0' || is_qube(&answer->qube));
     assert(answer->power <= POWER_CRASHED);
@@ -111,10 +108,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
 
-    request.method = (AdminMethod) (ADMIN_LIST + data[0] % (ADMIN_OLD_LIST -
-                                                            ADMIN_LIST + 1));
+    request.method = (AdminMethod) (ADMIN_LIST + data[0] % N_METHODS);
+    request.property =
+        (AdminProperty) (data[0] / N_METHODS % N_PROPERTIES);
+    if (data[0] & USB) {
+        request.class = DEVICE_CLASS_USB;
+        request.port = (DeviceName){ "2-1.4" };
+    }
     memset(&answer, 0xff, sizeof(answer));
     admin_decode(&answer, &request, (const char *) data + 1, size - 1);
-    check_answer(&answer, size - 1);
+    check_answer(&request, &answer, size - 1);
     return 0;
 }

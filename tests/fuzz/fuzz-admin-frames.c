@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "dom0/wire/admin.h"
+#include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +22,22 @@ static bool is_qube(const QubeName *name)
     return qube_name_parse(&again, name->s, strlen(name->s));
 }
 
+/* What is told of a device can be asked for. */
+static void check_request(const AdminEvent *event)
+{
+    AdminRequest request = { .method = ADMIN_ATTACH,
+                             .class = event->class,
+                             .dest = event->subject,
+                             .backend = event->backend,
+                             .port = event->port,
+                             .pinned = event->has_identity,
+                             .identity = event->identity };
+
+    assert(request_header_is_true(&request));
+    request.method = ADMIN_DETACH;
+    assert(request_header_is_true(&request));
+}
+
 static void check_device(const AdminEvent *event)
 {
     DeviceName again;
@@ -29,6 +45,7 @@ static void check_device(const AdminEvent *event)
     assert(is_qube(&event->backend));
     assert(device_name_parse(&again, event->class, event->port.s,
                              strlen(event->port.s)));
+    check_request(event);
 }
 
 static void check_event(const AdminEvent *event)

@@ -10,8 +10,21 @@
 #include <string.h>
 
 #include "dom0/wire/descriptor.h"
+#include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The source's name can go into headers as it is, at both places. */
+static void check_request(const QubeName *source)
+{
+    const AdminRequest request = { .method = ADMIN_DETACH,
+                                   .class = DEVICE_CLASS_BLOCK,
+                                   .dest = *source,
+                                   .backend = *source,
+                                   .port = { "sda" } };
+
+    assert(request_header_is_true(&request));
+}
 
 static void check_good(const char *data, const QubeName *source, size_t len)
 {
@@ -32,6 +45,7 @@ static void check_good(const char *data, const QubeName *source, size_t len)
         found |= (size_t) n + 1 == len && memcmp(text, data, len) == 0;
     }
     assert(found);
+    check_request(source);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -11,6 +11,7 @@
 
 #include "common/wire/line-buffer.h"
 #include "dom0/wire/event-session.h"
+#include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +23,23 @@ typedef struct Taken {
     bool too_long;
     WireAnswer answer;
 } Taken;
+
+/* The device that it names can go into headers as it is. */
+static void check_request(const Record *record)
+{
+    static const AdminMethod methods[] = { ADMIN_AVAILABLE, ADMIN_ATTACH,
+                                           ADMIN_DETACH };
+    AdminRequest request = { .class = record->class,
+                             .dest = { "work" },
+                             .backend = { "sys-usb" },
+                             .port = record->device };
+
+    assert(record->device.s[0] != '\0');
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+        request.method = methods[i];
+        assert(request_header_is_true(&request));
+    }
+}
 
 static void check_message(const EventSession *before,
                           const EventSession *after,
@@ -39,7 +57,7 @@ static void check_message(const EventSession *before,
         assert(after->last_seq == message->seq);
         assert(!before->synced || message->record.action != RECORD_PRESENT);
         assert(message->record.class != DEVICE_CLASS_INVALID);
-        assert(message->record.device.s[0] != '\0');
+        check_request(&message->record);
         break;
     case SESSION_SYNCED:
         assert(before->greeted && !before->synced && after->synced);

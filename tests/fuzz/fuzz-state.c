@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Any bytes as the state file
+ *
+ * What is refused gives nothing but a line and a sentence. What is taken is
+ * written again by the encoder and read back as the same; a manager that starts
+ * from it either says that it cannot be, or lives on: without rules nothing
+ * is attached, and what it then saves is a state again.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "dom0/core/manager.h"
+#include "dom0/wire/state-wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define BOOT "0123456789abcdef0123456789abcdef"
+/* more than all that a manager wants of qubesd without being told anything */
+#define CALLS_MAX 100000U
+
+static const Instant now = { .monotonic_usec = 1000 * USEC_PER_SEC,
+                             .boottime_usec = 1000 * USEC_PER_SEC,
+                             .realtime_usec = 1000 * USEC_PER_SEC };
+
+static void require_same(const State *state, const char *text, size_t len)
+{
+    char *again;
+    size_t again_len;
+    int r = state_encode(&again, &again_len, state);
+
+    assert(r == 0);
+    assert(again_len == len && memcmp(again, text, len) == 0);
+    free(again);
+}
+
+static void require_limits(const State *state)
+{
+    assert(state->n_sources <= STATE_SOURCES_MAX);
+    assert(state->n_disposables <= STATE_DISPOSABLES_MAX);
+    assert(state->n_windows <= STATE_WINDOWS_MAX);
+    for (size_t i = 0; i < state->n_sources; i++)
+        assert(state->sources[i].n_plugs <= STATE_PLUGS_MAX);
+}
+
+/* All that it wants is answered with a yes; it may detach, and ask. */
+static void serve(Manager *manager)
+{
+    static const AdminAnswer good = { .result = ADMIN_OK };
+    AdminRequest request;
+    uint64_t call;
+
+    for (size_t i = 0; manager_next_call(manager, &call, &request); i++) {
+        assert(i < CALLS_MAX);
+        assert(request.method != ADMIN_ATTACH &&
+               request.method != ADMIN_START &&
+               request.method != ADMIN_CREATE_DISPOSABLE);
+        manager_on_answer(manager, call, &good, now);
+    }
+}
+
+static void live_on(Manager *manager, const State *state)
+{
+    BootId boot_id;
+    uint64_t id;
+
+    assert(boot_id_parse(&boot_id, BOOT, strlen(BOOT)));
+    manager_set_qubesd(manager, QUBESD_CONNECTED, now);
+    serve(manager);
+    for (size_t i = 0; i < state->n_sources; i++) {
+        if (manager_connect(manager, &state->sources[i].name, now, &id) !=
+            STATUS_INVALID)
+            continue;
+        manager_hello(manager, id, &boot_id, now);
+        manager_synced(manager, id, now);
+        serve(manager);
+    }
+    manager_on_time(manager, now);
+    serve(manager);
+}
+
+static void start_from(const State *state)
+{
+    _cleanup_(state_freep) State *saved = NULL;
+    _cleanup_(manager_freep) Manager *manager = NULL;
+    int r = manager_new(&manager, false);
+
+    assert(r == 0);
+    if (manager_restore(manager, state) < 0)
+        return;
+    live_on(manager, state);
+    r = manager_save(manager, &saved);
+    assert(r == 0);
+    require_limits(saved);
+    {
+        _cleanup_(state_freep) State *again = NULL;
+        char *text;
+        size_t len;
+
+        r = state_encode(&text, &len, saved);
+        assert(r == 0);
+        r = state_decode(&again, text, len, NULL, NULL);
+        assert(r == 0);
+        require_same(again, text, len);
+        free(text);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    _cleanup_(state_freep) State *state = NULL, *again = NULL;
+    const char *error = NULL;
+    size_t line = SIZE_MAX, len;
+    char *text;
+    int r = state_decode(&state, (const char *) data, size, &line, &error);
+
+    if (r < 0) {
+        assert(r == -EBADMSG);
+        assert(!state && error && error[0] != '\0' && line <= size);
+        return 0;
+    }
+    assert(!error && line == SIZE_MAX);
+    require_limits(state);
+
+    r = state_encode(&text, &len, state);
+    assert(r == 0);
+    r = state_decode(&again, text, len, NULL, NULL);
+    assert(r == 0);
+    require_same(again, text, len);
+    free(text);
+
+    start_from(state);
+    return 0;
+}
