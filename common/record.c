@@ -16,78 +16,42 @@ typedef struct PropertyInfo {
 #define FIELD(member) ((uint16_t) offsetof(Properties, member))
 
 static const PropertyInfo infos[N_PROPERTIES] = {
-    [PROPERTY_VENDOR_ID] = { "vendor_id",
-                             PROPERTY_FORM_HEX4_LOWER,
-                             FIELD(vendor_id),
-                             4 },
-    [PROPERTY_PRODUCT_ID] = { "product_id",
-                              PROPERTY_FORM_HEX4_LOWER,
-                              FIELD(product_id),
-                              4 },
-    [PROPERTY_REVISION] = { "revision",
-                            PROPERTY_FORM_HEX4,
-                            FIELD(revision),
+    [PROPERTY_VENDOR_ID] = { "vendor_id", PROPERTY_FORM_HEX4_LOWER,
+                             FIELD(vendor_id), 4 },
+    [PROPERTY_PRODUCT_ID] = { "product_id", PROPERTY_FORM_HEX4_LOWER,
+                              FIELD(product_id), 4 },
+    [PROPERTY_REVISION] = { "revision", PROPERTY_FORM_HEX4, FIELD(revision),
                             4 },
-    [PROPERTY_SERIAL] = { "serial",
-                          PROPERTY_FORM_TEXT,
-                          FIELD(serial),
+    [PROPERTY_SERIAL] = { "serial", PROPERTY_FORM_TEXT, FIELD(serial),
                           RECORD_TEXT_MAX },
-    [PROPERTY_VENDOR] = { "vendor",
-                          PROPERTY_FORM_TEXT,
-                          FIELD(vendor),
+    [PROPERTY_VENDOR] = { "vendor", PROPERTY_FORM_TEXT, FIELD(vendor),
                           RECORD_TEXT_MAX },
-    [PROPERTY_MODEL] = { "model",
-                         PROPERTY_FORM_TEXT,
-                         FIELD(model),
+    [PROPERTY_MODEL] = { "model", PROPERTY_FORM_TEXT, FIELD(model),
                          RECORD_TEXT_MAX },
-    [PROPERTY_INTERFACES] = { "interfaces",
-                              PROPERTY_FORM_INTERFACES,
-                              FIELD(interfaces),
-                              0 },
-    [PROPERTY_PATH] = { "path",
-                        PROPERTY_FORM_TEXT,
-                        FIELD(path),
+    [PROPERTY_INTERFACES] = { "interfaces", PROPERTY_FORM_INTERFACES,
+                              FIELD(interfaces), 0 },
+    [PROPERTY_PATH] = { "path", PROPERTY_FORM_TEXT, FIELD(path),
                         RECORD_LONG_MAX },
-    [PROPERTY_DEVTYPE] = { "devtype",
-                           PROPERTY_FORM_DEVTYPE,
-                           FIELD(devtype),
+    [PROPERTY_DEVTYPE] = { "devtype", PROPERTY_FORM_DEVTYPE, FIELD(devtype),
                            0 },
-    [PROPERTY_PARTITION] = { "partition",
-                             PROPERTY_FORM_NUMBER,
-                             FIELD(partition),
-                             0 },
-    [PROPERTY_FS_TYPE] = { "fs_type",
-                           PROPERTY_FORM_TEXT,
-                           FIELD(fs_type),
+    [PROPERTY_PARTITION] = { "partition", PROPERTY_FORM_NUMBER,
+                             FIELD(partition), 0 },
+    [PROPERTY_FS_TYPE] = { "fs_type", PROPERTY_FORM_TEXT, FIELD(fs_type),
                            RECORD_LONG_MAX },
-    [PROPERTY_FS_UUID] = { "fs_uuid",
-                           PROPERTY_FORM_TEXT,
-                           FIELD(fs_uuid),
+    [PROPERTY_FS_UUID] = { "fs_uuid", PROPERTY_FORM_TEXT, FIELD(fs_uuid),
                            RECORD_LONG_MAX },
-    [PROPERTY_FS_LABEL] = { "fs_label",
-                            PROPERTY_FORM_TEXT,
-                            FIELD(fs_label),
+    [PROPERTY_FS_LABEL] = { "fs_label", PROPERTY_FORM_TEXT, FIELD(fs_label),
                             RECORD_LONG_MAX },
-    [PROPERTY_PART_TABLE] = { "part_table",
-                              PROPERTY_FORM_TEXT,
-                              FIELD(part_table),
-                              RECORD_LONG_MAX },
-    [PROPERTY_PART_UUID] = { "part_uuid",
-                             PROPERTY_FORM_TEXT,
-                             FIELD(part_uuid),
+    [PROPERTY_PART_TABLE] = { "part_table", PROPERTY_FORM_TEXT,
+                              FIELD(part_table), RECORD_LONG_MAX },
+    [PROPERTY_PART_UUID] = { "part_uuid", PROPERTY_FORM_TEXT, FIELD(part_uuid),
                              RECORD_LONG_MAX },
-    [PROPERTY_PART_LABEL] = { "part_label",
-                              PROPERTY_FORM_TEXT,
-                              FIELD(part_label),
-                              RECORD_LONG_MAX },
+    [PROPERTY_PART_LABEL] = { "part_label", PROPERTY_FORM_TEXT,
+                              FIELD(part_label), RECORD_LONG_MAX },
     [PROPERTY_SIZE] = { "size", PROPERTY_FORM_NUMBER, FIELD(size), 0 },
-    [PROPERTY_REMOVABLE] = { "removable",
-                             PROPERTY_FORM_BOOL,
-                             FIELD(removable),
+    [PROPERTY_REMOVABLE] = { "removable", PROPERTY_FORM_BOOL, FIELD(removable),
                              0 },
-    [PROPERTY_READ_ONLY] = { "read_only",
-                             PROPERTY_FORM_BOOL,
-                             FIELD(read_only),
+    [PROPERTY_READ_ONLY] = { "read_only", PROPERTY_FORM_BOOL, FIELD(read_only),
                              0 },
     [PROPERTY_DISKSEQ] = { "diskseq", PROPERTY_FORM_NUMBER, FIELD(diskseq), 0 },
 };
@@ -308,8 +272,7 @@ static bool property_equal(const Properties *a,
                       properties_get_text(b, key)) == 0;
     case PROPERTY_FORM_INTERFACES:
         return a->n_interfaces == b->n_interfaces &&
-               memcmp(a->interfaces,
-                      b->interfaces,
+               memcmp(a->interfaces, b->interfaces,
                       a->n_interfaces * sizeof(a->interfaces[0])) == 0;
     case PROPERTY_FORM_NUMBER:
         return properties_get_number(a, key) == properties_get_number(b, key);
@@ -336,15 +299,19 @@ bool record_equal(const Record *a, const Record *b)
            properties_equal(&a->properties, &b->properties);
 }
 
-bool record_same_plug(const Record *a, const Record *b)
+bool record_same_place(const Record *a, const Record *b)
 {
-    static const PropertyKey keys[] = {
-        PROPERTY_VENDOR_ID, PROPERTY_PRODUCT_ID, PROPERTY_SERIAL,
-        PROPERTY_PATH,      PROPERTY_DISKSEQ,
-    };
+    static const PropertyKey keys[] = { PROPERTY_VENDOR_ID, PROPERTY_PRODUCT_ID,
+                                        PROPERTY_SERIAL, PROPERTY_PATH };
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         if (!property_equal(&a->properties, &b->properties, keys[i]))
             return false;
     return true;
+}
+
+bool record_same_plug(const Record *a, const Record *b)
+{
+    return record_same_place(a, b) &&
+           property_equal(&a->properties, &b->properties, PROPERTY_DISKSEQ);
 }

@@ -16,11 +16,11 @@
 #define RECORD_PROTOCOL_VERSION 1
 
 /* limits in bytes, without the terminating NUL */
-#define RECORD_TEXT_MAX     126U /* USB string descriptors: 126 characters */
-#define RECORD_LONG_MAX     255U /* file system labels, paths */
-#define RECORD_AGENT_MAX    64U
+#define RECORD_TEXT_MAX       126U /* USB string descriptors: 126 characters */
+#define RECORD_LONG_MAX       255U /* file system labels, paths */
+#define RECORD_AGENT_MAX      64U
 #define RECORD_INTERFACES_MAX 32U
-#define RECORD_PARTITION_MAX 255
+#define RECORD_PARTITION_MAX  255
 /* every number: seq, size, diskseq; what JSON libraries carry unharmed */
 #define RECORD_NUMBER_MAX INT64_MAX
 
@@ -103,7 +103,7 @@ typedef struct Properties {
     uint8_t partition;
     bool removable;
     bool read_only;
-    int64_t size;    /* bytes */
+    int64_t size; /* bytes */
     int64_t diskseq;
 } Properties;
 
@@ -167,3 +167,6 @@ bool record_equal(const Record *a, const Record *b);
  * records can tell: vendor_id, product_id, serial, path and diskseq agree.
  */
 bool record_same_plug(const Record *a, const Record *b);
+
+/* The same but for diskseq: also of a USB device and a disk in it. */
+bool record_same_place(const Record *a, const Record *b);

@@ -297,8 +297,10 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
 JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     const DeviceListing *listing = &answer->listing;
+    /* a USB attach that failed did nothing: others were quicker */
     bool already = job->attach_result == ADMIN_EXCEPTION &&
-                   job->attach_error == ADMIN_ERROR_ALREADY_ATTACHED;
+                   (job->attach_error == ADMIN_ERROR_ALREADY_ATTACHED ||
+                    job->task.class == DEVICE_CLASS_USB);
 
     switch (answer->result) {
     case ADMIN_UNREACHABLE:

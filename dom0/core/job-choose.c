@@ -110,6 +110,13 @@ bool job_wants(const Job *job, size_t index, const QubeName *qube)
             qube_name_equal(&job->task.held_template, &target.name));
 }
 
+/* Only a disposable could have it now, and the one that had it was closed. */
+JobWish job_finish_holder_stopped(Job *job)
+{
+    return job_finish(job, STATUS_WAITING_FOR_TARGET,
+                      "the disposable that had it was shut down");
+}
+
 /* The target is chosen, and approved where that is needed. */
 JobWish job_take_target(Job *job, uint64_t now_usec)
 {
@@ -118,6 +125,8 @@ JobWish job_take_target(Job *job, uint64_t now_usec)
 
     (void) now_usec;
 
+    if (target.kind != TARGET_QUBE && job->task.qubes_only)
+        return job_finish_holder_stopped(job);
     if (target.kind != TARGET_QUBE && !job->has_turn)
         return job_ask_turn(job);
     if (target.kind != TARGET_QUBE) {
@@ -140,6 +149,15 @@ static size_t job_next_qube(const Job *job, size_t index)
             task->targets[index].kind != TARGET_QUBE))
         index++;
     return index;
+}
+
+static size_t job_count_qubes(const Job *job)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < job->task.n_targets; i++)
+        n += job->task.targets[i].kind == TARGET_QUBE;
+    return n;
 }
 
 static size_t job_first_permitted(const Job *job)
@@ -214,6 +232,8 @@ JobWish job_select(Job *job, uint64_t now_usec)
 /* No target is let through. */
 static JobWish job_finish_denied(Job *job)
 {
+    if (job->task.qubes_only && job_count_qubes(job) == 0)
+        return job_finish_holder_stopped(job);
     switch (job->no_answer) {
     case POLICY_UNREACHABLE:
         return job_finish(job, STATUS_UNAVAILABLE,

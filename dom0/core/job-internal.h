@@ -36,6 +36,7 @@ void job_init(Job *ret, const JobTask *task, uint64_t now_usec);
 bool job_wants(const Job *job, size_t index, const QubeName *qube);
 JobWish job_take_target(Job *job, uint64_t now_usec);
 JobWish job_finish_not_running(Job *job);
+JobWish job_finish_holder_stopped(Job *job);
 JobWish job_select(Job *job, uint64_t now_usec);
 JobWish job_take_turn(Job *job, uint64_t now_usec);
 JobWish job_judge(Job *job);

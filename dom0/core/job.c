@@ -196,6 +196,17 @@ bool job_holds_port_turn(const Job *job)
     return false;
 }
 
+void job_on_holder_stopped(Job *job)
+{
+    if (job->task.start == RULE_START_TARGET)
+        job->task.start = RULE_WHEN_RUNNING;
+    job->task.qubes_only = true;
+    job->held_by = (QubeName){};
+    job->known_at = (QubeName){};
+    job->task.held_by = (QubeName){};
+    job->task.known_at = (QubeName){};
+}
+
 void job_on_port_detached(Job *job, uint64_t now_usec)
 {
     job->port_detached_usec = now_usec;

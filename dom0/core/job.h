@@ -124,7 +124,8 @@ typedef struct JobTask {
     bool ask;              /* the rule says so */
     AttachOptions options;
     RuleStart start;
-    QubeName held_by;       /* what has it because of us; "" */
+    QubeName held_by; /* what has it because of us; "" */
+    bool held_surely; /* not: an Attach was sent, and what came of it is open */
     QubeName held_template; /* @held_by is a disposable of it; "" */
     QubeName known_at;      /* who has it, by whatever was told; "": nobody */
     bool close;             /* shut down the target once it is detached */
@@ -281,6 +282,10 @@ JobWish job_on_part(Job *job,
                     const Record *part,
                     bool attached,
                     uint64_t now_usec);
+
+/* The target that had the device by a rule was stopped: nothing is started, nor
+ * made, in its stead. */
+void job_on_holder_stopped(Job *job);
 
 /* The USB port of the job was detached, by whomever. */
 void job_on_port_detached(Job *job, uint64_t now_usec);

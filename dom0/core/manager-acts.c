@@ -164,6 +164,7 @@ Status manager_detach(Manager *m,
         return STATUS_INTERNAL;
 
     device_mark_detached(device);
+    plug_withdraw(m, device, now);
     device_stop_waiting(device);
     device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH)

@@ -168,15 +168,6 @@ static JobTask task_by_rule(const Device *device, const Rule *rule)
     return task;
 }
 
-/* Whether a target is a qube of its own, not a disposable. */
-static bool rule_has_qube(const Rule *rule)
-{
-    for (size_t i = 0; i < rule->n_targets; i++)
-        if (rule->targets[i].kind == TARGET_QUBE)
-            return true;
-    return false;
-}
-
 static Status device_attach(Manager *m,
                             Device *device,
                             const Rule *rule,
@@ -197,12 +188,6 @@ static Status device_attach(Manager *m,
                              "another part of the same device is attached or "
                              "in work",
                              now);
-    if (task.qubes_only && !rule_has_qube(rule)) {
-        device_settle(m, device, rule, STATUS_WAITING_FOR_TARGET,
-                      "the disposable that had it was shut down", now);
-        device->waits_for_any = true;
-        return STATUS_WAITING_FOR_TARGET;
-    }
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
         return STATUS_TOO_MANY;
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)

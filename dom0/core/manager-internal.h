@@ -202,6 +202,9 @@ void device_attach_approved(Manager *m,
                             const QubeName *default_dispvm,
                             Instant now);
 
+/* @target, which had the device because of us, was stopped. */
+void device_set_stopped(Device *device, const QubeName *target);
+
 /* Detach what we had attached. */
 void device_begin_detach(Manager *m, Device *device, Instant now);
 /* Look whether it still is attached to @target. */

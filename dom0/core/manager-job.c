@@ -143,11 +143,21 @@ JobTask task_of(const Device *device)
 
 void task_set_holder(JobTask *task, const Device *device)
 {
-    bool held = device->holding == HOLDING_DEVICE;
+    bool held = device->holding != HOLDING_NOTHING;
 
+    task->held_surely = device->holding == HOLDING_DEVICE;
     task->held_by = held ? device->held_by : (QubeName){};
     task->held_template = held ? device->held_template : (QubeName){};
     task->known_at = device->attached_to;
+}
+
+void device_set_stopped(Device *device, const QubeName *target)
+{
+    device->stopped = *target;
+    if (device->job && device->job->kind == JOB_KIND_ATTACH)
+        job_on_holder_stopped(&device->job->job);
+    if (device->queued)
+        job_on_holder_stopped(&device->queued->job);
 }
 
 void device_begin_detach(Manager *m, Device *device, Instant now)
@@ -232,12 +242,12 @@ static void device_learn_look(Manager *m,
         device->attached_to = (QubeName){};
     /* what may never have been attached was not detached; and what qubesd took
      * off its list meanwhile was not detached by the person */
-    if (!known || device->removed)
+    if (!known || (job->look_further && device->removed))
         return;
     if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
         device->waits_for = job->target; /* it comes back with it */
         if (ours)
-            device->stopped = job->target;
+            device_set_stopped(device, &job->target);
         return;
     }
     device_on_user_detach(m, device, &job->target, now);
@@ -258,7 +268,7 @@ static void device_learn_lost(Manager *m,
     if (qube_name_equal(&device->attached_to, &job->target))
         device->attached_to = (QubeName){};
     if (job->outcome == STATUS_WAITING_FOR_TARGET) {
-        device->stopped = job->target;
+        device_set_stopped(device, &job->target);
         return;
     }
     device_mark_detached(device);
@@ -281,6 +291,10 @@ static void device_learn(Manager *m,
             return;
         }
         if (job->n_attaches == 0 || job->outcome == STATUS_ALREADY_ATTACHED) {
+            if (job->outcome == STATUS_ALREADY_ATTACHED &&
+                device->holding == HOLDING_MAYBE &&
+                qube_name_equal(&device->held_by, &job->target))
+                device->holding = HOLDING_DEVICE;
             if (job->seen_at.s[0])
                 device->attached_to = job->seen_at;
             else if (job->outcome == STATUS_ALREADY_ATTACHED)
@@ -349,6 +363,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     Device *device = managed->device;
     bool look = managed->detached_meanwhile;
     const QubeName target = managed->job.target;
+    QubeName made = {};
 
     if (device->queued == managed) {
         /* its time was over before it could begin */
@@ -357,9 +372,12 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
         return;
     }
     assert(device->job == managed);
+    if (device->made)
+        made = device->held_by;
     device_learn(m, device, managed, now);
-    if (device->made && device->holding == HOLDING_NOTHING)
-        (void) orphans_add(&m->orphans, &managed->job.target);
+    if (made.s[0] && (device->holding == HOLDING_NOTHING ||
+                      !qube_name_equal(&device->held_by, &made)))
+        (void) orphans_add(&m->orphans, &made);
     device->made = device->made && device->holding == HOLDING_MAYBE;
     if (managed->kind == JOB_KIND_DETACH)
         device_learn_missing(m, device, managed, now);
@@ -472,6 +490,9 @@ static JobWish managed_give_part(ManagedJob *managed, Instant now)
         if (!part->attachment_known)
             unknown = &part->record;
     }
+    if (managed->job.task.class == DEVICE_CLASS_USB)
+        attached |=
+            source_has_early_of(managed->source, &managed->device->record);
     return job_on_part(&managed->job, unknown, attached, now.monotonic_usec);
 }
 

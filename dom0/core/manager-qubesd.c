@@ -177,7 +177,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source ? source_find(source, event->class, &event->port) : NULL;
 
     if (source && !device)
-        source_note_early(source, event->class, &event->port, &event->subject);
+        source_note_early(source, event);
     if (!device)
         return;
     device->attached_to = event->subject;
@@ -282,6 +282,9 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         return;
     if (device->removed) {
         device->holding = HOLDING_NOTHING;
+        if (managed && managed->kind == JOB_KIND_LOOK &&
+            managed->job.look_further)
+            managed_supersede(m, managed, "it is not offered any more", now);
         return;
     }
     /* a job that has not tried to attach yet must not undo what the person
@@ -328,6 +331,25 @@ static void on_domain_started(Manager *m, const QubeName *name, Instant now)
     }
 }
 
+/*
+ * A target stops while it is looked at. What has gone with it was not detached
+ * by the person; what was detached before, as an event had told, was.
+ */
+static void on_looked_at_stopped(Manager *m,
+                                 Device *device,
+                                 const QubeName *target,
+                                 Instant now)
+{
+    bool by_event = !device->job->job.look_further;
+
+    managed_supersede(m, device->job, "its target has stopped", now);
+    if (!by_event)
+        return;
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device_on_user_detach(m, device, target, now);
+}
+
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
@@ -338,23 +360,22 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             bool is_source = qube_name_equal(&source->name, name);
 
             next = device->next;
-            /* what has gone with its target was not detached by the person */
             if (device->job && device->job->kind == JOB_KIND_LOOK &&
                 qube_name_equal(&device->job->job.target, name))
-                managed_supersede(m, device->job, "its target has stopped",
-                                  now);
+                on_looked_at_stopped(m, device, name, now);
             if (device->holding != HOLDING_NOTHING &&
                 (is_source || qube_name_equal(&device->held_by, name))) {
                 device->holding = HOLDING_NOTHING;
                 device->waits_for = device->held_by;
                 if (device->plugged)
-                    device->stopped = device->held_by;
+                    device_set_stopped(device, name);
                 device->held_by = (QubeName){};
-                if (device->job)
-                    device->job->job.held_by = (QubeName){};
             }
             if (is_source || qube_name_equal(&device->attached_to, name))
                 device->attached_to = (QubeName){};
+            if (device->job &&
+                qube_name_equal(&device->job->job.known_at, name))
+                device->job->job.known_at = (QubeName){};
         }
         if (source && qube_name_equal(&source->name, name))
             source_unplug(m, source, "its qube was shut down", now);
@@ -417,6 +438,9 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
     if (device->job)
         return;
 
+    /* what an earlier run knew may be another plug by now: its record tells */
+    if (device->told_by == 0 && device->plugged)
+        return;
     if (device->holding != HOLDING_NOTHING && device->plugged) {
         const QubeName target = device->held_by;
 

@@ -147,6 +147,25 @@ static Status event_gone(Manager *m,
     return STATUS_INVALID;
 }
 
+/*
+ * What an earlier run of ours knew of the parts of a USB device that is another
+ * one now: they have gone with it.
+ */
+static void drop_restored_parts(Manager *m, const Device *usb, Instant now)
+{
+    if (usb->record.class != DEVICE_CLASS_USB)
+        return;
+    for (Device *part = usb->source->devices, *next; part; part = next) {
+        next = part->next;
+        if (part == usb || part->told_by != 0 || !part->plugged ||
+            !device_is_same_usb(usb, part) ||
+            record_same_place(&usb->record, &part->record))
+            continue;
+        device_unplug(m, part, "its USB device is another one", now);
+        device_release(part);
+    }
+}
+
 static Status event_here(Manager *m,
                          Source *source,
                          uint64_t connection,
@@ -184,6 +203,7 @@ static Status event_here(Manager *m,
         m->last_plug++;
         device->outcome = 0; /* that was of another plug */
         (void) device_recall(device);
+        drop_restored_parts(m, device, now);
         early = source_take_early(source, record->class, &record->device);
         if (early.s[0]) {
             device->attached_to = early;

@@ -223,15 +223,30 @@ bool device_is_attached(const Device *device)
            device->attached_to.s[0] != '\0';
 }
 
-void source_note_early(Source *source,
-                       DeviceClass class,
-                       const DeviceName *device,
-                       const QubeName *qube)
+void source_note_early(Source *source, const AdminEvent *event)
 {
-    (void) source_take_early(source, class, device);
+    (void) source_take_early(source, event->class, &event->port);
     source->early[source->next_early++] =
-        (EarlyAttach){ .class = class, .device = *device, .qube = *qube };
+        (EarlyAttach){ .class = event->class,
+                       .device = event->port,
+                       .qube = event->subject,
+                       .has_identity = event->has_identity,
+                       .identity = event->identity };
     source->next_early %= SOURCE_EARLY_MAX;
+}
+
+bool source_has_early_of(const Source *source, const Record *usb)
+{
+    for (size_t i = 0; i < SOURCE_EARLY_MAX; i++) {
+        const EarlyAttach *early = &source->early[i];
+
+        if (early->class == DEVICE_CLASS_BLOCK &&
+            (!early->has_identity ||
+             !identity_contradicts(&early->identity, usb->properties.vendor_id,
+                                   usb->properties.product_id)))
+            return true;
+    }
+    return false;
 }
 
 QubeName source_take_early(Source *source,

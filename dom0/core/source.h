@@ -50,6 +50,8 @@ typedef struct EarlyAttach {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
     DeviceName device;
     QubeName qube;
+    bool has_identity;
+    DeviceIdentity identity;
 } EarlyAttach;
 
 /* A USB port that was detached from whatever qube had it. */
@@ -214,16 +216,16 @@ void device_forgive(Device *device);
 /* Whether two devices are, or are parts of, the same USB device. */
 bool device_is_same_usb(const Device *a, const Device *b);
 
-/* Devices that there is no record of yet: @qube has one; who that is ("":
+/* Devices that there is no record of yet: a qube has one; who that is ("":
  * nobody is known), which is forgotten then; nothing is known any more. */
-void source_note_early(Source *source,
-                       DeviceClass class,
-                       const DeviceName *device,
-                       const QubeName *qube);
+void source_note_early(Source *source, const AdminEvent *event);
 QubeName source_take_early(Source *source,
                            DeviceClass class,
                            const DeviceName *device);
 void source_clear_early(Source *source);
+/* Whether a block device may be part of this USB device, by its identity, as
+ * the empty slot of a card reader: there is never a record of that. */
+bool source_has_early_of(const Source *source, const Record *usb);
 
 /* By whomever, as far as is known. */
 bool device_is_attached(const Device *device);

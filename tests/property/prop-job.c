@@ -374,7 +374,8 @@ static void learn(Node *node, const AdminAnswer *answer)
         if (ok || answer->result == ADMIN_EMPTY ||
             answer->result == ADMIN_GARBAGE ||
             answer->result == ADMIN_TIMED_OUT ||
-            (exception && answer->error == ADMIN_ERROR_OTHER))
+            (exception && answer->error == ADMIN_ERROR_OTHER &&
+             request->class == DEVICE_CLASS_BLOCK))
             node->may_be_attached = true;
         node->fresh = false;
         node->running = false;

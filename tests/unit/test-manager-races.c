@@ -346,7 +346,6 @@ static void test_a_device_that_goes_while_it_is_looked_at(void **state)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_reply(&rig, look, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     assert_true(rig_is_quiet(&rig));
     assert_int_not_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
@@ -607,6 +606,129 @@ static void test_an_unreadable_part_is_not_ripped_away(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 }
 
+static void test_a_usb_attach_that_failed_is_not_ours(void **state)
+{
+    Record remove = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    /* so it is not for us to detach */
+    assert_int_equal(rig_tell_record(&rig, usb, &remove), STATUS_DETACHED);
+}
+
+static void test_a_job_in_work_does_not_start_what_was_just_stopped(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_removal_after_the_detach_is_the_new_probe(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_shutdown_after_the_detach_changes_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_is_known_is_asked_when_the_list_is_there(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    unknown.listing.has_identity = false;
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    look = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, look, unknown);
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
+static void test_an_empty_slot_is_not_ripped_away(void **state)
+{
+    AdminEvent attached = { .type = ADMIN_EVENT_ATTACH,
+                            .class = DEVICE_CLASS_BLOCK,
+                            .subject = { "work" },
+                            .backend = { "sys-usb" },
+                            .port = { "sdb" },
+                            .has_identity = true };
+
+    (void) state;
+
+    assert_true(
+        identity_parse(&attached.identity, "0781:5581:A:u080650:1.0", 23));
+    rig_set_rules(&rig, "r: allow usb to vault\n");
+    manager_on_admin_event(rig.manager, &attached, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    const DeviceRef ref = { .source = { "sys-usb" },
+                            .class = DEVICE_CLASS_BLOCK,
+                            .device = { "sdb" } };
+    uint64_t start;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    start = rig_call(&rig, ADMIN_START);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -641,6 +763,13 @@ int main(void)
         TEST(test_a_no_to_an_earlier_plug_does_not_come_back_to_life),
         TEST(test_a_resumption_is_known_after_a_restart),
         TEST(test_an_unreadable_part_is_not_ripped_away),
+        TEST(test_a_usb_attach_that_failed_is_not_ours),
+        TEST(test_a_job_in_work_does_not_start_what_was_just_stopped),
+        TEST(test_a_removal_after_the_detach_is_the_new_probe),
+        TEST(test_a_shutdown_after_the_detach_changes_nothing),
+        TEST(test_what_is_known_is_asked_when_the_list_is_there),
+        TEST(test_an_empty_slot_is_not_ripped_away),
+        TEST(test_the_command_ends_jobs_of_the_other_parts_too),
     };
 #undef TEST
 

@@ -97,7 +97,7 @@ static void test_what_is_attached_is_not_attached_again(void **state)
 
     attach("sda");
     come_back('a');
-    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig)); /* it may be another plug by now */
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
@@ -117,9 +117,10 @@ static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 
     attach("sda");
     come_back('a');
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_DETACHED_BY_USER);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -129,17 +130,17 @@ static void test_a_target_that_was_stopped_meanwhile_is_not_started(void **s)
 
     attach("sda");
     come_back('a');
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 
     /* that outlives one more restart */
     come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
@@ -152,7 +153,6 @@ static void test_what_is_not_in_the_new_picture_is_detached(void **state)
 
     attach("sda");
     come_back('a');
-    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     manager_synced(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(last_outcome()->status, STATUS_DETACHED);
@@ -167,6 +167,26 @@ static void test_what_was_to_be_detached_is(void **state)
     come_back('a');
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_true(rig_is_quiet(&rig));
+}
+
+static void test_another_device_in_the_port_inherits_nothing(void **state)
+{
+    const Record other = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "B");
+
+    (void) state;
+
+    attach("sda");
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_true(rig_is_quiet(&rig)); /* no look before the picture is there */
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
 static void test_another_boot_of_the_source_detaches_all(void **state)
@@ -191,10 +211,7 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
         (void) rig_call(&rig, ADMIN_ATTACH);
         come_back('a');
-        rig_serve(&rig, ADMIN_ATTACHED,
-                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
         if (!listed) {
-            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
             /* not the person's doing: it is just not done yet */
             attach("sda");
         } else {
@@ -368,16 +385,25 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
         (void) rig_call(&rig, ADMIN_ATTACH);
         come_back('a');
-        rig_serve(&rig, ADMIN_ATTACHED,
-                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
+        assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE,
+                  answer_listed(listed ? "disp1" : NULL));
         if (listed) {
+            assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
             assert_true(rig_is_quiet(&rig));
             assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
             rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
             assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
         } else {
-            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-            rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+            AdminAnswer other = made();
+
+            other.qube = rig_qube("disp2");
+            rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, other);
+            rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+            rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+            assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+            rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK)); /* disp1 */
         }
         assert_true(rig_is_quiet(&rig));
     }
@@ -456,6 +482,7 @@ int main(void)
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_what_is_not_in_the_new_picture_is_detached),
         TEST(test_what_was_to_be_detached_is),
+        TEST(test_another_device_in_the_port_inherits_nothing),
         TEST(test_another_boot_of_the_source_detaches_all),
         TEST(test_an_attach_that_was_in_work_is_looked_for),
         TEST(test_a_source_that_was_shut_down_meanwhile_is_forgotten),
