@@ -85,6 +85,13 @@ exec env -i container=other NOTIFY_SOCKET=/boot.sock \
 """
 
 
+# rpm wants / to be a mount point
+ENTER = """
+mount --bind "$0" "$0" && mount --rbind /dev "$0/dev" &&
+    mount -t proc proc "$0/proc" && exec chroot "$0" "$@"
+"""
+
+
 def run(*command, **options) -> str:
     """What @command prints; an AssertionError with all of it if it fails."""
     status = options.pop("status", 0)
@@ -224,7 +231,7 @@ class Root:
     def run(self, *command, **options) -> str:
         """Run inside: entered by chroot, or in the booted system."""
         if self.booted is None:
-            enter = ["chroot", self.path]
+            enter = ["unshare", "--mount", "sh", "-c", ENTER, self.path]
         else:
             pid = str(self.booted)
             enter = ["nsenter", "-t", pid, "-m", "-p", "-u", "-i", "-C", "-n",

@@ -6,6 +6,8 @@ import re
 import tempfile
 import unittest
 
+import yaml
+
 import products
 from root import run
 
@@ -74,6 +76,26 @@ class BuildTest(unittest.TestCase):
                     self.assertNotIn(tell, path.read_bytes(), path)
         self.assertIn("Build Host  : localhost",
                       run("rpm", "-qip", products.packages().dom0))
+
+    def test_the_qubes_builder_finds_what_it_is_told_of(self):
+        told = yaml.safe_load((products.TREE / ".qubesbuilder").read_text())
+        specs = told["host"]["rpm"]["build"] + told["vm"]["rpm"]["build"]
+        self.assertEqual(len(specs), 2)
+        for spec in specs:
+            text = (products.TREE / f"{spec}.in").read_text()
+            # what it fills in
+            self.assertEqual(set(re.findall("@[A-Z]+@", text)),
+                             {"@VERSION@", "@CHANGELOG@"})
+            self.assertIn("Source0:        qubes-autoattach-%{version}.tar.gz",
+                          text)
+        self.assertEqual(told["vm"]["deb"]["build"], ["debian"])
+        # the way it makes a source package, and unpacks it to build
+        tree = products.source("for-the-builder")
+        run("dpkg-source", "-b", tree, cwd=products.WORK)
+        run("dpkg-source", "-x", f"qubes-autoattach_{products.VERSION}.dsc",
+            "from-the-builder", cwd=products.WORK)
+        self.assertTrue((products.WORK /
+                         "from-the-builder/debian/rules").exists())
 
     def test_what_is_not_known_is_wrong_usage(self):
         for words in ([], ["tar"], ["rpm", "deb"], ["rpm", "--out"]):
