@@ -7,10 +7,9 @@ import pathlib
 import re
 import tempfile
 
-from root import run
+from root import WORK, run
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
-WORK = pathlib.Path(os.environ["AUTOATTACH_PACKAGING_WORK"])
 VERSION = (TREE / "version").read_text(encoding="ascii").strip()
 NEWER = "1.0.0.1"
 

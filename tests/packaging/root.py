@@ -6,6 +6,7 @@ entered with chroot(8), or booted, with systemd as the first process of
 namespaces of its own.
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import time
 
+WORK = pathlib.Path(os.environ["AUTOATTACH_PACKAGING_WORK"])
 DEADLINE = 120
 # enough to boot, to be a dom0 with dnf, or a Debian template with dpkg
 PACKAGES = ("bash", "coreutils", "cpio", "dash", "diffutils", "dnf", "dpkg",
@@ -149,44 +151,52 @@ def closure(names) -> list[str]:
     return sorted(done)
 
 
+@functools.cache
+def pristine() -> pathlib.Path:
+    """The files of PACKAGES and what they need, copied once."""
+    path = pathlib.Path(tempfile.mkdtemp(dir=WORK))
+    for folder in ("dev", "proc", "sys", "run", "tmp", "root", "etc",
+                   "var/log", "var/lib/dpkg/info", "var/lib/dpkg/updates",
+                   "usr/lib/systemd/system-preset"):
+        (path / folder).mkdir(parents=True)
+    (path / "tmp").chmod(0o1777)
+    for folder in MERGED:
+        (path / "usr" / folder).mkdir(exist_ok=True)
+        (path / folder).symlink_to(f"usr/{folder}")
+    listing = run("dpkg-query", "-L", *closure(PACKAGES))
+    kept = {line for line in listing.splitlines()
+            if line.startswith("/") and not line.startswith(LEFT_OUT)
+            and line not in {f"/{folder}" for folder in MERGED}
+            and os.path.lexists(line)}
+    names = b"\0".join(line[1:].encode() for line in sorted(kept) if line[1:])
+    pack = subprocess.Popen(
+        ["tar", "-C", "/", "--no-recursion", "-c", "--null", "-T", "-"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    unpack = subprocess.Popen(
+        ["tar", "-C", path, "-x", "--keep-directory-symlink"],
+        stdin=pack.stdout)
+    pack.stdin.write(names)
+    pack.stdin.close()
+    if unpack.wait(DEADLINE) or pack.wait(DEADLINE):
+        raise AssertionError("the files of packages could not be copied")
+    run("ldconfig", "-r", path)
+    return path
+
+
 class Root:
-    """The folder; the group qubes is in it, and nobody is a member."""
+    """The folder; the group qubes is in it, and nobody is a member.
+
+    Its files are links to those of pristine(): nothing may write into one.
+    """
 
     QUBES_GID = 98
 
-    def __init__(self, packages=PACKAGES):
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="autoattach-root-"))
-        self.path.chmod(0o755)
+    def __init__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(dir=WORK))
         self.booted = None
-        for folder in ("dev", "proc", "sys", "run", "tmp", "root", "etc",
-                       "var/log", "var/lib/dpkg/info", "var/lib/dpkg/updates",
-                       "usr/lib/systemd/system-preset"):
-            (self.path / folder).mkdir(parents=True)
-        (self.path / "tmp").chmod(0o1777)
-        for folder in MERGED:
-            (self.path / "usr" / folder).mkdir(exist_ok=True)
-            (self.path / folder).symlink_to(f"usr/{folder}")
-        self.copy(packages)
+        run("cp", "-a", "--link", f"{pristine()}/.", self.path)
+        self.path.chmod(0o755)
         self.configure()
-
-    def copy(self, packages):
-        listing = run("dpkg-query", "-L", *closure(packages))
-        kept = {line for line in listing.splitlines()
-                if line.startswith("/") and not line.startswith(LEFT_OUT)
-                and line not in {f"/{folder}" for folder in MERGED}
-                and os.path.lexists(line)}
-        names = b"\0".join(line[1:].encode() for line in sorted(kept) if line[1:])
-        pack = subprocess.Popen(
-            ["tar", "-C", "/", "--no-recursion", "-c", "--null", "-T", "-"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        unpack = subprocess.Popen(
-            ["tar", "-C", self.path, "-x", "--keep-directory-symlink"],
-            stdin=pack.stdout)
-        pack.stdin.write(names)
-        pack.stdin.close()
-        if unpack.wait(DEADLINE) or pack.wait(DEADLINE):
-            raise AssertionError("the files of packages could not be copied")
-        run("ldconfig", "-r", self.path)
 
     def configure(self):
         self.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"
@@ -209,6 +219,7 @@ class Root:
     def write(self, name: str, text: str, mode: int = 0o644):
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
 
