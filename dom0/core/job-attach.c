@@ -58,7 +58,9 @@ JobWish job_on_listing(Job *job,
                 qube_name_equal(&task->held_by, &holder) ? "" : BY_OTHERS);
         }
         (void) text_format(detail, sizeof(detail), "%s has it, %s", holder.s,
-                           BY_OTHERS);
+                           qube_name_equal(&task->held_by, &holder)
+                               ? "by another rule"
+                               : BY_OTHERS);
         return job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
     }
     if (job->held_by.s[0] != '\0' && job->n_attaches == 0 &&
@@ -159,7 +161,7 @@ JobWish job_on_probed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     }
 
     if (answer->power == POWER_RUNNING)
-        return job_attach(job);
+        return job->surveyed ? job_attach(job) : job_ask_turn(job);
     if (answer->power == POWER_TRANSIENT) {
         (void) text_format(detail, sizeof(detail), "%s is %s", job->target.s,
                            power_state_to_string(answer->power));
@@ -262,6 +264,11 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
 
     memcpy(detail, job->detail, sizeof(detail));
     job->holding = HOLDING_NOTHING;
+    if (job->taken) {
+        job->lost = true;
+        job->detail[0] = '\0';
+        return job_finish(job, STATUS_DETACHED_BY_USER, "");
+    }
 
     switch (job->attach_result) {
     case ADMIN_GARBAGE:

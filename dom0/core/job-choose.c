@@ -5,7 +5,7 @@
 #include "common/text.h"
 #include "dom0/core/job-internal.h"
 
-static JobWish job_ask_turn(Job *job)
+JobWish job_ask_turn(Job *job)
 {
     /* qubesd looks at the USB device only: to attach it takes the disks in it
      * away from whoever has them */
@@ -90,10 +90,16 @@ static Target job_target(const Job *job, size_t index)
     return target;
 }
 
+bool job_is_in_disposable(const Job *job)
+{
+    return job->made && qube_name_equal(&job->target, &job->disposable);
+}
+
 QubeName job_made_from(const Job *job)
 {
-    return job->made && job->chosen ? job_target(job, job->choice).name
-                                    : (QubeName){};
+    return job_is_in_disposable(job) && job->chosen
+               ? job_target(job, job->choice).name
+               : (QubeName){};
 }
 
 /* Whether a device that is attached to @qube is where the rule wants it. */
@@ -387,6 +393,7 @@ JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     }
 
     job->target = answer->qube;
+    job->disposable = answer->qube;
     job->made = true;
     job->state = JOB_STARTING;
     job->wake_usec = UINT64_MAX;

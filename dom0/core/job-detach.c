@@ -102,6 +102,7 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
     if (job->resume == JOB_CREATING) {
         job->made = answer->result == ADMIN_OK;
         job->target = answer->qube;
+        job->disposable = answer->qube;
         return job_done(job);
     }
     if (job->resume == JOB_ATTACHING && !job_may_hold(job, answer)) {
@@ -126,8 +127,10 @@ JobWish job_on_discarded(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_lose_qubesd(job, JOB_DISCARDING, answer->detail, now_usec);
     if (answer->result == ADMIN_OK ||
         (answer->result == ADMIN_EXCEPTION &&
-         answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
-        job->holding = HOLDING_NOTHING;
+         answer->error == ADMIN_ERROR_NO_SUCH_QUBE)) {
+        if (qube_name_equal(&job->target, &job->disposable))
+            job->holding = HOLDING_NOTHING;
+    }
     if (answer->result == ADMIN_EXCEPTION &&
         answer->error == ADMIN_ERROR_NOT_STARTED &&
         job->request.method == ADMIN_KILL)

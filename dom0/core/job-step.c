@@ -10,7 +10,8 @@ JobWish job_done(Job *job)
     assert(job->outcome != STATUS_INVALID);
 
     /* once the device is attached a disposable is the person's */
-    if (job->made && job->holding != HOLDING_DEVICE) {
+    if (job->made &&
+        !(job->holding == HOLDING_DEVICE && job_is_in_disposable(job))) {
         job->made = false;
         return job_call(job, JOB_DISCARDING, ADMIN_KILL);
     }
@@ -101,10 +102,14 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
         request->backend = job->task.source;
         request->port = job->task.device;
         break;
-    case ADMIN_CURRENT_STATE:
     case ADMIN_KILL:
-    case ADMIN_SHUTDOWN:
     case ADMIN_REMOVE:
+        /* whatever became of the target: it may be the person's qube */
+        assert(job->disposable.s[0] != '\0');
+        request->dest = job->disposable;
+        break;
+    case ADMIN_CURRENT_STATE:
+    case ADMIN_SHUTDOWN:
     case ADMIN_CREATE_DISPOSABLE:
         break;
     case ADMIN_PROPERTY_GET:

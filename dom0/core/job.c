@@ -196,6 +196,11 @@ bool job_holds_port_turn(const Job *job)
     return false;
 }
 
+void job_on_new_part(Job *job)
+{
+    job->surveyed = false;
+}
+
 void job_on_holder_stopped(Job *job)
 {
     if (job->task.start == RULE_START_TARGET)

@@ -159,6 +159,7 @@ typedef struct Job {
     uint64_t wake_usec;     /* when to call job_on_time(); UINT64_MAX: never */
     uint64_t deadline_usec; /* of the whole job */
 
+    bool taken;        /* events told of the attach, then of a detach */
     bool lost;         /* @held_by has it no longer, and nobody has told why */
     bool look_further; /* see job_begin_look() */
     bool missing;      /* Detach said that it was not attached */
@@ -189,9 +190,10 @@ typedef struct Job {
     PolicyAnswer no_answer; /* why there was none; POLICY_NO if there was */
     size_t candidate;       /* JUDGING, SELECTING */
     bool chosen;
-    size_t choice; /* index of the target */
-    bool approved; /* by the person */
-    bool made;     /* @target is a disposable of this job's */
+    size_t choice;       /* index of the target */
+    bool approved;       /* by the person */
+    bool made;           /* @disposable is of this job's making */
+    QubeName disposable; /* nothing else is ever killed or removed */
     unsigned int n_retries;
     uint64_t appear_usec; /* end of the wait for qubesd to list it */
     uint64_t paused_usec; /* since when it is not its time that runs; 0 */
@@ -283,6 +285,9 @@ JobWish job_on_part(Job *job,
                     bool attached,
                     uint64_t now_usec);
 
+/* There is one more part of the USB device: is it attached? */
+void job_on_new_part(Job *job);
+
 /* The target that had the device by a rule was stopped: nothing is started, nor
  * made, in its stead. */
 void job_on_holder_stopped(Job *job);
@@ -317,7 +322,9 @@ JobWish job_on_withdrawn(Job *job,
                          Status status,
                          const char *detail);
 
-/* The template of the disposable that the job has made and chosen; "". */
+/* Whether its target is the disposable of its making. */
+bool job_is_in_disposable(const Job *job);
+/* The template of that; "" if it is not so. */
 QubeName job_made_from(const Job *job);
 
 /* The earliest time at which job_on_time() is due; UINT64_MAX: never. */

@@ -245,9 +245,10 @@ static void device_learn_look(Manager *m,
     if (!known || (job->look_further && device->removed))
         return;
     if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
+        if (!ours)
+            return;
         device->waits_for = job->target; /* it comes back with it */
-        if (ours)
-            device_set_stopped(device, &job->target);
+        device_set_stopped(device, &job->target);
         return;
     }
     device_on_user_detach(m, device, &job->target, now);
@@ -323,7 +324,7 @@ static void device_learn(Manager *m,
     device->held_template = job_made_from(job);
     if (!managed->by_person)
         device->close = (QubeName){};
-    if (job->made && managed->rule->options.close)
+    if (job_is_in_disposable(job) && managed->rule->options.close)
         device->close = job->target;
     if (device->holding == HOLDING_DEVICE) {
         if (managed->rule)
@@ -364,6 +365,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     bool look = managed->detached_meanwhile;
     const QubeName target = managed->job.target;
     QubeName made = {};
+    bool again;
 
     if (device->queued == managed) {
         /* its time was over before it could begin */
@@ -391,6 +393,8 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                                                       : STATUS_NOT_ATTACHED);
     device->job = NULL;
     m->turns_changed |= managed->kind == JOB_KIND_LOOK;
+    again = managed->kind == JOB_KIND_ATTACH && managed->target_started &&
+            managed->job.outcome == STATUS_WAITING_FOR_TARGET;
     managed_bury(m, managed);
 
     if (device->queued) {
@@ -402,6 +406,8 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                (device->holding == HOLDING_DEVICE ||
                 qube_name_equal(&device->attached_to, &target))) {
         device_begin_look(m, device, &target, now);
+    } else if (again && device->plugged) {
+        device_decide_again(m, device, now);
     } else {
         device_release(device);
     }
@@ -463,6 +469,24 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
         turn = JOB_TURN_LATER;
     managed->port_turn = is_port && turn == JOB_TURN_GRANTED;
     return job_on_turn(job, turn, when_usec, now.monotonic_usec);
+}
+
+/* Each Attach has to pass here: is it still wanted? */
+static JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now)
+{
+    const Device *device = managed->device;
+
+    if (device_is_left_alone(device))
+        return job_on_withdrawn(&managed->job, true, STATUS_DETACHED_BY_USER,
+                                "");
+    for (const Device *part = device->source->devices; part; part = part->next)
+        if (part->plugged && device_is_attached(part) &&
+            device_excludes(device, part))
+            return job_on_withdrawn(&managed->job, true,
+                                    STATUS_ATTACHED_ELSEWHERE,
+                                    "another part of the same device is "
+                                    "attached");
+    return managed_give_turn(m, managed, now);
 }
 
 void manager_give_turns(Manager *m, Instant now)
@@ -579,7 +603,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             wish = managed_start_target(m, managed, now);
             break;
         case JOB_WISH_TURN:
-            wish = managed_give_turn(m, managed, now);
+            wish = managed_ask_leave(m, managed, now);
             break;
         case JOB_WISH_DONE:
             managed_end(m, managed, now);

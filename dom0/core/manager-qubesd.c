@@ -66,9 +66,16 @@ static void managed_tell_answer(Manager *m,
                                 const AdminAnswer *answer,
                                 Instant now)
 {
+    bool appeared = managed->appeared;
+
+    managed->appeared = false;
     managed_apply(m, managed,
                   job_on_answer(&managed->job, answer, now.monotonic_usec),
                   now);
+    if (appeared && !managed->dead)
+        managed_apply(m, managed,
+                      job_on_appeared(&managed->job, NULL, now.monotonic_usec),
+                      now);
 }
 
 static void managed_on_answer(Manager *m,
@@ -161,6 +168,8 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
         find_device(m, &event->subject, event->class, &event->port);
     ManagedJob *managed = device ? device->job : NULL;
 
+    if (managed && managed->call != 0)
+        managed->appeared = true; /* quicker than the answer to our question */
     if (managed)
         managed_apply(
             m, managed,
@@ -276,8 +285,10 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     /* quicker than qubesd with the answer to our call, or than a look that
      * was answered before */
     if (managed && !device->removed &&
-        qube_name_equal(&managed->job.target, &event->subject))
+        qube_name_equal(&managed->job.target, &event->subject)) {
         managed->detached_meanwhile = true;
+        managed->job.taken |= managed->attached_meanwhile;
+    }
     if (!device->plugged)
         return;
     if (device->removed) {
@@ -296,6 +307,15 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         device_begin_look(m, device, &event->subject, now);
 }
 
+static bool rule_targets(const Rule *rule, const QubeName *name)
+{
+    for (size_t i = 0; i < rule->n_targets; i++)
+        if (rule->targets[i].kind == TARGET_QUBE &&
+            qube_name_equal(&rule->targets[i].name, name))
+            return true;
+    return false;
+}
+
 /* Whether the device waits for this target to start. */
 static bool waits_for(const Manager *m,
                       const Device *device,
@@ -310,11 +330,7 @@ static bool waits_for(const Manager *m,
         return false;
 
     rule = ruleset_match(m->ruleset, &device->source->name, &device->record);
-    for (size_t i = 0; rule && i < rule->n_targets; i++)
-        if (rule->targets[i].kind == TARGET_QUBE &&
-            qube_name_equal(&rule->targets[i].name, target))
-            return true;
-    return false;
+    return rule && rule_targets(rule, target);
 }
 
 static void on_domain_started(Manager *m, const QubeName *name, Instant now)
@@ -325,7 +341,10 @@ static void on_domain_started(Manager *m, const QubeName *name, Instant now)
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;
-            if (waits_for(m, device, name))
+            if (device->job && device->job->kind == JOB_KIND_ATTACH)
+                device->job->target_started |=
+                    rule_targets(device->job->rule, name);
+            else if (waits_for(m, device, name))
                 device_decide_again(m, device, now);
         }
     }
@@ -367,7 +386,9 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
                 (is_source || qube_name_equal(&device->held_by, name))) {
                 device->holding = HOLDING_NOTHING;
                 device->waits_for = device->held_by;
-                if (device->plugged)
+                /* not one of ours, that is shut down with what was in it */
+                if (device->plugged &&
+                    !(device->job && device->job->kind == JOB_KIND_DETACH))
                     device_set_stopped(device, name);
                 device->held_by = (QubeName){};
             }
@@ -432,18 +453,18 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
 /* What has happened while qubesd's events could not be heard? */
 static void device_look_anew(Manager *m, Device *device, Instant now)
 {
+    const QubeName target = device->holding != HOLDING_NOTHING
+                                ? device->held_by
+                                : device->attached_to;
+
     device->attachment_known = false;
-    if (device->holding == HOLDING_NOTHING)
-        device->attached_to = (QubeName){};
     if (device->job)
         return;
 
     /* what an earlier run knew may be another plug by now: its record tells */
     if (device->told_by == 0 && device->plugged)
         return;
-    if (device->holding != HOLDING_NOTHING && device->plugged) {
-        const QubeName target = device->held_by;
-
+    if (device->plugged && target.s[0] != '\0') {
         device_begin_look(m, device, &target, now);
         if (device->job)
             device->job->job.look_further = true;

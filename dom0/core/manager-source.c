@@ -147,18 +147,30 @@ static Status event_gone(Manager *m,
     return STATUS_INVALID;
 }
 
+/* A part has come: whoever attaches all of the USB device has to look at it. */
+static void tell_new_part(const Device *part)
+{
+    const Device *usb = device_usb(part);
+
+    if (usb && usb != part && usb->job && usb->job->kind == JOB_KIND_ATTACH)
+        job_on_new_part(&usb->job->job);
+}
+
 /*
- * What an earlier run of ours knew of the parts of a USB device that is another
- * one now: they have gone with it.
+ * A USB device has come in another one's place, @replaced, or there is what an
+ * earlier run of ours knew of one: the parts of that have gone with it.
  */
-static void drop_restored_parts(Manager *m, const Device *usb, Instant now)
+static void drop_old_parts(Manager *m,
+                           const Device *usb,
+                           bool replaced,
+                           Instant now)
 {
     if (usb->record.class != DEVICE_CLASS_USB)
         return;
     for (Device *part = usb->source->devices, *next; part; part = next) {
         next = part->next;
-        if (part == usb || part->told_by != 0 || !part->plugged ||
-            !device_is_same_usb(usb, part) ||
+        if (part == usb || (part->told_by != 0 && !replaced) ||
+            !part->plugged || !device_is_same_usb(usb, part) ||
             record_same_place(&usb->record, &part->record))
             continue;
         device_unplug(m, part, "its USB device is another one", now);
@@ -176,6 +188,7 @@ static Status event_here(Manager *m,
     Device *device = source_find(source, record->class, &record->device);
     Waiter *waiter = waiter_new(source, connection, seq);
     QubeName early;
+    bool replaced;
     Status status;
     int r = 0;
 
@@ -189,7 +202,8 @@ static Status event_here(Manager *m,
     }
 
     /* also what an unplugged one has left attached is in the way */
-    if (!device->plugged || !record_same_plug(&device->record, record))
+    replaced = device->plugged && !record_same_plug(&device->record, record);
+    if (!device->plugged || replaced)
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
     device->told_by = connection;
@@ -203,7 +217,8 @@ static Status event_here(Manager *m,
         m->last_plug++;
         device->outcome = 0; /* that was of another plug */
         (void) device_recall(device);
-        drop_restored_parts(m, device, now);
+        drop_old_parts(m, device, replaced, now);
+        tell_new_part(device);
         early = source_take_early(source, record->class, &record->device);
         if (early.s[0]) {
             device->attached_to = early;

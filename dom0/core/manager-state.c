@@ -23,6 +23,7 @@ static StatePlug plug_of(const Device *device)
         .refused_by_user = device->refused_by_user,
         .stopped = device->stopped,
         .came_usec = device->came_usec,
+        .usb = device->usb_port,
         .holding = device->holding,
         .held_by = device->held_by,
         .held_template = device->held_template,
@@ -36,7 +37,7 @@ static StatePlug plug_of(const Device *device)
         plug.held_by = job->target;
         plug.held_template = job_made_from(job);
         plug.held_rule = device->job->rule->name;
-        plug.made = job->made;
+        plug.made = job_is_in_disposable(job);
     }
     return plug;
 }
@@ -48,8 +49,9 @@ static const QubeName *disposable_of(const ManagedJob *managed)
 
     return !managed->dead && managed->kind == JOB_KIND_ATTACH &&
                    (job->made || job->state == JOB_DISCARDING) &&
-                   job->holding == HOLDING_NOTHING
-               ? &job->target
+                   (job->holding == HOLDING_NOTHING ||
+                    !qube_name_equal(&job->target, &job->disposable))
+               ? &job->disposable
                : NULL;
 }
 
@@ -269,6 +271,7 @@ static int restore_device(Source *source, const StatePlug *plug)
     r = device_arrive(device, plug->plug, plug->came_usec);
     if (r < 0)
         return r;
+    device->usb_port = plug->usb;
     device->plugged = plug->plugged;
     device->lineage = plug->lineage;
     device->usb_lineage = plug->usb_lineage;

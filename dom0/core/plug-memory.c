@@ -73,7 +73,9 @@ bool plug_memory_is_over(const PlugMemory *memory,
 {
     bool resumed = resumed_usec != 0 &&
                    memory->gone_usec + PLUG_RESUME_USEC >= resumed_usec;
-    uint64_t from_usec = resumed ? resumed_usec : memory->gone_usec;
+    uint64_t from_usec = resumed && resumed_usec > memory->gone_usec
+                             ? resumed_usec
+                             : memory->gone_usec;
 
     /* what came in time may be recognised as late as its qube resumes */
     return now_usec > from_usec + 2 * PLUG_RESUME_USEC;

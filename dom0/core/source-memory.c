@@ -28,6 +28,8 @@ int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
     device->plug = plug;
     device->lineage = plug;
     device->came_usec = now_usec;
+    if (device->record.class == DEVICE_CLASS_BLOCK)
+        device->usb_port = device_usb_name(device);
     usb = device_usb(device);
     device->usb_lineage = usb && usb != device ? usb->lineage : 0;
     source_relate_parts(device);

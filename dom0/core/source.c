@@ -156,33 +156,12 @@ void source_forget(Source *source, Device *device)
     free(device);
 }
 
-bool device_is_ancestor(const Device *ancestor, const Device *device)
-{
-    const Record *record = &ancestor->record;
-
-    if (record->class == DEVICE_CLASS_BLOCK &&
-        device->record.class == DEVICE_CLASS_BLOCK &&
-        device_name_is_partition_of(&device->record.device, &record->device))
-        return true;
-
-    for (size_t i = 0; device && i < PARENTS_MAX; i++) {
-        const Record *child = &device->record;
-
-        if (child->parent_class == DEVICE_CLASS_INVALID)
-            return false;
-        if (child->parent_class == record->class &&
-            device_name_equal(&child->parent, &record->device))
-            return true;
-        device =
-            source_find(device->source, child->parent_class, &child->parent);
-    }
-    return false;
-}
-
 DeviceName device_usb_name(const Device *device)
 {
-    for (size_t i = 0; device && i < PARENTS_MAX; i++) {
-        const Record *record = &device->record;
+    const Device *at = device;
+
+    for (size_t i = 0; at && i < PARENTS_MAX; i++) {
+        const Record *record = &at->record;
 
         if (record->class == DEVICE_CLASS_USB)
             return record->device;
@@ -190,10 +169,29 @@ DeviceName device_usb_name(const Device *device)
             return record->parent;
         if (record->parent_class == DEVICE_CLASS_INVALID)
             break;
-        device =
-            source_find(device->source, record->parent_class, &record->parent);
+        at = source_find(at->source, record->parent_class, &record->parent);
     }
-    return (DeviceName){};
+    /* what lies between is not known (any more) */
+    return device->usb_port;
+}
+
+bool device_is_ancestor(const Device *ancestor, const Device *device)
+{
+    const Record *record = &ancestor->record;
+    DeviceName port;
+
+    if (ancestor == device)
+        return false;
+    if (record->class == DEVICE_CLASS_BLOCK)
+        return device->record.class == DEVICE_CLASS_BLOCK &&
+               (device_name_is_partition_of(&device->record.device,
+                                            &record->device) ||
+                (device->record.parent_class == DEVICE_CLASS_BLOCK &&
+                 device_name_equal(&device->record.parent, &record->device)));
+
+    port = device_usb_name(device);
+    return device->record.class == DEVICE_CLASS_BLOCK &&
+           device_name_equal(&port, &record->device);
 }
 
 Device *device_usb(const Device *device)

@@ -80,7 +80,8 @@ struct Device {
      * PlugMemory, and that of the USB device it is a part of; 0: none */
     uint64_t lineage;
     uint64_t usb_lineage;
-    PlugMemory *memory; /* kept for when it goes; owned */
+    DeviceName usb_port; /* the USB device it is a part of, once known; "" */
+    PlugMemory *memory;  /* kept for when it goes; owned */
 
     ManagedJob *job;    /* in work */
     ManagedJob *queued; /* waits for it */

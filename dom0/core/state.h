@@ -44,10 +44,11 @@ typedef struct StatePlug {
     bool made; /* @held_by is done away with if it is not attached there */
     QubeName close;
 
+    DeviceName usb; /* the port it is in, or the one of what it is a part of */
+
     /* without @plug */
     uint64_t gone_usec;
     uint64_t detached_usec;
-    DeviceName usb;
     QubeName missing_from;
     bool removed;
 } StatePlug;

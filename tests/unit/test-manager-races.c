@@ -729,6 +729,202 @@ static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_nothing_but_a_disposable_of_ours_is_killed(void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    AdminRequest request;
+    uint64_t start, call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to { @dispvm:media work }\n");
+    made.qube = rig_qube("disp1");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    start = rig_call(&rig, ADMIN_START);
+    /* meanwhile the person attaches it to work, another target of the rule */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    call = rig_call_to(&rig, ADMIN_KILL, &request);
+    assert_string_equal(request.dest.s, "disp1");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_STARTED));
+    call = rig_call_to(&rig, ADMIN_REMOVE, &request);
+    assert_string_equal(request.dest.s, "disp1");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    attach("sda1");
+    attach("sda2");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda2"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_retry_sees_that_the_plug_was_taken_away(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    uint64_t attaching;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    attaching = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_reply(&rig, attaching, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_event_may_overtake_the_answer_to_available(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_of(ADMIN_OK)); /* not listed then */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_start_that_is_told_in_the_middle_is_not_missed(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_detach_before_the_job_could_verify_is_the_persons(void **s)
+{
+    (void) s;
+
+    attach_unsure();
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_part_that_comes_after_the_survey_is_looked_at(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault")); /* sda */
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_our_own_shutdown_of_a_disposable_stops_nothing(void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    const Record other = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
+    made.qube = rig_qube("disp1");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_SHUTDOWN);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+}
+
+static void test_a_second_suspend_is_as_good_as_the_first(void **state)
+{
+    (void) state;
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    rig_pass(&rig, 600 * USEC_PER_SEC);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_what_others_attached_is_looked_at_after_a_reconnect(void **s)
+{
+    (void) s;
+
+    for (unsigned int listed = 2; listed-- > 0;) {
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+        assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+        reconnect();
+        rig_serve(&rig, ADMIN_ATTACHED,
+                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
+        if (!listed)
+            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+        assert_true(rig_is_quiet(&rig));
+    }
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -770,6 +966,16 @@ int main(void)
         TEST(test_what_is_known_is_asked_when_the_list_is_there),
         TEST(test_an_empty_slot_is_not_ripped_away),
         TEST(test_the_command_ends_jobs_of_the_other_parts_too),
+        TEST(test_nothing_but_a_disposable_of_ours_is_killed),
+        TEST(test_a_restored_partition_is_part_of_its_usb_device),
+        TEST(test_a_retry_sees_that_the_plug_was_taken_away),
+        TEST(test_an_event_may_overtake_the_answer_to_available),
+        TEST(test_a_start_that_is_told_in_the_middle_is_not_missed),
+        TEST(test_a_detach_before_the_job_could_verify_is_the_persons),
+        TEST(test_a_part_that_comes_after_the_survey_is_looked_at),
+        TEST(test_our_own_shutdown_of_a_disposable_stops_nothing),
+        TEST(test_a_second_suspend_is_as_good_as_the_first),
+        TEST(test_what_others_attached_is_looked_at_after_a_reconnect),
     };
 #undef TEST
 
