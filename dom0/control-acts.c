@@ -56,12 +56,15 @@ void control_begin_act(Control *control,
                                  pending->asker, now)
                  : manager_detach(control->manager, &pending->ref,
                                   pending->asker, now);
-    if (status == STATUS_NO_SUCH_DEVICE)
+    if (status == STATUS_NO_SUCH_DEVICE) {
         control_refuse(control, pending->client, CONTROL_ERROR_NO_SUCH_DEVICE,
                        json_incref(call->parameters));
-    else if (status != STATUS_INVALID)
-        control_finish_act(control, pending, status);
+        return;
+    }
+    /* what is told is kept by then; what is told later is told in here */
     control->hooks->on_acted(control->userdata);
+    if (status != STATUS_INVALID)
+        control_finish_act(control, pending, status);
 }
 
 void control_answer_pause(Control *control,
@@ -81,12 +84,12 @@ void control_answer_pause(Control *control,
                   for_ever ? MANAGER_PAUSE_FOREVER
                            : now.boottime_usec + (uint64_t) usec,
                   now);
+    control->hooks->on_acted(control->userdata);
     control_finish(control, client,
                    json_pack("{s:o}", "until_usec",
                              for_ever ? json_null()
                                       : value_number(now.realtime_usec +
                                                      (uint64_t) usec)));
-    control->hooks->on_acted(control->userdata);
 }
 
 void control_answer_resume(Control *control, ControlClient *client)
@@ -94,7 +97,7 @@ void control_answer_resume(Control *control, ControlClient *client)
     bool was_paused = manager_paused_until(control->manager) != 0;
 
     manager_resume(control->manager, instant_now());
+    control->hooks->on_acted(control->userdata);
     control_finish(control, client,
                    json_pack("{s:b}", "was_paused", was_paused));
-    control->hooks->on_acted(control->userdata);
 }

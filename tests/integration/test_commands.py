@@ -310,6 +310,42 @@ class ActTest(CommandCase):
         self.assertEqual(self.command(rig, "pause", "-q"), "")
         self.assertEqual(self.command(rig, "resume", "-q"), "")
 
+    def test_a_pause_outlives_the_daemon(self):
+        rig = self.start(RULES)
+        self.command(rig, "pause", "1h")
+        until = rig.daemon.status()["pause"]["until_usec"]
+        rig.daemon.restart()
+        rig.settle()
+        self.assertLess(abs(rig.daemon.status()["pause"]["until_usec"] - until),
+                        60_000_000)
+        connection = self.forwarder(rig)
+        connection.answer(connection.add("block", "sda", **STICK))
+        self.assertIn("attaching is paused", self.command(rig, "history"))
+        self.command(rig, "pause")
+        rig.daemon.kill()
+        rig.daemon.start()
+        self.assertEqual(rig.daemon.status()["pause"], {"until_usec": None})
+        self.command(rig, "resume")
+        rig.daemon.restart()
+        self.assertIsNone(rig.daemon.status()["pause"])
+
+    def test_what_was_detached_is_left_alone_after_a_restart(self):
+        rig = self.start(RULES)
+        self.attach_stick(rig)
+        self.command(rig, "detach", "sys-usb:sda")
+        rig.daemon.restart()
+        rig.settle()
+        connection = self.by_hand(rig)
+        self.assert_told(connection, connection.present("block", "sda", **STICK), 300)
+        self.assert_last(rig, "sda", 308)
+        self.command(rig, "retry", "sys-usb:sda")
+        rig.daemon.restart()
+        rig.settle()
+        # what it attached before is known with its rule
+        connection = self.by_hand(rig)
+        self.assert_told(connection, connection.present("block", "sda", **STICK), 201)
+        self.assertIn("sys-usb:sda\twork\tstick\t", self.command(rig, "status"))
+
     def test_what_is_no_time_is_told(self):
         for word in ("0", "soon", "5w", "-1s", "99999999999s", "1.5h", ""):
             self.assertIn("write it as 30s, 5m or 2h",
