@@ -94,6 +94,16 @@ class TakenAway(UsbCase):
         self.take_away(rig, "sda")
         self.assert_left_alone(rig, connection, "usb", "2-1", **USB)
 
+    def test_the_probe_that_follows_is_no_replug(self):
+        # the USB device itself goes and comes, with another diskseq below it
+        rig = self.start(ANY, world(behaviour={"reprobe": "usb"}))
+        connection = self.attach_usb(rig)
+        self.take_away(rig)
+        self.assert_told(connection, connection.remove("usb", "2-1"), 203)
+        self.assert_left_alone(rig, connection, "usb", "2-1", **USB)
+        self.assert_left_alone(rig, connection, "block", "sda", parent="2-1",
+                               **{**STICK, "diskseq": 99})
+
     def test_the_probe_may_come_before_the_detach_is_told(self):
         rig = self.start(ANY)
         connection = self.attach_usb(rig)

@@ -334,6 +334,24 @@ class InTheMiddle(RestartCase):
                 self.assertEqual(len(disposables), 2 if method == CREATE else 1)
                 self.assertIn(rig.sim.device("2-1")["attachment"], disposables)
 
+    def test_a_disposable_that_gets_the_device_after_all_is_ours(self):
+        # the Attach of the daemon that died goes on in qubesd
+        for phase in ("begin", "answer"):
+            with self.subTest(phase=phase):
+                rig = self.start("key: allow usb id 0781:5581 to @dispvm:media-dvm\n",
+                                 world(qubes=TEMPLATE))
+                connection = self.forwarder(rig)
+                with rig.sim.held(method=USB_ATTACH, phase=phase) as hold:
+                    connection.add("usb", "2-1", **USB)
+                    rig.sim.wait_held(id=hold)
+                    rig.daemon.kill()
+                target = rig.sim.wait_attached(backend="sys-usb", port="2-1")["target"]
+                rig.daemon.start()
+                again = self.picture(rig, devices=ONLY_USB)
+                self.assert_told(again, 1, 201)
+                self.assert_told(again, again.remove("usb", "2-1"), 203)
+                self.assertEqual(rig.calls(method=USB_DETACH)[0]["dest"], target)
+
     def test_a_disposable_with_close_is_shut_down_with_its_device(self):
         for how in WAYS:
             with self.subTest(how=how):
