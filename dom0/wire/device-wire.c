@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <string.h>
-
-#include "common/text.h"
+#include "dom0/wire/device-wire.h"
 #include "common/wire/record-wire.h"
 #include "dom0/core/device-label.h"
-#include "dom0/wire/device-wire.h"
 #include "dom0/wire/values.h"
-
-#define ELLIPSIS "..."
 
 static json_t *taker_to_json(const Rule *rule)
 {
@@ -66,29 +61,15 @@ json_t *attached_to_json(const ReportDevice *device)
         "rule", value_text_or_null(device->attached_by.s));
 }
 
-/* Cut at a character's boundary. */
-static json_t *cut_text(const char *text)
-{
-    char cut[RULE_WIRE_TEXT_MAX + sizeof(ELLIPSIS)];
-    size_t len = strlen(text);
-
-    if (len <= RULE_WIRE_TEXT_MAX)
-        return value_text(text);
-    len = RULE_WIRE_TEXT_MAX;
-    while (len > 0 && ((unsigned char) text[len] & 0xc0) == 0x80)
-        len--;
-    (void) text_format(cut, sizeof(cut), "%.*s" ELLIPSIS, (int) len, text);
-    return value_text(cut);
-}
-
 json_t *rule_to_json(const ReportRule *report)
 {
     const Rule *rule = report->rule;
 
-    return json_pack(
-        "{s:s, s:s, s:s, s:o, s:i, s:o, s:o}", "name", rule->name.s, "action",
-        rule_action_to_string(rule->action), "class",
-        rule_class_to_string(rule->class), "file", value_text(rule->file),
-        "line", (int) rule->line, "text", cut_text(rule->text), "n_hits",
-        value_number(report->n_hits));
+    return json_pack("{s:s, s:s, s:s, s:o, s:i, s:o, s:o}", "name",
+                     rule->name.s, "action",
+                     rule_action_to_string(rule->action), "class",
+                     rule_class_to_string(rule->class), "file",
+                     value_text(rule->file), "line", (int) rule->line, "text",
+                     value_text_cut(rule->text, RULE_WIRE_TEXT_MAX), "n_hits",
+                     value_number(report->n_hits));
 }

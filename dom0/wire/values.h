@@ -21,3 +21,6 @@ json_t *value_number_or_null(uint64_t value);
 json_t *value_text(const char *value);
 /* null for NULL and "" */
 json_t *value_text_or_null(const char *value);
+/* Of more than @max bytes what is before, at a character's boundary, and
+ * "...". */
+json_t *value_text_cut(const char *value, size_t max);
