@@ -6,10 +6,13 @@
  *
  *     control-stream   lists, history and wait: in parts, or later
  *     control-acts     what the person wants done
+ *     control-inquiry  what others have to be asked for
  *     control          whose call it is, and what is pending
  */
 
 #include "dom0/control.h"
+
+typedef struct Asked Asked; /* control-inquiry's */
 
 /* A call that is still to be answered. */
 typedef struct Pending {
@@ -22,10 +25,12 @@ typedef struct Pending {
     RuleName rule;       /* of Wait for a rule; else "" */
     DeviceCursor cursor; /* of ListDevices */
     size_t index;        /* of ListRules */
+    Asked *asked;        /* of Explain and ListQubes; owned */
 } Pending;
 
 struct Control {
     Manager *manager;
+    InquirySockets sockets;
     const ControlHooks *hooks;
     void *userdata;
     uint64_t begun_usec; /* CLOCK_REALTIME */
@@ -67,6 +72,11 @@ void control_begin_history(Control *control,
 void control_begin_wait(Control *control,
                         Pending *pending,
                         const ControlCall *call);
+/* One part of a list that is complete once @is_last; takes over @parameters. */
+void control_tell_part(Control *control,
+                       Pending *pending,
+                       json_t *parameters,
+                       bool is_last);
 /* What comes next of a list or of a stream; nothing if there is nothing new. */
 void control_go_on(Control *control, Pending *pending);
 
@@ -82,3 +92,14 @@ void control_answer_pause(Control *control,
                           ControlClient *client,
                           const ControlCall *call);
 void control_answer_resume(Control *control, ControlClient *client);
+
+/* control-inquiry */
+
+void control_begin_explain(Control *control,
+                           Pending *pending,
+                           const ControlCall *call);
+void control_begin_qubes(Control *control, Pending *pending);
+/* What comes next of an explanation, once all is known. */
+void control_tell_explanation(Control *control, Pending *pending);
+/* Nobody waits for it any more. */
+void control_drop_asked(Pending *pending);

@@ -12,15 +12,11 @@
 
 /* lists in parts */
 
-/* One part of a list that is complete once @is_last. */
-static void tell_part(Control *control,
-                      Pending *pending,
-                      const char *name,
-                      json_t *list,
-                      bool is_last)
+void control_tell_part(Control *control,
+                       Pending *pending,
+                       json_t *parameters,
+                       bool is_last)
 {
-    json_t *parameters = json_pack("{s:o}", name, list);
-
     if (is_last)
         control_finish(control, pending->client, parameters);
     else if (pending->more)
@@ -48,8 +44,8 @@ static void tell_devices(Control *control, Pending *pending)
             break;
         }
     after = pending->cursor;
-    tell_part(control, pending, "devices", list,
-              !manager_next_device(control->manager, &after, &device));
+    control_tell_part(control, pending, json_pack("{s:o}", "devices", list),
+                      !manager_next_device(control->manager, &after, &device));
 }
 
 static void tell_rules(Control *control, Pending *pending)
@@ -67,7 +63,8 @@ static void tell_rules(Control *control, Pending *pending)
             break;
         }
     }
-    tell_part(control, pending, "rules", list, pending->index >= n);
+    control_tell_part(control, pending, json_pack("{s:o}", "rules", list),
+                      pending->index >= n);
 }
 
 /* history */
@@ -226,4 +223,6 @@ void control_go_on(Control *control, Pending *pending)
         tell_history(control, pending);
     else if (pending->method == CONTROL_WAIT)
         tell_wait(control, pending);
+    else if (pending->method == CONTROL_EXPLAIN)
+        control_tell_explanation(control, pending);
 }

@@ -24,8 +24,10 @@ uint64_t control_last_serial(const Control *control)
 static void drop_pending(Control *control, const ControlClient *client)
 {
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        if (control->pending[i].client == client)
+        if (control->pending[i].client == client) {
+            control_drop_asked(&control->pending[i]);
             control->pending[i] = (Pending){};
+        }
 }
 
 void control_finish(Control *control, ControlClient *client, json_t *parameters)
@@ -167,6 +169,14 @@ static void on_call(ControlClient *client,
         control_begin_act(control, add_pending(control, client, method, call),
                           call);
         return;
+    case CONTROL_EXPLAIN:
+        control_begin_explain(control,
+                              add_pending(control, client, method, call), call);
+        return;
+    case CONTROL_LIST_QUBES:
+        control_begin_qubes(control,
+                            add_pending(control, client, method, call));
+        return;
     case CONTROL_METHOD_INVALID:
     case CONTROL_GET_INFO:
     case CONTROL_GET_INTERFACE_DESCRIPTION:
@@ -187,7 +197,8 @@ void control_update(Control *control)
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         Pending *pending = &control->pending[i];
         bool is_list = pending->method == CONTROL_LIST_DEVICES ||
-                       pending->method == CONTROL_LIST_RULES;
+                       pending->method == CONTROL_LIST_RULES ||
+                       pending->method == CONTROL_EXPLAIN;
 
         if (pending->client && !is_list &&
             (pending->method == CONTROL_WAIT ||
@@ -203,6 +214,7 @@ static void on_gone(ControlClient *client, void *userdata)
 
     if (pending->asker != 0)
         manager_drop_asker(control->manager, pending->asker);
+    control_drop_asked(pending);
     *pending = (Pending){};
 }
 
@@ -214,7 +226,7 @@ static void on_log(const char *message, void *userdata)
 }
 
 int control_new(Control **ret,
-                sd_event *event,
+                const InquirySockets *sockets,
                 int fd,
                 Manager *manager,
                 const ControlHooks *hooks,
@@ -229,10 +241,11 @@ int control_new(Control **ret,
     }
 
     control->manager = manager;
+    control->sockets = *sockets;
     control->hooks = hooks;
     control->userdata = userdata;
     control->begun_usec = instant_now().realtime_usec;
-    r = control_service_new(&control->service, event, fd,
+    r = control_service_new(&control->service, sockets->event, fd,
                             &(ControlHandler){ .on_call = on_call,
                                                .on_ready = on_ready,
                                                .on_gone = on_gone,

@@ -11,6 +11,7 @@
  * slow misses outcomes, and is told how many.
  */
 
+#include "dom0/inquiry.h"
 #include "dom0/instant.h"
 #include "dom0/io/control-service.h"
 
@@ -27,9 +28,10 @@ typedef struct ControlHooks {
     void (*on_log)(const char *message, void *userdata);
 } ControlHooks;
 
-/* Takes over @fd, which listens, also when it fails. @hooks must outlive it. */
+/* Takes over @fd, which listens, also when it fails. @sockets is copied, @hooks
+ * must outlive it. */
 int control_new(Control **ret,
-                sd_event *event,
+                const InquirySockets *sockets,
                 int fd,
                 Manager *manager,
                 const ControlHooks *hooks,

@@ -435,6 +435,11 @@ static int daemon_listen(const char *name, const char *path, bool *ret_own)
 
 static int daemon_listen_all(Daemon *daemon)
 {
+    const InquirySockets sockets = {
+        .event = daemon->event,
+        .qubesd_socket = daemon->options->qubesd_socket,
+        .policy_socket = daemon->options->policy_socket,
+    };
     int fd, r;
 
     fd = daemon_listen("event", daemon->options->event_socket,
@@ -450,7 +455,7 @@ static int daemon_listen_all(Daemon *daemon)
                        &daemon->owns_control_socket);
     if (fd < 0)
         return fd;
-    return control_new(&daemon->control, daemon->event, fd, daemon->manager,
+    return control_new(&daemon->control, &sockets, fd, daemon->manager,
                        &control_hooks, daemon);
 }
 

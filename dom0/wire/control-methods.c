@@ -69,6 +69,10 @@ static const MethodInfo methods[] = {
       { OPTIONAL("duration_usec", JSON_INTEGER) } },
     { CONTROL_RESUME, CONTROL_INTERFACE ".Resume", {} },
     { CONTROL_RELOAD, CONTROL_INTERFACE ".Reload", {} },
+    { CONTROL_EXPLAIN,
+      CONTROL_INTERFACE ".Explain",
+      { NEEDED("source", JSON_STRING), NEEDED("device", JSON_STRING) } },
+    { CONTROL_LIST_QUBES, CONTROL_INTERFACE ".ListQubes", {} },
 };
 
 const char *control_interface_text(const char *interface)

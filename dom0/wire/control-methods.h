@@ -12,6 +12,7 @@
 /* our own errors */
 #define CONTROL_ERROR_NO_SUCH_DEVICE CONTROL_INTERFACE ".NoSuchDevice"
 #define CONTROL_ERROR_NO_SUCH_RULE   CONTROL_INTERFACE ".NoSuchRule"
+#define CONTROL_ERROR_NO_QUBESD      CONTROL_INTERFACE ".NoQubesd"
 
 /* What a caller may ask for. */
 typedef enum ControlMethod {
@@ -28,6 +29,8 @@ typedef enum ControlMethod {
     CONTROL_PAUSE,
     CONTROL_RESUME,
     CONTROL_RELOAD,
+    CONTROL_EXPLAIN,
+    CONTROL_LIST_QUBES,
 } ControlMethod;
 
 /*

@@ -114,6 +114,9 @@ class InterfaceTest(ControlCase):
         control.call("Wait", source="sys-usb", device="sda")
         control.call("Detach", source="sys-usb", device="sda")
         control.call("Retry", source="sys-usb", device="sda")
+        control.call("Explain", source="sys-usb", device="sda")
+        control.call("Explain", source="sys-usb", device="3-1")
+        control.call("ListQubes")
         control.call("Pause", duration_usec=10**12)
         control.call("GetStatus")
         control.call("Pause")
@@ -151,6 +154,7 @@ class InterfaceTest(ControlCase):
                 ("Retry", {"source": "sys-usb"}, "device"),
                 ("Retry", {"source": "sys usb", "device": "sda"}, "source"),
                 ("Detach", {"source": "sys-usb", "device": "../sda"}, "device"),
+                ("Explain", {"source": "sys-usb", "device": "../sda"}, "device"),
                 ("Wait", {}, "source"),
                 ("Wait", {"source": "sys-usb"}, "device"),
                 ("Wait", {"device": "sda"}, "source"),
@@ -161,6 +165,8 @@ class InterfaceTest(ControlCase):
         self.assertEqual(control.fail("Retry", SDA),
                          (f"{INTERFACE}.NoSuchDevice", SDA))
         self.assertEqual(control.fail("Detach", SDA),
+                         (f"{INTERFACE}.NoSuchDevice", SDA))
+        self.assertEqual(control.fail("Explain", SDA),
                          (f"{INTERFACE}.NoSuchDevice", SDA))
         self.assertEqual(control.fail("Wait", {"rule": "stock"}),
                          (f"{INTERFACE}.NoSuchRule", {"rule": "stock"}))

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/manager-trial.h"
+#include "dom0/core/manager-internal.h"
+
+/* The device, as it is reported, and as it is. */
+static const Device *find_device(const Manager *m,
+                                 const DeviceRef *ref,
+                                 ReportDevice *ret_report)
+{
+    const Source *source = manager_find_source(m, &ref->source);
+    const Device *device =
+        source ? source_find(source, ref->class, &ref->device) : NULL;
+    DeviceCursor cursor = {};
+
+    if (!device || !device->plugged)
+        return NULL;
+    /* the place right before it */
+    while (m->sources[cursor.source] != source)
+        cursor.source++;
+    cursor.plug = device->plug - 1;
+    return manager_next_device(m, &cursor, ret_report) ? device : NULL;
+}
+
+/* Another part of the same plug is attached or in work: see device_decide(). */
+static bool is_excluded(const Device *device)
+{
+    for (const Device *other = device->source->devices; other;
+         other = other->next) {
+        const ManagedJob *managed = other->job;
+        bool in_work =
+            other->queued || (managed && managed->kind != JOB_KIND_LOOK);
+
+        if (other->plugged && (in_work || device_is_attached(other)) &&
+            device_excludes(device, other))
+            return true;
+    }
+    return false;
+}
+
+/* What device_decide() would settle without a job, in its order. */
+static Status settle(const Manager *m, const Device *device)
+{
+    if (m->paused_until_usec != 0)
+        return STATUS_PAUSED;
+    if (device_is_left_alone(device))
+        return STATUS_DETACHED_BY_USER;
+    if (device->refused_by_user)
+        return STATUS_DENIED_BY_USER;
+    if (m->qubesd == QUBESD_UNSUPPORTED)
+        return STATUS_UNAVAILABLE;
+    if (is_excluded(device))
+        return STATUS_ATTACHED_ELSEWHERE;
+    return STATUS_INVALID;
+}
+
+static JobTask task_by_rule(const Device *device, const Rule *rule)
+{
+    JobTask task = task_of(device);
+
+    task.targets = rule->targets;
+    task.n_targets = rule->n_targets;
+    task.ask = rule->action == RULE_ASK;
+    task.start = rule->options.start;
+    task_set_holder(&task, device);
+    if (device->stopped.s[0] && task.start == RULE_START_TARGET)
+        task.start = RULE_WHEN_RUNNING;
+    task.qubes_only = device->stopped.s[0] != '\0';
+    return task;
+}
+
+bool manager_prepare_trial(const Manager *m,
+                           const DeviceRef *ref,
+                           Instant now,
+                           TrialTask *ret,
+                           Ruleset **ret_ruleset,
+                           ReportDevice *ret_device)
+{
+    const Device *device = find_device(m, ref, ret_device);
+
+    if (!device)
+        return false;
+
+    *ret = (TrialTask){
+        .rule = ret_device->rule,
+        .settled = settle(m, device),
+        .is_quiet = source_is_quiet(device->source, now.monotonic_usec),
+    };
+    if (ret->rule)
+        ret->job = task_by_rule(device, ret->rule);
+    *ret_ruleset = ruleset_ref(m->ruleset);
+    return true;
+}
