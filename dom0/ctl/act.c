@@ -50,17 +50,6 @@ static const char detach_help[] =
     "Example:\n"
     "  " CTL_NAME " detach sys-usb:sda\n";
 
-static int complain_no_device(const char *name)
-{
-    ShowText shown;
-
-    (void) fprintf(stderr,
-                   CTL_NAME ": no device %s is plugged in; " CTL_NAME
-                            " devices lists those that are\n",
-                   show_text(&shown, name, false));
-    return status_exit(STATUS_NO_SUCH_DEVICE);
-}
-
 static void print_answer(Terminal *terminal,
                          const char *device,
                          const json_t *answer)

@@ -25,6 +25,8 @@ static const OptionInfo infos[N_OPTIONS] = {
     [OPTION_NUMBER] = { "number", 'n', true },
     [OPTION_FOLLOW] = { "follow", 'f', false },
     [OPTION_TIMEOUT] = { "timeout", 0, true },
+    [OPTION_SOURCE] = { "source", 0, true },
+    [OPTION_RULES_DIR] = { "rules-dir", 0, true },
 };
 
 typedef struct Parser {

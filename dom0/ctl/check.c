@@ -5,7 +5,9 @@
 #include <jansson.h>
 
 #include "dom0/core/rule-lint.h"
+#include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
+#include "dom0/ctl/qube-names.h"
 #include "dom0/ctl/rule-book.h"
 #include "dom0/ctl/show.h"
 #include "dom0/wire/report-wire.h"
@@ -17,7 +19,8 @@
 #define PATHS_MAX 65536U
 
 static const char help[] =
-    "Usage: " CTL_NAME " check [PATH...] [--json] [-q]\n"
+    "Usage: " CTL_NAME " check [PATH...] [--json] [-q | -v] [--socket "
+    "PATH]\n"
     "\n"
     "Check rules without a daemon: each PATH is a rule file, or a folder of "
     "which\n"
@@ -30,16 +33,22 @@ static const char help[] =
     "is\n"
     "about a rule that can never match, that is too open, or that gets in "
     "another\n"
-    "one's way; see qubes-autoattach.rules(5).\n"
+    "one's way; see qubes-autoattach.rules(5). Whether the targets exist is "
+    "asked of\n"
+    "the daemon, if it can be reached, and passed over if not.\n"
     "\n"
     "Options:\n"
     "      --json         one JSON object in ASCII instead: files, rules,\n"
+    "                     targets_checked (whether the daemon was there to "
+    "ask),\n"
     "                     n_errors, n_warnings, and errors, a list of objects\n"
     "                     with level, file, line, column, message, "
     "source_line\n"
     "                     and caret (null where there is none)\n"
     "  -q, --quiet        no summary, and no warnings: nothing but errors\n"
     "  -v, --verbose      name each file that was read, too\n"
+    "      --socket PATH  the daemon's control socket, if it is not\n"
+    "                     " CTL_SOCKET_DEFAULT "\n"
     "\n"
     "Exit status: 0 if all is good, 1 if there are warnings only, 2 if there "
     "are\n"
@@ -53,6 +62,7 @@ typedef struct Check {
     const Ruleset *ruleset;
     const RulesFile *files;
     size_t n_files;
+    bool targets_checked;
 } Check;
 
 static uint64_t count(const Check *check, DiagnosticLevel level)
@@ -115,8 +125,9 @@ static json_t *errors_to_json(const Check *check)
 static int print_json(const Check *check, FILE *out)
 {
     _cleanup_(json_decrefp) json_t *json = json_pack(
-        "{s:I, s:I, s:I, s:I, s:o}", "files", (json_int_t) check->n_files,
-        "rules", (json_int_t) ruleset_count(check->ruleset), "n_errors",
+        "{s:I, s:I, s:b, s:I, s:I, s:o}", "files", (json_int_t) check->n_files,
+        "rules", (json_int_t) ruleset_count(check->ruleset), "targets_checked",
+        check->targets_checked, "n_errors",
         (json_int_t) count(check, DIAGNOSTIC_ERROR), "n_warnings",
         (json_int_t) count(check, DIAGNOSTIC_WARNING), "errors",
         errors_to_json(check));
@@ -156,17 +167,21 @@ static int read_paths(RuleBook *book, const Arguments *arguments)
 
 static int check_paths(Check *ret, RuleBook *book, const Arguments *arguments)
 {
+    _cleanup_(freep) QubeName *qubes = NULL;
     RuleLintHelp lint_help = {};
     int r = read_paths(book, arguments);
 
     if (r < 0)
         return r;
+    qubes = qube_names_ask(client_path(arguments), &lint_help.n_qubes);
+    lint_help.qubes = qubes;
     lint_help.files = rule_book_files(book, &lint_help.n_files);
     *ret = (Check){
         .ruleset = rule_book_rules(book),
         .diagnostics = rule_book_diagnostics(book),
         .files = lint_help.files,
         .n_files = lint_help.n_files,
+        .targets_checked = qubes != NULL,
     };
     return rule_lint(ret->ruleset, &lint_help, rule_book_diagnostics(book));
 }
@@ -209,7 +224,7 @@ const Command check_command = {
     .name = "check",
     .summary = "look for errors in rule files, without a daemon",
     .help = help,
-    .options = OPTIONS_COMMON,
+    .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
     .operands_max = PATHS_MAX,
     .run = check_run,
 };

@@ -31,8 +31,10 @@ typedef enum OptionId {
     OPTION_NUMBER,
     OPTION_FOLLOW,
     OPTION_TIMEOUT,
+    OPTION_SOURCE,
+    OPTION_RULES_DIR,
 } OptionId;
-#define N_OPTIONS     (OPTION_TIMEOUT + 1)
+#define N_OPTIONS     (OPTION_RULES_DIR + 1)
 #define OPTION_BIT(o) (1U << (o))
 /* what every command takes */
 #define OPTIONS_COMMON                                      \

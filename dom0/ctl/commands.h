@@ -10,6 +10,7 @@ extern const Command devices_command;
 extern const Command history_command;
 extern const Command rules_command;
 extern const Command check_command;
+extern const Command explain_command;
 extern const Command retry_command;
 extern const Command detach_command;
 extern const Command pause_command;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/rate.h"
+#include "common/status.h"
 #include "dom0/ctl/command.h"
 #include "dom0/ctl/operand.h"
 #include "dom0/ctl/show.h"
@@ -103,4 +104,15 @@ bool time_arg_parse(uint64_t *ret_usec, const char *text)
                    CTL_NAME ": %s is no time; write it as 30s, 5m or 2h\n",
                    show_quoted(&shown, text, false));
     return false;
+}
+
+int complain_no_device(const char *name)
+{
+    ShowText shown;
+
+    (void) fprintf(stderr,
+                   CTL_NAME ": no device %s is plugged in; " CTL_NAME
+                            " devices lists those that are\n",
+                   show_text(&shown, name, false));
+    return status_exit(STATUS_NO_SUCH_DEVICE);
 }

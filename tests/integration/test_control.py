@@ -98,7 +98,7 @@ class UsageTest(unittest.TestCase):
                 (("status", "--jsn"), "did you mean --json?"),
                 (("status", "x"), '"x" is one word too many'),
                 (("status", "--socket"), "--socket needs a value"),
-                (("check", "--socket", "x"), "check takes no --socket"),
+                (("check", "--follow", "x"), "check takes no --follow"),
                 (("\033[1m",), 'unknown command "\\u{1b}[1m"')):
             result = run(*arguments)
             self.assertEqual((result.returncode, result.stdout), (64, ""), arguments)
@@ -265,8 +265,8 @@ class CheckTest(unittest.TestCase):
         path.write_text(CLEAN, encoding="utf-8")
         result = run("check", "--json", path)
         self.assertEqual(json.loads(result.stdout),
-                         {"files": 1, "rules": 1, "n_errors": 0, "n_warnings": 0,
-                          "errors": []})
+                         {"files": 1, "rules": 1, "targets_checked": False,
+                          "n_errors": 0, "n_warnings": 0, "errors": []})
 
     def test_quiet_says_nothing_but_errors(self):
         path = self.write("10-a.rules", CLEAN)
