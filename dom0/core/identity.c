@@ -52,12 +52,23 @@ bool identity_equal(const DeviceIdentity *a, const DeviceIdentity *b)
     return strcmp(a->s, b->s) == 0;
 }
 
+bool identity_is_of(const DeviceIdentity *identity,
+                    const char *vendor_id,
+                    const char *product_id)
+{
+    char ids[IDS_LEN + 1];
+
+    if (vendor_id[0] == '\0' || product_id[0] == '\0')
+        return false;
+    (void) text_format(ids, sizeof(ids), "%s+%s", vendor_id, product_id);
+    return strncasecmp(identity->s, ids, IDS_LEN) == 0;
+}
+
 bool identity_contradicts(const DeviceIdentity *identity,
                           const char *vendor_id,
                           const char *product_id)
 {
     const char *s = identity->s;
-    char ids[IDS_LEN + 1] = "";
 
     if (vendor_id[0] == '\0' || product_id[0] == '\0')
         return false;
@@ -69,6 +80,5 @@ bool identity_contradicts(const DeviceIdentity *identity,
     if (strncmp(s, "0000+0000", IDS_LEN) == 0)
         return false;
 
-    (void) text_format(ids, sizeof(ids), "%s+%s", vendor_id, product_id);
-    return strncasecmp(s, ids, IDS_LEN) != 0;
+    return !identity_is_of(identity, vendor_id, product_id);
 }

@@ -37,3 +37,8 @@ bool identity_equal(const DeviceIdentity *a, const DeviceIdentity *b);
 bool identity_contradicts(const DeviceIdentity *identity,
                           const char *vendor_id,
                           const char *product_id);
+
+/* Whether the identity begins with these ids, neither of which is "". */
+bool identity_is_of(const DeviceIdentity *identity,
+                    const char *vendor_id,
+                    const char *product_id);

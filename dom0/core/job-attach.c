@@ -28,6 +28,7 @@ JobWish job_on_listing(Job *job,
 {
     const JobTask *task = &job->task;
     QubeName holder = listing->attached_to;
+    bool ours;
     char detail[sizeof(job->detail)];
 
     job->seen_at = (QubeName){};
@@ -49,13 +50,16 @@ JobWish job_on_listing(Job *job,
         for (size_t i = 0; i < task->n_targets; i++) {
             if (!job_wants(job, i, &holder))
                 continue;
+            /* ours, if it is not known that our Attach did nothing */
+            ours = job->holding != HOLDING_NOTHING &&
+                   qube_name_equal(&job->target, &holder);
             job->target = holder;
-            if (job->n_attaches > 0)
+            if (ours)
                 job->holding = HOLDING_DEVICE;
             return job_finish(
-                job,
-                job->n_attaches > 0 ? STATUS_ATTACHED : STATUS_ALREADY_ATTACHED,
-                qube_name_equal(&task->held_by, &holder) ? "" : BY_OTHERS);
+                job, ours ? STATUS_ATTACHED : STATUS_ALREADY_ATTACHED,
+                ours || qube_name_equal(&task->held_by, &holder) ? ""
+                                                                 : BY_OTHERS);
         }
         (void) text_format(detail, sizeof(detail), "%s has it, %s", holder.s,
                            qube_name_equal(&task->held_by, &holder)

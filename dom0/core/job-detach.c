@@ -26,15 +26,18 @@ JobWish job_begin_look(Job *ret,
     return job_call(ret, JOB_LOOKING, ADMIN_ATTACHED);
 }
 
-/* What cannot be known is taken for what the event says. */
+/* What cannot be known is taken for what the event says; without one, nothing
+ * has changed. */
 static JobWish job_look_again(Job *job,
                               const AdminAnswer *answer,
                               uint64_t now_usec)
 {
     if (answer->result == ADMIN_UNREACHABLE)
         return job_lose_qubesd(job, job->state, answer->detail, now_usec);
-    return job_retry(job, job->state, STATUS_DETACHED_BY_USER, answer->detail,
-                     now_usec);
+    return job_retry(job, job->state,
+                     job->look_further ? STATUS_ALREADY_ATTACHED
+                                       : STATUS_DETACHED_BY_USER,
+                     answer->detail, now_usec);
 }
 
 JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
@@ -64,9 +67,13 @@ JobWish job_on_looked_further(Job *job,
         (answer->power == POWER_RUNNING || answer->power == POWER_PAUSED))
         return job_finish(job, STATUS_DETACHED_BY_USER, "");
     /* one that is being started, or goes down, has not had it of late */
-    return job_finish(
-        job, job->lost ? STATUS_WAITING_FOR_TARGET : STATUS_TARGET_NOT_RUNNING,
-        "");
+    if (!job->lost)
+        return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
+    job->lost = false;
+    job->found_stopped = job->target;
+    job->target = (QubeName){};
+    job_on_holder_stopped(job);
+    return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 
 /* Whether something may be attached because of us, by the answer to Attach. */

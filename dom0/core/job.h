@@ -159,7 +159,8 @@ typedef struct Job {
     uint64_t wake_usec;     /* when to call job_on_time(); UINT64_MAX: never */
     uint64_t deadline_usec; /* of the whole job */
 
-    bool taken;        /* events told of the attach, then of a detach */
+    QubeName found_stopped; /* what had it, and does not run any more; "" */
+    bool taken;             /* events told of the attach, then of a detach */
     bool lost;         /* @held_by has it no longer, and nobody has told why */
     bool look_further; /* see job_begin_look() */
     bool missing;      /* Detach said that it was not attached */

@@ -99,6 +99,13 @@ void source_recall(Manager *m, Source *source, Instant now)
     }
 }
 
+bool device_is_confirmed(const Device *device)
+{
+    return device->holding == HOLDING_NOTHING ||
+           (device->told_by != 0 &&
+            !(device->job && device->job->kind == JOB_KIND_LOOK));
+}
+
 /* Whether another part of the same plug is attached or in work. */
 static bool device_is_excluded(const Device *device)
 {
@@ -109,7 +116,8 @@ static bool device_is_excluded(const Device *device)
             other->queued || (managed && managed->kind != JOB_KIND_LOOK);
         bool busy = in_work || device_is_attached(other);
 
-        if (busy && other->plugged && device_excludes(device, other))
+        if (busy && other->plugged && device_is_confirmed(other) &&
+            device_excludes(device, other))
             return true;
     }
     return false;

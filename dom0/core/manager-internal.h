@@ -215,6 +215,12 @@ void device_begin_look(Manager *m,
                        const QubeName *target,
                        Instant now);
 
+/* The same when nobody has told of anything: if it is not, does @target run? */
+void device_look_further(Manager *m,
+                         Device *device,
+                         const QubeName *target,
+                         Instant now);
+
 /* Whether the job's Attach was sent and what came of it is to be seen. */
 bool managed_is_attaching(const ManagedJob *managed);
 
@@ -290,6 +296,10 @@ void device_on_user_detach(Manager *m,
                            Device *device,
                            const QubeName *target,
                            Instant now);
+
+/* Whether what is held was seen, or told of, in this run, and is not being
+ * looked at. */
+bool device_is_confirmed(const Device *device);
 
 /* Nothing of the same USB device is attached any more, but for what is being
  * attached right now. */

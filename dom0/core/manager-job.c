@@ -199,6 +199,16 @@ void device_begin_look(Manager *m,
         job_begin_look(&managed->job, &task, &name, now.monotonic_usec), now);
 }
 
+void device_look_further(Manager *m,
+                         Device *device,
+                         const QubeName *target,
+                         Instant now)
+{
+    device_begin_look(m, device, target, now);
+    if (device->job)
+        device->job->job.look_further = true;
+}
+
 /* The job that waits for another one of the device is not wanted any more. */
 void device_drop_queued(Manager *m,
                         Device *device,
@@ -254,24 +264,33 @@ static void device_learn_look(Manager *m,
     device_on_user_detach(m, device, &job->target, now);
 }
 
+/* The job has found out that the target that had it was stopped. */
+static void device_learn_stopped(Device *device, const Job *job)
+{
+    if (!qube_name_equal(&device->held_by, &job->found_stopped))
+        return;
+
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    if (qube_name_equal(&device->attached_to, &job->found_stopped))
+        device->attached_to = (QubeName){};
+    if (!status_is_success(job->outcome))
+        device->stopped = job->found_stopped;
+}
+
 /* A record was quicker than the event that tells of its end. */
 static void device_learn_lost(Manager *m,
                               Device *device,
                               const Job *job,
                               Instant now)
 {
-    if (job->outcome != STATUS_DETACHED_BY_USER &&
-        job->outcome != STATUS_WAITING_FOR_TARGET)
+    if (job->outcome != STATUS_DETACHED_BY_USER)
         return;
 
     device->holding = HOLDING_NOTHING;
     device->held_by = (QubeName){};
     if (qube_name_equal(&device->attached_to, &job->target))
         device->attached_to = (QubeName){};
-    if (job->outcome == STATUS_WAITING_FOR_TARGET) {
-        device_set_stopped(device, &job->target);
-        return;
-    }
     device_mark_detached(device);
     plug_withdraw(m, device, now);
 }
@@ -287,6 +306,8 @@ static void device_learn(Manager *m,
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
         device->attachment_known |= job->touched;
+        if (job->found_stopped.s[0] != '\0')
+            device_learn_stopped(device, job);
         if (job->lost) {
             device_learn_lost(m, device, job, now);
             return;
@@ -450,6 +471,17 @@ static bool device_is_looked_at(const Device *device)
     return false;
 }
 
+/* Whether an earlier run has attached another part of the plug, and it is not
+ * known yet whether that is still so. */
+static bool device_is_open(const Device *device)
+{
+    for (const Device *part = device->source->devices; part; part = part->next)
+        if (part->plugged && part->told_by == 0 &&
+            part->holding != HOLDING_NOTHING && device_excludes(device, part))
+            return true;
+    return false;
+}
+
 static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
 {
     Job *job = &managed->job;
@@ -460,6 +492,8 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
 
     if (device_is_looked_at(managed->device))
         turn = JOB_TURN_LATER;
+    else if (device_is_open(managed->device))
+        turn = JOB_TURN_SHUT;
     else if (holder)
         turn = holder->late_call != 0 || holder->dead ? JOB_TURN_SHUT
                                                       : JOB_TURN_LATER;
@@ -481,7 +515,7 @@ static JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now)
                                 "");
     for (const Device *part = device->source->devices; part; part = part->next)
         if (part->plugged && device_is_attached(part) &&
-            device_excludes(device, part))
+            device_is_confirmed(part) && device_excludes(device, part))
             return job_on_withdrawn(&managed->job, true,
                                     STATUS_ATTACHED_ELSEWHERE,
                                     "another part of the same device is "

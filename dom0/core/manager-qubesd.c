@@ -333,6 +333,26 @@ static bool waits_for(const Manager *m,
     return rule && rule_targets(rule, target);
 }
 
+/* A target starts that has the device, as far as was known before its events
+ * could be heard: it had been stopped meanwhile. */
+static void on_holder_started(Manager *m,
+                              Device *device,
+                              const QubeName *name,
+                              Instant now)
+{
+    if (device->holding == HOLDING_NOTHING || device->attachment_known ||
+        !qube_name_equal(&device->held_by, name))
+        return;
+
+    if (device->job && device->job->kind == JOB_KIND_LOOK)
+        managed_supersede(m, device->job, "its target was restarted", now);
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device->attached_to = (QubeName){};
+    if (device->plugged)
+        device_set_stopped(device, name);
+}
+
 static void on_domain_started(Manager *m, const QubeName *name, Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
@@ -341,6 +361,7 @@ static void on_domain_started(Manager *m, const QubeName *name, Instant now)
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;
+            on_holder_started(m, device, name, now);
             if (device->job && device->job->kind == JOB_KIND_ATTACH)
                 device->job->target_started |=
                     rule_targets(device->job->rule, name);
@@ -464,11 +485,9 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
     /* what an earlier run knew may be another plug by now: its record tells */
     if (device->told_by == 0 && device->plugged)
         return;
-    if (device->plugged && target.s[0] != '\0') {
-        device_begin_look(m, device, &target, now);
-        if (device->job)
-            device->job->job.look_further = true;
-    } else if (device->holding != HOLDING_NOTHING)
+    if (device->plugged && target.s[0] != '\0')
+        device_look_further(m, device, &target, now);
+    else if (device->holding != HOLDING_NOTHING)
         device_begin_detach(m, device, now);
     else if (device->waits_for_qubesd || device->waits_for_any ||
              device->waits_for.s[0] || device->stopped.s[0])

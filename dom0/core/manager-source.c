@@ -188,7 +188,7 @@ static Status event_here(Manager *m,
     Device *device = source_find(source, record->class, &record->device);
     Waiter *waiter = waiter_new(source, connection, seq);
     QubeName early;
-    bool replaced;
+    bool replaced, restored;
     Status status;
     int r = 0;
 
@@ -202,7 +202,11 @@ static Status event_here(Manager *m,
     }
 
     /* also what an unplugged one has left attached is in the way */
-    replaced = device->plugged && !record_same_plug(&device->record, record);
+    /* what an earlier run knew: a new probe in between means nothing */
+    restored = device->plugged && device->told_by == 0 &&
+               record_same_place(&device->record, record);
+    replaced = device->plugged && !restored &&
+               !record_same_plug(&device->record, record);
     if (!device->plugged || replaced)
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
@@ -225,6 +229,10 @@ static Status event_here(Manager *m,
             device->attachment_known = true;
         }
     }
+
+    m->turns_changed = true; /* others may have waited for this record */
+    if (restored && !device->job && device->holding != HOLDING_NOTHING)
+        device_look_further(m, device, &device->held_by, now);
 
     status = device_decide(m, device, waiter, now);
     if (status != STATUS_INVALID)
@@ -264,6 +272,7 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
         }
     }
     connection->synced = true;
+    m->turns_changed = true;
 
     for (Device *device = source->devices, *next; device; device = next) {
         next = device->next;

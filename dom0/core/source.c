@@ -238,10 +238,9 @@ bool source_has_early_of(const Source *source, const Record *usb)
     for (size_t i = 0; i < SOURCE_EARLY_MAX; i++) {
         const EarlyAttach *early = &source->early[i];
 
-        if (early->class == DEVICE_CLASS_BLOCK &&
-            (!early->has_identity ||
-             !identity_contradicts(&early->identity, usb->properties.vendor_id,
-                                   usb->properties.product_id)))
+        if (early->class == DEVICE_CLASS_BLOCK && early->has_identity &&
+            identity_is_of(&early->identity, usb->properties.vendor_id,
+                           usb->properties.product_id))
             return true;
     }
     return false;

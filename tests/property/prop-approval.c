@@ -103,6 +103,7 @@ typedef struct Walk {
 
     bool plugged;
     bool listed;
+    QubeName attached_to;
     unsigned int plug;
     Rules rules;
     bool refused;             /* the person's no, for this plug */
@@ -210,11 +211,22 @@ static AdminAnswer answer_to(Walk *walk, const AdminRequest *request)
     AdminAnswer answer = answer_of(ADMIN_OK);
 
     if (request->method == ADMIN_AVAILABLE)
-        return walk->plugged && walk->listed ? answer_listed(NULL) : answer;
-    if (request->method == ADMIN_ATTACH)
-        return walk->runs || is_disposable(&request->dest)
-                   ? answer
-                   : answer_error(ADMIN_ERROR_NOT_RUNNING);
+        return walk->plugged && walk->listed
+                   ? answer_listed(walk->attached_to.s[0]
+                                       ? walk->attached_to.s
+                                       : NULL)
+                   : answer;
+    if (request->method == ADMIN_CURRENT_STATE)
+        return answer_power(walk->runs || is_disposable(&request->dest)
+                                ? POWER_RUNNING
+                                : POWER_HALTED);
+    if (request->method == ADMIN_ATTACH) {
+        if (!walk->runs && !is_disposable(&request->dest))
+            return answer_error(ADMIN_ERROR_NOT_RUNNING);
+        walk->attached_to = walk->plugged ? request->dest : (QubeName){};
+    }
+    if (request->method == ADMIN_DETACH)
+        walk->attached_to = (QubeName){};
     if (request->method == ADMIN_KILL)
         return answer_error(ADMIN_ERROR_NOT_STARTED);
     if (request->method == ADMIN_START)
@@ -343,6 +355,7 @@ static void pump(Walk *walk)
 static void unplug(Walk *walk)
 {
     walk->plugged = false;
+    walk->attached_to = (QubeName){};
     walk->refused = false;
     forget_approvals(walk);
 }

@@ -99,6 +99,7 @@ static void test_what_is_attached_is_not_attached_again(void **state)
     come_back('a');
     assert_true(rig_is_quiet(&rig)); /* it may be another plug by now */
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     assert_string_equal(last_outcome()->detail, ""); /* it is ours */
@@ -118,7 +119,7 @@ static void test_what_was_detached_meanwhile_is_left_alone(void **state)
     attach("sda");
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
@@ -131,8 +132,10 @@ static void test_a_target_that_was_stopped_meanwhile_is_not_started(void **s)
     attach("sda");
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 
     /* that outlives one more restart */
@@ -145,6 +148,59 @@ static void test_a_target_that_was_stopped_meanwhile_is_not_started(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_part_waits_for_what_an_earlier_run_held(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    rig_set_rules(&rig, "u: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_set_rules(&rig, "b: allow block to work\n");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    look = rig_call(&rig, ADMIN_ATTACHED);                 /* 2-1 */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* sda */
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_holder_that_starts_had_been_stopped(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_another_diskseq_is_no_other_plug_after_a_restart(void **s)
+{
+    Record record = rig_record_at(RECORD_PRESENT, "sda", "2-1", "A");
+
+    (void) s;
+
+    attach("sda");
+    come_back('a');
+    assert_true(properties_set_number(&record.properties, PROPERTY_DISKSEQ, 7));
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
 static void test_what_is_not_in_the_new_picture_is_detached(void **state)
@@ -211,11 +267,16 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
         (void) rig_call(&rig, ADMIN_ATTACH);
         come_back('a');
+        assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+        rig_serve(&rig, ADMIN_ATTACHED,
+                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
         if (!listed) {
+            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
             /* not the person's doing: it is just not done yet */
-            attach("sda");
+            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+            rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+            assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
         } else {
-            assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
             rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
             assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
         }
@@ -386,9 +447,10 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
         (void) rig_call(&rig, ADMIN_ATTACH);
         come_back('a');
         assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE,
-                  answer_listed(listed ? "disp1" : NULL));
+        rig_serve(&rig, ADMIN_ATTACHED,
+                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
         if (listed) {
+            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
             assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
             assert_true(rig_is_quiet(&rig));
             assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -398,12 +460,14 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
             AdminAnswer other = made();
 
             other.qube = rig_qube("disp2");
+            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+            rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK)); /* disp1 */
+            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
             rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, other);
             rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
             rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
             rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
             assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-            rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK)); /* disp1 */
         }
         assert_true(rig_is_quiet(&rig));
     }
@@ -480,6 +544,9 @@ int main(void)
         TEST(test_what_is_attached_is_not_attached_again),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
+        TEST(test_a_part_waits_for_what_an_earlier_run_held),
+        TEST(test_a_holder_that_starts_had_been_stopped),
+        TEST(test_another_diskseq_is_no_other_plug_after_a_restart),
         TEST(test_what_is_not_in_the_new_picture_is_detached),
         TEST(test_what_was_to_be_detached_is),
         TEST(test_another_device_in_the_port_inherits_nothing),
