@@ -337,11 +337,14 @@ static void device_learn(Manager *m,
     }
 
     device->holding = job->holding;
+    /* the call has no answer, but an event has told that it was done */
+    if (managed->kind == JOB_KIND_DETACH && managed->detached_meanwhile)
+        device->holding = HOLDING_NOTHING;
     /* an event may have told what the job could not find out */
     if (device->holding == HOLDING_MAYBE && managed->attached_meanwhile)
         device->holding = HOLDING_DEVICE;
     device->held_by =
-        job->holding == HOLDING_NOTHING ? (QubeName){} : job->target;
+        device->holding == HOLDING_NOTHING ? (QubeName){} : job->target;
     device->held_template = job_made_from(job);
     if (!managed->by_person)
         device->close = (QubeName){};
@@ -448,13 +451,17 @@ static JobWish managed_start_target(Manager *m,
                : job_on_started(job, status, detail, now.monotonic_usec);
 }
 
-/* The job whose USB attach into the same target is in work, or NULL. */
+/* The job whose USB attach into the same target, or of the same device, is in
+ * work, or NULL. */
 static const ManagedJob *port_turn_holder(const Manager *m,
                                           const ManagedJob *managed)
 {
     for (const ManagedJob *other = m->jobs; other; other = other->next)
         if (other != managed && other->port_turn &&
-            qube_name_equal(&other->job.target, &managed->job.target))
+            (qube_name_equal(&other->job.target, &managed->job.target) ||
+             (other->source == managed->source &&
+              device_name_equal(&other->job.task.device,
+                                &managed->job.task.device))))
             return other;
     return NULL;
 }

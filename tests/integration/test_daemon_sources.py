@@ -3,7 +3,7 @@
 
 import unittest
 
-from daemoncase import (ATTACH, AVAILABLE, DETACH, LOOK, PINNED, STICK, TAKE_OFF,
+from daemoncase import (ATTACH, AVAILABLE, DETACH, LOOK, PINNED, SHOW, STICK, TAKE_OFF,
                         DaemonCase, stick, sticks, told, world)
 
 OTHER_BOOT = "fedcba9876543210fedcba9876543210"
@@ -330,7 +330,7 @@ class Restart(DaemonCase):
         self.assert_told(again, again.present("block", "sda", **STICK), 201)
         again.synced()
         self.barrier(again)
-        self.assertEqual(rig.requests(), [LOOK])
+        self.assertEqual(rig.requests(), [SHOW, LOOK])
 
     def test_kill_9_during_an_attach_that_takes_effect(self):
         rig = self.start()

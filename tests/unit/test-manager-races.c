@@ -928,6 +928,39 @@ static void test_what_others_attached_is_looked_at_after_a_reconnect(void **s)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
 }
 
+static void test_an_overdue_attach_keeps_its_device_from_other_targets(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    call = attach_without_end("r: allow usb to work\n");
+    rig_set_rules(&rig, "r: allow usb to vault\n");
+    assert_int_equal(tell(RECORD_CHANGE, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_detach_without_an_answer_may_be_told_by_an_event(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -979,6 +1012,8 @@ int main(void)
         TEST(test_our_own_shutdown_of_a_disposable_stops_nothing),
         TEST(test_a_second_suspend_is_as_good_as_the_first),
         TEST(test_what_others_attached_is_looked_at_after_a_reconnect),
+        TEST(test_an_overdue_attach_keeps_its_device_from_other_targets),
+        TEST(test_a_detach_without_an_answer_may_be_told_by_an_event),
     };
 #undef TEST
 
