@@ -9,6 +9,7 @@
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/qube-names.h"
 #include "dom0/ctl/rule-book.h"
+#include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/show.h"
 #include "dom0/wire/report-wire.h"
 
@@ -26,7 +27,9 @@ static const char help[] =
     "which\n"
     "all *.rules files are checked. All of them together are one set of rules, "
     "in\n"
-    "this order. Without PATH it is " CTL_RULES_DEFAULT ".\n"
+    "this order. Without PATH it is the daemon's folder, or " CTL_RULES_DEFAULT
+    "\n"
+    "if there is no daemon.\n"
     "\n"
     "All errors and warnings of all files are printed, as FILE:LINE:COLUMN:\n"
     "message with the line and a caret, and a summary at the end. A warning "
@@ -158,8 +161,12 @@ static int read_paths(RuleBook *book, const Arguments *arguments)
 {
     int r = 0;
 
-    if (arguments->n_operands == 0)
-        return rule_book_add(book, CTL_RULES_DEFAULT);
+    if (arguments->n_operands == 0) {
+        RulesFolder folder;
+
+        rules_folder_find(&folder, arguments);
+        return rule_book_add(book, folder.path);
+    }
     for (size_t i = 0; r == 0 && i < arguments->n_operands; i++)
         r = rule_book_add(book, arguments->operands[i]);
     return r;

@@ -71,7 +71,7 @@ class CompletionTest(CommandCase):
     def test_the_options_are_those_of_the_command(self):
         for command, there, missing in (
                 ("history", "--follow", "--timeout"), ("wait", "--timeout", "--follow"),
-                ("check", "--json", "--socket"), ("", "--version", "--socket")):
+                ("check", "--socket", "--source"), ("", "--version", "--socket")):
             offered = self.complete(f"qvm-autoattach {command} --")
             for option in (there, "--help", "--quiet"):
                 self.assertIn(option, offered, command)
