@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Each system call of the shells in dom0 fails once, in each way that it can:
+ * nothing crashes, hangs or is left open, no half of anything is taken for the
+ * whole, and the next try works.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "common/sys/exchange.h"
+#include "common/sys/socket.h"
+#include "dom0/io/admin-events.h"
+#include "dom0/io/state-file.h"
+#include "tests/support/call-fault.h"
+#include "tests/support/loop.h"
+#include "tests/support/test.h"
+
+#define REQUEST  "a question"
+#define ANSWER   "the whole answer"
+#define FILE_MAX 4096U
+#define OLD_TEXT "what was\n"
+#define NEW_TEXT "what is now, and is longer\n"
+#define STREAM                            \
+    "1\0\0connection-established\0\0"     \
+    "1\0work\0domain-start\0start_guid\0" \
+    "True\0\0"
+
+static const int errors[] = { EINTR,  EAGAIN, EPIPE,  ECONNRESET, EIO,
+                              ENOSPC, EMFILE, ENFILE, ENOMEM,     EACCES };
+
+static char folder[] = "/tmp/fault-calls-XXXXXX";
+static char path[64];
+static sd_event *event;
+static int listener;
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
+    assert_non_null(mkdtemp(folder));
+    (void) snprintf(path, sizeof(path), "%s/s", folder);
+    listener = socket_listen(path, 0600);
+    assert_return_code(listener, 0);
+    assert_return_code(sd_event_new(&event), 0);
+    loop_divisor = 1000;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    event = sd_event_unref(event);
+    listener = fd_close(listener);
+    (void) unlink(path);
+    assert_int_equal(rmdir(folder), 0);
+    return 0;
+}
+
+static size_t n_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    size_t n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir))
+        n++;
+    (void) closedir(dir);
+    return n;
+}
+
+/* A call may be told to try again, and then nobody notices. */
+static bool must_go_unnoticed(int error)
+{
+    return call_fault_is_transfer() && (error == EINTR || error == EAGAIN);
+}
+
+/* Who has called is spoken to, once; it is kept until the end. */
+static int answer_once(int peer, const char *text, size_t len)
+{
+    int fd;
+
+    if (peer >= 0)
+        return peer;
+    call_fault_hold(true);
+    fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    /* who has given up meanwhile does not hear it */
+    if (fd >= 0 && (send(fd, text, len, MSG_NOSIGNAL) != (ssize_t) len ||
+                    shutdown(fd, SHUT_WR) < 0))
+        fd = fd_close(fd);
+    call_fault_hold(false);
+    return fd;
+}
+
+/* exchange */
+
+typedef struct Ended {
+    bool ended;
+    ExchangeEnd end;
+    char answer[64];
+} Ended;
+
+static void on_end(Exchange *exchange,
+                   ExchangeEnd end,
+                   int error,
+                   const char *untrusted_data,
+                   size_t untrusted_len,
+                   void *userdata)
+{
+    Ended *ended = userdata;
+
+    (void) exchange;
+    (void) error;
+
+    assert_false(ended->ended);
+    ended->ended = true;
+    ended->end = end;
+    assert_true(untrusted_len < sizeof(ended->answer));
+    memcpy(ended->answer, untrusted_data, untrusted_len);
+}
+
+/* The call has failed by now, or did not have to. */
+static Ended exchange_once(int *ret_r)
+{
+    static const ExchangeLimits limits = { .answer_max = 63,
+                                           .timeout_usec = GIVE_UP_USEC * 100 };
+    _cleanup_(exchange_freep) Exchange *exchange = NULL;
+    Ended ended = { .ended = false };
+    int peer = -1;
+
+    *ret_r = exchange_new(&exchange, event, path, REQUEST, strlen(REQUEST),
+                          &limits, on_end, &ended);
+    while (*ret_r >= 0 && !ended.ended) {
+        peer = answer_once(peer, ANSWER, strlen(ANSWER));
+        assert_true(sd_event_run(event, peer < 0 ? 1000 : GIVE_UP_USEC) >= 0);
+    }
+    fd_close(peer);
+    return ended;
+}
+
+/* what was connected and given up again */
+static void forget_callers(void)
+{
+    int fd;
+
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+        fd_close(fd);
+}
+
+static void test_an_answer_is_whole_or_there_is_none(void **state)
+{
+    size_t n_faults = 0, n_before;
+    int r;
+
+    (void) state;
+
+    /* the loop opens what it needs */
+    (void) exchange_once(&r);
+    n_before = n_descriptors();
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            Ended ended;
+
+            call_fault_begin(n, errors[i]);
+            ended = exchange_once(&r);
+            if (!call_fault_end()) {
+                assert_int_equal(r, 0);
+                assert_string_equal(ended.answer, ANSWER);
+                break;
+            }
+            n_faults++;
+            if (must_go_unnoticed(errors[i]))
+                assert_string_equal(ended.answer, ANSWER);
+            if (ended.answer[0] != '\0') {
+                assert_int_equal(ended.end, EXCHANGE_COMPLETE);
+                assert_string_equal(ended.answer, ANSWER);
+            }
+            forget_callers();
+            assert_int_equal(n_descriptors(), n_before);
+
+            ended = exchange_once(&r);
+            assert_int_equal(ended.end, EXCHANGE_COMPLETE);
+            assert_string_equal(ended.answer, ANSWER);
+        }
+    assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
+}
+
+static void test_an_answer_comes_byte_by_byte(void **state)
+{
+    Ended ended;
+    int r;
+
+    (void) state;
+
+    call_fault_begin_short(true);
+    ended = exchange_once(&r);
+    (void) call_fault_end();
+    assert_int_equal(r, 0);
+    assert_int_equal(ended.end, EXCHANGE_COMPLETE);
+    assert_string_equal(ended.answer, ANSWER);
+}
+
+/* the stream of events */
+
+static size_t n_connected, n_started;
+
+static void on_state(bool connected, const char *detail, void *userdata)
+{
+    (void) userdata;
+
+    n_connected += connected;
+    assert_true(connected || detail[0] != '\0');
+}
+
+static void on_admin_event(const AdminEvent *what, void *userdata)
+{
+    (void) userdata;
+
+    assert_int_equal(what->type, ADMIN_EVENT_DOMAIN_START);
+    n_started++;
+}
+
+/* The stream is made again until it is heard. */
+static void follow_once(void)
+{
+    static const AdminEventsHooks hooks = { on_state, on_admin_event };
+    _cleanup_(admin_events_freep) AdminEvents *events = NULL;
+    uint64_t n_turns = 0;
+    int peer = -1;
+
+    n_connected = n_started = 0;
+    call_fault_hold(true);
+    assert_int_equal(admin_events_new(&events, event, path, &hooks, NULL), 0);
+    call_fault_hold(false);
+    while (n_started == 0) {
+        int next = answer_once(-1, STREAM, sizeof(STREAM) - 1);
+
+        if (next >= 0) {
+            fd_close(peer);
+            peer = next;
+        }
+        assert_true(sd_event_run(event, 1000) >= 0);
+        assert_true(++n_turns < 100000);
+    }
+    fd_close(peer);
+    assert_true(n_connected >= 1);
+}
+
+static void test_the_stream_of_events_is_always_found_again(void **state)
+{
+    size_t n_faults = 0, n_before;
+
+    (void) state;
+
+    /* the loop opens what it needs */
+    follow_once();
+    forget_callers();
+    n_before = n_descriptors();
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            call_fault_begin(n, errors[i]);
+            follow_once();
+            if (!call_fault_end())
+                break;
+            n_faults++;
+            forget_callers();
+            assert_int_equal(n_descriptors(), n_before);
+        }
+    assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
+}
+
+static void test_the_stream_of_events_comes_byte_by_byte(void **state)
+{
+    (void) state;
+
+    /* its request is sent in one piece, or again after a while */
+    call_fault_begin_short(false);
+    follow_once();
+    (void) call_fault_end();
+}
+
+/* the state file */
+
+static void assert_content(const char *expected, const char *or_this)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t len;
+
+    assert_int_equal(state_file_read(&text, &len, folder, FILE_MAX), 0);
+    text[len] = '\0';
+    if (strcmp(text, expected) != 0)
+        assert_string_equal(text, or_this);
+}
+
+static bool is_there(const char *name)
+{
+    char file[96];
+    struct stat st;
+
+    (void) snprintf(file, sizeof(file), "%s/%s", folder, name);
+    return lstat(file, &st) == 0;
+}
+
+static void put_old(void)
+{
+    assert_int_equal(state_file_write(folder, OLD_TEXT, strlen(OLD_TEXT)), 0);
+}
+
+static void remove_files(void)
+{
+    static const char *const names[] = { "state", "state.next", "state.bad" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char file[96];
+
+        (void) snprintf(file, sizeof(file), "%s/%s", folder, names[i]);
+        (void) unlink(file);
+    }
+}
+
+static void test_a_state_file_is_the_old_or_the_new_one(void **state)
+{
+    size_t n_faults = 0, n_before = n_descriptors();
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            int r;
+
+            put_old();
+            call_fault_begin(n, errors[i]);
+            r = state_file_write(folder, NEW_TEXT, strlen(NEW_TEXT));
+            if (!call_fault_end()) {
+                assert_int_equal(r, 0);
+                break;
+            }
+            n_faults++;
+            if (errors[i] == EINTR && call_fault_is_transfer())
+                assert_int_equal(r, 0);
+            assert_true(r == 0 || r == -errors[i]);
+            assert_content(r == 0 ? NEW_TEXT : OLD_TEXT, "");
+            assert_false(is_there("state.next"));
+            assert_int_equal(n_descriptors(), n_before);
+        }
+    assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
+    remove_files();
+}
+
+static void test_a_state_file_is_read_or_it_is_told_why_not(void **state)
+{
+    size_t n_faults = 0, n_before = n_descriptors();
+
+    (void) state;
+
+    put_old();
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            _cleanup_(freep) char *text = NULL;
+            size_t len = 0;
+            int r;
+
+            call_fault_begin(n, errors[i]);
+            r = state_file_read(&text, &len, folder, FILE_MAX);
+            if (!call_fault_end()) {
+                assert_int_equal(r, 0);
+                break;
+            }
+            n_faults++;
+            if (errors[i] == EINTR && call_fault_is_transfer())
+                assert_int_equal(r, 0);
+            if (r == 0) {
+                assert_int_equal(len, strlen(OLD_TEXT));
+                assert_memory_equal(text, OLD_TEXT, len);
+            } else {
+                assert_int_equal(r, -errors[i]);
+                assert_null(text);
+            }
+            assert_int_equal(n_descriptors(), n_before);
+        }
+    assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
+
+    call_fault_begin_short(true);
+    assert_int_equal(state_file_write(folder, NEW_TEXT, strlen(NEW_TEXT)), 0);
+    assert_content(NEW_TEXT, "");
+    (void) call_fault_end();
+    remove_files();
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_an_answer_is_whole_or_there_is_none),
+        TEST(test_an_answer_comes_byte_by_byte),
+        TEST(test_the_stream_of_events_is_always_found_again),
+        TEST(test_the_stream_of_events_comes_byte_by_byte),
+        TEST(test_a_state_file_is_the_old_or_the_new_one),
+        TEST(test_a_state_file_is_read_or_it_is_told_why_not),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

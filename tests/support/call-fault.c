@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/call-fault.h"
+
+static bool armed;
+static bool held;
+static bool byte_by_byte;
+static bool writes_too;
+static bool interrupted;
+static size_t countdown;
+static int error_given;
+static const char *failed;
+
+void call_fault_begin(size_t n, int error)
+{
+    armed = true;
+    byte_by_byte = false;
+    countdown = n;
+    error_given = error;
+    failed = NULL;
+}
+
+void call_fault_begin_short(bool writes)
+{
+    call_fault_begin(SIZE_MAX, 0);
+    byte_by_byte = true;
+    writes_too = writes;
+}
+
+void call_fault_hold(bool hold)
+{
+    held = hold;
+}
+
+bool call_fault_end(void)
+{
+    armed = false;
+    byte_by_byte = false;
+    return failed != NULL;
+}
+
+const char *call_fault_name(void)
+{
+    return failed ? failed : "";
+}
+
+bool call_fault_is_transfer(void)
+{
+    static const char *const names[] = { "read", "write", "recv", "send" };
+
+    for (size_t i = 0; failed && i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(failed, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool fails_now(const char *name)
+{
+    if (!armed || failed || held || countdown-- > 0)
+        return false;
+
+    failed = name;
+    errno = error_given;
+    return true;
+}
+
+/* A transfer; its size may be cut. */
+static bool transfer_fails(const char *name, size_t *size)
+{
+    bool reads = name[0] == 'r';
+
+    if (armed && !held && byte_by_byte && (reads || writes_too)) {
+        interrupted = !interrupted;
+        if (interrupted) {
+            errno = EINTR;
+            return true;
+        }
+        if (*size > 1)
+            *size = 1;
+    }
+    return fails_now(name);
+}
+
+#define WRAP(type, fn, parameters, arguments) \
+    type __real_##fn parameters;              \
+    type __wrap_##fn parameters;              \
+    type __wrap_##fn parameters               \
+    {                                         \
+        if (fails_now(#fn))                   \
+            return -1;                        \
+        return __real_##fn arguments;         \
+    }
+#define WRAP_TRANSFER(fn, name, parameters, arguments) \
+    ssize_t __real_##fn parameters;                    \
+    ssize_t __wrap_##fn parameters;                    \
+    ssize_t __wrap_##fn parameters                     \
+    {                                                  \
+        if (transfer_fails(name, &size))               \
+            return -1;                                 \
+        return __real_##fn arguments;                  \
+    }
+
+WRAP(int,
+     socket,
+     (int domain, int type, int protocol),
+     (domain, type, protocol))
+WRAP(int,
+     connect,
+     (int fd, const struct sockaddr *address, socklen_t len),
+     (fd, address, len))
+WRAP(int,
+     accept4,
+     (int fd, struct sockaddr *address, socklen_t *len, int flags),
+     (fd, address, len, flags))
+WRAP(int, shutdown, (int fd, int how), (fd, how))
+WRAP(int,
+     renameat,
+     (int from, const char *old, int to, const char *new),
+     (from, old, to, new))
+WRAP(int, fstat, (int fd, struct stat *st), (fd, st))
+WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
+
+WRAP_TRANSFER(read, "read", (int fd, void *data, size_t size), (fd, data, size))
+WRAP_TRANSFER(write,
+              "write",
+              (int fd, const void *data, size_t size),
+              (fd, data, size))
+WRAP_TRANSFER(recv,
+              "recv",
+              (int fd, void *data, size_t size, int flags),
+              (fd, data, size, flags))
+WRAP_TRANSFER(send,
+              "send",
+              (int fd, const void *data, size_t size, int flags),
+              (fd, data, size, flags))
+/* what the first two are where the compiler knows the room */
+WRAP_TRANSFER(__read_chk,
+              "read",
+              (int fd, void *data, size_t size, size_t room),
+              (fd, data, size, room))
+WRAP_TRANSFER(__recv_chk,
+              "recv",
+              (int fd, void *data, size_t size, size_t room, int flags),
+              (fd, data, size, room, flags))
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list list;
+    long argument;
+
+    va_start(list, command);
+    argument = va_arg(list, long);
+    va_end(list);
+    if (fails_now("fcntl"))
+        return -1;
+    return __real_fcntl(fd, command, argument);
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list list;
+    mode_t mode;
+
+    va_start(list, flags);
+    mode = va_arg(list, mode_t);
+    va_end(list);
+    if (fails_now("open"))
+        return -1;
+    return __real_open(path, flags, mode);
+}
+
+int __real_openat(int dir, const char *path, int flags, ...);
+int __wrap_openat(int dir, const char *path, int flags, ...);
+int __wrap_openat(int dir, const char *path, int flags, ...)
+{
+    va_list list;
+    mode_t mode;
+
+    va_start(list, flags);
+    mode = va_arg(list, mode_t);
+    va_end(list);
+    if (fails_now("openat"))
+        return -1;
+    return __real_openat(dir, path, flags, mode);
+}
