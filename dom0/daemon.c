@@ -371,6 +371,7 @@ static uint64_t memory_bytes(void)
 
     if (!statm)
         return 0;
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own words */
     if (fscanf(statm, "%*u %" SCNu64, &n_pages) != 1)
         n_pages = 0;
     (void) fclose(statm);

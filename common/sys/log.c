@@ -27,6 +27,7 @@ static bool stderr_is_journal(void)
     struct stat st;
 
     return stream &&
+           /* NOLINTNEXTLINE(cert-err34-c): systemd's own words */
            sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
            fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
            st.st_ino == inode;

@@ -121,7 +121,7 @@ static GlobFinding find_facet(const RuleShape *shape,
                               RuleFacet facet,
                               GlobWalk *walk)
 {
-    bool finds;
+    bool finds = false;
 
     switch (facet) {
     case RULE_FACET_INTERFACES:

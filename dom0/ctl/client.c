@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -128,6 +129,7 @@ static int send_all(const Client *client, const char *data, size_t len)
 {
     uint64_t until_usec = clock_monotonic_usec() + CLIENT_DEADLINE_USEC;
 
+    assert(client);
     while (len > 0) {
         ssize_t n = send(client->fd, data, len, MSG_NOSIGNAL);
         int r;
@@ -267,6 +269,7 @@ int client_receive(Client *client,
     size_t len;
     int r;
 
+    assert(client);
     r = receive(client, &len, until_usec);
     if (r == 0) {
         r = control_reply_decode(&reply, control_buffer_data(&client->input),

@@ -62,7 +62,7 @@ int state_file_read(char **ret,
 {
     _cleanup_(fd_closep) int dir = open_dir(dir_path), fd = -1;
     _cleanup_(freep) char *buffer = NULL;
-    size_t size;
+    size_t size = 0;
     int r;
 
     if (dir < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -200,6 +201,7 @@ int control_call_route(ControlMethod *ret,
     *ret_answer = NULL;
 
     answer = answer_bad_call(info, call, &is_bad);
+    assert(is_bad || info);
     if (!is_bad && info->method == CONTROL_GET_INFO)
         answer = answer_get_info();
     else if (!is_bad && info->method == CONTROL_GET_INTERFACE_DESCRIPTION)

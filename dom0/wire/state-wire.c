@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ static int append(Writer *writer, const char *line, size_t len)
         writer->text = text;
         writer->size = size;
     }
+    assert(writer->text); /* a line is not empty */
     memcpy(writer->text + writer->len, line, len);
     writer->len += len;
     return 0;

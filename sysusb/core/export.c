@@ -166,11 +166,11 @@ const char *export_reason(Export export)
         [EXPORT_XEN_FRONTEND] = "it comes from another qube",
         [EXPORT_ZRAM] = "it is compressed memory",
         [EXPORT_DM_INTERNAL] = "it is internal to device-mapper",
-        [EXPORT_DM_DISABLED] = "device-mapper hides it "
-                               "(DM_UDEV_DISABLE_DISK_RULES_FLAG=1)",
+        [EXPORT_DM_DISABLED] = ("device-mapper hides it "
+                                "(DM_UDEV_DISABLE_DISK_RULES_FLAG=1)"),
         [EXPORT_LOOP_EMPTY] = "no file is behind this loop device",
-        [EXPORT_LOOP_HIDDEN] = "its file lies in a folder with "
-                               ".qubes-exclude-block-devices",
+        [EXPORT_LOOP_HIDDEN] = ("its file lies in a folder with "
+                                ".qubes-exclude-block-devices"),
         [EXPORT_NBD_EMPTY] = "it is not connected",
         [EXPORT_NO_MEDIUM] = "no medium is in it",
         [EXPORT_HUB] = "it is a hub",
@@ -178,8 +178,8 @@ const char *export_reason(Export export)
         [EXPORT_QEMU] = "it is emulated by QEMU",
         [EXPORT_IN_USE_MOUNTED] = "it, or a part of it, is mounted here",
         [EXPORT_IN_USE_SWAP] = "it, or a part of it, is used as swap here",
-        [EXPORT_IN_USE_HELD] = "another device here, as of device-mapper, "
-                               "uses it",
+        [EXPORT_IN_USE_HELD] = ("another device here, as of device-mapper, "
+                                "uses it"),
         [EXPORT_OFFERED] = "nothing is against it",
     };
 

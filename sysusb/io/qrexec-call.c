@@ -372,6 +372,7 @@ static int call_start(QrexecCall *call, const char *client, const char *service)
     if (r < 0)
         return r;
 
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): spawn() gave it */
     r = sd_event_add_child(call->event, &call->child_source, pid, WEXITED,
                            call_on_child, call);
     if (r < 0) {

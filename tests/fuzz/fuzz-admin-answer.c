@@ -109,8 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
 
     request.method = (AdminMethod) (ADMIN_LIST + data[0] % N_METHODS);
-    request.property =
-        (AdminProperty) (data[0] / N_METHODS % N_PROPERTIES);
+    request.property = (AdminProperty) (data[0] / N_METHODS % N_PROPERTIES);
     if (data[0] & USB) {
         request.class = DEVICE_CLASS_USB;
         request.port = (DeviceName){ "2-1.4" };

@@ -19,7 +19,7 @@
 #include "tests/support/test.h"
 
 #define DEPTH        4U
-#define N_WALKS      3000U
+#define N_WALKS      (3000U / TESTS_SHARE)
 #define WALK_STEPS   60U
 #define PENDING_MAX  32U
 #define WINDOWS_MAX  16U

@@ -11,7 +11,7 @@
 #include "tests/support/random.h"
 #include "tests/support/test.h"
 
-#define N_ROUNDS   20000U
+#define N_ROUNDS   (20000U / TESTS_SHARE)
 #define STREAM_MAX 200U
 #define LINE_LIMIT 16U
 

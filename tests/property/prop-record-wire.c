@@ -11,7 +11,7 @@
 #include "tests/support/random-record.h"
 #include "tests/support/test.h"
 
-#define N_ROUNDS      20000U
+#define N_ROUNDS      (20000U / TESTS_SHARE)
 #define MUTATIONS_MAX 3U
 
 static void test_records_come_back_as_they_were(void **state)

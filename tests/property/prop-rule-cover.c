@@ -16,9 +16,10 @@
 #include "tests/support/random-rule.h"
 #include "tests/support/test.h"
 
-#define N_PAIRS        20000U
+#define N_PAIRS        (20000U / TESTS_SHARE)
 #define N_RECORDS      200U
-#define N_CLAIMS_MIN   1000U /* else the property says nothing */
+/* else the property says nothing */
+#define N_CLAIMS_MIN   (1000U / TESTS_SHARE)
 #define CONDITIONS_MAX 3U
 #define N_TRIES        100U
 

@@ -16,7 +16,7 @@
 #include "tests/support/random-rule.h"
 #include "tests/support/test.h"
 
-#define N_RULESETS     3000U
+#define N_RULESETS     (3000U / TESTS_SHARE)
 #define N_RULES        6U
 #define N_RECORDS      40U
 #define CONDITIONS_MAX 3U

@@ -12,7 +12,7 @@
 #include "sysusb/core/snapshot.h"
 #include "tests/support/test.h"
 
-#define N_WALKS   500U
+#define N_WALKS   (500U / TESTS_SHARE)
 #define N_STEPS   200U
 #define N_DEVICES 8U
 
