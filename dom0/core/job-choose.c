@@ -274,8 +274,25 @@ static JobWish job_question(Job *job, bool assume_yes)
     return JOB_WISH_QUESTION;
 }
 
+/* What is it listed as? That need not be asked where it was told. */
+static JobWish job_check(Job *job, uint64_t now_usec)
+{
+    DeviceListing listing = { .listed = true,
+                              .has_identity = true,
+                              .identity = job->task.identity,
+                              .attachment = ATTACHMENT_NONE };
+
+    /* a person may take her time: then it is asked anew */
+    if (!job->task.announced || job->known_at.s[0] != '\0')
+        return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
+
+    job->state = JOB_CHECKING;
+    job->announced = true;
+    return job_on_listing(job, &listing, now_usec);
+}
+
 /* Ask the guard rail about the next target, or go on when all are judged. */
-JobWish job_judge(Job *job)
+JobWish job_judge(Job *job, uint64_t now_usec)
 {
     const JobTask *task = &job->task;
     /* an approval that comes late is for one target, and no policy's */
@@ -303,11 +320,11 @@ JobWish job_judge(Job *job)
     if (job->approved)
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
     job->candidate = 0;
-    return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
+    return job_check(job, now_usec);
 }
 
 /* What is known of the target's verdict now; of @dispvm both names count. */
-static JobWish job_on_judged(Job *job, Verdict verdict)
+static JobWish job_on_judged(Job *job, Verdict verdict, uint64_t now_usec)
 {
     const Target *target = &job->task.targets[job->candidate];
 
@@ -322,7 +339,7 @@ static JobWish job_on_judged(Job *job, Verdict verdict)
 
     job->second_name = false;
     job->verdicts[job->candidate++] = (uint8_t) verdict;
-    return job_judge(job);
+    return job_judge(job, now_usec);
 }
 
 JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
@@ -334,8 +351,9 @@ JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
 
     switch (answer) {
     case POLICY_YES:
-        return job_on_judged(job, job->question.assume_yes ? VERDICT_ASK
-                                                           : VERDICT_ALLOW);
+        return job_on_judged(
+            job, job->question.assume_yes ? VERDICT_ASK : VERDICT_ALLOW,
+            now_usec);
     case POLICY_NO:
         /* "ask" is told from "deny" by a second question */
         if (!job->question.assume_yes)
@@ -347,7 +365,7 @@ JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
         job->no_answer = answer;
         break;
     }
-    return job_on_judged(job, VERDICT_DENY);
+    return job_on_judged(job, VERDICT_DENY, now_usec);
 }
 
 JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec)
@@ -369,11 +387,11 @@ JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     if (answer->result == ADMIN_OK &&
         qube_name_parse(&job->default_dispvm, answer->value.s,
                         strlen(answer->value.s)))
-        return job_judge(job);
+        return job_judge(job, now_usec);
 
     job->default_dispvm_missing = true;
     job->candidate++;
-    return job_judge(job);
+    return job_judge(job, now_usec);
 }
 
 JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec)

@@ -40,7 +40,7 @@ JobWish job_finish_holder_stopped(Job *job);
 JobWish job_select(Job *job, uint64_t now_usec);
 JobWish job_ask_turn(Job *job);
 JobWish job_take_turn(Job *job, uint64_t now_usec);
-JobWish job_judge(Job *job);
+JobWish job_judge(Job *job, uint64_t now_usec);
 JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec);

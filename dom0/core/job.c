@@ -9,7 +9,7 @@ JobWish job_begin(Job *ret, const JobTask *task, uint64_t now_usec)
     assert(task->n_targets > 0 && task->n_targets <= APPROVAL_TARGETS_MAX);
 
     job_init(ret, task, now_usec);
-    return job_judge(ret);
+    return job_judge(ret, now_usec);
 }
 
 JobWish job_begin_approved(Job *ret,
@@ -26,7 +26,7 @@ JobWish job_begin_approved(Job *ret,
     ret->chosen = true;
     ret->choice = choice;
     ret->approved = true;
-    return job_judge(ret);
+    return job_judge(ret, now_usec);
 }
 
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec)

@@ -130,6 +130,8 @@ typedef struct JobTask {
     QubeName known_at;      /* who has it, by whatever was told; "": nobody */
     bool close;             /* shut down the target once it is detached */
     bool qubes_only;        /* make no disposable */
+    bool announced;         /* qubesd's events have told @identity */
+    DeviceIdentity identity;
     /* see job_on_port_detached(), before the job began; 0: never */
     uint64_t port_detached_usec;
 } JobTask;

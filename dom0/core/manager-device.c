@@ -57,6 +57,7 @@ void source_unplug(Manager *m, Source *source, const char *detail, Instant now)
         device_release(device);
     }
     source_clear_memories(source);
+    source_clear_announced(source);
 }
 
 void plug_withdraw(Manager *m, Device *device, Instant now)
@@ -183,6 +184,7 @@ static Status device_attach(Manager *m,
                             Instant now)
 {
     JobTask task = task_by_rule(device, rule);
+    const Announced *announced;
     ManagedJob *managed;
 
     if (managed_joins(device->queued, rule, waiter) ||
@@ -201,6 +203,13 @@ static Status device_attach(Manager *m,
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
         return STATUS_INTERNAL;
 
+    announced = source_find_announced(device->source, device->record.class,
+                                      &device->record.device);
+    /* what it was listed as, and nothing has happened to it since */
+    if (announced && !device->job && !device_is_attached(device)) {
+        task.announced = true;
+        task.identity = announced->identity;
+    }
     if (waiter)
         waiters_push(&managed->attach_waiters, waiter);
     if (device->job) {

@@ -164,10 +164,13 @@ static Device *find_device(const Manager *m,
 
 static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 {
+    Source *source = manager_find_source(m, &event->subject);
     Device *device =
-        find_device(m, &event->subject, event->class, &event->port);
+        source ? source_find(source, event->class, &event->port) : NULL;
     ManagedJob *managed = device ? device->job : NULL;
 
+    if (source)
+        source_announce(source, event);
     if (managed && managed->call != 0)
         managed->appeared = true; /* quicker than the answer to our question */
     if (managed)
@@ -185,6 +188,9 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
 
+    /* an attach may change what it is listed as (WIRE 1) */
+    if (source)
+        source_unannounce(source, event->class, &event->port);
     if (source && !device)
         source_note_early(source, event);
     if (!device)
@@ -217,13 +223,18 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     Device *device =
         find_device(m, &event->subject, event->class, &event->port);
 
-    if (source)
+    if (source) {
         source_on_removed(source, event->class, &event->port);
+        source_unannounce(source, event->class, &event->port);
+    }
     if (!device)
         return;
     device->removed = true;
-    if (device->job) /* that is why it is not attached any more */
+    if (device->job) {
+        /* that is why it is not attached any more */
         device->job->job.held_by = (QubeName){};
+        device->job->job.task.announced = false;
+    }
     if (device->job)
         managed_apply(m, device->job,
                       job_on_unlisted(&device->job->job, now.monotonic_usec),
@@ -267,8 +278,10 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         source ? source_find(source, event->class, &event->port) : NULL;
     ManagedJob *managed;
 
-    if (source)
+    if (source) {
         (void) source_take_early(source, event->class, &event->port);
+        source_unannounce(source, event->class, &event->port);
+    }
     if (event->class == DEVICE_CLASS_USB)
         on_port_detached(m, event, now);
     managed = device ? device->job : NULL;
@@ -496,6 +509,9 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
 
 void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
 {
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        if (m->sources[i])
+            source_clear_announced(m->sources[i]);
     m->qubesd = state;
     if (state != QUBESD_CONNECTED)
         return;

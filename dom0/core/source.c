@@ -233,6 +233,50 @@ void source_note_early(Source *source, const AdminEvent *event)
     source->next_early %= SOURCE_EARLY_MAX;
 }
 
+Announced *source_find_announced(Source *source,
+                                 DeviceClass class,
+                                 const DeviceName *device)
+{
+    for (size_t i = 0; i < SOURCE_ANNOUNCED_MAX; i++)
+        if (source->announced[i].class == class &&
+            device_name_equal(&source->announced[i].device, device))
+            return &source->announced[i];
+    return NULL;
+}
+
+void source_announce(Source *source, const AdminEvent *event)
+{
+    Announced *announced =
+        source_find_announced(source, event->class, &event->port);
+
+    if (!event->has_identity) {
+        source_unannounce(source, event->class, &event->port);
+        return;
+    }
+    if (!announced) {
+        announced = &source->announced[source->next_announced++];
+        source->next_announced %= SOURCE_ANNOUNCED_MAX;
+    }
+    *announced = (Announced){ .class = event->class,
+                              .device = event->port,
+                              .identity = event->identity };
+}
+
+void source_unannounce(Source *source,
+                       DeviceClass class,
+                       const DeviceName *device)
+{
+    Announced *announced = source_find_announced(source, class, device);
+
+    if (announced)
+        *announced = (Announced){};
+}
+
+void source_clear_announced(Source *source)
+{
+    memset(source->announced, 0, sizeof(source->announced));
+}
+
 bool source_has_early_of(const Source *source, const Record *usb)
 {
     for (size_t i = 0; i < SOURCE_EARLY_MAX; i++) {

@@ -27,6 +27,7 @@
 /* the newest; they are of interest for PLUG_REPROBE_USEC only */
 #define SOURCE_PORT_DETACHES_MAX 64U
 #define SOURCE_EARLY_MAX         64U
+#define SOURCE_ANNOUNCED_MAX     64U
 #define SOURCE_MINUTE_USEC       (60 * USEC_PER_SEC)
 /* so many noes in a row silence its prompts, longer with each further one */
 #define SOURCE_NOES_MAX       3U
@@ -53,6 +54,13 @@ typedef struct EarlyAttach {
     bool has_identity;
     DeviceIdentity identity;
 } EarlyAttach;
+
+/* qubesd has told that it lists a device, and as what. */
+typedef struct Announced {
+    DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
+    DeviceName device;
+    DeviceIdentity identity;
+} Announced;
 
 /* A USB port that was detached from whatever qube had it. */
 typedef struct PortDetach {
@@ -137,6 +145,8 @@ struct Source {
 
     EarlyAttach early[SOURCE_EARLY_MAX]; /* a ring */
     size_t next_early;
+    Announced announced[SOURCE_ANNOUNCED_MAX]; /* a ring */
+    size_t next_announced;
     PlugMemory *memories; /* newest first */
     size_t n_memories;
     uint64_t resumed_usec; /* the qube, from its suspension; 0: never */
@@ -227,6 +237,21 @@ void source_clear_early(Source *source);
 /* Whether a block device may be part of this USB device, by its identity, as
  * the empty slot of a card reader: there is never a record of that. */
 bool source_has_early_of(const Source *source, const Record *usb);
+
+/*
+ * What qubesd's events have told of what it lists, so that it need not be
+ * asked. Only for what was told since its events are heard without a gap; an
+ * identity that is not fit to be sent is not kept.
+ */
+void source_announce(Source *source, const AdminEvent *event);
+void source_unannounce(Source *source,
+                       DeviceClass class,
+                       const DeviceName *device);
+void source_clear_announced(Source *source);
+/* NULL if nothing was told. */
+Announced *source_find_announced(Source *source,
+                                 DeviceClass class,
+                                 const DeviceName *device);
 
 /* By whomever, as far as is known. */
 bool device_is_attached(const Device *device);
