@@ -101,7 +101,6 @@ int state_keeper_restore(StateKeeper *keeper, Manager **ret, bool unlimited)
     _cleanup_(state_freep) State *state = NULL;
     int r = manager_new(&manager, unlimited);
 
-    keeper->digest = r < 0 ? 0 : manager_state_digest(manager);
     if (r >= 0)
         r = keeper_read(keeper, &state);
     if (r >= 0 && state)
@@ -117,6 +116,7 @@ int state_keeper_restore(StateKeeper *keeper, Manager **ret, bool unlimited)
             return r;
     }
 
+    keeper->digest = manager_state_digest(manager);
     *ret = TAKE_PTR(manager);
     return 0;
 }

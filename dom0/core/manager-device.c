@@ -100,6 +100,16 @@ void source_recall(Manager *m, Source *source, Instant now)
     }
 }
 
+bool device_is_looked_at(const Device *device)
+{
+    for (const Device *other = device->source->devices; other;
+         other = other->next)
+        if (other->job && other->job->kind == JOB_KIND_LOOK &&
+            device_is_same_usb(device, other))
+            return true;
+    return false;
+}
+
 bool device_is_confirmed(const Device *device)
 {
     return device->holding == HOLDING_NOTHING ||

@@ -297,6 +297,10 @@ void device_on_user_detach(Manager *m,
                            const QubeName *target,
                            Instant now);
 
+/* Whether it is being looked at if the person has detached a part of the same
+ * USB device: if so, it is to be left alone. */
+bool device_is_looked_at(const Device *device);
+
 /* Whether what is held was seen, or told of, in this run, and is not being
  * looked at. */
 bool device_is_confirmed(const Device *device);

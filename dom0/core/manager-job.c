@@ -466,18 +466,6 @@ static const ManagedJob *port_turn_holder(const Manager *m,
     return NULL;
 }
 
-/* Whether it is being looked at if the person has detached a part of the same
- * USB device: if so, it is to be left alone. */
-static bool device_is_looked_at(const Device *device)
-{
-    for (const Device *other = device->source->devices; other;
-         other = other->next)
-        if (other->job && other->job->kind == JOB_KIND_LOOK &&
-            device_is_same_usb(device, other))
-            return true;
-    return false;
-}
-
 /* Whether an earlier run has attached another part of the plug, and it is not
  * known yet whether that is still so. */
 static bool device_is_open(const Device *device)
@@ -512,6 +500,16 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     return job_on_turn(job, turn, when_usec, now.monotonic_usec);
 }
 
+/* Another part is attached, or just being: two may have waited for one look. */
+static bool part_is_in_the_way(const Device *part)
+{
+    const ManagedJob *managed = part->job;
+
+    return (device_is_attached(part) && device_is_confirmed(part)) ||
+           (managed && managed->kind == JOB_KIND_ATTACH &&
+            (managed->port_turn || managed_is_attaching(managed)));
+}
+
 /* Each Attach has to pass here: is it still wanted? */
 static JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now)
 {
@@ -521,8 +519,8 @@ static JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now)
         return job_on_withdrawn(&managed->job, true, STATUS_DETACHED_BY_USER,
                                 "");
     for (const Device *part = device->source->devices; part; part = part->next)
-        if (part->plugged && device_is_attached(part) &&
-            device_is_confirmed(part) && device_excludes(device, part))
+        if (part->plugged && part_is_in_the_way(part) &&
+            device_excludes(device, part))
             return job_on_withdrawn(&managed->job, true,
                                     STATUS_ATTACHED_ELSEWHERE,
                                     "another part of the same device is "

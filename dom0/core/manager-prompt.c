@@ -66,7 +66,8 @@ static uint64_t desk_free_usec(const PromptDesk *desk, uint64_t now_usec)
 static ManagedJob *desk_next_job(const Manager *m)
 {
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
-        if (!managed->dead && managed->job.state == JOB_AWAITING_PROMPT)
+        if (!managed->dead && managed->job.state == JOB_AWAITING_PROMPT &&
+            !device_is_looked_at(managed->device))
             return managed;
     return NULL;
 }

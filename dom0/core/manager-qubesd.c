@@ -366,7 +366,11 @@ static void on_holder_started(Manager *m,
         device_set_stopped(device, name);
 }
 
-static void on_domain_started(Manager *m, const QubeName *name, Instant now)
+/* @from_off: it did not go on from a pause, in which it loses nothing. */
+static void on_domain_started(Manager *m,
+                              const QubeName *name,
+                              bool from_off,
+                              Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
@@ -374,7 +378,8 @@ static void on_domain_started(Manager *m, const QubeName *name, Instant now)
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;
-            on_holder_started(m, device, name, now);
+            if (from_off)
+                on_holder_started(m, device, name, now);
             if (device->job && device->job->kind == JOB_KIND_ATTACH)
                 device->job->target_started |=
                     rule_targets(device->job->rule, name);
@@ -464,17 +469,17 @@ void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
         on_detached(m, event, now);
         break;
     case ADMIN_EVENT_DOMAIN_START:
-        on_domain_started(m, &event->subject, now);
+        on_domain_started(m, &event->subject, true, now);
         break;
     case ADMIN_EVENT_DOMAIN_SHUTDOWN:
         manager_on_qube_stopped(m, &event->subject, now);
         break;
     case ADMIN_EVENT_DOMAIN_RESUMED:
         on_source_resumed(m, &event->subject, now);
-        on_domain_started(m, &event->subject, now);
+        on_domain_started(m, &event->subject, false, now);
         break;
     case ADMIN_EVENT_DOMAIN_UNPAUSED:
-        on_domain_started(m, &event->subject, now);
+        on_domain_started(m, &event->subject, false, now);
         break;
     case ADMIN_EVENT_OTHER:
     case ADMIN_EVENT_ESTABLISHED:

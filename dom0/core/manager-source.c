@@ -204,7 +204,9 @@ static Status event_here(Manager *m,
     /* also what an unplugged one has left attached is in the way */
     /* what an earlier run knew: a new probe in between means nothing */
     restored = device->plugged && device->told_by == 0 &&
-               record_same_place(&device->record, record);
+               (device_usb_name(device).s[0] != '\0'
+                    ? record_same_place(&device->record, record)
+                    : record_same_plug(&device->record, record));
     replaced = device->plugged && !restored &&
                !record_same_plug(&device->record, record);
     if (!device->plugged || replaced)

@@ -961,6 +961,102 @@ static void test_a_detach_without_an_answer_may_be_told_by_an_event(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_target_that_is_unpaused_has_lost_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_UNPAUSED, "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_no_prompt_is_shown_while_a_detach_is_looked_at(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    Prompt prompt;
+    uint64_t look, id;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_set_rules(&rig, ASK);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_false(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_was_announced_takes_one_call(void **state)
+{
+    AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
+                         .class = DEVICE_CLASS_BLOCK,
+                         .subject = { "sys-usb" },
+                         .backend = { "sys-usb" },
+                         .port = { "sda" },
+                         .has_identity = true };
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    assert_true(identity_parse(&added.identity, "0781:5581:A:u080650", 19));
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    call = rig_call_to(&rig, ADMIN_ATTACH, &request);
+    assert_true(request.pinned);
+    assert_string_equal(request.identity.s, "0781+5581+A+u080650");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    /* not after it went off the list, or while nobody heard */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    (void) rig_call(&rig, ADMIN_AVAILABLE);
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    added.port = (DeviceName){ "sdb" };
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    reconnect();
+    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
+{
+    AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
+                         .class = DEVICE_CLASS_BLOCK,
+                         .subject = { "sys-usb" },
+                         .backend = { "sys-usb" },
+                         .port = { "sda" },
+                         .has_identity = true };
+
+    (void) state;
+
+    assert_true(identity_parse(&added.identity, "0781:5581:B:u080650", 19));
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1014,6 +1110,10 @@ int main(void)
         TEST(test_what_others_attached_is_looked_at_after_a_reconnect),
         TEST(test_an_overdue_attach_keeps_its_device_from_other_targets),
         TEST(test_a_detach_without_an_answer_may_be_told_by_an_event),
+        TEST(test_a_target_that_is_unpaused_has_lost_nothing),
+        TEST(test_no_prompt_is_shown_while_a_detach_is_looked_at),
+        TEST(test_what_was_announced_takes_one_call),
+        TEST(test_an_announced_identity_that_is_old_is_read_anew),
     };
 #undef TEST
 
