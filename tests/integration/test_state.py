@@ -219,6 +219,17 @@ class Kept(RestartCase):
                 rig.daemon.call("Resume")
                 rig.daemon.wait_outcome("2-1", 200)
 
+    def test_what_was_answered_is_kept_whatever_comes_next(self):
+        # kill -9 comes as soon as the answer has
+        for _ in range(5):
+            rig = self.start()
+            rig.daemon.call("Pause")
+            rig.daemon.kill()
+            rig.daemon.start()
+            again = self.picture(rig, devices=ONLY_USB)
+            self.assert_told(again, 1, 300)
+            self.assert_last(rig, "2-1", 309)
+
     def test_a_pause_that_was_over_meanwhile_is_over(self):
         rig = self.start()
         rig.daemon.call("Pause", duration_usec=1)
