@@ -17,7 +17,7 @@
 
 #define PAIR_PATTERN_MAX 3U
 #define TEXT_MAX         5U
-#define N_TEXTS          (10000U / TESTS_SHARE)
+#define N_TEXTS          10000U
 #define N_ROUNDS         (10000U / TESTS_SHARE)
 #define TERMS_MAX        4U
 #define PATTERNS_MAX     3U
