@@ -1,0 +1,347 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Change the code in many small ways, and see whether the tests notice.
+
+Usage: mutate.py TREE BUILD EXPLAINED NUMBER [FILE...]
+
+TREE is a copy of the sources, BUILD is built from it; see mutate.sh. The kinds:
+
+    negate   the condition of an if or while
+    drop     a check: its condition is never true
+    off      by one: < and <=, > and >=, "+ 1", "- 1"
+    logic    && and ||
+    equal    == and !=
+    answer   true and false, 0 and an error
+    enum     another one of the same family
+"""
+
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import time
+from typing import Iterator, NamedTuple
+
+SEED = 20261125
+CAUGHT_MIN = 95.0
+# a test that is slower than usual by so much hangs
+HANGS_S = 120
+
+FILES = (
+    "common/boot-id.c common/device.c common/qube-name.c common/rate.c "
+    "common/record.c common/text.c common/wire/json.c common/wire/line-buffer.c "
+    "common/wire/record-wire.c dom0/core/approval.c dom0/core/glob.c "
+    "dom0/core/identity.c dom0/core/job-attach.c dom0/core/job-choose.c "
+    "dom0/core/job-detach.c dom0/core/job-step.c dom0/core/job.c "
+    "dom0/core/quota.c dom0/core/rule-body.c dom0/core/rule-condition.c "
+    "dom0/core/rule-head.c dom0/core/rule-lex.c dom0/core/rule-parse.c "
+    "dom0/core/rule-value.c dom0/core/ruleset.c dom0/core/source.c "
+    "dom0/core/source-memory.c dom0/core/target.c dom0/core/target-start.c "
+    "dom0/wire/admin-frame.c dom0/wire/admin-listing.c dom0/wire/admin.c "
+    "dom0/wire/control.c dom0/wire/descriptor.c dom0/wire/event-session.c "
+    "dom0/wire/policy.c dom0/wire/prompt.c dom0/wire/state-wire.c "
+    "sysusb/core/export.c sysusb/core/snapshot.c sysusb/core/udev-record.c"
+).split()
+
+# beside those whose name says it, the first that are asked
+LIKELY = {
+    "job": ("prop-job", "test-manager", "test-manager-usb", "prop-manager"),
+    "source": ("test-source", "test-manager-replug", "prop-manager"),
+    "rule": ("test-rules-corpus", "test-ruleset", "prop-rules"),
+    "glob": ("test-glob", "prop-rule-glob"),
+    "admin": ("test-admin", "test-admin-listing", "test-admin-frame"),
+    "record": ("test-record-wire", "test-record", "prop-record-wire"),
+    "approval": ("test-approval", "prop-approval"),
+    "export": ("test-udev-export",),
+    "target": ("test-target-start", "test-manager", "test-approval"),
+}
+
+SWAPS = [
+    ("off", re.compile(r" <= "), " < "),
+    ("off", re.compile(r" < "), " <= "),
+    ("off", re.compile(r" >= "), " > "),
+    ("off", re.compile(r" > "), " >= "),
+    ("off", re.compile(r" \+ 1(?=[;,)\]])"), " + 2"),
+    ("off", re.compile(r" - 1(?=[;,)\]])"), " - 0"),
+    ("logic", re.compile(r" && "), " || "),
+    ("logic", re.compile(r" \|\| "), " && "),
+    ("equal", re.compile(r" == "), " != "),
+    ("equal", re.compile(r" != "), " == "),
+    ("answer", re.compile(r"\breturn true;"), "return false;"),
+    ("answer", re.compile(r"\breturn false;"), "return true;"),
+    ("answer", re.compile(r"\breturn 0;"), "return -5;"),
+    ("answer", re.compile(r"\breturn -E[A-Z]+;"), "return 0;"),
+    ("answer", re.compile(r" = true;"), " = false;"),
+    ("answer", re.compile(r" = false;"), " = true;"),
+]
+# families of which one member is put for another
+ENUM = re.compile(
+    r"\b(STATUS|JOB|POLICY|PROMPT|ADMIN_ERROR|ATTACHMENT|POWER|HOLDING|"
+    r"DESCRIPTOR|SESSION|ADMIN_FRAME|DEVICE_CLASS|RECORD|RULE_ACTION)_[A-Z_]+\b"
+)
+TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)+\'|/\*.*?\*/')
+
+
+class Mutation(NamedTuple):
+    """One change: bytes @start to @end of @path become @new."""
+
+    path: str
+    line: int
+    kind: str
+    start: int
+    end: int
+    new: str
+    old_line: str
+
+    def key(self, text: str) -> str:
+        """What it is called in the list of explained ones."""
+        begin = text.rfind("\n", 0, self.start) + 1
+        stop = text.find("\n", self.end)
+        changed = text[begin : self.start] + self.new + text[self.end : stop]
+        changed = " ".join(changed.split())
+        return f"{self.path}: {' '.join(self.old_line.split())} => {changed}"
+
+
+def blanked(text: str) -> str:
+    """@text, with what is in quotes and comments made blank."""
+    text = re.sub(
+        r"/\*.*?\*/",
+        lambda match: re.sub(r"[^\n]", " ", match[0]),
+        text,
+        flags=re.S,
+    )
+    lines = []
+    for line in text.split("\n"):
+        if line.startswith("#"):
+            line = " " * len(line)
+        lines.append(TEXT.sub(lambda match: "~" * len(match[0]), line))
+    return "\n".join(lines)
+
+
+def closing(code: str, at: int) -> int:
+    """Where the bracket at @at closes."""
+    depth = 0
+    for i in range(at, len(code)):
+        depth += {"(": 1, ")": -1}.get(code[i], 0)
+        if depth == 0:
+            return i
+    raise ValueError("a bracket does not close")
+
+
+def conditions(code: str) -> Iterator[tuple[str, int, int]]:
+    """Of each if and while: the word, and its condition's place."""
+    for match in re.finditer(r"\b(if|while) \(", code):
+        first = match.end() - 1
+        yield match[1], first, closing(code, first) + 1
+
+
+def asserts(code: str) -> list[tuple[int, int]]:
+    """A check of our own mistakes is no behaviour."""
+    return [
+        (match.start(), closing(code, match.end() - 1))
+        for match in re.finditer(r"\bassert\(", code)
+    ]
+
+
+def siblings(name: str, tree: pathlib.Path, cache: dict[str, list[str]]) -> list[str]:
+    """All members of the enum that @name is in."""
+    if not cache:
+        for header in sorted(tree.rglob("*.h")):
+            for body in re.findall(r"enum \w+ \{(.*?)\}", header.read_text(), re.S):
+                body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+                names = re.findall(r"^\s*([A-Z][A-Z0-9_]+)", body, re.M)
+                for member in names:
+                    cache[member] = [other for other in names if other != member]
+    return cache.get(name, [])
+
+
+def mutations(
+    tree: pathlib.Path, path: str, chance: random.Random, cache: dict[str, list[str]]
+) -> Iterator[Mutation]:
+    """All changes to one file."""
+    text = (tree / path).read_text()
+    code = blanked(text)
+    left_alone = asserts(code)
+
+    def make(kind: str, start: int, end: int, new: str) -> Iterator[Mutation]:
+        if any(first <= start <= last for first, last in left_alone):
+            return
+        line = text.count("\n", 0, start)
+        yield Mutation(
+            path, line + 1, kind, start, end, new, text.split("\n")[line].strip()
+        )
+
+    for word, start, end in conditions(code):
+        yield from make("negate", start, end, f"(!{text[start:end]})")
+        if word == "if":
+            yield from make("drop", start, end, f"(false && {text[start:end]})")
+    for kind, pattern, new in SWAPS:
+        for match in pattern.finditer(code):
+            yield from make(kind, match.start(), match.end(), new)
+    for match in ENUM.finditer(code):
+        others = siblings(match[0], tree, cache)
+        line = code[code.rfind("\n", 0, match.start()) + 1 : match.start()]
+        if others and not re.search(r"\bcase |\[", line):
+            yield from make("enum", match.start(), match.end(), chance.choice(others))
+
+
+def chosen(tree: pathlib.Path, files: list[str], number: int) -> list[Mutation]:
+    """@number of them, as many of each file as it has, the same each time."""
+    chance = random.Random(SEED)
+    cache: dict[str, list[str]] = {}
+    every = [m for path in files for m in mutations(tree, path, chance, cache)]
+    chance.shuffle(every)
+    every = every[:number]
+    return sorted(every, key=lambda m: (m.path, m.start, m.kind, m.new))
+
+
+class Tests:
+    """The unit and property tests of a build."""
+
+    def __init__(self, build: pathlib.Path) -> None:
+        self.build = build
+        self.inputs: dict[str, set[str]] = {}
+        for kind in ("unit", "property"):
+            for program in sorted((build / "tests" / kind).iterdir()):
+                if program.is_file() and program.stat().st_mode & 0o100:
+                    name = f"tests/{kind}/{program.name}"
+                    if program.name != "test-agent":  # needs a wrapper
+                        self.inputs[name] = self.inputs_of(name)
+
+    def inputs_of(self, name: str) -> set[str]:
+        """The sources that a test is made of."""
+        out = subprocess.run(
+            ["ninja", "-C", str(self.build), "-t", "inputs", name],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return set(out.stdout.split())
+
+    def of(self, source: pathlib.Path) -> list[str]:
+        """Those that the source is part of, the likeliest to notice first."""
+        stem = source.stem
+        likely: list[str] = []
+        for word, names in LIKELY.items():
+            if word in stem:
+                likely.extend(names)
+
+        def rank(name: str) -> tuple[int, int, str]:
+            base = name.rsplit("/", 1)[1]
+            own = base in (f"test-{stem}", f"prop-{stem}")
+            place = likely.index(base) if base in likely else len(likely)
+            return (0 if own else 1, place, name)
+
+        return sorted(
+            (
+                name
+                for name, inputs in self.inputs.items()
+                if any(str(source) == path for path in inputs)
+            ),
+            key=rank,
+        )
+
+    def notice(self, name: str) -> str:
+        """How it fails, "" if it does not."""
+        built = subprocess.run(
+            ["ninja", "-C", str(self.build), name], capture_output=True, check=False
+        )
+        if built.returncode != 0:
+            return "the compiler"
+        try:
+            ran = subprocess.run(
+                [str(self.build / name)],
+                cwd=self.build / "tests",
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=HANGS_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{name} (it hangs)"
+        return name if ran.returncode != 0 else ""
+
+
+def try_one(mutation: Mutation, tree: pathlib.Path, tests: Tests) -> str:
+    """Who notices it, or ""."""
+    path = tree / mutation.path
+    text = path.read_text()
+    try:
+        path.write_text(
+            text[: mutation.start] + mutation.new + text[mutation.end :]
+        )
+        for name in tests.of(path.resolve()):
+            by = tests.notice(name)
+            if by:
+                return by
+        return ""
+    finally:
+        path.write_text(text)
+
+
+def explanations(path: pathlib.Path) -> dict[str, str]:
+    """KEY, and indented below it why it makes no difference."""
+    found: dict[str, str] = {}
+    key = ""
+    for line in path.read_text().split("\n"):
+        if line.startswith("#") or not line.strip():
+            continue
+        if line[0] != " ":
+            key = line
+            found[key] = ""
+        else:
+            found[key] = (found[key] + " " + line.strip()).strip()
+    return found
+
+
+def main() -> int:
+    """See the head of this file."""
+    tree = pathlib.Path(sys.argv[1]).resolve()
+    tests = Tests(pathlib.Path(sys.argv[2]).resolve())
+    explained = explanations(pathlib.Path(sys.argv[3]))
+    files = sys.argv[5:] or [name for name in FILES if (tree / name).exists()]
+    todo = chosen(tree, files, int(sys.argv[4]))
+    n_caught = n_void = n_explained = 0
+    kinds: dict[str, list[int]] = {}
+    survivors: list[str] = []
+
+    for i, mutation in enumerate(todo, 1):
+        begun = time.monotonic()
+        key = mutation.key((tree / mutation.path).read_text())
+        by = try_one(mutation, tree, tests)
+        if by == "the compiler":
+            n_void += 1
+            continue
+        count = kinds.setdefault(mutation.kind, [0, 0])
+        count[1] += 1
+        if by:
+            n_caught += 1
+            count[0] += 1
+        elif key in explained:
+            n_explained += 1
+        else:
+            survivors.append(f"{mutation.path}:{mutation.line}: {mutation.kind}\n  {key}")
+        print(
+            f"{i}/{len(todo)} {mutation.path}:{mutation.line} {mutation.kind}: "
+            f"{by or ('explained' if key in explained else 'SURVIVES')}, "
+            f"{time.monotonic() - begun:.1f} s",
+            flush=True,
+        )
+
+    n_tried = len(todo) - n_void
+    print(f"\n{n_void} do not compile and do not count; of the others:")
+    for kind, (caught, tried) in sorted(kinds.items()):
+        print(f"  {kind:<8} {caught} of {tried} caught")
+    for survivor in survivors:
+        print(f"survives: {survivor}")
+    share = 100.0 * n_caught / n_tried if n_tried else 0.0
+    print(
+        f"{n_tried} changes, {n_caught} caught ({share:.1f} %), "
+        f"{n_explained} explained, {len(survivors)} survive"
+    )
+    return 0 if not survivors and share >= CAUGHT_MIN else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
