@@ -12,6 +12,7 @@
 #include "dom0/io/admin-events.h"
 #include "dom0/io/event-service.h"
 #include "dom0/io/rules-dir.h"
+#include "tests/support/call-fault.h"
 #include "tests/support/fault.h"
 #include "tests/support/loop.h"
 #include "tests/support/test.h"
@@ -25,29 +26,6 @@
 #define ANSWER "{\"seq\":1,\"code\":200,\"status\":\"attached\"}\n"
 
 static sd_event *event;
-
-json_t *__real_json_loadb(const char *text,
-                          size_t len,
-                          size_t flags,
-                          json_error_t *error);
-json_t *__wrap_json_loadb(const char *text,
-                          size_t len,
-                          size_t flags,
-                          json_error_t *error);
-
-/* jansson's parser does not survive it, see common/wire/json.c */
-json_t *__wrap_json_loadb(const char *text,
-                          size_t len,
-                          size_t flags,
-                          json_error_t *error)
-{
-    json_t *json;
-
-    fault_hold(true);
-    json = __real_json_loadb(text, len, flags, error);
-    fault_hold(false);
-    return json;
-}
 
 static int set_up(void **state)
 {
@@ -310,19 +288,24 @@ static size_t converse(const struct sockaddr_un *address,
                        char *ret,
                        size_t size)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd;
     size_t len = 0;
     ssize_t n;
 
+    call_fault_hold(true);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(
         connect(fd, (const struct sockaddr *) address, address_len), 0);
     assert_int_equal(send(fd, SPOKEN, sizeof(SPOKEN) - 1, MSG_NOSIGNAL),
                      sizeof(SPOKEN) - 1);
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    call_fault_hold(false);
     loop_settle(event);
+    call_fault_hold(true);
     while (len < size && (n = recv(fd, ret + len, size - len, 0)) > 0)
         len += (size_t) n;
     fd_close(fd);
+    call_fault_hold(false);
     loop_settle(event);
     return len;
 }
@@ -377,6 +360,50 @@ static void test_a_connection_without_memory_costs_only_itself(void **state)
     assert_true(n_faults >= 10);
 }
 
+/* A connection ends, or nobody notices. */
+static void test_a_call_that_fails_costs_only_its_connection(void **state)
+{
+    static const int errors[] = { EINTR,      EAGAIN, EPIPE,
+                                  ECONNRESET, EMFILE, ENOMEM };
+    _cleanup_(event_service_freep) EventService *service = NULL;
+    struct sockaddr_un address;
+    socklen_t address_len;
+    size_t n_faults = 0, n_before, len;
+    char bytes[512];
+    int fd = listen_anywhere(&address, &address_len);
+
+    (void) state;
+
+    assert_int_equal(event_service_new(&service, event, fd, &hooks, NULL), 0);
+    (void) converse(&address, address_len, bytes, sizeof(bytes));
+    n_before = n_descriptors();
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            bool delivered, unnoticed;
+
+            call_fault_begin(n, errors[i]);
+            len = converse(&address, address_len, bytes, sizeof(bytes));
+            delivered = call_fault_end();
+            unnoticed = call_fault_is_transfer() &&
+                        (errors[i] == EINTR || errors[i] == EAGAIN);
+            if (!delivered || unnoticed) {
+                assert_int_equal(len, sizeof(ANSWER) - 1);
+                assert_memory_equal(bytes, ANSWER, len);
+            }
+            if (!delivered)
+                break;
+            n_faults++;
+            /* without a descriptor it stops accepting for a while */
+            loop_settle(event);
+            LOOP_UNTIL(event, converse(&address, address_len, bytes,
+                                       sizeof(bytes)) == sizeof(ANSWER) - 1);
+            assert_memory_equal(bytes, ANSWER, sizeof(ANSWER) - 1);
+            LOOP_UNTIL(event, n_connects == n_disconnects);
+            assert_int_equal(n_descriptors(), n_before);
+        }
+    assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
+}
+
 int main(void)
 {
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -384,6 +411,7 @@ int main(void)
         test(test_an_exchange_and_a_call_are_made_or_not),
         test(test_an_answer_without_memory_is_broken),
         test(test_a_connection_without_memory_costs_only_itself),
+        test(test_a_call_that_fails_costs_only_its_connection),
     };
 #undef test
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <errno.h>
+#include <string.h>
 
 #include "dom0/core/source.h"
 #include "tests/support/fault.h"
@@ -10,7 +11,8 @@
 #define RULES                                         \
     "disks: allow block name sd* type disk to work\n" \
     "ask: ask block name vd* to { work vault }\n"     \
-    "no: deny block name zram*\n"
+    "no: deny block name zram*\n"                     \
+    "stick: allow usb to vault\n"
 
 static ManagerRig rig;
 static uint64_t usb;
@@ -52,7 +54,9 @@ static void serve_all(void)
     while (manager_next_call(rig.manager, &call, &request)) {
         rig_reply(&rig, call,
                   request.method == ADMIN_AVAILABLE ? answer_listed(NULL)
-                                                    : answer_of(ADMIN_OK));
+                  : request.method == ADMIN_CURRENT_STATE
+                      ? answer_power(POWER_RUNNING)
+                      : answer_of(ADMIN_OK));
         let_through();
     }
     while (rig_answer(&rig) != 0)
@@ -276,6 +280,57 @@ static void test_what_the_person_wants_is_done_or_can_be_told_again(
     assert_true(n_faults >= 4);
 }
 
+static bool is_attached(const char *device)
+{
+    DeviceRef ref = { .source = { "sys-usb" }, .class = DEVICE_CLASS_USB };
+    ReportDevice found;
+
+    assert_true(device_name_parse(&ref.device, DEVICE_CLASS_USB, device,
+                                  strlen(device)));
+    return manager_find_attached(rig.manager, &ref, NULL, &found);
+}
+
+/* A USB device, plugged in, pulled out and plugged in again, with one fault
+ * somewhere: the next time all is as if there had been none. */
+static void test_a_usb_device_gets_over_any_fault(void **state)
+{
+    static const RecordAction actions[] = { RECORD_ADD, RECORD_REMOVE,
+                                            RECORD_ADD };
+    size_t n_faults = 0;
+
+    (void) state;
+
+    FAULT_LOOP(n) {
+        bool delivered;
+
+        begin();
+        fault_begin(n);
+        for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+            const Record stick = rig_record_at(actions[i], "2-1", "2-1", "A");
+
+            (void) rig_tell_record(&rig, usb, &stick);
+            serve_all();
+        }
+        delivered = fault_end();
+        rig_pass(&rig, 10 * USEC_PER_SEC);
+        serve_all();
+        for (size_t i = 1; i < ARRAY_SIZE(actions); i++) {
+            const Record stick = rig_record_at(actions[i], "2-1", "2-1", "A");
+
+            (void) rig_tell_record(&rig, usb, &stick);
+            serve_all();
+            rig_pass(&rig, 10 * USEC_PER_SEC);
+            serve_all();
+            assert_int_equal(is_attached("2-1"), actions[i] == RECORD_ADD);
+        }
+        rig_end(&rig);
+        if (!delivered)
+            break;
+        n_faults++;
+    }
+    assert_true(n_faults >= 8);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -288,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_an_attach_without_memory_waits_for_its_turn),
         cmocka_unit_test(
             test_what_the_person_wants_is_done_or_can_be_told_again),
+        cmocka_unit_test(test_a_usb_device_gets_over_any_fault),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
