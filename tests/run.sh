@@ -12,7 +12,8 @@ tests. The last line says how many passed and failed; so does the exit status.
   --compiler gcc|clang  which compiler (default gcc; clang with --sanitize)
   --sanitize            build with AddressSanitizer and UBSan
   --all                 gcc, clang, and clang with sanitizers, one after another;
-                        on Debian, as root, also the packages
+                        then all that stages.sh lists: packages (on Debian, as
+                        root), machine, coverage, memory, fuzz
   --werror              warnings are errors
   -R REGEX              only the tests whose name matches, as unit/test-text
   --help                show this
@@ -30,6 +31,7 @@ wrong_usage() {
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/setup.sh
+. tests/stages.sh
 
 compiler='' sanitize=no all=no
 cmake_options=() ctest_options=()
@@ -113,22 +115,6 @@ run_one() {
     rm -f "$log"
 }
 
-# The packages: built, installed, booted.
-run_packaging() {
-    local log
-
-    echo "== packages, see tests/packaging/run.sh --help"
-    log=$(mktemp) || exit 1
-    tests/packaging/run.sh </dev/null 2>&1 | tee "$log"
-    if [[ "$(tail -n 1 "$log")" =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-        n_passed=$((n_passed + BASH_REMATCH[1]))
-        n_failed=$((n_failed + BASH_REMATCH[2]))
-    else
-        fail "the tests of the packages did not end"
-    fi
-    rm -f "$log"
-}
-
 if [[ "$sanitize" == yes && -z "$compiler" ]]; then
     compiler=clang
 fi
@@ -143,8 +129,10 @@ if [[ "$all" == yes ]]; then
     run_one gcc no
     run_one clang no
     run_one clang yes
-    if ((${#ctest_options[@]} == 0)) && command -v apt-get >/dev/null; then
-        run_packaging
+    if ((${#ctest_options[@]} == 0)); then
+        for stage in "${stages[@]}"; do
+            stage_is_there "$stage" && stage_run "$stage"
+        done
     fi
 else
     run_one "$compiler" "$sanitize"
