@@ -27,6 +27,16 @@ static const OptionInfo infos[N_OPTIONS] = {
     [OPTION_TIMEOUT] = { "timeout", 0, true },
     [OPTION_SOURCE] = { "source", 0, true },
     [OPTION_RULES_DIR] = { "rules-dir", 0, true },
+    [OPTION_TO] = { "to", 0, true },
+    [OPTION_ASK] = { "ask", 0, false },
+    [OPTION_ALLOW] = { "allow", 0, false },
+    [OPTION_MATCH] = { "match", 0, true },
+    [OPTION_READ_ONLY] = { "read-only", 0, false },
+    [OPTION_START] = { "start", 0, false },
+    [OPTION_IF_RUNNING] = { "if-running", 0, false },
+    [OPTION_CLOSE] = { "close", 0, false },
+    [OPTION_FORCE] = { "force", 0, false },
+    [OPTION_INTERACTIVE] = { "interactive", 'i', false },
 };
 
 typedef struct Parser {
@@ -155,6 +165,11 @@ bool arguments_parse(Arguments *ret,
     while (parser.at < parser.n_argv)
         take_word(&parser, argv[parser.at++]);
     return true;
+}
+
+const char *arguments_option_name(OptionId option)
+{
+    return infos[option].name;
 }
 
 bool arguments_allow(const Arguments *arguments,

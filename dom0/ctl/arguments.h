@@ -23,6 +23,9 @@ _must_check_ bool arguments_parse(Arguments *ret,
                                   int argc,
                                   char **argv);
 
+/* An option's name, without its dashes. */
+const char *arguments_option_name(OptionId option);
+
 /* Whether all options that were given are among @options, a set of
  * OPTION_BIT(). */
 _must_check_ bool arguments_allow(const Arguments *arguments,

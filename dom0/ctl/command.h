@@ -33,8 +33,18 @@ typedef enum OptionId {
     OPTION_TIMEOUT,
     OPTION_SOURCE,
     OPTION_RULES_DIR,
+    OPTION_TO,
+    OPTION_ASK,
+    OPTION_ALLOW,
+    OPTION_MATCH,
+    OPTION_READ_ONLY,
+    OPTION_START,
+    OPTION_IF_RUNNING,
+    OPTION_CLOSE,
+    OPTION_FORCE,
+    OPTION_INTERACTIVE,
 } OptionId;
-#define N_OPTIONS     (OPTION_RULES_DIR + 1)
+#define N_OPTIONS     (OPTION_INTERACTIVE + 1)
 #define OPTION_BIT(o) (1U << (o))
 /* what every command takes */
 #define OPTIONS_COMMON                                      \

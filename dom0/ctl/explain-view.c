@@ -171,11 +171,11 @@ static void print_property(View *view, const char *key, const json_t *value)
 }
 
 /* What comes of it, as far as that can be told. */
-static void verdict_text(const View *view,
-                         char *ret,
-                         size_t size,
-                         const json_t *verdict,
-                         bool has_daemon)
+void explain_verdict_text(const View *view,
+                          char *ret,
+                          size_t size,
+                          const json_t *verdict,
+                          bool has_daemon)
 {
     ShowText target, sentence, detail;
     bool asks = member_flag(verdict, "asks");
@@ -211,7 +211,7 @@ static void print_verdict(View *view,
     char text[2 * SHOW_TEXT_MAX];
     ShowText status;
 
-    verdict_text(view, text, sizeof(text), verdict, has_daemon);
+    explain_verdict_text(view, text, sizeof(text), verdict, has_daemon);
     view_print(view,
                code / 100 == 2   ? STYLE_GOOD
                : code / 100 == 3 ? STYLE_WARNING

@@ -13,6 +13,13 @@ typedef enum ExplainDetail {
     EXPLAIN_WHOLE, /* and all that the device says of itself */
 } ExplainDetail;
 
+/* What comes of it, as far as that can be told. */
+void explain_verdict_text(const View *view,
+                          char *ret,
+                          size_t size,
+                          const json_t *verdict,
+                          bool has_daemon);
+
 /*
  * @explanation is of type Explanation in org.qubes-contrib.autoattach, with the
  * list "steps" of type Step beside it. @place, "" or as "history:3 add", is

@@ -72,11 +72,10 @@ ExplainDetail explain_detail(const Arguments *arguments)
                                                      : EXPLAIN_RULES;
 }
 
-/* All replies as one: the explanation, with all steps in it. */
-static int explain_device(json_t **ret,
-                          ClientError *error,
-                          const char *path,
-                          const DeviceArg *device)
+int explain_device(json_t **ret,
+                   ClientError *error,
+                   const char *path,
+                   const DeviceArg *device)
 {
     _cleanup_(json_decrefp) json_t *steps = json_array();
     _cleanup_(json_decrefp) json_t *explanation = NULL;

@@ -51,6 +51,19 @@ RuleBook *rule_book_free(RuleBook *book)
     return NULL;
 }
 
+char *rule_book_join(const char *folder, const char *name)
+{
+    size_t len = strlen(folder);
+    size_t size = len + strlen(name) + 2;
+    char *path = malloc(size);
+    bool has_slash = len > 0 && folder[len - 1] == '/';
+
+    if (path)
+        (void) text_format(path, size, "%s%s%s", folder, has_slash ? "" : "/",
+                           name);
+    return path;
+}
+
 static int add_error(RuleBook *book, const char *path, const char *message)
 {
     return diagnostics_add(book->diagnostics, DIAGNOSTIC_ERROR, path, 0, 0,
@@ -98,19 +111,6 @@ static int add_file(RuleBook *book, const char *path, RulesFile *file)
     return take_file(book, path, TAKE_PTR(file->contents), file->len);
 }
 
-static char *join(const char *folder, const char *name)
-{
-    size_t len = strlen(folder);
-    size_t size = len + strlen(name) + 2;
-    char *path = malloc(size);
-    bool has_slash = len > 0 && folder[len - 1] == '/';
-
-    if (path)
-        (void) text_format(path, size, "%s%s%s", folder, has_slash ? "" : "/",
-                           name);
-    return path;
-}
-
 static int add_folder(RuleBook *book, const char *folder)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
@@ -126,8 +126,9 @@ static int add_folder(RuleBook *book, const char *folder)
         _cleanup_(freep) char *path = NULL;
 
         /* what is wrong with the folder itself has its path as name */
-        path = strcmp(file->name, folder) == 0 ? strdup(folder)
-                                               : join(folder, file->name);
+        path = strcmp(file->name, folder) == 0
+                   ? strdup(folder)
+                   : rule_book_join(folder, file->name);
         if (!path)
             return -ENOMEM;
         r = add_file(book, path, file);

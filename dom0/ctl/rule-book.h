@@ -23,6 +23,9 @@ RuleBook *rule_book_free(RuleBook *book);
  */
 int rule_book_add(RuleBook *book, const char *path);
 
+/* The path of a file in a folder, malloc()ed; NULL without memory. */
+char *rule_book_join(const char *folder, const char *name);
+
 /* The same for a text that is, or is to be, the file at @path. */
 int rule_book_add_text(RuleBook *book,
                        const char *path,
