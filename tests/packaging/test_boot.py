@@ -123,6 +123,16 @@ class BootTest(unittest.TestCase):
         self.expect_answer()
         self.expect_none_failed()
 
+    def test_what_a_person_said_outlives_the_daemon(self):
+        self.boot_dom0()
+        self.root.run("qvm-autoattach", "pause")
+        for how in (("kill", "-s", "KILL"), ("restart",)):
+            pid = self.main_pid()
+            self.root.run("systemctl", *how, DAEMON)
+            wait_for(lambda: self.main_pid() not in (0, pid), "a new daemon")
+            self.assertIn("Paused: nothing is attached",
+                          self.root.run("qvm-autoattach", "status"))
+
     def test_a_daemon_that_hangs_is_replaced(self):
         self.boot_dom0()
         self.assertEqual(self.show(DAEMON, "WatchdogUSec"), "30s")
