@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/inotify.h>
 
@@ -23,10 +24,9 @@ typedef struct Errand {
 struct Approver {
     sd_event *event;
     sd_event_source *watch; /* of the agent's folder; NULL if it is not there */
-    const char *policy_socket;
-    const char *agent_socket;
+    ApproverPaths paths;
     char *agent_folder;
-    const char *agent_name; /* in agent_socket */
+    const char *agent_name; /* in paths.agent_socket */
     const ApproverHooks *hooks;
     void *userdata;
     Errand *errands;
@@ -82,6 +82,18 @@ static void approver_watch(Approver *approver)
             WATCH_MASK | IN_ONLYDIR, on_folder, approver);
 }
 
+/* systemd makes an agent's socket ours to use when it comes. One that comes
+ * while it does that for the one before is overlooked: say so. */
+static void approver_tell_refused(const Approver *approver)
+{
+    if (faccessat(AT_FDCWD, approver->paths.agent_socket, W_OK, AT_EACCESS) <
+            0 &&
+        errno == EACCES)
+        (void) fd_close(open(approver->paths.refused_file,
+                             O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                             0600));
+}
+
 static void on_verdict(PolicyCall *call, PolicyAnswer answer, void *userdata)
 {
     Errand *errand = userdata;
@@ -106,8 +118,10 @@ static void on_prompt(PromptCall *call,
     (void) call;
 
     errand_free(errand);
-    if (kept.result == PROMPT_NO_AGENT)
+    if (kept.result == PROMPT_NO_AGENT) {
         approver_watch(approver);
+        approver_tell_refused(approver);
+    }
     if (id != 0)
         approver->hooks->on_prompt(id, &kept, approver->userdata);
 }
@@ -122,7 +136,8 @@ int approver_judge(Approver *approver,
     if (!errand)
         return -ENOMEM;
     r = policy_call_new(&errand->policy, approver->event,
-                        approver->policy_socket, question, on_verdict, errand);
+                        approver->paths.policy_socket, question, on_verdict,
+                        errand);
     if (r < 0)
         errand_free(errand);
     return r;
@@ -136,7 +151,8 @@ int approver_prompt(Approver *approver, uint64_t id, const Prompt *prompt)
     if (!errand)
         return -ENOMEM;
     r = prompt_call_new(&errand->prompt, approver->event,
-                        approver->agent_socket, prompt, on_prompt, errand);
+                        approver->paths.agent_socket, prompt, on_prompt,
+                        errand);
     if (r < 0)
         errand_free(errand);
     return r;
@@ -147,34 +163,31 @@ void approver_notify(Approver *approver, const Notification *notification)
     Errand *errand = errand_new(approver, 0);
 
     if (errand && prompt_call_notify(&errand->prompt, approver->event,
-                                     approver->agent_socket, notification,
+                                     approver->paths.agent_socket, notification,
                                      on_prompt, errand) < 0)
         errand_free(errand);
 }
 
 int approver_new(Approver **ret,
                  sd_event *event,
-                 const char *policy_socket,
-                 const char *agent_socket,
+                 const ApproverPaths *paths,
                  const ApproverHooks *hooks,
                  void *userdata)
 {
     _cleanup_(approver_freep) Approver *approver = calloc(1, sizeof(*approver));
-    const char *slash = strrchr(agent_socket, '/');
+    const char *agent = paths->agent_socket;
+    const char *slash = strrchr(agent, '/');
 
     if (!approver)
         return -ENOMEM;
 
     approver->event = sd_event_ref(event);
-    approver->policy_socket = policy_socket;
-    approver->agent_socket = agent_socket;
-    approver->agent_name = slash ? slash + 1 : agent_socket;
+    approver->paths = *paths;
+    approver->agent_name = slash ? slash + 1 : agent;
     approver->hooks = hooks;
     approver->userdata = userdata;
     approver->agent_folder =
-        slash ? strndup(agent_socket, slash > agent_socket
-                                          ? (size_t) (slash - agent_socket)
-                                          : 1)
+        slash ? strndup(agent, slash > agent ? (size_t) (slash - agent) : 1)
               : strdup(".");
     if (!approver->agent_folder)
         return -ENOMEM;

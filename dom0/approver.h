@@ -21,11 +21,18 @@ typedef struct ApproverHooks {
     void (*on_agent)(void *userdata);
 } ApproverHooks;
 
+typedef struct ApproverPaths {
+    const char *policy_socket;
+    const char *agent_socket;
+    /* written when the agent's socket is there and not ours to use; who may
+     * change that watches this file */
+    const char *refused_file;
+} ApproverPaths;
+
 /* Paths and @hooks are borrowed. */
 int approver_new(Approver **ret,
                  sd_event *event,
-                 const char *policy_socket,
-                 const char *agent_socket,
+                 const ApproverPaths *paths,
                  const ApproverHooks *hooks,
                  void *userdata);
 Approver *approver_free(Approver *approver);

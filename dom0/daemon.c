@@ -28,6 +28,8 @@
 #include "dom0/wire/admin.h"
 
 #define SOCKET_MODE 0660
+/* in the state folder; qubes-autoattachd-agent.path watches it */
+#define REFUSED_FILE "agent-refused"
 /* all connections, calls and clients at their limits fit well */
 #define FILES_MAX 4096U
 /* how late a deadline may be noticed */
@@ -51,6 +53,7 @@ struct Daemon {
 
     Qubesd *qubesd;
     Approver *approver;
+    char *refused_file;
     EventService *event_service;
     Control *control;
     bool owns_event_socket; /* made by us: removed at the end */
@@ -472,6 +475,21 @@ static void daemon_watch_rules(Daemon *daemon)
                     daemon->options->rules_dir, strerror(-r));
 }
 
+static int daemon_open_approver(Daemon *daemon)
+{
+    ApproverPaths paths = {
+        .policy_socket = daemon->options->policy_socket,
+        .agent_socket = daemon->options->agent_socket,
+    };
+
+    if (asprintf(&daemon->refused_file, "%s/" REFUSED_FILE,
+                 daemon->options->state_dir) < 0)
+        return -ENOMEM;
+    paths.refused_file = daemon->refused_file;
+    return approver_new(&daemon->approver, daemon->event, &paths,
+                        &approver_hooks, daemon);
+}
+
 static int daemon_open(Daemon *daemon)
 {
     int r;
@@ -493,9 +511,7 @@ static int daemon_open(Daemon *daemon)
     daemon_watch_rules(daemon);
     daemon_reload(daemon);
 
-    r = approver_new(&daemon->approver, daemon->event,
-                     daemon->options->policy_socket,
-                     daemon->options->agent_socket, &approver_hooks, daemon);
+    r = daemon_open_approver(daemon);
     if (r < 0)
         return r;
     r = qubesd_new(&daemon->qubesd, daemon->event,
@@ -592,6 +608,7 @@ Daemon *daemon_free(Daemon *daemon)
     event_service_free(daemon->event_service);
     qubesd_free(daemon->qubesd);
     approver_free(daemon->approver);
+    free(daemon->refused_file);
     rules_dir_free(daemon->rules_dir);
     manager_free(daemon->manager);
     state_keeper_free(daemon->keeper);

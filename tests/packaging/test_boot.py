@@ -130,7 +130,7 @@ class BootTest(unittest.TestCase):
             pid = self.main_pid()
             self.root.run("systemctl", *how, DAEMON)
             wait_for(lambda: self.main_pid() not in (0, pid), "a new daemon")
-            self.assertIn("Paused: nothing is attached",
+            self.assertIn("attaching is paused",
                           self.root.run("qvm-autoattach", "status"))
 
     def test_a_daemon_that_hangs_is_replaced(self):
@@ -223,7 +223,26 @@ class BootTest(unittest.TestCase):
         for _ in range(3):
             path = self.bind_agent()
             wait_for(lambda: os.stat(path).st_mode & 0o020, "g+w of the agent")
+            # one that comes before that is overlooked, see the next test
+            wait_for(lambda: self.show(WATCH, "SubState") == "waiting",
+                     "the end of the service")
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o775)
+        self.expect_none_failed()
+
+    def test_an_agent_that_was_overlooked_is_reached_when_it_is_needed(self):
+        self.boot_dom0()
+        self.root.run("systemctl", "stop", WATCH)
+        self.make_run_qubes()
+        path = self.bind_agent()
+        for _ in range(2):
+            self.root.run("systemctl", "stop", WATCH)
+            os.chmod(path, 0o755)
+            self.root.run("systemctl", "start", WATCH)
+            self.assertFalse(os.stat(path).st_mode & 0o020)
+            # as the daemon does it, in its own folder
+            pathlib.Path(self.root.inside("run/qubes-autoattachd"),
+                         "agent-refused").write_bytes(b"")
+            wait_for(lambda: os.stat(path).st_mode & 0o020, "g+w of the agent")
         self.expect_none_failed()
 
     def test_an_agent_that_came_before_the_daemon_is_reached(self):

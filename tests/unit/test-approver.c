@@ -14,12 +14,14 @@
 #define DEADLINE_USEC UINT64_C(20000000)
 #define PROMPT_ID     7U
 #define QUESTION_ID   8U
+#define NOBODY        65534U
 
 typedef struct Fixture {
     char folder[64];
     char session[80]; /* a folder in it, for the agent */
     char agent[96];
     char other[96];
+    char refused[96];
     sd_event *event;
     Approver *approver;
     unsigned int n_agents, n_prompts, n_verdicts;
@@ -65,8 +67,12 @@ static void make_session(Fixture *f)
 
 static void start(Fixture *f)
 {
-    assert_int_equal(
-        approver_new(&f->approver, f->event, f->other, f->agent, &hooks, f), 0);
+    const ApproverPaths paths = { .policy_socket = f->other,
+                                  .agent_socket = f->agent,
+                                  .refused_file = f->refused };
+
+    assert_int_equal(approver_new(&f->approver, f->event, &paths, &hooks, f),
+                     0);
 }
 
 static int set_up(void **state)
@@ -79,6 +85,7 @@ static int set_up(void **state)
     (void) snprintf(f->session, sizeof(f->session), "%s/s", f->folder);
     (void) snprintf(f->agent, sizeof(f->agent), "%s/agent", f->session);
     (void) snprintf(f->other, sizeof(f->other), "%s/other", f->session);
+    (void) snprintf(f->refused, sizeof(f->refused), "%s/refused", f->folder);
     assert_return_code(sd_event_new(&f->event), 0);
     *state = f;
     return 0;
@@ -92,6 +99,7 @@ static int tear_down(void **state)
     sd_event_unref(f->event);
     (void) unlink(f->agent);
     (void) unlink(f->other);
+    (void) unlink(f->refused);
     (void) rmdir(f->session);
     assert_int_equal(rmdir(f->folder), 0);
     free(f);
@@ -209,21 +217,43 @@ static void test_nobody_listening_is_no_agent(void **state)
     assert_int_equal(f->answer.result, PROMPT_NO_AGENT);
 }
 
-static void test_a_socket_that_may_not_be_used_is_no_agent(void **state)
+/* Prompt as someone to whom modes apply, also where tests run as root. */
+static void prompt_as_anyone(Fixture *f)
+{
+    const Prompt prompt = sample();
+    const bool is_root = geteuid() == 0;
+
+    assert_int_equal(chmod(f->folder, 0777), 0);
+    assert_int_equal(chmod(f->session, 0755), 0);
+    start(f);
+    if (is_root)
+        assert_int_equal(seteuid(NOBODY), 0);
+    assert_int_equal(approver_prompt(f->approver, PROMPT_ID, &prompt), 0);
+    run_until(f, &f->n_prompts, 1);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(f->answer.result, PROMPT_NO_AGENT);
+}
+
+static void test_a_socket_that_may_not_be_used_is_told(void **state)
 {
     Fixture *f = *state;
     _cleanup_(fd_closep) int listener = -1;
-    const Prompt prompt = sample();
 
-    if (geteuid() == 0)
-        skip();
     make_session(f);
     listener = socket_listen(f->agent, 0);
     assert_return_code(listener, 0);
-    start(f);
-    assert_int_equal(approver_prompt(f->approver, PROMPT_ID, &prompt), 0);
-    run_until(f, &f->n_prompts, 1);
-    assert_int_equal(f->answer.result, PROMPT_NO_AGENT);
+    prompt_as_anyone(f);
+    assert_int_equal(access(f->refused, F_OK), 0);
+}
+
+static void test_a_socket_that_is_not_there_is_not_told(void **state)
+{
+    Fixture *f = *state;
+
+    make_session(f);
+    prompt_as_anyone(f);
+    assert_int_equal(access(f->refused, F_OK), -1);
 }
 
 static void test_without_a_policy_daemon_it_is_unreachable(void **state)
@@ -266,7 +296,8 @@ int main(void)
         TEST(test_another_file_in_the_folder_is_no_login),
         TEST(test_a_folder_that_comes_later_is_watched_from_the_next_try_on),
         TEST(test_nobody_listening_is_no_agent),
-        TEST(test_a_socket_that_may_not_be_used_is_no_agent),
+        TEST(test_a_socket_that_may_not_be_used_is_told),
+        TEST(test_a_socket_that_is_not_there_is_not_told),
         TEST(test_without_a_policy_daemon_it_is_unreachable),
         TEST(test_what_becomes_of_a_notification_is_not_told),
     };
