@@ -30,7 +30,8 @@ class LintTest(unittest.TestCase):
                          "")
 
     def test_shellcheck_has_nothing_to_say(self):
-        scripts = [PACKAGING / "build.sh", PACKAGING / "usb-qube.sh", HERE / "run.sh",
+        scripts = [PACKAGING / "build.sh", PACKAGING / "usb-qube.sh",
+                   HERE / "run.sh",
                    PACKAGING / "completion" / "qvm-autoattach",
                    *(PACKAGING / "post-install.d").glob("*.sh")]
         self.assertEqual(run("shellcheck", "-x", *scripts, cwd=products.TREE), "")
