@@ -116,6 +116,8 @@ typedef struct DeviceListing {
     DeviceIdentity identity;
     Attachment attachment; /* Available only */
     QubeName attached_to;  /* for ATTACHMENT_QUBE */
+    /* Attached only: another source's device of this name is there as well */
+    bool namesake;
 } DeviceListing;
 
 /* A property's value: letters, digits, "-", "_" and "." only. */

@@ -185,6 +185,7 @@ static JobWish job_on_attach_exception(Job *job,
     switch (answer->error) {
     case ADMIN_ERROR_NOT_RUNNING:
         job->holding = HOLDING_NOTHING;
+        job->has_turn = true; /* it was no attempt yet */
         return job_on_not_running(job);
     case ADMIN_ERROR_NO_SUCH_QUBE:
     case ADMIN_ERROR_VALUE:
@@ -210,6 +211,7 @@ static JobWish job_on_attach_exception(Job *job,
             job->holding = HOLDING_NOTHING;
         if (!job->reread) {
             job->reread = true;
+            job->has_turn = true; /* it was no attempt yet */
             return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
         }
         break;
@@ -335,7 +337,7 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                              job->task.product_id)) {
         job_decide(job, STATUS_ATTACH_FAILED,
                    "another device was attached under this name");
-        return job_call(job, JOB_DETACHING, ADMIN_DETACH);
+        return job_detach(job);
     }
     /* on a later try it is our own earlier Attach that took effect */
     if (already && job->n_attaches == 1) {

@@ -2,6 +2,15 @@
 
 #include "dom0/core/job-internal.h"
 
+JobWish job_detach(Job *job)
+{
+    if (!job->task.namesakes)
+        return job_call(job, JOB_DETACHING, ADMIN_DETACH);
+
+    job->look_first = true;
+    return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
+}
+
 JobWish job_begin_detach(Job *ret,
                          const JobTask *task,
                          const QubeName *target,
@@ -12,7 +21,7 @@ JobWish job_begin_detach(Job *ret,
     ret->holding = HOLDING_MAYBE;
     /* there is nobody to be told "unavailable" who could do better */
     ret->touched = true;
-    return job_call(ret, JOB_DETACHING, ADMIN_DETACH);
+    return job_detach(ret);
 }
 
 JobWish job_begin_look(Job *ret,
@@ -116,7 +125,7 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
         job->holding = HOLDING_NOTHING;
         return job_done(job);
     }
-    return job_call(job, JOB_DETACHING, ADMIN_DETACH);
+    return job_detach(job);
 }
 
 static JobWish job_on_detached(Job *job)
@@ -169,6 +178,7 @@ JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case ADMIN_GARBAGE:
         break;
     }
+    job->look_first = false;
     return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
 }
 
@@ -180,6 +190,14 @@ JobWish job_on_detach_verified(Job *job,
     case ADMIN_OK:
         if (!answer->listing.listed)
             return job_on_detached(job);
+        /* qubesd takes away by itself what is unplugged */
+        if (answer->listing.namesake)
+            return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,
+                             "another qube's device of this name is attached "
+                             "there as well: detach it by hand",
+                             now_usec);
+        if (job->look_first)
+            return job_call(job, JOB_DETACHING, ADMIN_DETACH);
         return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,
                          "it could not be detached", now_usec);
     case ADMIN_UNREACHABLE:

@@ -73,6 +73,7 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer);
 JobWish job_on_discarded(Job *job,
                          const AdminAnswer *answer,
                          uint64_t now_usec);
+JobWish job_detach(Job *job);
 JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_detach_verified(Job *job,
                                const AdminAnswer *answer,

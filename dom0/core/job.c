@@ -230,7 +230,7 @@ static JobWish job_resume(Job *job, JobState state)
     case JOB_LOOKING_FURTHER:
         return job_call(job, state, ADMIN_CURRENT_STATE);
     case JOB_DETACHING:
-        return job_call(job, state, ADMIN_DETACH);
+        return job_detach(job);
     case JOB_RESOLVING:
         return job_call(job, state, ADMIN_PROPERTY_GET);
     case JOB_DISCARDING:
@@ -377,7 +377,7 @@ JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
     job_decide(job, status, detail);
     if (job->holding == HOLDING_NOTHING)
         return job_done(job);
-    return job_call(job, JOB_DETACHING, ADMIN_DETACH);
+    return job_detach(job);
 }
 
 JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)

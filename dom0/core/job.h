@@ -129,8 +129,11 @@ typedef struct JobTask {
     QubeName held_template; /* @held_by is a disposable of it; "" */
     QubeName known_at;      /* who has it, by whatever was told; "": nobody */
     bool close;             /* shut down the target once it is detached */
-    bool qubes_only;        /* make no disposable */
-    bool announced;         /* qubesd's events have told @identity */
+    /* another source has a device of this name: qubesd's Detach looks at the
+     * name only, and would take whichever it finds first */
+    bool namesakes;
+    bool qubes_only; /* make no disposable */
+    bool announced;  /* qubesd's events have told @identity */
     DeviceIdentity identity;
     /* see job_on_port_detached(), before the job began; 0: never */
     uint64_t port_detached_usec;
@@ -165,6 +168,7 @@ typedef struct Job {
     bool taken;             /* events told of the attach, then of a detach */
     bool lost;         /* @held_by has it no longer, and nobody has told why */
     bool look_further; /* see job_begin_look() */
+    bool look_first;   /* DETACH_VERIFYING: nothing was detached yet */
     bool missing;      /* Detach said that it was not attached */
     bool has_turn;     /* its rate is paid, see job_holds_port_turn() */
     /* when the USB port was last detached, by whomever; 0: not known */

@@ -126,7 +126,7 @@ Status manager_retry(Manager *m,
  * STATUS_INVALID (0) if so. */
 static Status person_begin_detach(Manager *m, Device *device, Instant now)
 {
-    JobTask task = task_of(device);
+    JobTask task = task_of(m, device);
     const QubeName *target = device->holding != HOLDING_NOTHING
                                  ? &device->held_by
                                  : &device->attached_to;

@@ -165,9 +165,9 @@ static bool managed_joins(ManagedJob *managed, const Rule *rule, Waiter *waiter)
 }
 
 /* What the rule wants done with the device. */
-static JobTask task_by_rule(const Device *device, const Rule *rule)
+JobTask task_by_rule(const Manager *m, const Device *device, const Rule *rule)
 {
-    JobTask task = task_of(device);
+    JobTask task = task_of(m, device);
 
     task.targets = rule->targets;
     task.n_targets = rule->n_targets;
@@ -193,7 +193,7 @@ static Status device_attach(Manager *m,
                             Waiter *waiter,
                             Instant now)
 {
-    JobTask task = task_by_rule(device, rule);
+    JobTask task = task_by_rule(m, device, rule);
     const Announced *announced;
     ManagedJob *managed;
 
@@ -240,7 +240,7 @@ void device_attach_approved(Manager *m,
                             const QubeName *default_dispvm,
                             Instant now)
 {
-    JobTask task = task_by_rule(device, rule);
+    JobTask task = task_by_rule(m, device, rule);
     ManagedJob *managed;
 
     if (m->paused_until_usec != 0) {

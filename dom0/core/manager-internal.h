@@ -42,8 +42,9 @@ struct ManagedJob {
     Ruleset *ruleset; /* what @rule belongs to */
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
-    bool by_person; /* a detach that the person has asked for */
-    uint64_t plug;  /* of the device, when the job began */
+    bool by_person;       /* a detach that the person has asked for */
+    uint64_t attach_usec; /* when its last Attach was wished for; or 0 */
+    uint64_t plug;        /* of the device, when the job began */
     uint64_t lineage;
     bool port_turn;          /* no other USB attach into its target now */
     bool target_started;     /* by an event: one of its rule's */
@@ -191,7 +192,9 @@ void managed_withdraw(Manager *m,
                       const char *detail,
                       Instant now);
 
-JobTask task_of(const Device *device);
+JobTask task_of(const Manager *m, const Device *device);
+/* What @rule wants done with the device. */
+JobTask task_by_rule(const Manager *m, const Device *device, const Rule *rule);
 /* Who has the device, as is known now. */
 void task_set_holder(JobTask *task, const Device *device);
 

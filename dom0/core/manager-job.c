@@ -124,11 +124,23 @@ static void managed_bury(Manager *m, ManagedJob *managed)
     m->n_dead++;
 }
 
-JobTask task_of(const Device *device)
+/* Whether another source has a device of the same name. */
+static bool device_has_namesakes(const Manager *m, const Device *device)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        if (m->sources[i] && m->sources[i] != device->source &&
+            source_find(m->sources[i], device->record.class,
+                        &device->record.device))
+            return true;
+    return false;
+}
+
+JobTask task_of(const Manager *m, const Device *device)
 {
     JobTask task = { .source = device->source->name,
                      .class = device->record.class,
-                     .device = device->record.device };
+                     .device = device->record.device,
+                     .namesakes = device_has_namesakes(m, device) };
 
     if (task.class == DEVICE_CLASS_USB)
         task.port_detached_usec =
@@ -162,7 +174,7 @@ void device_set_stopped(Device *device, const QubeName *target)
 
 void device_begin_detach(Manager *m, Device *device, Instant now)
 {
-    JobTask task = task_of(device);
+    JobTask task = task_of(m, device);
     /* nothing is left in the disposable that is to be shut down */
     const QubeName target =
         device->held_by.s[0] ? device->held_by : device->close;
@@ -186,7 +198,7 @@ void device_begin_look(Manager *m,
                        const QubeName *target,
                        Instant now)
 {
-    const JobTask task = task_of(device);
+    const JobTask task = task_of(m, device);
     const QubeName name = *target;
     ManagedJob *managed;
 
@@ -443,8 +455,13 @@ static JobWish managed_start_target(Manager *m,
 {
     Job *job = &managed->job;
     const char *detail;
-    Status status = target_starts_want(m->starts, &job->target, !job->made,
-                                       now.monotonic_usec, &detail);
+    Status status;
+
+    /* the answer to Attach is older than the start that somebody else wanted */
+    if (target_starts_ended(m->starts, &job->target, managed->attach_usec))
+        return job_on_started(job, STATUS_ATTACHED, "", now.monotonic_usec);
+    status = target_starts_want(m->starts, &job->target, !job->made,
+                                now.monotonic_usec, &detail);
 
     return status == STATUS_INVALID
                ? JOB_WISH_NOTHING
@@ -619,8 +636,10 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;
             /* what qubesd takes off its list from now on tells of this */
-            if (managed->job.request.method == ADMIN_ATTACH)
+            if (managed->job.request.method == ADMIN_ATTACH) {
                 managed->device->removed = false;
+                managed->attach_usec = now.monotonic_usec;
+            }
             return;
         case JOB_WISH_QUESTION:
             managed->wants_question = true;

@@ -128,7 +128,8 @@ void manager_on_answer(Manager *m,
 {
     QubeName target;
 
-    if (target_starts_on_answer(m->starts, call, &target)) {
+    if (target_starts_on_answer(m->starts, call, answer, now.monotonic_usec,
+                                &target)) {
         on_started(m, &target, answer, now);
         manager_settle(m, now);
         return;

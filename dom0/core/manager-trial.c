@@ -54,21 +54,6 @@ static Status settle(const Manager *m, const Device *device)
     return STATUS_INVALID;
 }
 
-static JobTask task_by_rule(const Device *device, const Rule *rule)
-{
-    JobTask task = task_of(device);
-
-    task.targets = rule->targets;
-    task.n_targets = rule->n_targets;
-    task.ask = rule->action == RULE_ASK;
-    task.start = rule->options.start;
-    task_set_holder(&task, device);
-    if (device->stopped.s[0] && task.start == RULE_START_TARGET)
-        task.start = RULE_WHEN_RUNNING;
-    task.qubes_only = device->stopped.s[0] != '\0';
-    return task;
-}
-
 bool manager_prepare_trial(const Manager *m,
                            const DeviceRef *ref,
                            Instant now,
@@ -87,7 +72,7 @@ bool manager_prepare_trial(const Manager *m,
         .is_quiet = source_is_quiet(device->source, now.monotonic_usec),
     };
     if (ret->rule)
-        ret->job = task_by_rule(device, ret->rule);
+        ret->job = task_by_rule(m, device, ret->rule);
     *ret_ruleset = ruleset_ref(m->ruleset);
     return true;
 }

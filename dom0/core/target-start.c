@@ -11,6 +11,7 @@ typedef struct TargetStart {
     bool running;
     bool wants_call;
     uint64_t call;
+    uint64_t ended_usec; /* the last one that went well; 0: none */
     Quota quota;
     uint64_t times[TARGET_STARTS_MAX];
 } TargetStart;
@@ -109,8 +110,25 @@ bool target_starts_next_call(TargetStarts *starts,
     return false;
 }
 
+bool target_starts_ended(const TargetStarts *starts,
+                         const QubeName *target,
+                         uint64_t since_usec)
+{
+    for (size_t i = 0; i < TARGETS_MAX; i++) {
+        const TargetStart *start = &starts->starts[i];
+
+        if (!start->running && since_usec != 0 &&
+            start->ended_usec >= since_usec &&
+            qube_name_equal(&start->target, target))
+            return true;
+    }
+    return false;
+}
+
 bool target_starts_on_answer(TargetStarts *starts,
                              uint64_t call,
+                             const AdminAnswer *answer,
+                             uint64_t now_usec,
                              QubeName *ret_target)
 {
     for (size_t i = 0; i < TARGETS_MAX; i++) {
@@ -120,6 +138,8 @@ bool target_starts_on_answer(TargetStarts *starts,
             continue;
         start->call = 0;
         start->running = false;
+        if (answer->result == ADMIN_OK)
+            start->ended_usec = now_usec;
         *ret_target = start->target;
         return true;
     }

@@ -32,6 +32,11 @@ Status target_starts_want(TargetStarts *starts,
                           uint64_t now_usec,
                           const char **ret_detail);
 
+/* Whether @target was started, with success, since @since_usec (0: never). */
+bool target_starts_ended(const TargetStarts *starts,
+                         const QubeName *target,
+                         uint64_t since_usec);
+
 /* A start that is to be made; @call is the id it gets. */
 bool target_starts_next_call(TargetStarts *starts,
                              uint64_t call,
@@ -40,6 +45,8 @@ bool target_starts_next_call(TargetStarts *starts,
 /* Whether @call was one of ours; it has been answered then. */
 bool target_starts_on_answer(TargetStarts *starts,
                              uint64_t call,
+                             const AdminAnswer *answer,
+                             uint64_t now_usec,
                              QubeName *ret_target);
 
 /*

@@ -151,6 +151,16 @@ static void refuse_old(AdminAnswer *ret)
                        "supported");
 }
 
+/* "BACKEND+PORT:", of whatever backend */
+static bool is_of_port(const char *at, const char *end, const DeviceName *port)
+{
+    const char *plus = memchr(at, '+', (size_t) (end - at));
+    size_t len = strlen(port->s);
+
+    return plus && (size_t) (end - plus - 1) > len &&
+           memcmp(plus + 1, port->s, len) == 0 && plus[len + 1] == ':';
+}
+
 bool admin_decode_listing(AdminAnswer *ret,
                           const AdminRequest *request,
                           const char *untrusted_data,
@@ -179,6 +189,8 @@ bool admin_decode_listing(AdminAnswer *ret,
             } else if (at[prefix_len] == ' ') {
                 refuse_old(ret);
             }
+        } else if (request->method == ADMIN_ATTACHED) {
+            ret->listing.namesake |= is_of_port(at, newline, &request->port);
         }
         at = newline + 1;
     }

@@ -1057,6 +1057,78 @@ static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* A second USB qube with the same name for a device, which is attached too. */
+static void test_a_namesake_of_another_source_is_not_torn_away(void **state)
+{
+    AdminAnswer both = answer_listed(NULL);
+    const Record other = rig_record(RECORD_ADD, "sda");
+    uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(rig_tell_record(&rig, second, &other), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    both.listing.namesake = true;
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call_to(&rig, ADMIN_ATTACHED, &request);
+    assert_string_equal(request.backend.s, "sys-usb");
+    rig_reply(&rig, call, both);
+    assert_true(rig_is_quiet(&rig)); /* no Detach: it could be the other's */
+    rig_pass(&rig, USEC_PER_SEC);
+    /* qubesd has taken ours away by itself */
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_namesake_elsewhere_does_not_keep_ours_attached(void **state)
+{
+    const Record other = rig_record(RECORD_ADD, "sda");
+    uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
+
+    (void) state;
+
+    attach("sda");
+    rig_set_rules(&rig, "");
+    assert_int_equal(rig_tell_record(&rig, second, &other), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
+{
+    const Record first = rig_record_at(RECORD_ADD, "sda", "2-1", "A");
+    const Record second = rig_record_at(RECORD_ADD, "sdb", "2-2", "B");
+    uint64_t attaching, start;
+
+    (void) s;
+
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    start = rig_call(&rig, ADMIN_START);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    attaching = rig_call(&rig, ADMIN_ATTACH);
+    rig_pass(&rig, 1000);
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_reply(&rig, attaching, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1113,6 +1185,9 @@ int main(void)
         TEST(test_a_target_that_is_unpaused_has_lost_nothing),
         TEST(test_no_prompt_is_shown_while_a_detach_is_looked_at),
         TEST(test_what_was_announced_takes_one_call),
+        TEST(test_a_namesake_of_another_source_is_not_torn_away),
+        TEST(test_a_namesake_elsewhere_does_not_keep_ours_attached),
+        TEST(test_a_refusal_from_before_the_start_starts_nothing_again),
         TEST(test_an_announced_identity_that_is_old_is_read_anew),
     };
 #undef TEST

@@ -40,6 +40,7 @@ static Status want(const QubeName *target, uint64_t now_usec)
 /* The call that is to be made, answered at once. */
 static void serve(const QubeName *target, uint64_t call)
 {
+    const AdminAnswer answer = { .result = ADMIN_OK };
     AdminRequest request;
     QubeName started;
 
@@ -47,10 +48,13 @@ static void serve(const QubeName *target, uint64_t call)
     assert_int_equal(request.method, ADMIN_START);
     assert_string_equal(request.dest.s, target->s);
     assert_false(target_starts_next_call(starts, call + 1, &request));
-    assert_false(target_starts_on_answer(starts, call + 1, &started));
-    assert_true(target_starts_on_answer(starts, call, &started));
+    assert_false(target_starts_on_answer(starts, call + 1, &answer, BEGIN_USEC,
+                                         &started));
+    assert_true(
+        target_starts_on_answer(starts, call, &answer, BEGIN_USEC, &started));
     assert_string_equal(started.s, target->s);
-    assert_false(target_starts_on_answer(starts, call, &started));
+    assert_false(
+        target_starts_on_answer(starts, call, &answer, BEGIN_USEC, &started));
 }
 
 static void test_who_comes_while_it_starts_joins(void **state)
