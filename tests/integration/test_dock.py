@@ -97,6 +97,20 @@ class Dock(UsbCase):
         self.assertEqual(owners["2-20"], "calls")
         self.assertEqual(owners["sdz12"], "backups")
 
+    def test_a_not_running_from_before_the_start_starts_nothing_again(self):
+        # it was true when qubesd said so, and is read when the target is up
+        rig = self.start("r: allow block type disk to work\n", world(
+            "Halted", stick() + stick("sdb", "2-2", "4C530002")))
+        connection = self.forwarder(rig)
+        with rig.sim.held(method=BLOCK_ATTACH, arg="sys-usb+sdb+*",
+                          phase="answer") as hold:
+            late = connection.add("block", "sdb", parent="2-2", **stick_n(1))
+            rig.sim.wait_held(id=hold)
+            self.assert_told(connection, connection.add(
+                "block", "sda", parent="2-1", **STICK), 200)
+        self.assert_told(connection, late, 200)
+        self.assertEqual(rig.count("Start"), 1)
+
     def test_with_slow_calls_in_any_order_the_same_holds(self):
         for seed in (1, 2, 3):
             with self.subTest(seed=seed):

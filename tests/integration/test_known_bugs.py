@@ -129,6 +129,25 @@ class TwoUsbQubesWithTheSameName(UsbCase):
                 self.assert_told(one, one.change(devclass, device, **words), 300)
                 self.assert_attached(rig, device, "work", "sys-usb2")
 
+    def test_the_unplug_of_one_does_not_detach_the_other(self):
+        # qubesd has taken the one away when we hear of it, and looks at the
+        # port's name alone: a Detach now would take the other
+        rig, one, two = self.both()
+        rig.sim.unplug(backend="sys-usb", port="2-1")
+        self.assert_told(one, one.remove("block", "sda"), 203)
+        rig.daemon.wait_no_jobs()
+        self.assert_attached(rig, "sda", "work", "sys-usb2")
+        self.assert_told(two, two.change("block", "sda", **STICK), 201)
+
+    def test_also_when_the_record_is_faster_than_qubesd(self):
+        rig, one, two = self.both()
+        one.remove("block", "sda")
+        self.barrier(two)
+        rig.sim.unplug(backend="sys-usb", port="2-1")
+        rig.daemon.wait_no_jobs()
+        self.assert_attached(rig, "sda", "work", "sys-usb2")
+        self.assert_told(two, two.change("block", "sda", **STICK), 201)
+
     def test_one_that_hangs_does_not_hold_up_the_other(self):
         rig = self.start(self.RULES.replace("to work\n", "to vault\n", 1), world(
             devices=stick() + stick(backend="sys-usb2"),
@@ -320,6 +339,15 @@ class TwelvePartitions(UsbCase):
                     self.assert_attached(rig, f"sda{n}", "work")
                 rig.daemon.wait_no_jobs()
                 self.assert_once(rig)
+
+    def test_the_rate_of_their_one_path_is_not_used_up_by_them(self):
+        # each may need a second call, for its identity or its target's start
+        for target in ("Running", "Halted"):
+            with self.subTest(target=target):
+                _, connection, _, _, parts = self.plug(target=target,
+                                                       unlimited=False)
+                for seq in parts:
+                    self.assert_told(connection, seq, 200)
 
     def test_their_identities_change_and_only_the_port_counts(self):
         # each attach that is refused for its identity reads it once more

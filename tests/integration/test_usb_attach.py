@@ -386,6 +386,15 @@ class OnePlug(UsbCase):
         self.assert_last(rig, "2-1", 310)
         self.assert_attached(rig, "sda", "vault")
 
+    def test_a_disk_that_we_have_not_heard_of_counts_too(self):
+        # no record tells of it, as with a record sent by hand
+        rig = self.start(KEY, world(qubes={"vault": {"state": "Running"}}))
+        rig.sim.attach(backend="sys-usb", port="sda", target="vault")
+        connection = self.by_hand(rig)
+        self.assert_told(connection, connection.add("usb", "2-1", **USB), 300)
+        self.assert_last(rig, "2-1", 310)
+        self.assert_attached(rig, "sda", "vault")
+
     def test_one_in_work_excludes_the_others_too(self):
         rig = self.start(ANY)
         connection = self.by_hand(rig)
