@@ -26,6 +26,8 @@
 
 #define WINDOWS_MAX       8U
 #define NOTIFICATIONS_MAX 8U
+/* attachments of sources that have not called yet */
+#define STRANGERS_MAX 64U
 
 typedef enum JobKind {
     JOB_KIND_ATTACH,
@@ -128,6 +130,8 @@ struct Manager {
     bool turns_changed; /* jobs that wait for theirs ask again */
     TargetStarts *starts;
     Orphans orphans;
+    AdminEvent strangers[STRANGERS_MAX]; /* a ring; OTHER: a free place */
+    size_t next_stranger;
 
     WaiterList answers;
     uint64_t closing[MANAGER_SOURCES_MAX * SOURCE_CONNECTIONS_MAX];

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <string.h>
+
 #include "dom0/core/manager-internal.h"
 
 /* The start of a target has ended: tell every job that waits for it. */
@@ -183,12 +185,32 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
             now);
 }
 
+/* A source that has not called yet has a device that is attached now, or not
+ * any more. */
+static void on_stranger(Manager *m, const AdminEvent *event)
+{
+    for (size_t i = 0; i < STRANGERS_MAX; i++) {
+        AdminEvent *other = &m->strangers[i];
+
+        if (other->type == ADMIN_EVENT_ATTACH && other->class == event->class &&
+            qube_name_equal(&other->backend, &event->backend) &&
+            device_name_equal(&other->port, &event->port))
+            *other = (AdminEvent){};
+    }
+    if (event->type != ADMIN_EVENT_ATTACH)
+        return;
+    m->strangers[m->next_stranger++] = *event;
+    m->next_stranger %= STRANGERS_MAX;
+}
+
 static void on_attached(Manager *m, const AdminEvent *event, Instant now)
 {
     Source *source = manager_find_source(m, &event->backend);
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
 
+    if (!source)
+        on_stranger(m, event);
     /* an attach may change what it is listed as (WIRE 1) */
     if (source)
         source_unannounce(source, event->class, &event->port);
@@ -279,6 +301,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         source ? source_find(source, event->class, &event->port) : NULL;
     ManagedJob *managed;
 
+    if (!source)
+        on_stranger(m, event);
     if (source) {
         (void) source_take_early(source, event->class, &event->port);
         source_unannounce(source, event->class, &event->port);
@@ -518,6 +542,7 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
         if (m->sources[i])
             source_clear_announced(m->sources[i]);
+    memset(m->strangers, 0, sizeof(m->strangers));
     m->qubesd = state;
     if (state != QUBESD_CONNECTED)
         return;

@@ -42,6 +42,15 @@ int manager_add_source(Manager *m, Source **ret, const QubeName *name)
         r = source_new(&m->sources[i], name);
         if (r < 0)
             return r;
+        for (size_t j = 0; j < STRANGERS_MAX; j++) {
+            AdminEvent *event = &m->strangers[j];
+
+            if (event->type != ADMIN_EVENT_ATTACH ||
+                !qube_name_equal(&event->backend, name))
+                continue;
+            source_note_early(m->sources[i], event);
+            *event = (AdminEvent){};
+        }
         *ret = m->sources[i];
         return 0;
     }

@@ -1129,6 +1129,27 @@ static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+static void test_an_attach_that_is_told_before_the_source_calls_counts(void **s)
+{
+    const Record record = rig_record(RECORD_ADD, "sda");
+    uint64_t second;
+
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb2", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb2", "sdb", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb2", "sdb", "vault");
+    second = rig_connect(&rig, "sys-usb2", 'b');
+    rig_set_rules(&rig, "r: allow block to work\n");
+    assert_int_equal(rig_tell_record(&rig, second, &record), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb2", "sda", "vault");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* it was known */
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1185,6 +1206,7 @@ int main(void)
         TEST(test_a_target_that_is_unpaused_has_lost_nothing),
         TEST(test_no_prompt_is_shown_while_a_detach_is_looked_at),
         TEST(test_what_was_announced_takes_one_call),
+        TEST(test_an_attach_that_is_told_before_the_source_calls_counts),
         TEST(test_a_namesake_of_another_source_is_not_torn_away),
         TEST(test_a_namesake_elsewhere_does_not_keep_ours_attached),
         TEST(test_a_refusal_from_before_the_start_starts_nothing_again),
