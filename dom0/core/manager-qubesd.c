@@ -226,6 +226,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         device->holding = HOLDING_DEVICE;
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
         device->job->job.known_at = event->subject;
+        device->job->job.task.announced = false;
         device->job->attached_meanwhile |=
             managed_is_attaching(device->job) &&
             qube_name_equal(&device->job->job.target, &event->subject);
@@ -317,6 +318,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     device->attachment_known = true;
     if (managed && managed->kind == JOB_KIND_ATTACH) {
         managed->job.known_at = (QubeName){};
+        managed->job.task.announced = false;
         if (device->removed)
             managed->job.held_by = (QubeName){};
     }
@@ -542,6 +544,8 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
         if (m->sources[i])
             source_clear_announced(m->sources[i]);
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        managed->job.task.announced = false;
     memset(m->strangers, 0, sizeof(m->strangers));
     m->qubesd = state;
     if (state != QUBESD_CONNECTED)
