@@ -100,6 +100,19 @@ class DevicesTest(CommandCase):
             self.assertIn(line + "\n", text)
         self.assertRegex(text, r"\n  last outcome   attached \((just now|\d+ s ago)\)\n")
 
+    def test_verbose_tells_what_is_in_work(self):
+        rig = self.start(TO_WORK)
+        hold = rig.sim.hold(method="*.Available")["id"]
+        connection = self.forwarder(rig)
+        connection.add("block", "sda", parent="2-1", **STICK)
+        rig.sim.wait_held(id=hold, count=1)
+        connection.add("block", "sdb", devtype="disk")
+        self.barrier(connection)
+        text = self.command(rig, "devices", "-v")
+        self.assertIn("\n  in work        checking\n  part of        2-1\n", text)
+        self.assertIn("sys-usb:sdb\n  rule           (none)\n", text)
+        rig.sim.release(id=hold)
+
     def test_nothing_is_said_in_words(self):
         rig = self.start()
         self.assertEqual(self.command(rig, "devices"), "no devices are plugged in\n")
@@ -259,6 +272,20 @@ class ActTest(CommandCase):
         TYPES.check(reply_type("Retry"), reply, "retry")
         self.assertEqual(self.command(rig, "retry", "sys-usb:sda", "-q"), "")
 
+    def test_a_detach_of_what_is_being_attached_undoes_that(self):
+        rig = self.start(RULES)
+        hold = rig.sim.hold(method="*.Attach", phase="answer")["id"]
+        connection = self.forwarder(rig)
+        seq = connection.add("block", "sda", **STICK)
+        rig.sim.wait_held(id=hold, count=1)
+        detaching = self.running(rig, "detach", "sys-usb:sda")
+        self.assert_told(connection, seq, 300)
+        rig.sim.release(id=hold)
+        self.assertEqual(detaching.end(),
+                         (0, "sys-usb:sda: nothing of it is left attached\n", ""))
+        rig.sim.wait_detached(backend="sys-usb", port="sda")
+        self.assert_last(rig, "sda", 308)
+
     def test_the_exit_status_is_that_of_the_outcome(self):
         rig = self.start(RULES)
         connection = self.forwarder(rig)
@@ -399,6 +426,11 @@ class WaitTest(CommandCase):
                          "qvm-autoattach: not attached within 1 s\n")
         self.assertEqual(
             self.refused(rig, "wait", "stick", "-q", "--timeout=1s", status=5), "")
+
+    def test_what_is_no_device_or_time_is_told(self):
+        for arguments in (("sys-usb:",), ("stick", "--timeout", "soon")):
+            result = run("wait", *arguments)
+            self.assertEqual((result.returncode, result.stdout), (64, ""))
 
     def test_a_rule_that_is_not_there(self):
         rig = self.start(RULES)

@@ -246,6 +246,29 @@ static void test_each_trouble_is_told(void **state)
                 "seen\n");
 
     canned_begin(&canned);
+    canned.report.n_prompts_open = 1;
+    canned.report.n_prompts_waiting = 2;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  1 prompt on the screen; 2 more wait\n");
+
+    canned_begin(&canned);
+    canned.report.n_prompts_waiting = 2;
+    canned.report.no_agent = true;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  2 prompts to be shown as soon as you log in\n");
+
+    canned_begin(&canned);
+    canned.report.sources[0].quiet_usec = 2 * MIN_USEC;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  you said no to sys-usb several times: its prompts are "
+                "silenced for 2 min\n");
+
+    canned_begin(&canned);
+    canned.report.state_problem = "the state cannot be kept";
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  the state cannot be kept\n");
+
+    canned_begin(&canned);
     canned.report.paused = true;
     canned.report.pause_usec = 25 * MIN_USEC;
     assert_view(&canned.report, false, VIEW_ATTENTION,
