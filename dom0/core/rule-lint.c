@@ -125,8 +125,8 @@ static int lint_no_condition(Lint *lint, const Rule *rule)
         [RULE_CLASS_INVALID] = "",
         [RULE_CLASS_BLOCK] = "every disk",
         [RULE_CLASS_USB] = "every USB device, keyboards and mice too",
-        [RULE_CLASS_ANY] = "every disk and every USB device, keyboards and "
-                           "mice too",
+        [RULE_CLASS_ANY] = ("every disk and every USB device, keyboards and "
+                            "mice too"),
     };
 
     if (rule->action == RULE_DENY || rule->n_conditions > 0)
