@@ -13,6 +13,8 @@
 #define NAMING_FACETS                                                    \
     (RULE_FACET_BIT(RULE_FACET_ID) | RULE_FACET_BIT(RULE_FACET_SERIAL) | \
      RULE_FACET_BIT(RULE_FACET_MODEL))
+/* by what it is known whether it has disks at all */
+#define MAKE_FACETS (NAMING_FACETS | RULE_FACET_BIT(RULE_FACET_VENDOR))
 
 struct RuleRelations {
     const Ruleset *ruleset;
@@ -235,8 +237,7 @@ static bool means_storage(RuleRelations *relations, size_t usb)
 {
     bool asks;
 
-    if ((relations->shapes[usb].needed & USB_FACETS &
-         ~RULE_FACET_BIT(RULE_FACET_INTERFACES)) != 0)
+    if ((relations->shapes[usb].needed & MAKE_FACETS) != 0)
         return false;
     return find_interface(relations, rule_at(relations, usb),
                           &storage_condition, &asks) ||
@@ -253,8 +254,9 @@ static bool has_share(RuleRelations *relations,
            find_cover(relations, shape, index) == index;
 }
 
-/* Whether both speak of the same property, or the usb rule of storage as such,
- * and nothing quickly tells that they never meet. */
+/* Whether both say by the same property which devices they mean, or the usb
+ * rule means storage as such; and nothing quickly tells that they never meet.
+ */
 static bool may_share_plug(RuleRelations *relations, size_t usb, size_t block)
 {
     const RuleShape *a = &relations->shapes[usb];
@@ -262,7 +264,7 @@ static bool may_share_plug(RuleRelations *relations, size_t usb, size_t block)
 
     return rule_shape_may_meet(a, b, USB_FACETS) &&
            rule_shape_shares_source(a, b) &&
-           ((a->needed & b->needed & USB_FACETS) != 0 ||
+           ((a->needed & b->needed & MAKE_FACETS) != 0 ||
             means_storage(relations, usb));
 }
 

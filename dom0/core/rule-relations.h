@@ -44,8 +44,9 @@ bool rule_relations_takes_input(RuleRelations *relations,
 
 /*
  * The first of the rules before it, of the other class, so that one plug can go
- * to both, to one as the USB device and to one as its disk; or NULL. Both speak
- * of the same property, or that for usb of storage as such.
+ * to both, to one as the USB device and to one as its disk; or NULL. Both say
+ * by the same property which devices they mean, or that for usb means storage
+ * as such: a plug that one means by its id need not have a disk.
  */
 const Rule *rule_relations_plug(RuleRelations *relations, size_t index);
 

@@ -365,6 +365,14 @@ static void test_two_rules_for_one_plug_are_told(void **state)
     expect_one(
         "a: ask usb not serial x to w\nb: ask block serial { x y } to x\n",
         "2:1 'b' and 'a'", "");
+    expect_one("a: ask usb path p* to w\nb: ask block path p1 to x\n",
+               "2:1 'b' and 'a'", "");
+    expect_one("a: ask usb vendor S* to w\nb: ask block vendor Sa* to x\n",
+               "2:1 'b' and 'a'", "");
+    expect_nothing("a: ask usb path p1 to w\nb: ask block path p2 to x\n");
+    /* who knows whether it has a disk */
+    expect_nothing(
+        "a: ask usb id 0bda:8153 path p* to w\nb: ask block path p* to x\n");
     expect_one("b: ask block id 0781:* to w\na: ask any id 0781:5581 to x\n",
                "2:1 'a' and 'b'", "");
     expect_one("b: ask usb id 0781:* to w\na: ask any id 0781:5581 to x\n",
