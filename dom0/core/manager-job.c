@@ -251,6 +251,7 @@ static void device_learn_look(Manager *m,
 
     if (job->outcome == STATUS_ALREADY_ATTACHED) {
         device->attached_to = job->target; /* a spurious event */
+        device->attachment_known = true;
         if (ours)
             device->holding = HOLDING_DEVICE;
         return;
