@@ -49,12 +49,25 @@ build() {
     fi
 }
 
-# run_valgrind PROGRAM [ARGUMENT...]
+# Tests in these expect what valgrind does differently: it keeps a limit of
+# descriptors of its own, its posix_spawn() does not tell that a program is
+# missing. Only what valgrind itself says counts there; a test that fails leaks,
+# so no leaks: LeakSanitizer looks for these.
+odd=' unit/test-control-service unit/test-event-service unit/test-forward-call '
+
+# run_valgrind NAME PROGRAM [ARGUMENT...]
 run_valgrind() {
+    local options=(--leak-check=full
+        '--errors-for-leak-kinds=definite,indirect,possible'
+        '--show-leak-kinds=definite,indirect,possible') name=$1 status
+    shift
+
+    [[ "$odd" == *" $name "* ]] && options=(--leak-check=no)
     setup_as_user . timeout 900 valgrind --quiet --error-exitcode=99 \
-        --leak-check=full --errors-for-leak-kinds=definite,indirect,possible \
-        --show-leak-kinds=definite,indirect,possible --track-fds=no \
-        --num-callers=24 "$@"
+        --num-callers=24 "${options[@]}" "$@"
+    status=$?
+    [[ "$odd" == *" $name "* ]] && ((status < 99)) && return 0
+    return "$status"
 }
 
 # one NAME PROGRAM [ARGUMENT...]
@@ -63,7 +76,7 @@ one() {
     shift
     log=$logs/${name//\//-}
 
-    if run_valgrind "$@" >"$log" 2>&1 </dev/null; then
+    if run_valgrind "$name" "$@" >"$log" 2>&1 </dev/null; then
         echo "passed  $name, $((SECONDS - begun)) s"
         echo passed >>"$logs/results"
     else

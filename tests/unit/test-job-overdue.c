@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* An Attach that answers when its device has gone already. */
+
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#define RULES "disks: allow block type disk to work\n"
+
+static ManagerRig rig;
+static uint64_t usb;
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static const StatePlug *find_held(const State *state)
+{
+    for (size_t i = 0; i < state->n_sources; i++)
+        for (size_t j = 0; j < state->sources[i].n_plugs; j++)
+            if (state->sources[i].plugs[j].holding != HOLDING_NOTHING)
+                return &state->sources[i].plugs[j];
+    return NULL;
+}
+
+static void assert_nothing_is_held(void)
+{
+    _cleanup_(state_freep) State *state = NULL;
+
+    assert_int_equal(manager_save(rig.manager, &state), 0);
+    assert_null(find_held(state));
+}
+
+/* Plug in, and pull out while the Attach is under way. */
+static uint64_t begin_overdue(void)
+{
+    uint64_t call;
+
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
+    return call;
+}
+
+static void drain_answers(void)
+{
+    while (rig_answer(&rig) != 0)
+        ;
+}
+
+static void test_what_was_refused_needs_no_detach(void **state)
+{
+    static const AdminError refusals[] = {
+        ADMIN_ERROR_NOT_RUNNING,
+        ADMIN_ERROR_NO_SUCH_QUBE,
+        ADMIN_ERROR_VALUE,
+        ADMIN_ERROR_PERMISSION,
+        ADMIN_ERROR_USB_PROXY,
+        ADMIN_ERROR_PROTOCOL,
+        ADMIN_ERROR_ALREADY_ATTACHED,
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+        rig_reply(&rig, begin_overdue(), answer_error(refusals[i]));
+        assert_true(rig_is_quiet(&rig));
+        drain_answers();
+        assert_nothing_is_held();
+        rig_pass(&rig, 60 * USEC_PER_SEC);
+    }
+}
+
+static void test_what_may_have_been_attached_is_detached(void **state)
+{
+    const AdminAnswer answers[] = {
+        answer_of(ADMIN_OK),
+        answer_of(ADMIN_EMPTY),
+        answer_of(ADMIN_GARBAGE),
+        answer_of(ADMIN_TIMED_OUT),
+        answer_error(ADMIN_ERROR_OTHER),
+        answer_error(ADMIN_ERROR_NOT_ATTACHED),
+        answer_error(ADMIN_ERROR_NOT_STARTED),
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        rig_reply(&rig, begin_overdue(), answers[i]);
+        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+        assert_true(rig_is_quiet(&rig));
+        drain_answers();
+        assert_nothing_is_held();
+        rig_pass(&rig, 60 * USEC_PER_SEC);
+    }
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_what_was_refused_needs_no_detach),
+        TEST(test_what_may_have_been_attached_is_detached),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
