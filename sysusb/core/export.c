@@ -126,6 +126,10 @@ static Export decide_usb(const UdevNode *node, bool export_qemu)
         return is_hub(node) ? EXPORT_HUB : EXPORT_NAME;
     if (is_hub(node))
         return EXPORT_HUB;
+    /* Pulled before udev was done with it: what udev tells of it, as with
+     * "unbind", lacks all that makes it known, and "remove" follows. */
+    if (!udev_node_attribute(node, "idVendor"))
+        return EXPORT_GONE;
     if (is(udev_node_property(node, "ID_VENDOR"), "QEMU") && !export_qemu)
         return EXPORT_QEMU;
     if (is(udev_node_property(node, "QUBES_EXPORT_USB_DEVICE"), "0"))

@@ -324,6 +324,28 @@ class Changes(TestCase):
         self.assertEqual(event["properties"]["fs_label"], "OTHER")
         self.assertEqual(event["seq"], 4)
 
+    def test_what_was_pulled_before_udev_looked_is_never_told_of(self):
+        """Of such a device udev knows neither vendor nor serial."""
+        key = plug.description("security-key")
+        key = "\n".join(line for line in key.splitlines()
+                        if "ID_" not in line and "idVendor" not in line)
+        _, call, _ = self.start()
+        self.testbed.plug(key)
+        self.testbed.plug(plug.description("sandisk-ultra"))
+        self.assertEqual([short(event) for event in call.events(3)],
+                         ["add 2-1", "add sda", "add sda1"])
+
+    def test_unbind_of_what_was_pulled_is_no_change(self):
+        key = plug.description("security-key")
+        path = plug.find(key, "2-4.2")
+        _, call, _ = self.start(key)
+        (self.testbed.dir / path.lstrip("/") / "idVendor").unlink()
+        self.testbed.change(path, action="unbind")
+        self.testbed.unplug(key)
+        self.testbed.plug(plug.description("sandisk-ultra"))
+        self.assertEqual([short(event) for event in call.events(2)],
+                         ["remove 2-4.2", "add 2-1"])
+
     def test_a_device_that_is_mounted_meanwhile_is_not_taken_away(self):
         stick = plug.description("sandisk-ultra")
         _, call, _ = self.start(stick)

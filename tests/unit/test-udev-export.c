@@ -6,7 +6,8 @@
 
 #define BLOCK(name, ...) \
     block((name), TABLE("DEVTYPE=disk", "size:2048", "dev:8:0", __VA_ARGS__))
-#define USB(name, ...) usb((name), TABLE("DEVTYPE=usb_device", __VA_ARGS__))
+#define USB(name, ...) \
+    usb((name), TABLE("DEVTYPE=usb_device", "idVendor:1050", __VA_ARGS__))
 
 static Export block(const char *name, const char **lines)
 {
@@ -153,9 +154,21 @@ static void test_only_ports_with_a_device_are_offered(void **state)
         EXPORT_NO_DEVICE);
 }
 
+/* As udev tells of it: without ID_VENDOR_ID and the like. */
+static void test_what_was_pulled_before_udev_looked_is_gone(void **state)
+{
+    (void) state;
+
+    assert_int_equal(
+        usb("2-1", TABLE("DEVTYPE=usb_device", "TYPE=0/0/0",
+                         "PRODUCT=46f4/1/0", "ID_PATH=pci-0000:00:05.0")),
+        EXPORT_GONE);
+}
+
 static void test_devices_of_other_qubes_are_left_out(void **state)
 {
-    UdevNode node = table_node("usb", "3-1", TABLE("DEVTYPE=usb_device"));
+    UdevNode node = table_node(
+        "usb", "3-1", TABLE("DEVTYPE=usb_device", "idVendor:0781"));
     UdevView view = { .self = &node };
 
     (void) state;
@@ -166,8 +179,9 @@ static void test_devices_of_other_qubes_are_left_out(void **state)
 
 static void test_qemu_is_left_out_unless_asked_for(void **state)
 {
-    UdevNode node =
-        table_node("usb", "1-1", TABLE("DEVTYPE=usb_device", "ID_VENDOR=QEMU"));
+    UdevNode node = table_node(
+        "usb", "1-1",
+        TABLE("DEVTYPE=usb_device", "ID_VENDOR=QEMU", "idVendor:46f4"));
     UdevView view = { .self = &node };
 
     (void) state;
@@ -204,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_a_file_in_a_hidden_folder_is_left_out),
         cmocka_unit_test(test_what_is_in_use_is_there_but_not_offered),
         cmocka_unit_test(test_only_ports_with_a_device_are_offered),
+        cmocka_unit_test(test_what_was_pulled_before_udev_looked_is_gone),
         cmocka_unit_test(test_devices_of_other_qubes_are_left_out),
         cmocka_unit_test(test_qemu_is_left_out_unless_asked_for),
         cmocka_unit_test(test_only_what_is_offered_or_in_use_is_there),
