@@ -136,5 +136,9 @@ if [[ "$all" == yes ]]; then
     fi
 else
     run_one "$compiler" "$sanitize"
+    if ((${#ctest_options[@]} == 0)); then
+        echo "Not run: ${stages[*]}; --all runs these too," \
+            "tests/vm/run.sh only the machine with a real kernel"
+    fi
 fi
 finish

@@ -39,7 +39,7 @@ stage_is_there() {
         return 1
     fi
     # systems are installed and booted
-    if [[ "$1" == packages ]] &&
+    if [[ "$1" == packages || "$1" == machine ]] &&
         { ((EUID != 0)) || ! command -v apt-get >/dev/null; }; then
         echo "stages: $1 is left out, it needs root and Debian"
         return 1

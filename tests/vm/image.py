@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machine's kernel, its disk and what starts it, made of Debian packages.
+
+Three layers, each kept in a folder named for what it is made of:
+
+    base      Debian with a kernel, as mmdebstrap installs it
+    packages  our own packages, and the dom0 package once more, newer
+    image     base, with our packages installed: disk and initial RAM disk
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+TREE = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent / "packaging"))
+from root import UPDATE_HELPER, run  # noqa: E402
+
+CACHE = pathlib.Path(os.environ.get("AUTOATTACH_VM_CACHE", TREE / "build-vm"))
+# the first that the mirror has
+SUITES = ("trixie", "bookworm")
+MIRROR = os.environ.get("AUTOATTACH_VM_MIRROR")
+INCLUDE = ("linux-image-amd64", "systemd-sysv", "udev", "dbus", "kmod",
+           "python3", "busybox-static", "libjansson4", "libudev1", "rpm",
+           "util-linux-extra", "fdisk", "dosfstools")
+# what no scenario here meets, and what no screen shows
+MODULES_LEFT_OUT = ("drivers/gpu", "drivers/net", "drivers/media", "sound",
+                    "drivers/infiniband", "drivers/staging", "drivers/iio",
+                    "drivers/hwmon", "drivers/platform", "drivers/mtd",
+                    "drivers/isdn", "drivers/comedi", "fs/xfs", "fs/btrfs",
+                    "fs/ocfs2", "fs/gfs2", "fs/bcachefs", "fs/ceph", "fs/nfs",
+                    "fs/smb", "net/bluetooth", "net/mac80211", "net/netfilter",
+                    "net/wireless", "net/sctp", "net/tipc", "net/openvswitch")
+BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
+QUBES_GID = 98
+DISK_SIZE = "1200M"
+NEWER = "1.0.0.1"
+
+CONTROL = """\
+Package: rig
+Version: 1
+Architecture: all
+Maintainer: nobody <nobody@localhost>
+Provides: qubes-core-agent, qubes-core-qrexec
+Description: Stand-ins for the packages of Qubes
+"""
+
+# what package managers expect of a system
+INSTALL = """
+mount -t proc proc "$0/proc"
+chroot "$0" dpkg -i "$1" "$2"
+chroot "$0" systemctl enable qubes-qrexec-agent.service qubes-sysinit.service
+chroot "$0" rpm -i --nodeps --noplugins "$3"
+"""
+
+
+def tell(what: str):
+    print(f"   {what}", flush=True)
+
+
+def digest(*parts) -> str:
+    """Of texts, and of files with their modes."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, pathlib.Path):
+            total.update(f"{part.name} {part.stat().st_mode}\0".encode())
+            total.update(part.read_bytes())
+        else:
+            total.update(repr(part).encode())
+    return total.hexdigest()[:16]
+
+
+def kept(name: str, key: str, make) -> pathlib.Path:
+    """The folder of @key, made by make(folder) if it is not there whole."""
+    folder = CACHE / f"{name}-{key}"
+    if folder.exists():
+        os.utime(folder)
+        return folder
+    for old in CACHE.glob(f"{name}-*"):
+        shutil.rmtree(old)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    unfinished = CACHE / f"{name}-{key}.new"
+    unfinished.mkdir(mode=0o755)
+    begun = time.monotonic()
+    make(unfinished)
+    unfinished.rename(folder)
+    tell(f"{name} made in {time.monotonic() - begun:.0f} s")
+    return folder
+
+
+# base
+
+def debootstrap(folder: pathlib.Path):
+    said = ""
+    for suite in SUITES:
+        done = subprocess.run(
+            ["mmdebstrap", "--variant=minbase", "--mode=root",
+             f"--include={','.join(INCLUDE)}",
+             "--aptopt=Apt::Install-Recommends \"false\"",
+             # what dpkg syncs is thrown away if the power fails
+             "--dpkgopt=force-unsafe-io",
+             "--dpkgopt=path-exclude=/usr/share/doc/*",
+             "--dpkgopt=path-exclude=/usr/share/man/*",
+             "--dpkgopt=path-exclude=/usr/share/locale/*",
+             suite, str(folder / "root"), *([MIRROR] if MIRROR else [])],
+            # the kernel's own initial RAM disk is large and slow
+            env={**os.environ, "INITRD": "No", "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode == 0:
+            break
+        said += done.stdout
+        shutil.rmtree(folder / "root", ignore_errors=True)
+    else:
+        raise AssertionError(f"no Debian can be installed:\n{said}")
+    prune(folder / "root")
+
+
+def prune(root: pathlib.Path):
+    release = kernel_release(root)
+    modules = root / "usr/lib/modules" / release / "kernel"
+    for name in MODULES_LEFT_OUT:
+        shutil.rmtree(modules / name, ignore_errors=True)
+    run("chroot", root, "depmod", release)
+    for path in (root / "boot").glob("initrd*"):
+        path.unlink()
+
+
+def kernel_release(root: pathlib.Path) -> str:
+    return next((root / "usr/lib/modules").iterdir()).name
+
+
+# packages
+
+def sources() -> list[pathlib.Path]:
+    """All that gets into a package."""
+    names = run("git", "-c", f"safe.directory={TREE}", "-C", TREE, "ls-files",
+                "-z", "--cached", "--others", "--exclude-standard").split("\0") \
+        if (TREE / ".git").exists() else \
+        [str(path.relative_to(TREE)) for path in TREE.rglob("*")]
+    return [TREE / name for name in sorted(names)
+            if name and not name.startswith(("tests/", "build", ".", "CONTRI"))
+            and not name.startswith("packaging/out")
+            and (TREE / name).is_file()]
+
+
+def build(folder: pathlib.Path):
+    run(TREE / "packaging/build.sh", "all", "--out", folder / "now", timeout=1800)
+    tree = folder / "tree"
+    run(TREE / "packaging/build.sh", "source", "--out", folder)
+    tree.mkdir()
+    run("tar", "-xzf", *folder.glob("*.tar.gz"), "-C", tree,
+        "--strip-components=1")
+    (tree / "version").write_text(f"{NEWER}\n")
+    changelog = tree / "packaging/debian/changelog"
+    text = changelog.read_text()
+    changelog.write_text(re.sub(r"\((.*?)\)", f"({NEWER})", text, count=1) +
+                         "\n" + text)
+    run(tree / "packaging/build.sh", "rpm", "--out", folder / "newer",
+        timeout=1800)
+    shutil.rmtree(tree)
+    (folder / "dom0").mkdir()
+    run("sh", "-c", 'rpm2cpio "$0" | cpio -id --quiet',
+        only(folder / "now", "qubes-autoattach-dom0-*.rpm"),
+        cwd=folder / "dom0")
+    # as a build folder has it
+    (folder / "programs").mkdir()
+    (folder / "programs/dom0").symlink_to("../dom0/usr/libexec/qubes")
+
+
+def only(folder: pathlib.Path, pattern: str) -> pathlib.Path:
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise AssertionError(f"{len(found)} of {pattern} in {folder}")
+    return found[0]
+
+
+# image
+
+def guest_files() -> list[pathlib.Path]:
+    return sorted((HERE / "guest").iterdir()) + \
+        sorted((HERE.parent / "sim").glob("*.py")) + [HERE.parent / "sim/simdom0"]
+
+
+def stand_ins(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """A package that is all that ours need of Qubes."""
+    guest, tree = HERE / "guest", folder / "rig"
+    for name, place in (("agent.py", "opt/rig"), ("ask.py", "opt/rig"),
+                        ("probe.py", "opt/rig"),
+                        ("qrexec-client-vm", "usr/bin"),
+                        ("qubes-qrexec-agent.service", "usr/lib/systemd/system"),
+                        ("qubes-sysinit.service", "usr/lib/systemd/system")):
+        (tree / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy(guest / name, tree / place)
+    (tree / "DEBIAN").mkdir()
+    (tree / "DEBIAN/control").write_text(CONTROL)
+    package = root / "root/rig.deb"
+    run("dpkg-deb", "--root-owner-group", "-b", tree, package)
+    shutil.rmtree(tree)
+    return package
+
+
+def configure(root: pathlib.Path):
+    with (root / "etc/group").open("a") as group:
+        group.write(f"qubes:x:{QUBES_GID}:\n")
+    (root / "etc/fstab").write_text("")
+    (root / "etc/hostname").write_text("sys-usb\n")
+    # without one it is a first boot, which takes its time
+    (root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    helper = root / "usr/lib/systemd/systemd-update-helper"
+    helper.write_text(UPDATE_HELPER)
+    helper.chmod(0o755)
+    sim = root / "opt/rig/sim"
+    shutil.copytree(HERE.parent / "sim", sim, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("__pycache__", "selftest"))
+    for unit in ("getty.target", "systemd-logind.service", "apt-daily.timer",
+                 "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
+                 "fstrim.timer", "e2scrub_all.timer",
+                 "systemd-timesyncd.service"):
+        link = root / "etc/systemd/system" / unit
+        if not link.is_symlink():
+            link.symlink_to("/dev/null")
+
+
+def show_emulated(root: pathlib.Path):
+    """Qubes leaves devices of QEMU out; here they are all that there is."""
+    unit = "qubes-autoattach-forwarder.service"
+    path = next(path for path in (root / "usr/lib/systemd/system" / unit,
+                                  root / "lib/systemd/system" / unit)
+                if path.exists())
+    start = re.search(r"^ExecStart=.*$", path.read_text(), re.M).group()
+    drop_in = root / f"etc/systemd/system/{unit}.d"
+    drop_in.mkdir(parents=True)
+    (drop_in / "emulated.conf").write_text(
+        f"[Service]\nExecStart=\n{start} --export-qemu\n")
+
+
+def assemble(folder: pathlib.Path, base: pathlib.Path, packages: pathlib.Path):
+    root = folder / "root"
+    run("cp", "-a", base / "root", root)
+    rig = stand_ins(root, folder)
+    configure(root)
+    deb = only(packages / "now", "*.deb")
+    rpm = only(packages / "now", "qubes-autoattach-dom0-*.rpm")
+    for path in (deb, rpm):
+        shutil.copy(path, root / "root")
+    shutil.copy(only(packages / "newer", "qubes-autoattach-dom0-*.rpm"),
+                root / "root/newer.rpm")
+    said = run("unshare", "--mount", "sh", "-ec", INSTALL, root,
+               f"/root/{rig.name}", f"/root/{deb.name}", f"/root/{rpm.name}")
+    (folder / "install.log").write_text(said)
+    if "warning: %" in said:
+        raise AssertionError(said)
+    show_emulated(root)
+    make_initrd(root, folder)
+    release = kernel_release(root)
+    shutil.copy(root / "boot" / f"vmlinuz-{release}", folder / "kernel")
+    run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", root,
+        folder / "disk", DISK_SIZE)
+    shutil.rmtree(root)
+
+
+def make_initrd(root: pathlib.Path, folder: pathlib.Path):
+    tree = folder / "initrd.d"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "modules").mkdir()
+    busybox = next(path for path in (root / "usr/bin/busybox",
+                                     root / "bin/busybox") if path.exists())
+    shutil.copy(busybox, tree / "bin")
+    shutil.copy(HERE / "guest/init", tree)
+    order = []
+    for name in BOOT_MODULES:
+        # one that is built in, or is none of this kernel, has nothing to show
+        shown = subprocess.run(
+            ["chroot", root, "modprobe", "-S", kernel_release(root),
+             "--show-depends", name], stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, check=False).stdout
+        order += [root / line.split()[1].lstrip("/")
+                  for line in shown.splitlines() if line.startswith("insmod ")]
+    order = list(dict.fromkeys(order))
+    for path in order:
+        unpack = ["xz", "-dc"] if path.suffix == ".xz" else ["cat"]
+        with (tree / "modules" / path.name.removesuffix(".xz")).open("wb") as file:
+            subprocess.run([*unpack, path], stdout=file, check=True)
+    (tree / "modules/order").write_text("".join(
+        f"{path.name.removesuffix('.xz')}\n" for path in order))
+    run("sh", "-c", f"find . | cpio -o -H newc --quiet >{folder}/initrd",
+        cwd=tree)
+    shutil.rmtree(tree)
+
+
+def ensure() -> tuple[pathlib.Path, pathlib.Path]:
+    """The folders of the image and of the packages."""
+    base = kept("base", digest(SUITES, INCLUDE, MODULES_LEFT_OUT, MIRROR),
+                debootstrap)
+    packages = kept("packages", digest(NEWER, *sources()), build)
+    image = kept("image", digest(base.name, packages.name,
+                                 pathlib.Path(__file__), *guest_files()),
+                 lambda folder: assemble(folder, base, packages))
+    return image, packages
+
+
+if __name__ == "__main__":
+    ensure()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long it takes from the plug to the target, as a table."""
+
+import statistics
+
+import images
+from rig import UsbQubeCase
+
+TIMES = 10
+STEPS = ("kernel tells of the USB device", "kernel tells of the disk",
+         "udev is done with the disk", "record is in dom0",
+         "attached, and dom0 has said so")
+
+
+class TimesTest(UsbQubeCase):
+    def test_from_device_add_to_attached(self):
+        offset = self.machine.clock_offset()
+        runs = [self.time_one(f"TIME{n:04}", offset) for n in range(TIMES)]
+        print("   ms after device_add           median   least    most   step")
+        before = 0.0
+        for name, *values in zip(STEPS, *runs):
+            median = statistics.median(values)
+            print(f"   {name:30} {median:5.0f}   {min(values):5.0f}   "
+                  f"{max(values):5.0f}  {median - before:5.0f}", flush=True)
+            before = median
+        for found in runs:
+            # what is measured on two clocks may be a little off
+            self.assertEqual(found[:3], sorted(found[:3]))
+            self.assertLess(found[3], found[4])
+
+    def time_one(self, serial: str, offset: float) -> list[float]:
+        """Milliseconds from device_add to each step."""
+        first = len(self.rig.uevents)
+        stick, record = self.plug_stick(images.fat(), serial)
+        answer = self.rig.wait_answer(record)
+
+        def seen(origin: str, name: str) -> float:
+            return next(uevent["seen"] + offset
+                        for uevent in self.rig.uevents[first:]
+                        if uevent["origin"] == origin
+                        and uevent["properties"]["ACTION"] == "add"
+                        and uevent["properties"]["DEVPATH"].endswith(f"/{name}"))
+        found = [seen("kernel", record["parent"]),
+                 seen("kernel", record["device"]),
+                 seen("udev", record["device"]), record["at"], answer["at"]]
+        found = [(at - stick.time) * 1000 for at in found]
+        self.machine.unplug(stick)
+        self.rig.expect_truth()
+        return found
