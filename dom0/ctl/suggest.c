@@ -175,6 +175,48 @@ static void print_also(Suggest *suggest, const Suggested *suggested)
         (void) fputc('\n', suggest->terminal->out);
 }
 
+/* How much of the rule fits into so many columns, up to a blank that is not in
+ * quotes; all of it if there is none. */
+static size_t take_words(const char *text, size_t columns)
+{
+    size_t fit = 0, i;
+    bool quoted = false;
+
+    for (i = 0; text[i]; i++) {
+        if (text[i] == '\\' && text[i + 1])
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (text[i] == ' ' && !quoted) {
+            if (fit > 0 && i > columns)
+                return fit;
+            fit = i;
+        }
+    }
+    return i > columns && fit > 0 ? fit : i;
+}
+
+/* On a terminal a long rule is broken so that it can still be pasted. */
+static void print_rule(const Terminal *terminal, const char *text)
+{
+    static const char join[] = " \\";
+    size_t columns =
+        terminal->is_terminal ? terminal->columns - strlen(join) : SIZE_MAX;
+    size_t indent = 0;
+
+    for (;;) {
+        size_t len = take_words(text, columns - indent);
+        const char *rest = text + len + strspn(text + len, " ");
+
+        (void) fprintf(terminal->out, "%*s%.*s%s\n", (int) indent, "",
+                       (int) len, text, *rest ? join : "");
+        if (*rest == '\0')
+            return;
+        text = rest;
+        indent = 2 * VIEW_INDENT;
+    }
+}
+
 static void print_one(Suggest *suggest, const Suggested *suggested)
 {
     FILE *out = suggest->terminal->out;
@@ -187,7 +229,7 @@ static void print_one(Suggest *suggest, const Suggested *suggested)
                        match[0] ? ")" : "");
         print_also(suggest, suggested);
     }
-    (void) fprintf(out, "%s\n", suggested->text);
+    print_rule(suggest->terminal, suggested->text);
 }
 
 static void print_head(Suggest *suggest)

@@ -96,6 +96,17 @@ class SuggestTest(RuleCase):
                                  sum(not line.startswith("#") and line != ""
                                      for line in text.splitlines()))
 
+    def test_on_a_terminal_long_rules_are_broken_and_are_still_rules(self):
+        rig = self.plugged(serial="a b\\\" c" * 9)
+        for columns in (30, 80):
+            text = self.screen(rig, "suggest", "sys-usb:sda", "-q", columns=columns)
+            result = self.check_rules(text)
+            self.assertNotEqual(result.returncode, 2, result.stdout)
+            self.assertEqual(json.loads(result.stdout)["rules"], 6)
+            self.assertIn(" \\\n    ", text)
+        self.assertLessEqual(max(len(line) for line in text.splitlines()
+                                 if "\"" not in line), 80)
+
     def test_each_takes_the_device(self):
         rig = self.plugged(serial="\u202e\u00fc*?[x]\\\"", fs_uuid="a b")
         for device, properties in (("sda", {}), ("sda1", {})):
