@@ -567,7 +567,8 @@ static JobWish managed_give_part(ManagedJob *managed, Instant now)
          part = part->next) {
         if (!part->plugged || !device_excludes(managed->device, part))
             continue;
-        attached |= device_is_attached(part);
+        /* what is still to be looked at is waited for, see device_is_open() */
+        attached |= device_is_attached(part) && device_is_confirmed(part);
         if (!part->attachment_known)
             unknown = &part->record;
     }
