@@ -452,9 +452,7 @@ static void conclude_prompt(Trial *trial)
 /* The job waits for something that only time can bring. */
 static void conclude_wait(Trial *trial)
 {
-    if (trial->job.state == JOB_AWAITING)
-        conclude(trial, STATUS_NO_SUCH_DEVICE, "");
-    else if (trial->job.state == JOB_OFFLINE)
+    if (trial->job.state == JOB_OFFLINE)
         conclude(trial, STATUS_UNAVAILABLE, trial->job.detail);
     else
         conclude(trial, STATUS_QUBESD_REFUSED, trial->job.detail);
@@ -494,6 +492,11 @@ static bool step(Trial *trial, JobWish *wish)
         conclude_prompt(trial);
         return false;
     case JOB_WISH_NOTHING:
+        if (job->state == JOB_AWAITING) {
+            /* nothing that it waits for comes */
+            *wish = job_on_time(job, job->wake_usec);
+            return true;
+        }
         conclude_wait(trial);
         return false;
     case JOB_WISH_DONE:

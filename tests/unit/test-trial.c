@@ -371,6 +371,9 @@ static void test_what_qubesd_says_of_the_device_counts(void **state)
     world.attached_to = "b";
     expect(try(fixture, &world), STATUS_ATTACHED_ELSEWHERE, "", false, false);
     world.attached_to = NULL;
+    strcpy(fixture->task.job.vendor_id, "dead");
+    strcpy(fixture->task.job.product_id, "beef");
+    expect(try(fixture, &world), STATUS_SUPERSEDED, "", false, false);
     world.listing = ADMIN_GARBAGE;
     expect(try(fixture, &world), STATUS_QUBESD_REFUSED, "", false, false);
 }
