@@ -162,9 +162,12 @@ static void print_cell(FILE *out, const char *text, size_t width, bool last)
     size_t used;
 
     if (show_width(text) > width) {
-        size_t len = show_fit(text, width - strlen(ELLIPSIS));
+        /* what is in quotes stays in them */
+        const char *end =
+            text[0] == '"' && width > COLUMN_MIN ? ELLIPSIS "\"" : ELLIPSIS;
+        size_t len = show_fit(text, width - strlen(end));
 
-        (void) text_format(cut, sizeof(cut), "%.*s" ELLIPSIS, (int) len, text);
+        (void) text_format(cut, sizeof(cut), "%.*s%s", (int) len, text, end);
         text = cut;
     }
     /* a wide character that was cut may leave a column */

@@ -127,6 +127,21 @@ static void test_a_wide_table_loses_from_its_widest_cells(void **state)
                   "short         x\n");
 }
 
+static void test_quoted_words_stay_in_their_quotes_when_cut(void **state)
+{
+    static const ScreenRow rows[] = {
+        { "NAME", "TO" },
+        { "\"Evil\\u{202e} attached to\"", "work" },
+    };
+    Rig rig;
+
+    (void) state;
+    rig_begin(&rig, true, 24, false);
+    screen_table(&rig.screen, 0, 2, rows, ARRAY_SIZE(rows));
+    rig_end(&rig, "NAME                TO\n"
+                  "\"Evil\\u{202e} ...\"  work\n");
+}
+
 static void test_lines_are_counted_to_the_end_of_the_screen(void **state)
 {
     Rig rig;
@@ -172,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_tables_are_aligned_by_width),
         cmocka_unit_test(test_elsewhere_cells_are_separated_by_tabs),
         cmocka_unit_test(test_a_wide_table_loses_from_its_widest_cells),
+        cmocka_unit_test(test_quoted_words_stay_in_their_quotes_when_cut),
         cmocka_unit_test(test_lines_are_counted_to_the_end_of_the_screen),
         cmocka_unit_test(test_a_whole_view_has_no_end),
     };
