@@ -75,20 +75,22 @@ install_missing() {
     if command -v apt-get >/dev/null; then
         wanted+=(pkg-config libjansson-dev libsystemd-dev libudev-dev)
         [[ "$what" == deb ]] || wanted+=(rpm)
-        if [[ "$what" != rpm ]]; then
-            wanted+=(build-essential debhelper fakeroot)
-            # where the units go
-            if [[ -n "$(apt-cache search --names-only '^systemd-dev$')" ]]; then
-                wanted+=(systemd-dev)
-            else
-                wanted+=(systemd)
-            fi
-        fi
+        [[ "$what" == rpm ]] || wanted+=(build-essential debhelper fakeroot)
     else
         [[ "$what" == rpm ]] || fail "a deb is built on Debian"
         wanted+=(rpm-build systemd-rpm-macros jansson-devel systemd-devel)
     fi
     setup_ensure "${wanted[@]}"
+
+    # where the units go, tells a package that Debian 12 does not have yet
+    if [[ "$what" != rpm ]]; then
+        if dpkg --compare-versions \
+            "$(dpkg-query -W -f '${Version}' libsystemd-dev)" ge 253; then
+            setup_ensure systemd-dev
+        else
+            setup_ensure systemd
+        fi
+    fi
 }
 
 # The sources as they are in this tree now, without what is ignored by git.
