@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What the daemon says has come of a device: is it true, was it so at some
+ * time since the decision?
+ */
+
+#include <string.h>
+
+#include "tests/property/model/hotplug.h"
+#include "tests/property/model/judge.h"
+#include "tests/property/model/world.h"
+
+#define APPEAR_USEC   (4500 * USEC_PER_MSEC) /* of the 5 s */
+#define JOB_TIME_USEC (600 * USEC_PER_SEC)
+#define STARTS_USEC   (600 * USEC_PER_SEC)
+#define TIMEOUT_S     120U
+
+typedef struct Claim {
+    Model *m;
+    int index;
+    Seat *seat;
+    const HistoryEntry *entry;
+    int target; /* NOWHERE */
+    uint64_t since;
+    uint64_t since_usec;
+    uint64_t before;      /* the last look at its jobs before */
+    const BookRule *rule; /* that decided */
+} Claim;
+
+static void require(const Claim *claim, bool holds, const char *why)
+{
+    if (holds)
+        return;
+    wrong(claim->m, "%s:%s ends %d%s%s, but %s",
+          claim->m->qubes[seat_source(claim->index)].name.s,
+          seat_name(claim->index).s, (int) claim->entry->status,
+          claim->entry->target[0] ? " " : "", claim->entry->target, why);
+}
+
+static void check_target(const Claim *claim)
+{
+    const Model *m = claim->m;
+    bool named = false;
+
+    require(claim, claim->target != NOWHERE, "there is no such target");
+    require(claim, claim->rule && claim->rule->action != RULE_DENY,
+            "no rule wants it");
+    for (size_t i = 0; i < claim->rule->n_targets; i++) {
+        Choice choice = claim->rule->targets[i];
+
+        named = named || (choice >= CHOICE_DISPVM
+                              ? SPARE_HELD || m->qubes[claim->target].disposable
+                              : qube_of_choice(choice) == claim->target);
+    }
+    require(claim, named, "its rule wants another target");
+}
+
+/* Something went wrong with a call about the device or its parts, or about
+ * other things. */
+static bool has_fault(const Claim *claim)
+{
+    const Model *m = claim->m;
+
+    for (int i = 0; i < SEATS; i++)
+        if (m->seats[i].fault_tick > 0 &&
+            m->seats[i].fault_tick >= claim->since &&
+            seat_source(i) == seat_source(claim->index) &&
+            m->seats[i].port == claim->seat->port)
+            return true;
+    return claim->m->any_fault_tick >= claim->since;
+}
+
+static void check_attached(const Claim *claim)
+{
+    const Model *m = claim->m;
+    int dev = dev_attached_at(m, claim->index);
+    bool now = dev != NONE && m->devs[dev].attached_to == claim->target;
+
+    check_target(claim);
+    /* also what has been taken away since counts */
+    require(
+        claim,
+        now || claim->seat->attached_tick >= claim->since ||
+            (SPARE_UNREAD && claim->seat->port == m->things[THING_ODD].port),
+        "it was not attached");
+    if (claim->entry->status == STATUS_ATTACHED)
+        require(claim,
+                claim->seat->attached_by == ACTOR_DAEMON ||
+                    claim->seat->ours == claim->target || has_fault(claim) ||
+                    (SPARE_OTHERS && claim->seat->failed_tick >= claim->since),
+                "it was not attached by us");
+}
+
+static void check_detached(const Claim *claim)
+{
+    const Model *m = claim->m;
+    int dev = dev_attached_at(m, claim->index);
+
+    if (SPARE_UNPAUSED && claim->target != NOWHERE &&
+        m->qubes[claim->target].unpaused_tick > 0)
+        return;
+    require(claim,
+            dev == NONE || m->devs[dev].attached_by != ACTOR_DAEMON ||
+                claim->seat->ours == NOWHERE ||
+                m->devs[dev].attached_to != claim->target,
+            "it is still attached");
+}
+
+/* A yes that came late is for one target. */
+static bool is_ruled_out(const Claim *claim, Choice choice)
+{
+    const Seat *seat = claim->seat;
+
+    /* what the person has stopped is not replaced by something new */
+    if (choice >= CHOICE_DISPVM && group_of(claim->m, claim->index)->stopped)
+        return true;
+    return seat->trigger_tick == 0 && seat->permit_tick == 0 &&
+           seat->yes_tick >= claim->since && !is_approved_for(seat, choice);
+}
+
+static bool all_denied(const Claim *claim)
+{
+    const Model *m = claim->m;
+
+    for (size_t i = 0; i < claim->rule->n_targets; i++) {
+        Choice choice = claim->rule->targets[i];
+        bool no = m->policy_no_tick[choice] >= claim->since ||
+                  (choice == CHOICE_DISPVM &&
+                   (m->knobs.no_default_dispvm ||
+                    (SPARE_DISPVM && (qubesd_away_since(m, claim->since) ||
+                                      has_fault(claim))) ||
+                    m->policy_no_tick[CHOICE_DISPVM_DVM] >= claim->since));
+
+        if (!no && !is_ruled_out(claim, choice))
+            return false;
+    }
+    return true;
+}
+
+/* Whether there was a time when none of the rule's targets ran. */
+static bool all_idle(const Claim *claim)
+{
+    const Model *m = claim->m;
+
+    if (SPARE_SELECT && qubesd_away_since(m, claim->since))
+        return true;
+    for (size_t i = 0; i < claim->rule->n_targets; i++) {
+        int qube = qube_of_choice(claim->rule->targets[i]);
+
+        if (qube != NOWHERE && !qube_idle_since(m, qube, claim->since) &&
+            m->policy_no_tick[claim->rule->targets[i]] < claim->since &&
+            m->any_fault_tick < claim->since)
+            return false;
+    }
+    return true;
+}
+
+/* Whether a disk is attached of which no record has told. */
+static bool has_untold(const Claim *claim)
+{
+    const Model *m = claim->m;
+
+    for (int i = 0; i < SEATS; i++)
+        if (seat_source(i) == seat_source(claim->index) &&
+            seat_class(i) == DEVICE_CLASS_BLOCK && !m->seats[i].plugged &&
+            attached_since(m, i, claim->since))
+            return true;
+    return false;
+}
+
+static bool is_elsewhere(const Claim *claim)
+{
+    const Model *m = claim->m;
+    uint64_t before = claim->before;
+
+    if (SPARE_OLD_HOLD && m->restart_tick > 1 &&
+        (m->synced_tick[seat_source(claim->index)] <= m->restart_tick ||
+         claim->since < m->first_synced_tick[seat_source(claim->index)]))
+        return true;
+    if (SPARE_EARLY_ANY && has_untold(claim))
+        return true;
+    /* whether a part of it is attached cannot be read */
+    if (claim->seat->port == m->things[THING_ODD].port)
+        return true;
+    if (attached_since(m, claim->index, claim->since) ||
+        told_at_since(claim->seat, claim->since))
+        return true;
+    for (int i = 0; i < SEATS; i++)
+        if (seats_exclude(m, i, claim->index) &&
+            (attached_since(m, i, claim->since) ||
+             told_at_since(&m->seats[i], claim->since) ||
+             m->seats[i].job_tick >= before || m->seats[i].trigger_tick > 0 ||
+             m->seats[i].permit_tick == m->tick ||
+             m->seats[i].ours != NOWHERE ||
+             (SPARE_OLDER &&
+              m->seats[i].older_tick > m->seats[i].unplug_tick) ||
+             (SPARE_OLD_HOLD && m->seats[i].lost)))
+            return true;
+    return false;
+}
+
+static bool is_superseded(const Claim *claim)
+{
+    const Seat *seat = claim->seat;
+    const Group *group = group_of(claim->m, claim->index);
+
+    return !seat->plugged || seat->unplug_tick >= claim->since ||
+           seat->last_trigger_tick > seat->trigger_tick ||
+           claim->m->rules_tick >= claim->since ||
+           seat->mismatch_tick >= claim->since ||
+           (SPARE_OLD_MEMORY && group->old_memory) ||
+           /* what makes it the same plug was told late */
+           (group->left_alone != SURE_NO &&
+            (group->usb_detach_usec >= claim->since_usec ||
+             claim->m->resumed_usec[seat_source(claim->index)] >=
+                 claim->since_usec)) ||
+           seat->told_detach_tick >= claim->since;
+}
+
+static bool start_may_fail(const Claim *claim)
+{
+    const Model *m = claim->m;
+    int qube = claim->target;
+    uint64_t now_usec = m->now.monotonic_usec;
+
+    if (has_fault(claim) || qube == NOWHERE || m->qubes[qube].disposable)
+        return true;
+    /* its 3 starts are used up */
+    if (!m->knobs.unlimited && m->n_starts[qube] >= TARGET_STARTS &&
+        now_usec - m->starts_usec[qube][m->n_starts[qube] % TARGET_STARTS] <
+            STARTS_USEC)
+        return true;
+    return qube_idle_since(m, qube, claim->since);
+}
+
+static bool has_timed_out(const Claim *claim)
+{
+    const Seat *seat = claim->seat;
+    unsigned int timeout_s = claim->rule && claim->rule->timeout_s
+                                 ? claim->rule->timeout_s
+                                 : TIMEOUT_S;
+
+    return seat->window_tick >= claim->since &&
+           claim->m->now.monotonic_usec - seat->window_usec >=
+               timeout_s * USEC_PER_SEC;
+}
+
+static void check_refusal(const Claim *claim)
+{
+    Model *m = claim->m;
+    const Group *group = group_of(m, claim->index);
+    const BookRule *rule = claim->rule;
+    uint64_t took_usec = m->now.monotonic_usec - claim->since_usec;
+
+    switch (claim->entry->status) {
+    case STATUS_NO_RULE:
+        require(claim, !rule, "a rule matches");
+        break;
+    case STATUS_DENIED_BY_RULE:
+        require(claim, rule && rule->action == RULE_DENY, "no rule denies it");
+        break;
+    case STATUS_DENIED_BY_POLICY:
+        require(claim,
+                rule && (all_denied(claim) || (SPARE_OWN_CLOSE && rule->close)),
+                "policy lets it");
+        break;
+    case STATUS_DENIED_BY_USER:
+        require(claim, group->refused != SURE_NO, "the person did not say no");
+        break;
+    case STATUS_APPROVAL_TIMEOUT:
+        require(claim, has_timed_out(claim), "there was time left");
+        break;
+    case STATUS_TARGET_NOT_RUNNING:
+        require(claim,
+                rule && rule->start == RULE_IF_RUNNING && all_idle(claim),
+                "a target runs, or may be started");
+        break;
+    case STATUS_WAITING_FOR_TARGET:
+        /* what the person has stopped is not started by a record */
+        require(claim,
+                rule &&
+                    (all_idle(claim) ||
+                     (SPARE_OLD_TARGET && claim->target != NOWHERE &&
+                      claim->target == claim->seat->restores)) &&
+                    (rule->start == RULE_WHEN_RUNNING ||
+                     ((group->stopped ||
+                       (SPARE_UNLOOKED && m->restart_tick > 1 &&
+                        claim->target != NOWHERE) ||
+                       (claim->seat->ours != NOWHERE &&
+                        qube_idle_since(m, claim->seat->ours, claim->since))))),
+                "a target runs, or may be started");
+        break;
+    case STATUS_DETACHED_BY_USER:
+        require(claim,
+                left_alone(m, claim->index) != SURE_NO ||
+                    !qube_runs(m, (int) seat_source(claim->index)) ||
+                    (SPARE_INNER && m->restart_tick > 1 &&
+                     claim->seat->port >= USB_PORTS) ||
+                    /* it was started again before it was looked at */
+                    (claim->seat->lost && claim->target != NOWHERE &&
+                     qube_idle_since(m, claim->target, m->stream_down_tick)) ||
+                    (SPARE_MAYBE_HELD && claim->seat->failed_tick > 0) ||
+                    (SPARE_OLD_PLUG && m->restart_tick > 1 &&
+                     claim->seat->unplug_tick > claim->seat->ours_tick &&
+                     claim->seat->ours_tick > 0) ||
+                    (SPARE_UNREAD &&
+                     claim->seat->port == m->things[THING_ODD].port) ||
+                    (SPARE_UNLOOKED && claim->target != NOWHERE &&
+                     m->restart_tick > 1 &&
+                     qube_idle_since(m, claim->target, m->killed_tick)) ||
+                    (SPARE_UNLOOKED && m->restart_tick > 1 &&
+                     claim->seat->fault_tick > 0),
+                "the person did not take it away");
+        break;
+    case STATUS_PAUSED:
+        require(claim,
+                m->paused_until_usec != 0 || m->paused_tick >= claim->since,
+                "it is not paused");
+        break;
+    case STATUS_ATTACHED_ELSEWHERE:
+        require(claim, is_elsewhere(claim), "nothing else has it");
+        break;
+    case STATUS_SUPERSEDED:
+        require(claim, is_superseded(claim), "it is what it was");
+        break;
+    case STATUS_QUIET:
+        require(claim,
+                m->quiet_usec[seat_source(claim->index)] >= claim->since_usec &&
+                    m->quiet_usec[seat_source(claim->index)] > 0,
+                "its source is not silenced");
+        break;
+    case STATUS_NO_SUCH_DEVICE:
+        require(
+            claim,
+            (dev_listed_at(m, claim->index) == NONE ||
+             (SPARE_OVERTAKEN && claim->seat->unlisted_tick >= claim->since) ||
+             claim->seat->listed != SURE_YES) &&
+                took_usec >= APPEAR_USEC,
+            "qubesd lists it");
+        break;
+    case STATUS_QUBESD_REFUSED:
+        require(claim,
+                has_fault(claim) ||
+                    (claim->entry->target[0] && claim->target == NOWHERE),
+                "qubesd refused nothing");
+        break;
+    case STATUS_UNAVAILABLE:
+        require(claim,
+                qubesd_away_since(m, claim->since) ||
+                    m->policy_fault_tick >= claim->since ||
+                    m->agent_died_tick >= claim->since ||
+                    (SPARE_USB && seat_class(claim->index) == DEVICE_CLASS_USB),
+                "all were there");
+        break;
+    case STATUS_TIMEOUT:
+        require(claim,
+                has_fault(claim) || m->policy_fault_tick >= claim->since ||
+                    took_usec >= JOB_TIME_USEC ||
+                    (claim->target != NOWHERE &&
+                     seat_class(claim->index) == DEVICE_CLASS_USB &&
+                     qube_idle_since(m, claim->target, claim->since)),
+                "everything went on in time");
+        break;
+    case STATUS_START_FAILED:
+        require(claim, start_may_fail(claim), "it could be started");
+        break;
+    case STATUS_ATTACH_FAILED:
+        require(claim,
+                has_fault(claim) || claim->seat->failed_tick >= claim->since ||
+                    (claim->target != NOWHERE &&
+                     qube_idle_since(m, claim->target, claim->since)),
+                "no Attach failed");
+        break;
+    case STATUS_INVALID:
+    case STATUS_ATTACHED:
+    case STATUS_ALREADY_ATTACHED:
+    case STATUS_DETACHED:
+    case STATUS_NOT_ATTACHED:
+    case STATUS_MALFORMED:
+    case STATUS_UNSUPPORTED_VERSION:
+    case STATUS_TOO_LARGE:
+    case STATUS_TOO_MANY:
+    case STATUS_INTERNAL:
+        require(claim, false, "nothing calls for that");
+        break;
+    }
+}
+
+static int claimed_seat(const Model *m, const HistoryEntry *entry)
+{
+    int source = qube_find(m, entry->source.s);
+
+    return source >= 0 && source < SOURCES
+               ? seat_find((unsigned int) source, entry->class, entry->device.s)
+               : NO_SEAT;
+}
+
+/* The outcome of a job that was to take something away again. */
+static bool is_of_detach(const HistoryEntry *entry)
+{
+    return entry->rule.s[0] == '\0' && entry->status != STATUS_NO_RULE &&
+           entry->status != STATUS_DETACHED_BY_USER;
+}
+
+static void close_trigger(const Model *m, Seat *seat, const HistoryEntry *entry)
+{
+    /* what had been in work makes room for what is decided now */
+    bool more = entry->status == STATUS_SUPERSEDED && seat->trigger_tick > 0 &&
+                seat->last_trigger_tick == m->tick;
+
+    seat->trigger_tick = more ? seat->last_trigger_tick : 0;
+    seat->permit_tick = 0;
+}
+
+/* The rules that its outcome comes from. */
+static size_t deciding_set(const Model *m, const Seat *seat)
+{
+    if (seat->trigger_tick > 0 || seat->permit_tick > 0)
+        return seat->trigger_set;
+    return seat->yes_tick > seat->claim_tick ? seat->yes_set : m->rules;
+}
+
+void judge_on_outcome(Model *m, const HistoryEntry *entry)
+{
+    int index = claimed_seat(m, entry);
+    Claim claim = { .m = m, .index = index, .entry = entry };
+
+    trace(m, "daemon: %s:%s %s %d%s%s%s%s", entry->source.s, entry->device.s,
+          entry->rule.s, (int) entry->status, entry->target[0] ? " " : "",
+          entry->target, entry->detail[0] ? ": " : "", entry->detail);
+    if (index == NO_SEAT)
+        wrong(m, "an outcome of a device that never was");
+    m->coverage->outcomes[entry->status]++;
+    claim.seat = &m->seats[index];
+    claim.target = entry->target[0] ? qube_find(m, entry->target) : NOWHERE;
+    claim.since = seat_since(claim.seat);
+    claim.since_usec = claim.seat->trigger_usec;
+    claim.before = claim.seat->before_tick;
+    claim.rule = rule_of(m, index, deciding_set(m, claim.seat));
+
+    if (is_of_detach(entry)) {
+        if (entry->status == STATUS_DETACHED)
+            check_detached(&claim);
+        return;
+    }
+    if (entry->status == STATUS_ATTACHED ||
+        entry->status == STATUS_ALREADY_ATTACHED)
+        check_attached(&claim);
+    else
+        check_refusal(&claim);
+
+    if (entry->status == STATUS_SUPERSEDED)
+        claim.seat->superseded_tick = m->tick;
+    if (entry->status == STATUS_DETACHED_BY_USER &&
+        m->synced_tick[seat_source(index)] <= m->restart_tick)
+        group_of(m, index)->early = true;
+    if (entry->status == STATUS_DETACHED_BY_USER && claim.seat->taken) {
+        claim.seat->taken = false;
+        leave_alone(m, index, SURE_YES);
+    }
+    if (entry->status == STATUS_DETACHED_BY_USER &&
+        left_alone(m, index) == SURE_NO)
+        leave_alone(m, index, SURE_MAYBE);
+    if (entry->status == STATUS_DETACHED_BY_USER)
+        group_of(m, index)->noted_tick = m->tick;
+    claim.seat->claim_set = deciding_set(m, claim.seat);
+    claim.seat->claim_since = claim.since;
+    claim.seat->claim = entry->status;
+    claim.seat->claim_tick = m->tick;
+    claim.seat->excused = SPARE_OLDER && claim.seat->older_tick > 0 &&
+                          claim.seat->older_tick >= claim.since;
+    claim.seat->claim_target = claim.target;
+    if (status_is_success(entry->status) ||
+        entry->status == STATUS_DETACHED_BY_USER ||
+        entry->status == STATUS_WAITING_FOR_TARGET)
+        claim.seat->lost = false;
+    if (status_is_success(entry->status))
+        claim.seat->restores = NOWHERE;
+    else if (SPARE_FORGETS && has_fault(&claim))
+        claim.seat->ours_told = false;
+    /* what a look has found out is no answer to a record */
+    if (entry->rule.s[0] != '\0' || entry->status == STATUS_NO_RULE)
+        close_trigger(m, claim.seat, entry);
+    /* a target may have been started too late for it */
+    if (entry->status == STATUS_WAITING_FOR_TARGET &&
+        claim.seat->started_tick >= claim.since)
+        permit(m, claim.seat);
+}
+
+void judge_on_reply(Model *m, const Waiting *waiting, Status status)
+{
+    const Seat *seat = &m->seats[waiting->seat];
+
+    trace(m, "daemon: answers event %d of %s with %d", (int) waiting->seq,
+          seat_name(waiting->seat).s, (int) status);
+    if (waiting->action == RECORD_REMOVE) {
+        if (status != STATUS_DETACHED && status != STATUS_NOT_ATTACHED)
+            wrong(m, "a remove is answered %d", (int) status);
+        return;
+    }
+    if (seat->claim_tick < waiting->tick)
+        wrong(m, "an event is answered %d, but its outcome is not known",
+              (int) status);
+}
+
+void judge_on_act_answer(Model *m, const Asker *asker, Status status)
+{
+    const Seat *seat = &m->seats[asker->seat];
+
+    trace(m, "daemon: answers the person about %s with %d",
+          seat_name(asker->seat).s, (int) status);
+    if (asker->detaches) {
+        if (status != STATUS_DETACHED && status != STATUS_NOT_ATTACHED)
+            wrong(m, "a detach is answered %d", (int) status);
+    } else if (seat->plugged && seat->claim_tick < asker->tick) {
+        wrong(m, "a retry is answered %d, but its outcome is not known",
+              (int) status);
+    }
+}
+
+void judge_on_notification(Model *m, const Notification *notification)
+{
+    if (notification->rule.s[0] == '\0')
+        wrong(m, "a notification without a rule");
+}
+
+/* Whether a call of the job is over its deadline and still goes on. */
+static bool is_overdue(const Model *m, const ReportJob *job)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++) {
+        const Call *call = &m->calls[i];
+
+        if (call->used && call->overdue &&
+            strcmp(call->request.backend.s, job->source.s) == 0 &&
+            strcmp(call->request.port.s, job->device.s) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool is_at_rest(const Model *m, const ReportJob *job)
+{
+    const char *state = job->state;
+
+    if (strcmp(state, "asking") == 0 || strcmp(state, "awaiting-prompt") == 0)
+        return true;
+    if (strcmp(state, "awaiting-qubesd") == 0)
+        return !m->qubesd_up;
+    return (strcmp(state, "undoing") == 0 ||
+            (SPARE_QUEUED && (strcmp(state, "queued") == 0 ||
+                              strcmp(state, "discarding-disposable") == 0))) &&
+           is_overdue(m, job);
+}
+
+void judge_on_report(Model *m, const Report *report)
+{
+    m->report_tick = m->tick;
+    for (size_t i = 0; i < report->n_jobs_shown; i++) {
+        const ReportJob *job = &report->jobs[i];
+        int source = qube_find(m, job->source.s);
+        int index = seat_find((unsigned int) source, job->class, job->device.s);
+
+        if (index != NO_SEAT)
+            m->seats[index].job_tick = m->tick;
+    }
+}

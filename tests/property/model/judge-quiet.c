@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* When all is quiet: is everything where it is to be? */
+
+#include <string.h>
+
+#include "tests/property/model/forwarder.h"
+#include "tests/property/model/hotplug.h"
+#include "tests/property/model/judge.h"
+#include "tests/property/model/world.h"
+
+static const ReportJob *find_job(const Report *report, const Model *m, int seat)
+{
+    DeviceName name = seat_name(seat);
+
+    for (size_t i = 0; i < report->n_jobs_shown; i++) {
+        const ReportJob *job = &report->jobs[i];
+
+        if (job->class == seat_class(seat) &&
+            strcmp(job->device.s, name.s) == 0 &&
+            strcmp(job->source.s, m->qubes[seat_source(seat)].name.s) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+static bool any_target_runs(const Model *m,
+                            const BookRule *rule,
+                            uint64_t since)
+{
+    for (size_t i = 0; rule && i < rule->n_targets; i++) {
+        int qube = qube_of_choice(rule->targets[i]);
+
+        if (qube != NOWHERE && qube_runs(m, qube) &&
+            !(SPARE_UNPAUSE && m->qubes[qube].unpaused_tick >= since) &&
+            m->policy[rule->targets[i]] != RULE_DENY)
+            return true;
+    }
+    return false;
+}
+
+/* Whether qubesd lists what the record has told of. */
+static bool is_as_told(const Model *m, int index)
+{
+    int dev = dev_listed_at(m, index);
+    Record record;
+
+    if (dev == NONE)
+        return false;
+    record = dev_record(m, &m->devs[dev], RECORD_PRESENT);
+    return strcmp(record.properties.vendor_id,
+                  m->seats[index].record.properties.vendor_id) == 0 &&
+           strcmp(record.properties.product_id,
+                  m->seats[index].record.properties.product_id) == 0;
+}
+
+/* What is plugged in has got what the rules and the person call for. */
+static void check_seat(Model *m, int index, const Report *report)
+{
+    Seat *seat = &m->seats[index];
+    const char *source = m->qubes[seat_source(index)].name.s;
+    DeviceName name = seat_name(index);
+    int dev = dev_attached_at(m, index);
+
+    if (find_job(report, m, index) ||
+        (SPARE_UNREAD && seat->port == m->things[THING_ODD].port))
+        return;
+    if (seat->taken && !SPARE_UNLOOKED)
+        wrong(m, "at rest: nobody has noted that the person took %s:%s away",
+              source, name.s);
+    if (seat->trigger_tick > 0)
+        wrong(m, "at rest: %s:%s is plugged in and decided, but has no outcome",
+              source, name.s);
+
+    /* what another had attached there does not come back with its target */
+    if (seat->claim == STATUS_ALREADY_ATTACHED && seat->ours == NOWHERE &&
+        (SPARE_KNOWN ||
+         (SPARE_READ_ANEW && m->stream_down_tick >= seat->claim_tick) ||
+         qube_idle_since(m, seat->claim_target, seat->claim_tick)))
+        return;
+    if (status_is_success(seat->claim) && seat->claim_target != NOWHERE &&
+        qube_runs(m, seat->claim_target) && !seat->excused &&
+        (dev == NONE || m->devs[dev].attached_to != seat->claim_target))
+        wrong(m, "at rest: %s:%s ended %d %s, but is not attached there",
+              source, name.s, (int) seat->claim,
+              m->qubes[seat->claim_target].name.s);
+    if (seat->claim == STATUS_SUPERSEDED && !SPARE_OVERTAKEN &&
+        seat->mismatch_tick >= seat->last_trigger_tick && is_as_told(m, index))
+        wrong(m, "at rest: %s:%s ended 311, but is what the record says",
+              source, name.s);
+    if (SPARE_OLD_TARGET && seat->claim == STATUS_WAITING_FOR_TARGET &&
+        seat->claim_target != NOWHERE && seat->claim_target == seat->restores)
+        return;
+    if (seat->claim == STATUS_WAITING_FOR_TARGET &&
+        seat->claim_set == m->rules && !seat->excused &&
+        !(SPARE_MISSED_START && seat->started_tick >= seat->claim_since) &&
+        m->policy_fault_tick < seat->last_trigger_tick &&
+        !(SPARE_SELECT && m->any_fault_tick >= seat->last_trigger_tick) &&
+        any_target_runs(m, rule_of(m, index, m->rules),
+                        seat->last_trigger_tick))
+        wrong(m, "at rest: %s:%s waits for a target that runs", source, name.s);
+}
+
+/* What is attached because of us is there with a reason. */
+static void check_attachment(Model *m, const Dev *dev)
+{
+    const Seat *seat = &m->seats[dev->seat];
+
+    if (dev->attached_by != ACTOR_DAEMON || seat->fault_tick > 0)
+        return;
+    if (SPARE_BOOTING && seat->claim == STATUS_ALREADY_ATTACHED &&
+        m->stream_down_tick > 0)
+        return;
+    if (is_unreadable(m, dev->seat) ||
+        (SPARE_UNPAUSED && m->qubes[dev->attached_to].unpaused_tick > 0))
+        return;
+    if (!seat->plugged || seat->ours_plug != seat->plug)
+        wrong(m, "at rest: %s:%s is gone, but still attached to %s",
+              m->qubes[dev->source].name.s, seat_name(dev->seat).s,
+              m->qubes[dev->attached_to].name.s);
+}
+
+/* Whether an Attach into it is over its deadline and still goes on. */
+static bool has_overdue(const Model *m, int qube)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++)
+        if (m->calls[i].used && m->calls[i].overdue && m->calls[i].qube == qube)
+            return true;
+    return false;
+}
+
+static void check_disposables(Model *m)
+{
+    for (int i = QUBE_DISPOSABLE; i < QUBES_MAX; i++) {
+        const Qube *qube = &m->qubes[i];
+
+        if (!qube->exists || m->any_fault_tick > 0)
+            continue;
+        if (!SPARE_KILL && !qube->used && !(SPARE_QUEUED && has_overdue(m, i)))
+            wrong(m, "at rest: %s was made for nothing and is still there",
+                  qube->name.s);
+    }
+}
+
+static void check_sources(Model *m, const Report *report)
+{
+    for (size_t i = 0; i < report->n_sources; i++) {
+        const ReportSource *source = &report->sources[i];
+        int qube = qube_find(m, source->name.s);
+        size_t n_plugged = 0;
+        bool fault = false;
+
+        for (int k = 0; k < SEATS_OF_SOURCE; k++) {
+            const Seat *seat = &m->seats[qube * SEATS_OF_SOURCE + k];
+
+            n_plugged += seat->plugged;
+            fault = fault || seat->fault_tick > 0;
+        }
+        if (source->n_devices != n_plugged && !fault && qube_runs(m, qube))
+            wrong(m, "at rest: the daemon knows %zu devices of %s, not %zu",
+                  source->n_devices, source->name.s, n_plugged);
+    }
+}
+
+static void check_jobs(Model *m, const Report *report)
+{
+    uint64_t next_usec = manager_next_usec(m->manager);
+
+    for (size_t i = 0; i < report->n_jobs_shown; i++) {
+        const ReportJob *job = &report->jobs[i];
+
+        if (!is_at_rest(m, job))
+            wrong(m, "at rest: the job of %s:%s is %s", job->source.s,
+                  job->device.s, job->state);
+    }
+    if (report->n_jobs == 0 && next_usec != UINT64_MAX)
+        wrong(m, "at rest: the daemon wants to be woken for nothing");
+    if (report->n_prompts_waiting > 0 && report->n_prompts_open == 0 &&
+        m->agent_there && next_usec == UINT64_MAX)
+        wrong(m, "at rest: a prompt waits for nothing");
+}
+
+void judge_on_quiet(Model *m, const Report *report)
+{
+    m->coverage->quiets++;
+    check_jobs(m, report);
+    if (m->n_waiting > 0 && report->n_jobs == 0)
+        wrong(m, "at rest: event %d of %s was never answered",
+              (int) m->waiting[0].seq, seat_name(m->waiting[0].seat).s);
+    if (!m->qubesd_up || !m->stream_up)
+        return;
+
+    for (int i = 0; i < SEATS; i++)
+        if (m->seats[i].plugged && qube_runs(m, (int) seat_source(i)))
+            check_seat(m, i, report);
+    for (size_t i = 0; i < m->n_devs; i++)
+        if (m->devs[i].attached_to != NOWHERE)
+            check_attachment(m, &m->devs[i]);
+    check_disposables(m);
+    check_sources(m, report);
+}

@@ -1,0 +1,1129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <string.h>
+
+#include "tests/property/model/hotplug.h"
+#include "tests/property/model/judge.h"
+#include "tests/property/model/person.h"
+#include "tests/property/model/world.h"
+
+/* DESIGN says 3 s; what comes near may be seen either way */
+#define REPROBE_SURE_USEC  (2500 * USEC_PER_MSEC)
+#define REPROBE_MAYBE_USEC (3500 * USEC_PER_MSEC)
+#define RESUME_SURE_USEC   (59 * USEC_PER_SEC)
+#define RESUME_MAYBE_USEC  (61 * USEC_PER_SEC)
+#define NOES_MAX           3U
+#define QUIET_USEC         (60 * USEC_PER_SEC)
+#define QUIET_MAX_USEC     (3600 * USEC_PER_SEC)
+
+Group *group_of(Model *m, int seat)
+{
+    return &m->groups[seat_source(seat)][m->seats[seat].port];
+}
+
+Sure left_alone(Model *m, int seat)
+{
+    const Group *group = group_of(m, seat);
+
+    /* of a disk that hangs on no USB device the other parts are not meant */
+    if (m->seats[seat].port >= USB_PORTS && group->left_alone_seat != seat &&
+        group->left_alone == SURE_YES)
+        return SURE_MAYBE;
+    if (SPARE_UNREAD && m->seats[seat].port == m->things[THING_ODD].port &&
+        group->left_alone == SURE_YES)
+        return SURE_MAYBE;
+    return group->left_alone;
+}
+
+void leave_alone(Model *m, int index, Sure sure)
+{
+    Group *group = group_of(m, index);
+
+    group->left_alone_tick = m->tick;
+    if (sure >= group->left_alone)
+        group->left_alone_seat = index;
+    if (sure > group->left_alone)
+        group->left_alone = sure;
+}
+
+const BookRule *rule_of(const Model *m, int seat, size_t set)
+{
+    return book_match(set, m->qubes[seat_source(seat)].name.s,
+                      &m->seats[seat].record);
+}
+
+bool is_unreadable(const Model *m, int seat)
+{
+    const char *id = m->seats[seat].record.properties.vendor_id;
+
+    return (SPARE_UNKNOWN || SPARE_UNREAD) &&
+           strcmp(id, catalogue_get(THING_ODD)->vendor_id) == 0;
+}
+
+bool seats_exclude(const Model *m, int a, int b)
+{
+    if (a == b || seat_source(a) != seat_source(b))
+        return false;
+    if (seat_is_part_of(a, b) || seat_is_part_of(b, a))
+        return true;
+    return (seat_class(a) == DEVICE_CLASS_USB) !=
+               (seat_class(b) == DEVICE_CLASS_USB) &&
+           m->seats[a].port == m->seats[b].port;
+}
+
+uint64_t seat_since(const Seat *seat)
+{
+    if (seat->trigger_tick > 0)
+        return seat->trigger_tick;
+    return seat->permit_tick > 0 ? seat->permit_tick : seat->claim_tick;
+}
+
+bool attached_since(const Model *m, int seat, uint64_t tick)
+{
+    return dev_attached_at(m, seat) != NONE ||
+           (m->seats[seat].attached_tick > 0 &&
+            m->seats[seat].attached_tick >= tick);
+}
+
+bool told_at_since(const Seat *seat, uint64_t tick)
+{
+    return seat->told_at != NOWHERE ||
+           (seat->told_at_tick > 0 && seat->told_at_tick >= tick);
+}
+
+bool qubesd_away_since(const Model *m, uint64_t tick)
+{
+    return !m->qubesd_up || !m->stream_up || m->qubesd_down_tick >= tick ||
+           m->stream_down_tick >= tick;
+}
+
+void judge_begin(Model *m)
+{
+    for (int i = 0; i < SEATS; i++) {
+        m->seats[i].told_at = NOWHERE;
+        m->seats[i].ours = NOWHERE;
+        m->seats[i].restores = NOWHERE;
+        m->seats[i].claim_target = NOWHERE;
+    }
+}
+
+/* What it was in work for is lost; what the person and it have done is not. */
+static void on_restart_with_state(Model *m)
+{
+    for (int i = 0; i < SEATS; i++) {
+        Seat *seat = &m->seats[i];
+
+        /* a look may have been under way */
+        if (seat->told_detach_tick > seat->claim_tick)
+            seat->lost = true;
+        seat->trigger_tick = 0;
+        seat->permit_tick = 0;
+        seat->connection = 0;
+        seat->yes_tick = 0;
+        seat->claim = STATUS_INVALID;
+        seat->claim_target = NOWHERE;
+        seat->claim_tick = 0;
+        seat->listed = SURE_MAYBE;
+        if (seat->ours == NOWHERE)
+            seat->told_at = NOWHERE;
+        if (SPARE_CHAIN) {
+            seat->ours_doubt = true;
+            seat->restores_sure = false;
+        }
+    }
+    memset(m->n_starts, 0, sizeof(m->n_starts));
+    m->last_serial = 0;
+    m->restart_usec = m->now.monotonic_usec;
+    m->restart_tick = m->tick;
+}
+
+/* Without a state nothing of what was is known. */
+void judge_on_restart(Model *m)
+{
+    if (!SPARE_STATE) {
+        on_restart_with_state(m);
+        return;
+    }
+    memset(m->seats, 0, sizeof(m->seats));
+    memset(m->groups, 0, sizeof(m->groups));
+    memset(m->noes, 0, sizeof(m->noes));
+    memset(m->quiet_usec, 0, sizeof(m->quiet_usec));
+    memset(m->n_starts, 0, sizeof(m->n_starts));
+    memset(m->told_booted, 0, sizeof(m->told_booted));
+    m->last_serial = 0;
+    judge_begin(m);
+    /* what it has attached is the person's from now on, as far as it knows */
+    for (size_t i = 0; i < m->n_devs; i++)
+        if (m->devs[i].attached_by == ACTOR_DAEMON)
+            m->devs[i].attached_by = ACTOR_PERSON;
+    for (int i = QUBE_DISPOSABLE; i < QUBES_MAX; i++)
+        m->qubes[i].used = true;
+}
+
+/* plugs */
+
+/* Whether it had a job when the daemon was asked last. */
+static bool is_in_work(const Model *m, const Seat *seat)
+{
+    return seat->job_tick > 0 && seat->job_tick == m->report_tick;
+}
+
+void permit(Model *m, Seat *seat)
+{
+    /* one that is in work goes on */
+    if (seat->permit_tick > 0 && is_in_work(m, seat))
+        return;
+    seat->permit_tick = m->tick;
+    if (seat->trigger_tick == 0) {
+        seat->trigger_usec = m->now.monotonic_usec;
+        seat->before_tick = m->report_tick;
+        seat->trigger_set = m->rules;
+    }
+}
+
+static void trigger(Model *m, Seat *seat)
+{
+    if (seat->trigger_tick == 0 && seat->permit_tick > 0 &&
+        is_in_work(m, seat)) {
+        /* it joins what is in work */
+        seat->trigger_tick = seat->permit_tick;
+    } else if (seat->trigger_tick == 0 && seat->yes_tick > seat->claim_tick &&
+               seat->yes_plug == seat->plug && is_in_work(m, seat)) {
+        seat->trigger_tick = seat->yes_tick;
+    } else if (seat->trigger_tick == 0) {
+        seat->queued = is_in_work(m, seat);
+        seat->trigger_tick = m->tick;
+        seat->trigger_usec = m->now.monotonic_usec;
+        seat->before_tick = m->report_tick;
+    }
+    seat->last_trigger_tick = m->tick;
+    seat->trigger_set = m->rules;
+}
+
+static void doubt(Sure *sure)
+{
+    if (*sure == SURE_YES)
+        *sure = SURE_MAYBE;
+}
+
+static void seat_unplug(Model *m, int index)
+{
+    Seat *seat = &m->seats[index];
+    Group *group = group_of(m, index);
+    int usb;
+
+    if (!seat->plugged)
+        return;
+    usb = seat->port < USB_PORTS ? seat_usb(seat_source(index), seat->port)
+                                 : NO_SEAT;
+    seat->plugged = false;
+    seat->unplug_tick = m->tick;
+    seat->told_at_plugged = false;
+    seat->told_at = NOWHERE;
+    seat->lost = false;
+    seat->taken = false;
+    if (SPARE_SAME_PLUG) {
+        doubt(&seat->refused);
+        doubt(&group->left_alone);
+    }
+    seat->trigger_tick = 0;
+    seat->permit_tick = 0;
+    if (index == usb || usb == NO_SEAT || !m->seats[usb].plugged) {
+        group->gone = true;
+        group->record = seat->record;
+    }
+}
+
+/* All that is known of the plug as such. */
+static void group_forget(Model *m, unsigned int source, unsigned int port)
+{
+    int base = (int) source * SEATS_OF_SOURCE;
+
+    Group *group = &m->groups[source][port];
+    bool memory = group->left_alone != SURE_NO || group->refused != SURE_NO ||
+                  group->stopped || group->old_memory;
+    bool early = SPARE_EARLY_LOOK && (group->early || memory) &&
+                 m->synced_tick[source] <= m->restart_tick;
+
+    *group = (Group){ .old_memory = memory,
+                      .left_alone = early ? SURE_MAYBE : SURE_NO,
+                      .refused = early ? SURE_MAYBE : SURE_NO,
+                      .same = group->same,
+                      .back_tick = group->back_tick,
+                      .back_usec = group->back_usec };
+    for (int i = base; i < base + SEATS_OF_SOURCE; i++)
+        if (m->seats[i].port == port) {
+            m->seats[i].refused = SURE_NO;
+            m->seats[i].restores = NOWHERE;
+        }
+}
+
+static void source_forget_plugs(Model *m, unsigned int source)
+{
+    int base = (int) source * SEATS_OF_SOURCE;
+
+    for (int i = base; i < base + SEATS_OF_SOURCE; i++)
+        seat_unplug(m, i);
+    for (unsigned int port = 0; port < PORTS; port++)
+        group_forget(m, source, port);
+}
+
+static bool text_same(const Properties *a, const Properties *b, PropertyKey key)
+{
+    bool has = properties_have(a, key);
+
+    if (has != properties_have(b, key))
+        return false;
+    return !has || strcmp(properties_get_text(a, key),
+                          properties_get_text(b, key)) == 0;
+}
+
+static bool identity_same(const Record *a, const Record *b)
+{
+    const Properties *x = &a->properties, *y = &b->properties;
+
+    return text_same(x, y, PROPERTY_VENDOR_ID) &&
+           text_same(x, y, PROPERTY_PRODUCT_ID) &&
+           text_same(x, y, PROPERTY_SERIAL) && text_same(x, y, PROPERTY_PATH);
+}
+
+static bool record_same(const Record *a, const Record *b)
+{
+    return identity_same(a, b) &&
+           a->properties.diskseq == b->properties.diskseq;
+}
+
+/* Something is at the port again: is it the plug that was there? */
+static Sure group_come_back(Model *m, int index, const Record *record)
+{
+    unsigned int source = seat_source(index), port = m->seats[index].port;
+    Group *group = &m->groups[source][port];
+    uint64_t now_usec = m->now.monotonic_usec;
+    uint64_t detached_usec = now_usec - group->usb_detach_usec;
+    uint64_t resumed_usec = now_usec - m->resumed_usec[source];
+    Sure same = SURE_NO;
+
+    /* a part: it came with the USB device, or went and came under it */
+    if (!group->gone && !identity_same(&m->seats[index].record, record))
+        return SURE_NO;
+    if (!group->gone)
+        return m->seats[index].unplug_tick < group->back_tick ? group->same
+                                                              : SURE_YES;
+    group->gone = false;
+    if (identity_same(&group->record, record)) {
+        if (detached_usec < REPROBE_SURE_USEC ||
+            resumed_usec < RESUME_SURE_USEC)
+            same = SURE_YES;
+        else if (detached_usec < REPROBE_MAYBE_USEC ||
+                 resumed_usec < RESUME_MAYBE_USEC ||
+                 now_usec - group->detach_usec < REPROBE_MAYBE_USEC)
+            same = SURE_MAYBE;
+    }
+    if (SPARE_OVER && same == SURE_YES && m->resumed_before[source])
+        same = SURE_MAYBE;
+    group->same = same;
+    group->back_tick = m->tick;
+    group->back_usec = now_usec;
+    if (SPARE_RESUME && same == SURE_YES &&
+        now_usec - m->restart_usec < RESUME_MAYBE_USEC)
+        same = SURE_MAYBE;
+    if (same == SURE_NO)
+        group_forget(m, source, port);
+    else if (same == SURE_MAYBE || SPARE_SAME_PLUG) {
+        doubt(&group->left_alone);
+        for (int i = 0; i < SEATS; i++)
+            if (seat_source(i) == source && m->seats[i].port == port)
+                doubt(&m->seats[i].refused);
+    }
+    return same;
+}
+
+/* qubesd lists another device than the one that the record has told of. */
+static void note_mismatch(const Model *m, Seat *seat, const Told *told)
+{
+    const Properties *properties = &seat->record.properties;
+    const char *identity = told->identity.s; /* "VVVV+PPPP+..." */
+
+    if (told->has_identity && strncmp(identity, "0000", 4) != 0 &&
+        identity[0] != '+' && properties->vendor_id[0] &&
+        (strncmp(identity, properties->vendor_id, 4) != 0 ||
+         strncmp(identity + 5, properties->product_id, 4) != 0))
+        seat->mismatch_tick = m->tick;
+}
+
+/* Whether what device-added told of it is still so, as far as is known. */
+bool is_announced(const Model *m, const Seat *seat)
+{
+    return seat->event.tick > seat->event_over_tick &&
+           seat->event.tick > m->stream_down_tick;
+}
+
+/* from the source */
+
+void judge_on_hello(Model *m, const Connection *connection)
+{
+    unsigned int source = connection->source;
+
+    if (m->told_booted[source] && m->told_boot[source] != connection->boot)
+        source_forget_plugs(m, source);
+    m->told_booted[source] = true;
+    m->told_boot[source] = connection->boot;
+}
+
+/* The USB device is another one: so what hung on the old one is gone, but not
+ * what has been told of as a part of the new one. */
+static void unplug_parts(Model *m, int usb, const Record *record)
+{
+    int base = (int) seat_source(usb) * SEATS_OF_SOURCE;
+
+    for (int i = base; i < base + SEATS_OF_SOURCE; i++)
+        if (i != usb && m->seats[i].port == m->seats[usb].port &&
+            !identity_same(&m->seats[i].record, record))
+            seat_unplug(m, i);
+}
+
+void judge_on_record(Model *m,
+                     const Connection *connection,
+                     const Dev *dev,
+                     const Record *record)
+{
+    Seat *seat = &m->seats[dev->seat];
+    Sure back;
+    bool same;
+
+    if (record->action == RECORD_REMOVE) {
+        seat_unplug(m, dev->seat);
+        return;
+    }
+
+    same = seat->plugged && record_same(&seat->record, record);
+    if (!same) {
+        if (SPARE_DISKSEQ && seat->lost)
+            doubt(&group_of(m, dev->seat)->left_alone);
+        if (seat->plugged && dev->class == DEVICE_CLASS_USB)
+            unplug_parts(m, dev->seat, record);
+        seat_unplug(m, dev->seat);
+        if (seat->port != dev->port)
+            seat->refused = SURE_NO;
+        seat->port = dev->port;
+        back = group_come_back(m, dev->seat, record);
+        if (back == SURE_NO)
+            seat->restores = NOWHERE;
+        else if (back == SURE_MAYBE)
+            seat->restores_sure = false;
+        if (SPARE_SAME_PLUG) {
+            doubt(&seat->refused);
+            doubt(&group_of(m, dev->seat)->left_alone);
+        }
+        seat->plug = ++m->last_plug;
+        seat->plugged = true;
+    }
+    seat->record = *record;
+    seat->connection = connection->id;
+    if (is_announced(m, seat))
+        note_mismatch(m, seat, &seat->event);
+    trigger(m, seat);
+}
+
+void judge_on_synced(Model *m, const Connection *connection)
+{
+    int base = (int) connection->source * SEATS_OF_SOURCE;
+
+    if (m->synced_tick[connection->source] <= m->restart_tick)
+        m->first_synced_tick[connection->source] = m->tick;
+    m->synced_tick[connection->source] = m->tick;
+    for (int i = base; i < base + SEATS_OF_SOURCE; i++)
+        if (m->seats[i].plugged && m->seats[i].connection != connection->id)
+            seat_unplug(m, i);
+}
+
+/* from qubesd */
+
+static int event_seat(const Model *m,
+                      const QubeName *source,
+                      const AdminEvent *event)
+{
+    int qube = qube_named(m, source->s);
+
+    return qube >= 0 && qube < SOURCES
+               ? seat_find((unsigned int) qube, event->class, event->port.s)
+               : NO_SEAT;
+}
+
+static void on_attached(Model *m, const StreamEvent *event)
+{
+    int index = event_seat(m, &event->event.backend, &event->event);
+    int dev = dev_attached_at(m, index);
+    Seat *seat = &m->seats[index];
+
+    seat->event_over_tick = m->tick;
+    seat->told_at = qube_named(m, event->event.subject.s);
+    seat->told_at_tick = m->tick;
+    seat->told_at_plugged = seat->plugged;
+    if (dev != NONE && m->devs[dev].attached_to == seat->told_at)
+        m->devs[dev].attached_told = true;
+    if (event->actor == ACTOR_DAEMON && seat->ours == seat->told_at)
+        seat->ours_told = true;
+}
+
+static bool has_call(const Model *m, int seat, AdminMethod method)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++)
+        if (m->calls[i].used && m->calls[i].seat == seat &&
+            m->calls[i].request.method == method &&
+            m->calls[i].daemon_life == m->daemon_life)
+            return true;
+    return false;
+}
+
+/* The person has taken away what was attached to @qube. */
+static void on_detached_by_person(Model *m, int index, int qube)
+{
+    Seat *seat = &m->seats[index];
+    int dev = dev_attached_at(m, index);
+    int usb = seat->port < USB_PORTS ? seat_usb(seat_source(index), seat->port)
+                                     : NO_SEAT;
+    bool held = seat->ours == qube && seat->ours_told && !seat->ours_doubt &&
+                seat->ours_plug == seat->plug;
+    bool known =
+        held ||
+        (!SPARE_KNOWN &&
+         !(SPARE_READ_ANEW && m->stream_down_tick >= seat->claim_tick) &&
+         seat->claim_target == qube && seat->claim == STATUS_ALREADY_ATTACHED);
+    bool sure = known && seat->listed == SURE_YES &&
+                !has_call(m, index, ADMIN_DETACH) &&
+                (dev == NONE || m->devs[dev].attached_to != qube);
+
+    if (!seat->plugged)
+        sure = false;
+    /* a look of which the answer may be older */
+    if (SPARE_LOOK && is_in_work(m, seat) && seat->trigger_tick == 0) {
+        sure = false;
+        seat->excused = true;
+    }
+    if (SPARE_VERIFYING && is_in_work(m, seat) && seat->trigger_tick > 0)
+        sure = false;
+    if (SPARE_FORGETS && is_in_work(m, seat) &&
+        seat->fault_tick >= seat_since(seat))
+        sure = false;
+    if (usb != NO_SEAT && usb != index && m->seats[usb].listed != SURE_YES)
+        sure = false;
+    leave_alone(m, index, sure ? SURE_YES : SURE_MAYBE);
+}
+
+/* What was said of a plug that is gone may be said of this one. */
+static void revive(Group *group)
+{
+    if (!group->old_memory)
+        return;
+    group->stopped = true;
+    if (group->left_alone == SURE_NO)
+        group->left_alone = SURE_MAYBE;
+    if (group->refused == SURE_NO)
+        group->refused = SURE_MAYBE;
+}
+
+static void on_detached(Model *m, const StreamEvent *event)
+{
+    int index = event_seat(m, &event->event.backend, &event->event);
+    int qube = qube_named(m, event->event.subject.s);
+    Seat *seat = &m->seats[index];
+    Group *group = group_of(m, index);
+
+    group->detach_usec = m->now.monotonic_usec;
+    if (event->event.class == DEVICE_CLASS_USB) {
+        group->usb_detach_usec = m->now.monotonic_usec;
+        /* it may have come back before the detach was told */
+        if (SPARE_OLD_MEMORY ||
+            m->now.monotonic_usec - group->back_usec < REPROBE_MAYBE_USEC)
+            revive(group);
+    }
+    seat->event_over_tick = m->tick;
+    if (has_call(m, index, ADMIN_ATTACHED) && seat->told_at != qube)
+        seat->older_tick = m->tick;
+    seat->told_detach_tick = m->tick;
+    seat->detached_from = qube;
+    if (event->cause == CAUSE_PERSON)
+        on_detached_by_person(m, index, qube);
+    else if (seat->listed == SURE_MAYBE ||
+             (SPARE_READDED && seat->listed == SURE_YES) ||
+             (SPARE_LOOK && is_in_work(m, seat)))
+        leave_alone(m, index, SURE_MAYBE); /* why was not heard */
+    if (seat->told_at == qube) {
+        seat->told_at = NOWHERE;
+        seat->told_at_tick = m->tick;
+    }
+    if (seat->ours == qube && seat->ours_told)
+        seat->ours = NOWHERE;
+}
+
+static void on_listed(Model *m, const StreamEvent *event)
+{
+    int index = event_seat(m, &event->event.subject, &event->event);
+    Seat *seat = &m->seats[index];
+
+    seat->listed = SURE_YES;
+    seat->event_before = seat->event;
+    seat->event = (Told){ .tick = m->tick,
+                          .has_identity = event->event.has_identity,
+                          .identity = event->event.identity };
+    note_mismatch(m, seat, &seat->event);
+}
+
+static void on_unlisted(Model *m, const StreamEvent *event)
+{
+    int index = event_seat(m, &event->event.subject, &event->event);
+    Group *group = group_of(m, index);
+
+    m->seats[index].listed = SURE_NO;
+    m->seats[index].event_over_tick = m->tick;
+    /* the look is still under way */
+    if (SPARE_REPROBED && group->noted_tick < group->left_alone_tick) {
+        doubt(&group->left_alone);
+        m->seats[index].excused = true;
+    }
+}
+
+/* A rule had attached it to a target that has stopped. */
+static bool is_sure_to_come_back(const Seat *seat)
+{
+    return seat->restores_sure &&
+           !(SPARE_RESTORES && seat->claim_tick > seat->restores_tick);
+}
+
+static void on_started(Model *m, int qube)
+{
+    for (int i = 0; i < SEATS; i++) {
+        Seat *seat = &m->seats[i];
+        const BookRule *then, *now;
+        bool named = false;
+
+        if (!seat->plugged)
+            continue;
+        if (SPARE_BOOTING && m->stream_down_tick > 0 &&
+            (seat->ours == qube || seat->claim_target == qube)) {
+            permit(m, seat);
+            group_of(m, i)->stopped = true;
+        }
+        /* what is in work will find it running */
+        if (is_in_work(m, seat)) {
+            seat->started_tick = m->tick;
+            if (seat->trigger_tick == 0 && seat->restores == qube &&
+                seat->yes_tick <= seat->claim_tick)
+                permit(m, seat); /* when it has been looked at */
+            continue;
+        }
+        if (seat->restores == qube) {
+            if (!is_sure_to_come_back(seat) || left_alone(m, i) != SURE_NO)
+                permit(m, seat);
+            else
+                trigger(m, seat);
+            continue;
+        }
+        /* under its old name it may have been there */
+        if (group_of(m, i)->stopped)
+            permit(m, seat);
+        then = rule_of(m, i, seat->claim_set);
+        now = rule_of(m, i, m->rules);
+        for (size_t k = 0; now && k < now->n_targets; k++)
+            named = named || qube_of_choice(now->targets[k]) == qube;
+        if (seat->claim != STATUS_WAITING_FOR_TARGET || seat->trigger_tick > 0)
+            continue;
+        /* under other rules it may not wait for this one */
+        if (then != now)
+            seat->excused = true;
+        else if (named)
+            trigger(m, seat);
+        if (named)
+            permit(m, seat);
+    }
+}
+
+static void on_stopped(Model *m, int qube)
+{
+    int last = m->qubes[qube].seat;
+
+    if (SPARE_OWN_CLOSE && m->qubes[qube].closes && last != NO_SEAT)
+        group_of(m, last)->stopped = true;
+    for (int i = 0; i < SEATS; i++) {
+        Seat *seat = &m->seats[i];
+
+        /* what had come of its Attach was not known */
+        if (seat->plugged && seat->fault_tick > 0 &&
+            (seat->claim_target == qube || seat->detached_from == qube)) {
+            group_of(m, i)->stopped = true;
+            permit(m, seat);
+        }
+        /* what another had attached meanwhile is held as ours */
+        if (SPARE_OTHERS && seat->plugged && seat->ours == NOWHERE &&
+            status_is_success(seat->claim) &&
+            (seat->claim == STATUS_ATTACHED || m->restart_tick > 1) &&
+            seat->claim_target == qube) {
+            group_of(m, i)->stopped = true;
+            seat->restores = qube;
+            seat->restores_sure = false;
+        }
+        /* it came back before that was told */
+        if (seat->ours == qube && seat->ours_plug != seat->plug &&
+            (seat->fault_tick > 0 ||
+             m->now.monotonic_usec - group_of(m, i)->back_usec <
+                 REPROBE_MAYBE_USEC)) {
+            group_of(m, i)->stopped = true;
+            permit(m, seat);
+        }
+        if (seat->plugged && seat->ours == qube &&
+            seat->ours_plug == seat->plug) {
+            group_of(m, i)->stopped = true;
+            seat->restores = qube;
+            seat->restores_sure = seat->ours_told && !seat->ours_doubt;
+            seat->restores_tick = m->tick;
+        }
+        if (SPARE_REPROBED && seat->plugged && seat->detached_from == qube &&
+            group_of(m, i)->noted_tick < group_of(m, i)->left_alone_tick) {
+            doubt(&group_of(m, i)->left_alone);
+            group_of(m, i)->stopped = true;
+            seat->restores = qube;
+            seat->restores_sure = false;
+        }
+        if (seat->ours == qube)
+            seat->ours = NOWHERE;
+        if (seat->told_at == qube) {
+            seat->told_at = NOWHERE;
+            seat->told_at_tick = m->tick;
+        }
+    }
+    if (qube < SOURCES)
+        source_forget_plugs(m, (unsigned int) qube);
+}
+
+static void on_resumed(Model *m, unsigned int source)
+{
+    m->resumed_before[source] = m->resumed_usec[source] > 0;
+    m->resumed_usec[source] = m->now.monotonic_usec;
+    for (unsigned int port = 0; port < PORTS; port++)
+        if (SPARE_OLD_MEMORY ||
+            m->now.monotonic_usec - m->groups[source][port].back_usec <
+                RESUME_MAYBE_USEC)
+            revive(&m->groups[source][port]);
+}
+
+void judge_on_event(Model *m, const StreamEvent *event)
+{
+    int qube = qube_named(m, event->event.subject.s);
+
+    switch (event->event.type) {
+    case ADMIN_EVENT_DEVICE_ADDED:
+        on_listed(m, event);
+        break;
+    case ADMIN_EVENT_DEVICE_REMOVED:
+        on_unlisted(m, event);
+        break;
+    case ADMIN_EVENT_ATTACH:
+        on_attached(m, event);
+        break;
+    case ADMIN_EVENT_DETACH:
+        on_detached(m, event);
+        break;
+    case ADMIN_EVENT_DOMAIN_START:
+        if (qube != NOWHERE)
+            on_started(m, qube);
+        break;
+    case ADMIN_EVENT_DOMAIN_SHUTDOWN:
+        if (qube != NOWHERE)
+            on_stopped(m, qube);
+        break;
+    case ADMIN_EVENT_DOMAIN_UNPAUSED:
+        if (qube != NOWHERE)
+            on_started(m, qube);
+        break;
+    case ADMIN_EVENT_DOMAIN_RESUMED:
+        if (qube >= 0 && qube < SOURCES)
+            on_resumed(m, (unsigned int) qube);
+        break;
+    case ADMIN_EVENT_OTHER:
+    case ADMIN_EVENT_ESTABLISHED:
+    case ADMIN_EVENT_LIST_CHANGE:
+        break;
+    }
+}
+
+/* What was attached by us, and went away while nobody could hear of it. */
+static void on_blind_loss(Model *m, int index)
+{
+    Seat *seat = &m->seats[index];
+    bool ran = !qube_idle_since(m, seat->ours, m->blind_since_tick);
+
+    seat->lost = true;
+    if (!seat->ours_told && SPARE_MAYBE_HELD)
+        leave_alone(m, index, SURE_MAYBE);
+    if (!seat->ours_told)
+        permit(m, seat);
+    if (seat->plugged && !qube_runs(m, seat->ours)) {
+        group_of(m, index)->stopped = true;
+        seat->restores = seat->ours;
+        seat->restores_sure = seat->ours_told && !seat->ours_doubt &&
+                              seat->ours_plug == seat->plug;
+        seat->restores_tick = m->tick;
+        /* one that is paused has not been stopped since */
+        if (m->qubes[seat->ours].power == POWER_PAUSED)
+            seat->restores_sure = false;
+        if (SPARE_TRANSIENT || m->qubes[seat->ours].power == POWER_PAUSED)
+            leave_alone(m, index, SURE_MAYBE);
+    } else if (seat->plugged && ran && seat->blind_cause == CAUSE_PERSON &&
+               seat->ours_told && !seat->ours_doubt &&
+               seat->ours_plug == seat->plug) {
+        /* it is for the daemon to find out, by a look */
+        seat->taken = true;
+        leave_alone(m, index, SURE_MAYBE);
+    } else {
+        /* it stopped and started, or it was another's doing */
+        leave_alone(m, index, SURE_MAYBE);
+        permit(m, seat);
+    }
+    seat->ours = NOWHERE;
+}
+
+/* Whether what it waits for has come is seen anew. */
+static void on_reconnect_waiting(Model *m, int index)
+{
+    Seat *seat = &m->seats[index];
+    const BookRule *rule = rule_of(m, index, m->rules);
+
+    permit(m, seat);
+    if (seat->restores != NOWHERE && qube_runs(m, seat->restores) &&
+        is_sure_to_come_back(seat) && left_alone(m, index) == SURE_NO)
+        trigger(m, seat);
+    if (seat->claim != STATUS_WAITING_FOR_TARGET || !rule ||
+        rule != rule_of(m, index, seat->claim_set))
+        return;
+    for (size_t i = 0; i < rule->n_targets; i++) {
+        int qube = qube_of_choice(rule->targets[i]);
+
+        if (qube != NOWHERE && qube_runs(m, qube)) {
+            trigger(m, seat);
+            return;
+        }
+    }
+}
+
+void judge_on_qubesd(Model *m, QubesdState state)
+{
+    for (int i = 0; i < SEATS; i++) {
+        Seat *seat = &m->seats[i];
+        int dev = dev_attached_at(m, i);
+        bool known = seat->told_at != NOWHERE, held;
+
+        seat->listed = SURE_MAYBE;
+        if (state != QUBESD_CONNECTED)
+            continue;
+        held = seat->ours != NOWHERE && !has_call(m, i, ADMIN_ATTACH);
+        if (held && (dev == NONE || m->devs[dev].attached_to != seat->ours))
+            on_blind_loss(m, i);
+        if (seat->told_at != NOWHERE &&
+            (dev == NONE || m->devs[dev].attached_to != seat->told_at)) {
+            seat->told_at = NOWHERE;
+            seat->told_at_tick = m->tick;
+        }
+        if (!seat->plugged || is_in_work(m, seat))
+            continue;
+        /* what is attached is looked at, not decided anew */
+        if (!held && dev != NONE)
+            permit(m, seat);
+        if (held || dev != NONE)
+            continue;
+        if (seat->claim == STATUS_UNAVAILABLE && seat->trigger_tick == 0 &&
+            !seat->lost && !(SPARE_LOST_503 && known))
+            trigger(m, seat);
+        else
+            on_reconnect_waiting(m, i);
+    }
+}
+
+/* answers of qubesd */
+
+static void on_looked(Model *m, Seat *seat, const Call *call)
+{
+    const DeviceListing *listing = &call->answer.listing;
+    bool busy = listing->attachment == ATTACHMENT_QUBE;
+
+    seat->listed = listing->listed ? SURE_YES : SURE_NO;
+    if (!listing->listed)
+        return;
+    seat->looked = (Told){ .tick = m->tick,
+                           .has_identity = listing->has_identity,
+                           .identity = listing->identity };
+    note_mismatch(m, seat, &seat->looked);
+    if (!busy)
+        return;
+    seat->told_at = qube_named(m, listing->attached_to.s);
+    seat->told_at_tick = m->tick;
+    seat->told_at_plugged = true;
+}
+
+static void on_attach_answered(Model *m, Seat *seat, const Call *call)
+{
+    bool since = seat->told_detach_tick > call->tick;
+    int dev = dev_attached_at(m, call->seat);
+    bool there = dev != NONE && m->devs[dev].attached_to == call->qube &&
+                 m->devs[dev].attached_by == ACTOR_DAEMON;
+
+    if (call->answer.result == ADMIN_OK && !since && seat->ours == call->qube) {
+        seat->ours_told = call->request.pinned || seat->ours_told;
+        seat->told_at = call->qube;
+        seat->told_at_tick = m->tick;
+        seat->told_at_plugged = true;
+        return;
+    }
+    if (call->answer.result != ADMIN_OK)
+        seat->failed_tick = m->tick;
+    if (call->answer.result == ADMIN_EXCEPTION &&
+        call->answer.error == ADMIN_ERROR_NOT_RUNNING)
+        seat->idle_tick = m->tick;
+    if (call->answer.result == ADMIN_EXCEPTION && !there)
+        seat->ours = NOWHERE;
+}
+
+void judge_on_answer(Model *m, const Call *call)
+{
+    Seat *seat = call->seat == NO_SEAT ? NULL : &m->seats[call->seat];
+    AdminResult result = call->answer.result;
+
+    if (call->fault != FAULT_NONE && seat)
+        seat->fault_tick = m->tick;
+    else if (call->fault != FAULT_NONE)
+        m->any_fault_tick = m->tick;
+    if (call->request.method == ADMIN_START && call->qube != NOWHERE)
+        m->started_tick[call->qube] = m->tick;
+    if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
+        call->answer.power == POWER_HALTED && call->qube >= 0 &&
+        call->qube < SOURCES)
+        source_forget_plugs(m, (unsigned int) call->qube);
+    if (!seat)
+        return;
+    if (call->request.method == ADMIN_AVAILABLE && result == ADMIN_OK)
+        on_looked(m, seat, call);
+    if (call->request.method == ADMIN_ATTACH)
+        on_attach_answered(m, seat, call);
+    if (call->request.method == ADMIN_DETACH &&
+        (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
+        call->request.class == DEVICE_CLASS_USB)
+        group_of(m, call->seat)->usb_detach_usec = m->now.monotonic_usec;
+    if (call->request.method == ADMIN_DETACH &&
+        (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
+        seat->ours == call->qube)
+        seat->ours = NOWHERE;
+    if (call->request.method != ADMIN_ATTACHED || result != ADMIN_OK)
+        return;
+    if (call->answer.listing.listed && seat->ours == NOWHERE &&
+        seat->claim_target == call->qube && status_is_success(seat->claim) &&
+        seat->claim_tick > seat->unplug_tick) {
+        seat->ours = call->qube;
+        seat->ours_plug = seat->plug;
+        seat->ours_doubt = true;
+    }
+    if (seat->ours != call->qube)
+        return;
+    if (call->answer.listing.listed)
+        seat->ours_told = true;
+    else
+        seat->ours = NOWHERE;
+}
+
+/* policy and the person */
+
+void judge_on_verdict(Model *m, const Question *question, PolicyAnswer answer)
+{
+    Choice choice = choice_of_target(&question->question.target);
+    int source = qube_named(m, question->question.source.s);
+
+    if (choice == CHOICES || source < 0 || source >= SOURCES)
+        return;
+    if (answer != POLICY_YES)
+        m->policy_no_tick[choice] = m->tick;
+    else if (question->question.assume_yes)
+        m->assumed_yes_tick[source][choice] = m->tick;
+    else
+        m->policy_yes_tick[source][choice] = m->tick;
+}
+
+static void on_no(Model *m, const OpenWindow *window)
+{
+    unsigned int source = seat_source(window->seat);
+    Seat *seat = &m->seats[window->seat];
+    uint64_t span_usec = QUIET_USEC;
+
+    if (seat->plugged && seat->plug == window->plug) {
+        seat->refused = SURE_YES;
+        group_of(m, window->seat)->refused = SURE_YES;
+    }
+    m->noes[source]++;
+    if (m->noes[source] < NOES_MAX)
+        return;
+    for (unsigned int i = NOES_MAX; i < m->noes[source]; i++)
+        span_usec =
+            span_usec < QUIET_MAX_USEC / 2 ? 2 * span_usec : QUIET_MAX_USEC;
+    m->quiet_usec[source] = m->now.monotonic_usec + span_usec;
+}
+
+bool is_approved_for(const Seat *seat, Choice choice)
+{
+    if ((seat->yes_choices & (1U << choice)) != 0)
+        return true;
+    return choice == CHOICE_DISPVM &&
+           (seat->yes_choices & (1U << CHOICE_DISPVM_DVM)) != 0;
+}
+
+void judge_on_click(Model *m,
+                    const OpenWindow *window,
+                    const PromptAnswer *answer)
+{
+    Seat *seat = &m->seats[window->seat];
+    unsigned int choice;
+
+    switch (answer->result) {
+    case PROMPT_NO:
+        on_no(m, window);
+        break;
+    case PROMPT_YES:
+        m->noes[seat_source(window->seat)] = 0;
+        m->quiet_usec[seat_source(window->seat)] = 0;
+        if (!seat->plugged || seat->plug != window->plug)
+            break;
+        choice =
+            1U << choice_of_target(&window->prompt.targets[answer->target]);
+        /* of an older window too, while that is in work */
+        if (seat->yes_tick > seat->claim_tick &&
+            seat->yes_plug == window->plug && seat->yes_rule == window->rule &&
+            is_in_work(m, seat)) {
+            seat->yes_choices |= choice;
+            break;
+        }
+        seat->yes_tick = m->tick;
+        seat->yes_plug = window->plug;
+        seat->yes_rule = window->rule;
+        seat->yes_set = m->rules;
+        seat->yes_choices = choice;
+        break;
+    case PROMPT_NO_AGENT:
+        break;
+    case PROMPT_DIED:
+        m->agent_died_tick = m->tick;
+        break;
+    }
+}
+
+/* the person at the command */
+
+/* A no, and what was taken away, are forgotten. */
+static void forgive(Model *m, int index)
+{
+    unsigned int source = seat_source(index), port = m->seats[index].port;
+
+    if (SPARE_CHAIN && m->synced_tick[source] <= m->restart_tick)
+        doubt(&group_of(m, index)->left_alone);
+    else if (port < USB_PORTS || group_of(m, index)->left_alone_seat == index)
+        group_of(m, index)->left_alone = SURE_NO;
+    else
+        doubt(&group_of(m, index)->left_alone);
+    /* a look that is under way, or still to come, may say otherwise */
+    for (int i = 0; i < SEATS; i++)
+        if (seat_source(i) == source && m->seats[i].port == port &&
+            (is_in_work(m, &m->seats[i]) || m->seats[i].lost ||
+             m->seats[i].taken_tick > m->seats[i].told_detach_tick))
+            group_of(m, index)->left_alone = SURE_MAYBE;
+    group_of(m, index)->refused = SURE_NO;
+    m->seats[index].restores = NOWHERE;
+    m->seats[index].taken = false;
+    m->seats[index].refused = SURE_NO;
+    for (int i = 0; i < SEATS; i++) {
+        if (seat_source(i) != source || m->seats[i].port != port)
+            continue;
+        m->seats[i].restores_sure = false;
+        /* it may be meant for one part only */
+        doubt(&m->seats[i].refused);
+        if (m->seats[i].refused != SURE_NO)
+            group_of(m, index)->refused = SURE_MAYBE;
+    }
+}
+
+void judge_on_rules(Model *m)
+{
+    /* what is only permitted, and not in work, is decided by these */
+    for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
+        if (seat->trigger_tick == 0 && !is_in_work(m, seat))
+            seat->trigger_set = m->rules;
+}
+
+void judge_on_pause(Model *m, uint64_t until_usec)
+{
+    m->paused_until_usec = until_usec;
+    m->paused_tick = m->tick;
+}
+
+void judge_on_resume(Model *m)
+{
+    if (m->paused_until_usec == 0)
+        return;
+    m->paused_until_usec = 0;
+    m->paused_tick = m->tick;
+    for (int i = 0; i < SEATS; i++) {
+        m->seats[i].refused = SURE_NO;
+        m->seats[i].restores = NOWHERE;
+        m->seats[i].taken = false;
+        group_of(m, i)->stopped = false;
+        group_of(m, i)->left_alone = SURE_NO;
+    }
+    for (int i = 0; i < SEATS; i++)
+        forgive(m, i);
+    for (int i = 0; i < SEATS; i++)
+        if (m->seats[i].plugged)
+            trigger(m, &m->seats[i]);
+}
+
+void judge_on_act(Model *m, int index, bool detaches)
+{
+    Seat *seat = &m->seats[index];
+
+    if (detaches) {
+        leave_alone(m, index, SURE_YES);
+        seat->act_tick = m->tick;
+        group_of(m, index)->act_tick = m->tick;
+        seat->claim = STATUS_DETACHED_BY_USER;
+        seat->claim_tick = m->tick;
+        seat->trigger_tick = 0;
+        seat->permit_tick = 0;
+        return;
+    }
+    forgive(m, index);
+    trigger(m, seat);
+}
+
+/* truth */
+
+void judge_on_truth_attached(Model *m, const Dev *dev)
+{
+    Seat *seat = &m->seats[dev->seat];
+
+    seat->attached_by = dev->attached_by;
+    if (dev->attached_by == ACTOR_DAEMON)
+        m->coverage->attaches++;
+    /* a look that is on its way may find it where it was */
+    if (dev->attached_by != ACTOR_DAEMON)
+        doubt(&group_of(m, dev->seat)->left_alone);
+}
+
+void judge_on_truth_detached(Model *m, const Dev *dev, Cause cause)
+{
+    Seat *seat = &m->seats[dev->seat];
+
+    seat->attached_tick = m->tick;
+    /* a look may tell before the event does */
+    if (cause == CAUSE_PERSON)
+        seat->taken_tick = m->tick;
+    if (cause == CAUSE_PERSON && seat->plugged)
+        leave_alone(m, dev->seat, SURE_MAYBE);
+    if (m->qubesd_up && m->stream_up && m->manager)
+        return;
+    seat->blind_tick = m->tick;
+    seat->blind_cause = cause;
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "tests/property/model/hotplug.h"
+#include "tests/property/model/judge.h"
+#include "tests/property/model/qubesd.h"
+#include "tests/property/model/world.h"
+#include "tests/support/manager-rig.h"
+
+#define START_MAX_USEC (30 * USEC_PER_SEC)
+#define STOP_MAX_USEC  (6 * USEC_PER_SEC)
+
+void dues_add(Model *m,
+              uint64_t usec,
+              DueKind kind,
+              int a,
+              int b,
+              uint32_t life)
+{
+    assert(m->n_dues < DUES_MAX);
+    m->dues[m->n_dues++] = (Due){ .usec = usec,
+                                  .order = ++m->order,
+                                  .kind = kind,
+                                  .a = a,
+                                  .b = b,
+                                  .life = life };
+}
+
+void dues_add_after(Model *m,
+                    uint64_t *channel_usec,
+                    uint64_t delay_usec,
+                    DueKind kind,
+                    int a,
+                    int b)
+{
+    uint64_t usec = m->now.monotonic_usec + delay_usec;
+
+    if (usec < *channel_usec)
+        usec = *channel_usec;
+    *channel_usec = usec;
+    dues_add(m, usec, kind, a, b, 0);
+}
+
+static size_t dues_first(const Model *m)
+{
+    size_t first = 0;
+
+    for (size_t i = 1; i < m->n_dues; i++)
+        if (m->dues[i].usec < m->dues[first].usec ||
+            (m->dues[i].usec == m->dues[first].usec &&
+             m->dues[i].order < m->dues[first].order))
+            first = i;
+    return first;
+}
+
+uint64_t dues_next_usec(const Model *m)
+{
+    return m->n_dues == 0 ? UINT64_MAX : m->dues[dues_first(m)].usec;
+}
+
+bool dues_take(Model *m, uint64_t until_usec, Due *ret)
+{
+    size_t first = dues_first(m);
+
+    if (m->n_dues == 0 || m->dues[first].usec > until_usec)
+        return false;
+
+    *ret = m->dues[first];
+    m->dues[first] = m->dues[--m->n_dues];
+    return true;
+}
+
+void dues_drop(Model *m, DueKind kind, int a, uint32_t life)
+{
+    for (size_t i = m->n_dues; i-- > 0;)
+        if (m->dues[i].kind == kind && m->dues[i].a == a &&
+            m->dues[i].life == life)
+            m->dues[i] = m->dues[--m->n_dues];
+}
+
+bool chance(Model *m, size_t n)
+{
+    return random_below(&m->random, n) == 0;
+}
+
+uint64_t delay_between(Model *m, uint64_t min_usec, uint64_t max_usec)
+{
+    return min_usec + random_below(&m->random, max_usec - min_usec + 1);
+}
+
+uint64_t delay(Model *m, uint64_t max_usec)
+{
+    switch (random_below(&m->random, 8)) {
+    case 0:
+        return 0;
+    case 1:
+        return max_usec;
+    case 2:
+    case 3:
+        return delay_between(m, 0, max_usec);
+    default:
+        return delay_between(m, 0, max_usec / 50);
+    }
+}
+
+void trace(const Model *m, const char *format, ...)
+{
+    va_list ap;
+
+    if (!m->verbose)
+        return;
+    (void) printf("  %9.3f  ",
+                  (double) (m->now.monotonic_usec - RIG_BEGIN_USEC) /
+                      (double) USEC_PER_SEC);
+    va_start(ap, format);
+    (void) vprintf(format, ap);
+    va_end(ap);
+    (void) printf("\n");
+}
+
+void wrong(Model *m, const char *format, ...)
+{
+    jmp_buf *escape = m->escape;
+    va_list ap;
+
+    m->failure.failed = true;
+    va_start(ap, format);
+    (void) vsnprintf(m->failure.text, sizeof(m->failure.text), format, ap);
+    va_end(ap);
+    trace(m, "WRONG: %s", m->failure.text);
+    longjmp(*escape, 1);
+}
+
+/* qubes */
+
+static void qube_add(Model *m, int index, const char *name, PowerState power)
+{
+    Qube *qube = &m->qubes[index];
+
+    *qube = (Qube){ .exists = true,
+                    .power = power,
+                    .usb_proxy = true,
+                    .seat = NO_SEAT };
+    (void) text_format(qube->name.s, sizeof(qube->name.s), "%s", name);
+}
+
+void world_begin(Model *m)
+{
+    qube_add(m, QUBE_SYS_USB, "sys-usb", POWER_RUNNING);
+    qube_add(m, QUBE_SYS_NET, "sys-net", POWER_RUNNING);
+    qube_add(m, QUBE_WORK, "work", POWER_RUNNING);
+    qube_add(m, QUBE_VAULT, "vault", POWER_HALTED);
+    qube_add(m, QUBE_MEDIA, "media", POWER_HALTED);
+    qube_add(m, QUBE_DVM, "dvm", POWER_HALTED);
+    qube_add(m, QUBE_DOM0, "dom0", POWER_RUNNING);
+    for (size_t i = 0; i < THINGS; i++)
+        m->things[i].source = NOWHERE;
+    m->native_seat = NO_SEAT;
+    for (unsigned int i = 0; i < SOURCES; i++)
+        m->sources[i].connection = NONE;
+}
+
+int qube_find(const Model *m, const char *name)
+{
+    for (int i = 0; i < QUBES_MAX; i++)
+        if (m->qubes[i].exists && strcmp(m->qubes[i].name.s, name) == 0)
+            return i;
+    return NOWHERE;
+}
+
+int qube_named(const Model *m, const char *name)
+{
+    for (int i = 0; i < QUBES_MAX; i++)
+        if (strcmp(m->qubes[i].name.s, name) == 0)
+            return i;
+    return NOWHERE;
+}
+
+int qube_of_choice(Choice choice)
+{
+    switch (choice) {
+    case CHOICE_WORK:
+        return QUBE_WORK;
+    case CHOICE_VAULT:
+        return QUBE_VAULT;
+    case CHOICE_MEDIA:
+        return QUBE_MEDIA;
+    case CHOICE_DISPVM:
+    case CHOICE_DISPVM_DVM:
+    case CHOICES:
+        break;
+    }
+    return NOWHERE;
+}
+
+bool qube_runs(const Model *m, int qube)
+{
+    return m->qubes[qube].exists && m->qubes[qube].power == POWER_RUNNING;
+}
+
+bool qube_idle_since(const Model *m, int qube, uint64_t tick)
+{
+    return !qube_runs(m, qube) || m->qubes[qube].last_idle_tick >= tick;
+}
+
+static void qube_set(Model *m, int index, PowerState power)
+{
+    Qube *qube = &m->qubes[index];
+
+    trace(m, "        %s is %s", qube->name.s, power_state_to_string(power));
+    if (power == POWER_RUNNING)
+        qube->last_idle_tick = m->tick;
+    qube->power = power;
+    qube->power_changes++;
+}
+
+static void qube_tell(Model *m, int index, AdminEventType type)
+{
+    const AdminEvent event = { .type = type, .subject = m->qubes[index].name };
+
+    qubesd_emit(m, &event, CAUSE_STOP, ACTOR_NOBODY);
+}
+
+bool qube_start(Model *m, int index)
+{
+    Qube *qube = &m->qubes[index];
+
+    if (!qube->exists || qube->power != POWER_HALTED || index == QUBE_DVM)
+        return false;
+    qube_set(m, index, POWER_TRANSIENT);
+    dues_add(m, m->now.monotonic_usec + delay(m, START_MAX_USEC), DUE_UP, index,
+             0, qube->power_changes);
+    return true;
+}
+
+void qube_on_up(Model *m, const Due *due)
+{
+    Qube *qube = &m->qubes[due->a];
+
+    if (!qube->exists || qube->power_changes != due->life)
+        return;
+    qube_set(m, due->a, POWER_RUNNING);
+    qube_tell(m, due->a, ADMIN_EVENT_DOMAIN_START);
+    if (due->a < SOURCES)
+        source_boot(m, (unsigned int) due->a);
+    qubesd_on_power(m, due->a);
+}
+
+void qube_halt(Model *m, int index)
+{
+    Qube *qube = &m->qubes[index];
+
+    if (!qube->exists || qube->power == POWER_HALTED)
+        return;
+    qube_set(m, index, POWER_HALTED);
+    qube_tell(m, index, ADMIN_EVENT_DOMAIN_SHUTDOWN);
+    for (size_t i = 0; i < m->n_devs; i++)
+        if (m->devs[i].attached_to == index)
+            dev_detach(m, (int) i, CAUSE_STOP);
+    if (index < SOURCES)
+        source_down(m, (unsigned int) index);
+    if (qube->disposable)
+        qube->exists = false;
+    qubesd_on_power(m, index);
+}
+
+void qube_on_down(Model *m, const Due *due)
+{
+    if (m->qubes[due->a].power_changes == due->life)
+        qube_halt(m, due->a);
+}
+
+void qube_shutdown(Model *m, int index)
+{
+    Qube *qube = &m->qubes[index];
+
+    if (!qube->exists || qube->power != POWER_RUNNING)
+        return;
+    qube_set(m, index, POWER_HALTING);
+    dues_add(m, m->now.monotonic_usec + delay(m, STOP_MAX_USEC), DUE_DOWN,
+             index, 0, qube->power_changes);
+}
+
+void qube_pause(Model *m, int index, bool pause)
+{
+    if (m->qubes[index].power != (pause ? POWER_RUNNING : POWER_PAUSED))
+        return;
+    qube_set(m, index, pause ? POWER_PAUSED : POWER_RUNNING);
+    m->qubes[index].unpaused_tick = m->tick;
+    if (!pause)
+        qube_tell(m, index, ADMIN_EVENT_DOMAIN_UNPAUSED);
+    qubesd_on_power(m, index);
+}
+
+int qube_new_disposable(Model *m)
+{
+    char name[16];
+    int index = QUBE_DISPOSABLE;
+
+    while (index < QUBES_MAX && m->qubes[index].name.s[0] != '\0')
+        index++;
+    if (index == QUBES_MAX)
+        return NOWHERE;
+
+    (void) text_format(name, sizeof(name), "disp%d", 100 + index);
+    qube_add(m, index, name, POWER_HALTED);
+    m->qubes[index].disposable = true;
+    if (m->knobs.preload)
+        qube_set(m, index, POWER_RUNNING);
+    return index;
+}
+
+/* attachments */
+
+/* Qubes' own scripts in the source: a disk and its partitions hide one another
+ * while one of them is attached. */
+static bool dev_is_hidden(const Model *m, const Dev *dev)
+{
+    const SourceWorld *source = &m->sources[dev->source];
+
+    if (dev->class != DEVICE_CLASS_BLOCK || dev->attached_to != NOWHERE)
+        return false;
+    if (dev->part > 0)
+        return dev->parent != NONE &&
+               m->devs[dev->parent].attached_to != NOWHERE;
+    for (size_t i = 0; i < source->n_active; i++) {
+        const Dev *part = &m->devs[source->active[i]];
+
+        if (part->parent != NONE && &m->devs[part->parent] == dev &&
+            part->attached_to != NOWHERE)
+            return true;
+    }
+    return false;
+}
+
+bool dev_is_listed(const Model *m, const Dev *dev)
+{
+    return dev->published && !dev_is_hidden(m, dev);
+}
+
+static void dev_tell(Model *m,
+                     const Dev *dev,
+                     AdminEventType type,
+                     int qube,
+                     Cause cause,
+                     Actor actor)
+{
+    const AdminEvent event = { .type = type,
+                               .subject = m->qubes[qube].name,
+                               .class = dev->class,
+                               .backend = m->qubes[dev->source].name,
+                               .port = seat_name(dev->seat) };
+
+    qubesd_emit(m, &event, cause, actor);
+}
+
+static const char *actor_name(Actor actor)
+{
+    static const char *const names[] = { "nobody", "the daemon", "the person",
+                                         "Qubes itself" };
+
+    return names[actor];
+}
+
+void dev_attach(Model *m, int index, int qube, Actor actor)
+{
+    Dev *dev = &m->devs[index];
+
+    assert(dev->attached_to == NOWHERE);
+    dev->attached_to = qube;
+    dev->attached_by = actor;
+    dev->attached_told = false;
+    dev->attach_tick = m->tick;
+    trace(m, "        %s:%s is attached to %s by %s",
+          m->qubes[dev->source].name.s, seat_name(dev->seat).s,
+          m->qubes[qube].name.s, actor_name(actor));
+    if (actor == ACTOR_DAEMON)
+        m->qubes[qube].used = true;
+    judge_on_truth_attached(m, dev);
+    dev_tell(m, dev, ADMIN_EVENT_ATTACH, qube, CAUSE_DAEMON, actor);
+    source_refresh(m, dev->source);
+    if (dev->class == DEVICE_CLASS_USB)
+        usb_capture(m, index);
+}
+
+void dev_detach(Model *m, int index, Cause cause)
+{
+    static const char *const names[] = { "the daemon", "the person",
+                                         "its going away", "a shutdown" };
+    Dev *dev = &m->devs[index];
+    int qube = dev->attached_to;
+
+    assert(qube != NOWHERE);
+    trace(m, "        %s:%s is detached from %s by %s",
+          m->qubes[dev->source].name.s, seat_name(dev->seat).s,
+          m->qubes[qube].name.s, names[cause]);
+    judge_on_truth_detached(m, dev, cause);
+    dev->attached_to = NOWHERE;
+    dev->attached_by = ACTOR_NOBODY;
+    dev_tell(m, dev, ADMIN_EVENT_DETACH, qube, cause, ACTOR_NOBODY);
+    source_refresh(m, dev->source);
+    if (dev->class == DEVICE_CLASS_USB)
+        usb_release(m, index);
+    source_prune(m, dev->source);
+}
