@@ -15,6 +15,7 @@ TREE is a copy of the sources, BUILD is built from it; see mutate.sh. The kinds:
     enum     another one of the same family
 """
 
+import hashlib
 import pathlib
 import random
 import re
@@ -27,6 +28,8 @@ SEED = 20261125
 CAUGHT_MIN = 95.0
 # a test that takes so much longer than usual hangs
 HANGS_TIMES, HANGS_S = 10, 20
+# one that takes longer is asked only about what it is made for
+SLOW_S = 3.0
 
 FILES = (
     "common/boot-id.c common/device.c common/qube-name.c common/rate.c "
@@ -203,6 +206,7 @@ class Tests:
         self.build = build
         self.inputs: dict[str, set[str]] = {}
         self.seconds: dict[str, float] = {}
+        self.digests: dict[str, bytes] = {}
         for kind in ("unit", "property"):
             for program in sorted((build / "tests" / kind).iterdir()):
                 if program.is_file() and program.stat().st_mode & 0o100:
@@ -218,6 +222,11 @@ class Tests:
         if by := self.notice(name):
             sys.exit(f"mutate: {by} fails although nothing was changed")
         self.seconds[name] = time.monotonic() - begun
+        self.digests[name] = self.digest(name)
+
+    def digest(self, name: str) -> bytes:
+        """Of the program: the same one need not be run again."""
+        return hashlib.sha256((self.build / name).read_bytes()).digest()
 
     def inputs_of(self, name: str) -> set[str]:
         """The sources that a test is made of."""
@@ -237,6 +246,8 @@ class Tests:
             if word in stem:
                 likely.extend(names)
 
+        unlikely = (1, len(likely))
+
         def rank(name: str) -> tuple[int, int, float]:
             base = name.rsplit("/", 1)[1]
             own = base in (f"test-{stem}", f"prop-{stem}")
@@ -248,6 +259,7 @@ class Tests:
                 name
                 for name, inputs in self.inputs.items()
                 if any(str(source) == path for path in inputs)
+                and (self.seconds[name] < SLOW_S or rank(name)[:2] < unlikely)
             ),
             key=rank,
         )
@@ -259,6 +271,8 @@ class Tests:
         )
         if built.returncode != 0:
             return "the compiler"
+        if self.digests.get(name) == self.digest(name):
+            return ""
         try:
             ran = subprocess.run(
                 [str(self.build / name)],
