@@ -13,7 +13,7 @@ stage_minutes[packages]=10
 stage_paths[packages]='^(packaging|debian|tests/packaging|policy)/|^version$'
 stage_command[packages]='tests/packaging/run.sh'
 
-stage_minutes[machine]=10
+stage_minutes[machine]=14
 stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb/io)/'
 stage_command[machine]='tests/vm/run.sh'
 
@@ -21,7 +21,7 @@ stage_minutes[coverage]=6
 stage_paths[coverage]='^tests/(unit|property|coverage)|_(parse|decode)'
 stage_command[coverage]='tests/coverage.sh'
 
-stage_minutes[memory]=9
+stage_minutes[memory]=12
 stage_paths[memory]='^(common|dom0/io|sysusb/io|tests/fault)/|clang-tidy|analyse'
 stage_command[memory]='tests/valgrind.sh && tests/analyse.sh'
 

@@ -160,6 +160,7 @@ DeviceName device_usb_name(const Device *device)
 {
     const Device *at = device;
 
+    assert(device);
     for (size_t i = 0; at && i < PARENTS_MAX; i++) {
         const Record *record = &at->record;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -158,6 +159,7 @@ static int find_place(const Add *add,
         return 0;
     if (arguments_have(add->arguments, OPTION_FORCE) &&
         strcmp(old->file, path) == 0) {
+        assert(file); /* a rule is in it */
         *ret = rule_lines_find(file->contents, len, old->line);
         return 0;
     }

@@ -91,6 +91,10 @@ static void test_an_icon_has_plain_characters_only(void **state)
     assert_string_equal(icon.s, "appvm-red_2X");
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_false(icon_name_parse(&icon, bad[i], strlen(bad[i])));
+    /* the first and last of each range */
+    assert_true(icon_name_parse(&icon, "azAZ09-_", 8));
+    for (const char *c = "`{@[/:,."; *c; c++)
+        assert_false(icon_name_parse(&icon, c, 1));
     memset(longest, 'i', sizeof(longest));
     assert_true(icon_name_parse(&icon, longest, APPROVAL_ICON_MAX));
     assert_false(icon_name_parse(&icon, longest, APPROVAL_ICON_MAX + 1));

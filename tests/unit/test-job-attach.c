@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* An Attach that answers when its device has gone already. */
+/* What an Attach leaves behind, also when its device has gone already. */
 
 #include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
@@ -109,12 +109,83 @@ static void test_what_may_have_been_attached_is_detached(void **state)
     }
 }
 
+static void test_what_was_refused_at_once_is_not_held(void **state)
+{
+    static const AdminError refusals[] = {
+        ADMIN_ERROR_NO_SUCH_QUBE,
+        ADMIN_ERROR_VALUE,
+        ADMIN_ERROR_PERMISSION,
+        ADMIN_ERROR_USB_PROXY,
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+        assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        rig_serve(&rig, ADMIN_ATTACH, answer_error(refusals[i]));
+        assert_true(rig_answer(&rig) >= STATUS_INTERNAL);
+        assert_nothing_is_held();
+        /* and so there is nothing to detach */
+        assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
+                         STATUS_DETACHED);
+        assert_true(rig_is_quiet(&rig));
+        rig_pass(&rig, 60 * USEC_PER_SEC);
+    }
+}
+
+static AdminAnswer answer_to(const AdminRequest *request)
+{
+    AdminAnswer answer = answer_of(ADMIN_OK);
+
+    if (request->method == ADMIN_CREATE_DISPOSABLE)
+        answer.qube = rig_qube("disp7");
+    else if (request->method == ADMIN_ATTACH)
+        answer = answer_of(ADMIN_TIMED_OUT);
+    else if (request->method == ADMIN_AVAILABLE)
+        answer = answer_listed(NULL);
+    else if (request->method == ADMIN_CURRENT_STATE)
+        answer = answer_power(POWER_RUNNING);
+    return answer;
+}
+
+/* What is done away with holds nothing, whatever its Attach has done. */
+static void test_a_disposable_that_was_killed_holds_nothing(void **state)
+{
+    AdminRequest request;
+    PolicyQuestion question;
+    bool killed = false;
+    Status status = 0;
+    uint64_t id;
+
+    (void) state;
+
+    rig_set_rules(&rig, "d: allow block type disk to @dispvm:media-dvm\n");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    for (size_t i = 0; i < 100 && !(killed && status != 0); i++) {
+        while (manager_next_question(rig.manager, &id, &question))
+            manager_on_verdict(rig.manager, id, POLICY_YES, rig.now);
+        while (manager_next_call(rig.manager, &id, &request)) {
+            killed |= request.method == ADMIN_KILL;
+            rig_reply(&rig, id, answer_to(&request));
+        }
+        if (status == 0)
+            status = rig_answer(&rig);
+        rig_pass(&rig, USEC_PER_SEC);
+    }
+    assert_int_equal(status, STATUS_TIMEOUT);
+    assert_true(killed);
+    assert_nothing_is_held();
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_was_refused_needs_no_detach),
         TEST(test_what_may_have_been_attached_is_detached),
+        TEST(test_what_was_refused_at_once_is_not_held),
+        TEST(test_a_disposable_that_was_killed_holds_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
