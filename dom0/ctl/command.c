@@ -28,8 +28,11 @@ static const char help_tail[] =
     "Exit status: 0 if all is well, 5 if the daemon cannot be reached, 64 for\n"
     "wrong usage; the commands' own ones are in their help.\n"
     "\n"
-    "Example:\n"
-    "  " CTL_NAME " status\n";
+    "Examples: what happened; and a rule for the stick that is plugged in, by\n"
+    "which it goes to the qube backups:\n"
+    "  " CTL_NAME " status\n"
+    "  " CTL_NAME " devices\n"
+    "  sudo " CTL_NAME " add stick sys-usb:sda --to backups\n";
 
 _printf_(1, 2) static int fail_usage(const char *format, ...)
 {

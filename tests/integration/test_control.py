@@ -71,17 +71,22 @@ class UsageTest(unittest.TestCase):
     def test_help_tells_the_commands_and_an_example(self):
         result = run("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        for word in ("status", "check", "--json", "Example:"):
+        for word in ("status", "check", "--json", "Examples:"):
             self.assertIn(word, result.stdout)
 
     def test_each_command_has_its_help_with_an_example(self):
-        for command in ("status", "check"):
+        commands = re.findall(r"^  ([a-z]+) +\S", run("--help").stdout
+                              .partition("Commands:")[2].partition("\n\n")[0], re.M)
+        self.assertGreater(len(commands), 10)
+        for command in commands:
             for arguments in ((command, "--help"), ("-h", command)):
                 result = run(*arguments)
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
-                self.assertIn(f"Usage: qvm-autoattach {command}", result.stdout)
-                self.assertIn("Example:", result.stdout)
-                self.assertLess(max(map(len, result.stdout.splitlines())), 80)
+                self.assertTrue(result.stdout.startswith(
+                    f"Usage: qvm-autoattach {command}"), result.stdout)
+                self.assertRegex(result.stdout, r"\nExamples?:\n")
+                self.assertRegex(result.stdout, r"\nExit status: ")
+                self.assertLessEqual(max(map(len, result.stdout.splitlines())), 80)
 
     def test_version(self):
         result = run("--version")
