@@ -3,6 +3,7 @@
 
 import contextlib
 import pathlib
+import select
 import sys
 import unittest
 
@@ -359,6 +360,21 @@ class WaitTest(ControlCase):
             reply = client.receive()
             self.assertEqual(reply["parameters"]["attached"]["target"], "work")
             self.assertFalse(reply.get("continues", False))
+
+    def test_an_event_of_qubesd_is_no_outcome(self):
+        rig = self.start()
+        hold = rig.sim.hold(method="*.Attach", phase="answer")["id"]
+        connection = self.forwarder(rig)
+        seq = connection.add("block", "sda", **STICK)
+        rig.sim.wait_held(id=hold, count=1)
+        status = rig.daemon.wait_status(lambda status: status["n_attached"] == 1,
+                                        "the event")
+        self.assertEqual(status["attached"][0]["rule"], "stick")
+        waiting = self.wait(rig, **SDA)
+        self.assertFalse(select.select([waiting.stream.socket], [], [], 0)[0])
+        rig.sim.release(id=hold)
+        self.assert_told(connection, seq, 200)
+        self.assertEqual(waiting.receive()["parameters"]["attached"]["rule"], "stick")
 
     def test_who_waited_may_go(self):
         rig = self.start()
