@@ -100,7 +100,7 @@ run_one() {
     # what compilers say is shown also when it did not stop them
     grep -A 8 -F 'warning: ' "$log"
 
-    setup_as_user . ctest --test-dir "$build" -j2 --output-on-failure \
+    setup_as_user . ctest --test-dir "$build" -j"$((2 * $(nproc)))" --output-on-failure \
         --timeout 600 --no-tests=error "${ctest_options[@]}" </dev/null 2>&1 |
         tee "$log"
     # "97% tests passed, 1 tests failed out of 40"

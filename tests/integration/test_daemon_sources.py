@@ -3,7 +3,7 @@
 
 import unittest
 
-from daemoncase import (ATTACH, AVAILABLE, DETACH, LOOK, PINNED, SHOW, STICK, TAKE_OFF,
+from daemoncase import (ATTACH, ATTACHED, AVAILABLE, DETACH, LOOK, PINNED, SHOW, STICK, TAKE_OFF,
                         DaemonCase, stick, sticks, told, world)
 
 OTHER_BOOT = "fedcba9876543210fedcba9876543210"
@@ -263,7 +263,8 @@ class Isolation(DaemonCase):
         rig.mark()
         self.assert_told(two, two.remove("block", "sda"), 203)
         self.assertEqual([call["request_text"] for call in rig.calls()],
-                         [f"{DETACH}+sys-usb2+sda dom0 name vault\0"])
+                         [f"{ATTACHED}+ dom0 name vault\0",
+                          f"{DETACH}+sys-usb2+sda dom0 name vault\0"])
         self.assert_told(one, one.change("block", "sda", **STICK), 201)
 
     def test_a_picture_of_one_says_nothing_of_the_other(self):
