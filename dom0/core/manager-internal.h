@@ -8,6 +8,8 @@
  *     manager-qubesd   answers and events of qubesd (in)
  *     manager-device   what a device's record means: decide, attach, unplug
  *     manager-job      one job: do what it wants, tell, end
+ *     manager-turn     may it attach now, and what of an overdue attach
+ *     manager-learn    what a job that has ended says of its device
  *     manager-prompt   whose prompt is next, and what its answer is worth
  *     manager-acts     what the person does: pause, resume, retry, detach
  *     manager          time, what is wanted          (out)
@@ -247,6 +249,25 @@ void manager_record(Manager *m,
                     const char *detail,
                     uint64_t duration_usec,
                     Instant now);
+
+/* manager-turn */
+
+/* Each Attach has to pass here: is it still wanted, and is it its turn? */
+JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now);
+/* The next part of the same plug that a job has to look at. */
+JobWish managed_give_part(ManagedJob *managed, Instant now);
+
+/* manager-learn */
+
+void device_learn(Manager *m,
+                  Device *device,
+                  const ManagedJob *managed,
+                  Instant now);
+/* The same of a detach: was it detached already, and by whom? */
+void device_learn_missing(Manager *m,
+                          Device *device,
+                          const ManagedJob *managed,
+                          Instant now);
 
 /* manager-prompt */
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/manager-internal.h"
+
+/* The job whose USB attach into the same target, or of the same device, is in
+ * work, or NULL. */
+static const ManagedJob *port_turn_holder(const Manager *m,
+                                          const ManagedJob *managed)
+{
+    for (const ManagedJob *other = m->jobs; other; other = other->next)
+        if (other != managed && other->port_turn &&
+            (qube_name_equal(&other->job.target, &managed->job.target) ||
+             (other->source == managed->source &&
+              device_name_equal(&other->job.task.device,
+                                &managed->job.task.device))))
+            return other;
+    return NULL;
+}
+
+/* Whether an earlier run has attached another part of the plug, and it is not
+ * known yet whether that is still so. */
+static bool device_is_open(const Device *device)
+{
+    for (const Device *part = device->source->devices; part; part = part->next)
+        if (part->plugged && part->told_by == 0 &&
+            part->holding != HOLDING_NOTHING && device_excludes(device, part))
+            return true;
+    return false;
+}
+
+static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
+{
+    Job *job = &managed->job;
+    bool is_port = job_holds_port_turn(job);
+    const ManagedJob *holder = is_port ? port_turn_holder(m, managed) : NULL;
+    uint64_t when_usec = UINT64_MAX;
+    JobTurn turn = JOB_TURN_GRANTED;
+
+    if (device_is_looked_at(managed->device))
+        turn = JOB_TURN_LATER;
+    else if (device_is_open(managed->device))
+        turn = JOB_TURN_SHUT;
+    else if (holder)
+        turn = holder->late_call != 0 || holder->dead ? JOB_TURN_SHUT
+                                                      : JOB_TURN_LATER;
+    else if (!m->unlimited && !job->has_turn &&
+             !source_take_attach(managed->source, managed->device,
+                                 now.monotonic_usec, &when_usec))
+        turn = JOB_TURN_LATER;
+    managed->port_turn = is_port && turn == JOB_TURN_GRANTED;
+    return job_on_turn(job, turn, when_usec, now.monotonic_usec);
+}
+
+/* Another part is attached, or just being: two may have waited for one look. */
+static bool part_is_in_the_way(const Device *part)
+{
+    const ManagedJob *managed = part->job;
+
+    return (device_is_attached(part) && device_is_confirmed(part)) ||
+           (managed && managed->kind == JOB_KIND_ATTACH &&
+            (managed->port_turn || managed_is_attaching(managed)));
+}
+
+/* Each Attach has to pass here: is it still wanted? */
+JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now)
+{
+    const Device *device = managed->device;
+
+    if (device_is_left_alone(device))
+        return job_on_withdrawn(&managed->job, true, STATUS_DETACHED_BY_USER,
+                                "");
+    for (const Device *part = device->source->devices; part; part = part->next)
+        if (part->plugged && part_is_in_the_way(part) &&
+            device_excludes(device, part))
+            return job_on_withdrawn(&managed->job, true,
+                                    STATUS_ATTACHED_ELSEWHERE,
+                                    "another part of the same device is "
+                                    "attached");
+    return managed_give_turn(m, managed, now);
+}
+
+void manager_give_turns(Manager *m, Instant now)
+{
+    while (m->turns_changed) {
+        m->turns_changed = false;
+        for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+            if (!managed->dead && managed->job.state == JOB_TURN)
+                managed_apply(m, managed, JOB_WISH_TURN, now);
+    }
+}
+
+/* The next part of the same plug of which it is not known whether it is
+ * attached. */
+JobWish managed_give_part(ManagedJob *managed, Instant now)
+{
+    const Record *unknown = NULL;
+    bool attached = false;
+
+    for (const Device *part = managed->source->devices; part;
+         part = part->next) {
+        if (!part->plugged || !device_excludes(managed->device, part))
+            continue;
+        /* what is still to be looked at is waited for, see device_is_open() */
+        attached |= device_is_attached(part) && device_is_confirmed(part);
+        if (!part->attachment_known)
+            unknown = &part->record;
+    }
+    if (managed->job.task.class == DEVICE_CLASS_USB)
+        attached |=
+            source_has_early_of(managed->source, &managed->device->record);
+    return job_on_part(&managed->job, unknown, attached, now.monotonic_usec);
+}
+
+void managed_on_late(Manager *m,
+                     ManagedJob *managed,
+                     const AdminAnswer *answer,
+                     Instant now)
+{
+    const JobTask *task = &managed->job.task;
+    Device *device = source_find(managed->source, task->class, &task->device);
+
+    managed->port_turn = false;
+    m->turns_changed = true;
+    /* what was decided meanwhile counts; qubesd's events tell the rest */
+    if (!device || device->job || device->plug != managed->plug ||
+        device->holding != HOLDING_MAYBE ||
+        !qube_name_equal(&device->held_by, &managed->job.target))
+        return;
+    if (answer->result == ADMIN_OK) {
+        device->holding = HOLDING_DEVICE;
+        device->attached_to = device->held_by;
+        manager_record(m, device, managed->rule, device->held_by.s,
+                       STATUS_ATTACHED, "later than its time allowed",
+                       now.monotonic_usec - managed->begun_usec, now);
+    } else if (answer->result == ADMIN_EXCEPTION) {
+        device->holding = HOLDING_NOTHING;
+        device->held_by = (QubeName){};
+    }
+}
