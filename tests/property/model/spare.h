@@ -3,7 +3,7 @@
 
 /*
  * What the core does, or once did, otherwise than DESIGN says: each of these,
- * set to true, lets a case pass. Those that are false hold: the judge insists.
+ * set to true, lets a case pass. On those that are false the judge insists.
  */
 
 /* class usb is not there yet */
