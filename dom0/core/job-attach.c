@@ -42,7 +42,11 @@ JobWish job_on_listing(Job *job,
     /* a line that cannot be read says nothing: what events have told does */
     if (listing->attachment == ATTACHMENT_UNKNOWN)
         holder = job->known_at;
-    if (holder.s[0] != '\0' && job_port_is_stale(job, now_usec))
+    /* that may be how it was before the device went */
+    if (holder.s[0] != '\0' &&
+        (job_port_is_stale(job, now_usec) ||
+         qube_name_equal(&job->past_holder, &holder)) &&
+        job->n_retries < JOB_RETRIES_MAX)
         return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE,
                          "another qube has it", now_usec);
     if (holder.s[0] != '\0') {
@@ -67,7 +71,7 @@ JobWish job_on_listing(Job *job,
                                : BY_OTHERS);
         return job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
     }
-    if (job->held_by.s[0] != '\0' && job->n_attaches == 0 &&
+    if (job->held_by.s[0] != '\0' && !job->tried &&
         listing->attachment == ATTACHMENT_NONE) {
         job->lost = true;
         job->target = job->held_by;
@@ -111,6 +115,8 @@ JobWish job_on_available(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 
     if (answer->old_release)
         return job_finish(job, STATUS_UNAVAILABLE, answer->detail);
+    if (job_rereads(job))
+        return job_call(job, job->state, ADMIN_AVAILABLE);
     job->announced = false;
     if (answer->listing.listed)
         return job_on_listing(job, &answer->listing, now_usec);
@@ -124,7 +130,10 @@ JobWish job_on_available(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 
 JobWish job_attach(Job *job)
 {
-    job->n_attaches++;
+    if (job_rereads(job))
+        return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+
+    job->tried = true;
     job->holding = HOLDING_MAYBE;
     return job_call(job, JOB_ATTACHING, ADMIN_ATTACH);
 }
@@ -188,6 +197,8 @@ static JobWish job_on_attach_exception(Job *job,
         job->has_turn = true; /* it was no attempt yet */
         return job_on_not_running(job);
     case ADMIN_ERROR_NO_SUCH_QUBE:
+        job->holding = HOLDING_NOTHING;
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
     case ADMIN_ERROR_VALUE:
         job->holding = HOLDING_NOTHING;
         return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
@@ -207,8 +218,7 @@ static JobWish job_on_attach_exception(Job *job,
         return job_finish(job, STATUS_ATTACH_FAILED, detail);
     case ADMIN_ERROR_PROTOCOL:
         /* an unknown device: its identity may just have changed */
-        if (job->n_attaches == 1)
-            job->holding = HOLDING_NOTHING;
+        job->holding = HOLDING_NOTHING;
         if (!job->reread) {
             job->reread = true;
             job->has_turn = true; /* it was no attempt yet */
@@ -216,17 +226,17 @@ static JobWish job_on_attach_exception(Job *job,
         }
         break;
     case ADMIN_ERROR_ALREADY_ATTACHED:
-        if (job_port_is_stale(job, now_usec)) {
-            /* it is the old attachment: this Attach did nothing */
-            job->n_attaches--;
-            job->holding = HOLDING_NOTHING;
+        job->holding = HOLDING_NOTHING;
+        if (job_port_is_stale(job, now_usec)) /* the old attachment */
             return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED,
                              answer->detail, now_usec);
-        }
         break;
     case ADMIN_ERROR_NOT_ATTACHED:
     case ADMIN_ERROR_NOT_STARTED:
     case ADMIN_ERROR_OTHER:
+        /* a USB attach that failed did nothing */
+        if (job->task.class == DEVICE_CLASS_USB)
+            job->holding = HOLDING_NOTHING;
         break;
     }
     return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
@@ -310,10 +320,6 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
 JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     const DeviceListing *listing = &answer->listing;
-    /* a USB attach that failed did nothing: others were quicker */
-    bool already = job->attach_result == ADMIN_EXCEPTION &&
-                   (job->attach_error == ADMIN_ERROR_ALREADY_ATTACHED ||
-                    job->task.class == DEVICE_CLASS_USB);
 
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
@@ -330,6 +336,8 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         break;
     }
 
+    if (job_rereads(job))
+        return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
     if (!listing->listed)
         return job_on_missing(job, now_usec);
     if (!job->pinned && listing->has_identity &&
@@ -339,11 +347,9 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
-    /* on a later try it is our own earlier Attach that took effect */
-    if (already && job->n_attaches == 1) {
-        job->holding = HOLDING_NOTHING;
+    /* our Attach had no effect: others were quicker */
+    if (job->holding == HOLDING_NOTHING)
         return job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
-    }
     job->holding = HOLDING_DEVICE;
     return job_finish(job, STATUS_ATTACHED,
                       job->pinned ? "" : "not bound to the device's identity");

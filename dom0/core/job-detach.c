@@ -2,8 +2,18 @@
 
 #include "dom0/core/job-internal.h"
 
+static JobWish job_on_detached(Job *job)
+{
+    job->holding = HOLDING_NOTHING;
+    job_decide(job, STATUS_DETACHED, "");
+    return job->task.close ? job_call(job, JOB_CLOSING, ADMIN_SHUTDOWN)
+                           : job_done(job);
+}
+
 JobWish job_detach(Job *job)
 {
+    if (job->told_detached)
+        return job_on_detached(job);
     if (!job->task.namesakes)
         return job_call(job, JOB_DETACHING, ADMIN_DETACH);
 
@@ -53,6 +63,8 @@ JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     if (answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
+    if (job_rereads(job))
+        return job_call(job, JOB_LOOKING, ADMIN_ATTACHED);
     if (answer->listing.listed && job_port_is_stale(job, now_usec))
         return job_retry(job, JOB_LOOKING, STATUS_ALREADY_ATTACHED, "",
                          now_usec);
@@ -86,10 +98,10 @@ JobWish job_on_looked_further(Job *job,
 }
 
 /* Whether something may be attached because of us, by the answer to Attach. */
-static bool job_may_hold(const Job *job, const AdminAnswer *answer)
+static bool attach_may_hold(const AdminAnswer *answer)
 {
     if (answer->result == ADMIN_UNREACHABLE)
-        return job->n_attaches > 1;
+        return false;
     if (answer->result != ADMIN_EXCEPTION)
         return true;
 
@@ -99,11 +111,9 @@ static bool job_may_hold(const Job *job, const AdminAnswer *answer)
     case ADMIN_ERROR_VALUE:
     case ADMIN_ERROR_PERMISSION:
     case ADMIN_ERROR_USB_PROXY:
-        return false;
     case ADMIN_ERROR_ALREADY_ATTACHED:
     case ADMIN_ERROR_PROTOCOL:
-        /* it may be an earlier Attach of ours that took effect */
-        return job->n_attaches > 1;
+        return false;
     case ADMIN_ERROR_NOT_ATTACHED:
     case ADMIN_ERROR_NOT_STARTED:
     case ADMIN_ERROR_OTHER:
@@ -121,19 +131,9 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
         job->disposable = answer->qube;
         return job_done(job);
     }
-    if (job->resume == JOB_ATTACHING && !job_may_hold(job, answer)) {
+    if (job->resume == JOB_ATTACHING && !attach_may_hold(answer))
         job->holding = HOLDING_NOTHING;
-        return job_done(job);
-    }
-    return job_detach(job);
-}
-
-static JobWish job_on_detached(Job *job)
-{
-    job->holding = HOLDING_NOTHING;
-    job_decide(job, STATUS_DETACHED, "");
-    return job->task.close ? job_call(job, JOB_CLOSING, ADMIN_SHUTDOWN)
-                           : job_done(job);
+    return job->holding == HOLDING_NOTHING ? job_done(job) : job_detach(job);
 }
 
 /* A disposable that never ran cannot be killed, only removed (WIRE 1). */
@@ -188,7 +188,7 @@ JobWish job_on_detach_verified(Job *job,
 {
     switch (answer->result) {
     case ADMIN_OK:
-        if (!answer->listing.listed)
+        if (!answer->listing.listed || job->told_detached)
             return job_on_detached(job);
         /* qubesd takes away by itself what is unplugged */
         if (answer->listing.namesake)

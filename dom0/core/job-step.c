@@ -126,7 +126,25 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
 
     job->state = state;
     job->wake_usec = UINT64_MAX;
+    job_on_sent(job);
     return JOB_WISH_CALL;
+}
+
+void job_on_sent(Job *job)
+{
+    /* a part is looked at in SURVEYING: that tells nothing of the device */
+    if ((job->request.method == ADMIN_AVAILABLE &&
+         job->state != JOB_SURVEYING) ||
+        job->request.method == ADMIN_ATTACHED)
+        job->stale = false;
+}
+
+bool job_rereads(Job *job)
+{
+    if (!job->stale || job->n_rereads >= JOB_REREADS_MAX)
+        return false;
+    job->n_rereads++;
+    return true;
 }
 
 bool job_port_is_stale(const Job *job, uint64_t now_usec)
@@ -162,6 +180,7 @@ void job_init(Job *ret, const JobTask *task, uint64_t now_usec)
         .appear_usec = now_usec + JOB_APPEAR_USEC,
         .port_detached_usec = task->port_detached_usec,
         .known_at = task->known_at,
+        .past_holder = task->past_holder,
         .held_by = task->held_surely ? task->held_by : (QubeName){},
     };
 }

@@ -146,12 +146,10 @@ JobWish job_on_turn(Job *job,
     }
 
     job->has_turn = true;
-    if (job->stale) {
-        job->stale = false;
-        job_unpause(job, now_usec);
-        return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
-    }
-    return job_take_turn(job, now_usec);
+    if (!job->stale)
+        return job_take_turn(job, now_usec);
+    job_unpause(job, now_usec);
+    return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 
 bool job_holds_port_turn(const Job *job)
@@ -210,6 +208,17 @@ void job_on_holder_stopped(Job *job)
     job->known_at = (QubeName){};
     job->task.held_by = (QubeName){};
     job->task.known_at = (QubeName){};
+}
+
+void job_on_changed(Job *job)
+{
+    job->stale = true;
+    job->task.announced = false;
+}
+
+void job_on_told_detached(Job *job)
+{
+    job->told_detached = true;
 }
 
 void job_on_port_detached(Job *job, uint64_t now_usec)
@@ -334,7 +343,7 @@ JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
     case JOB_VERIFYING:
     case JOB_CREATING:
         if (!sent) {
-            if (job->state == JOB_ATTACHING && job->n_attaches == 1)
+            if (job->state == JOB_ATTACHING)
                 job->holding = HOLDING_NOTHING;
             break;
         }

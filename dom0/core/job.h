@@ -48,10 +48,12 @@
 #include "dom0/core/approval.h"
 #include "dom0/core/rule.h"
 
-#define JOB_USEC         (600 * USEC_PER_SEC) /* without its turn */
-#define JOB_APPEAR_USEC  (5 * USEC_PER_SEC)   /* until qubesd lists it */
-#define JOB_RETRIES_MAX  3U                   /* after 1, 2 and 4 s */
-#define JOB_OFFLINE_USEC (10 * USEC_PER_SEC)  /* try again though not told */
+#define JOB_USEC        (600 * USEC_PER_SEC) /* without its turn */
+#define JOB_APPEAR_USEC (5 * USEC_PER_SEC)   /* until qubesd lists it */
+#define JOB_RETRIES_MAX 3U                   /* after 1, 2 and 4 s */
+/* answers that may be older than an event: then qubesd is asked once more */
+#define JOB_REREADS_MAX  8U
+#define JOB_OFFLINE_USEC (10 * USEC_PER_SEC) /* try again though not told */
 /* so long what qubesd says of a USB port that was detached may be old */
 #define JOB_PORT_STALE_USEC (3 * USEC_PER_SEC)
 #define JOB_RETRY_USEC(n)   (USEC_PER_SEC << (n))
@@ -128,6 +130,7 @@ typedef struct JobTask {
     bool held_surely; /* not: an Attach was sent, and what came of it is open */
     QubeName held_template; /* @held_by is a disposable of it; "" */
     QubeName known_at;      /* who has it, by whatever was told; "": nobody */
+    QubeName past_holder;   /* who had the plug before it, see ExpectedDetach */
     bool close;             /* shut down the target once it is detached */
     /* another source has a device of this name: qubesd's Detach looks at the
      * name only, and would take whichever it finds first */
@@ -158,6 +161,7 @@ typedef struct Job {
     /* as in the task, but kept up to date by its owner */
     QubeName known_at;
     QubeName held_by; /* "" also when it is known why it has it no longer */
+    QubeName past_holder;
 
     AdminRequest request;
     PolicyQuestion question;
@@ -166,11 +170,12 @@ typedef struct Job {
 
     QubeName found_stopped; /* what had it, and does not run any more; "" */
     bool taken;             /* events told of the attach, then of a detach */
-    bool lost;         /* @held_by has it no longer, and nobody has told why */
-    bool look_further; /* see job_begin_look() */
-    bool look_first;   /* DETACH_VERIFYING: nothing was detached yet */
-    bool missing;      /* Detach said that it was not attached */
-    bool has_turn;     /* its rate is paid, see job_holds_port_turn() */
+    bool lost;          /* @held_by has it no longer, and nobody has told why */
+    bool look_further;  /* see job_begin_look() */
+    bool look_first;    /* DETACH_VERIFYING: nothing was detached yet */
+    bool missing;       /* Detach said that it was not attached */
+    bool told_detached; /* by an event, since the detach began */
+    bool has_turn;      /* its rate is paid, see job_holds_port_turn() */
     /* when the USB port was last detached, by whomever; 0: not known */
     uint64_t port_detached_usec;
 
@@ -180,13 +185,14 @@ typedef struct Job {
     bool pinned;
     bool touched; /* qubesd has answered something */
     bool started;
-    bool announced;          /* the identity is from an event, not read by us */
-    bool reread;             /* it was read once more after a refusal */
-    bool surveyed;           /* no part of it is attached, as far as is known */
-    bool other_listed;       /* AWAITING: another device is, under its name */
-    bool unlisted;           /* SURVEYING: the device itself was not listed */
-    bool stale;              /* has waited for its turn: what is known is old */
-    unsigned int n_attaches; /* wished for so far */
+    bool announced;         /* the identity is from an event, not read by us */
+    bool reread;            /* it was read once more after a refusal */
+    bool surveyed;          /* no part of it is attached, as far as is known */
+    bool other_listed;      /* AWAITING: another device is, under its name */
+    bool unlisted;          /* SURVEYING: the device itself was not listed */
+    bool stale;             /* what is known of the device may be old */
+    unsigned int n_rereads; /* because something was told meanwhile */
+    bool tried;             /* an Attach was wished for */
     AdminResult attach_result;
     AdminError attach_error;
     QubeName default_dispvm; /* template; "" if not known */
@@ -298,6 +304,17 @@ void job_on_new_part(Job *job);
 /* The target that had the device by a rule was stopped: nothing is started, nor
  * made, in its stead. */
 void job_on_holder_stopped(Job *job);
+
+/* The call that the job has wished for is made now. */
+void job_on_sent(Job *job);
+
+/* Something has happened to the device, or may have: what is known of it, and
+ * the answer to a question that is out, may be old. */
+void job_on_changed(Job *job);
+
+/* qubesd's event says that it is not attached to @target of a detach any more:
+ * what is attached there from now on is not ours. */
+void job_on_told_detached(Job *job);
 
 /* The USB port of the job was detached, by whomever. */
 void job_on_port_detached(Job *job, uint64_t now_usec);

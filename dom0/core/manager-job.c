@@ -161,6 +161,8 @@ void task_set_holder(JobTask *task, const Device *device)
     task->held_by = held ? device->held_by : (QubeName){};
     task->held_template = held ? device->held_template : (QubeName){};
     task->known_at = device->attached_to;
+    task->past_holder = source_past_holder(device->source, device->record.class,
+                                           &device->record.device);
 }
 
 void device_set_stopped(Device *device, const QubeName *target)

@@ -88,7 +88,7 @@ void device_learn(Manager *m,
             device_learn_lost(m, device, job, now);
             return;
         }
-        if (job->n_attaches == 0 || job->outcome == STATUS_ALREADY_ATTACHED) {
+        if (!job->tried || job->outcome == STATUS_ALREADY_ATTACHED) {
             if (job->outcome == STATUS_ALREADY_ATTACHED &&
                 device->holding == HOLDING_MAYBE &&
                 qube_name_equal(&device->held_by, &job->target))

@@ -174,6 +174,8 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 
     if (source)
         source_announce(source, event);
+    if (managed && device->removed)
+        job_on_changed(&managed->job);
     if (managed && managed->call != 0)
         managed->appeared = true; /* quicker than the answer to our question */
     if (managed)
@@ -214,6 +216,8 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     /* an attach may change what it is listed as (WIRE 1) */
     if (source)
         source_unannounce(source, event->class, &event->port);
+    if (source)
+        source_forget_expected(source, event->class, &event->port);
     if (source && !device)
         source_note_early(source, event);
     if (!device)
@@ -224,9 +228,11 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, &event->subject))
         device->holding = HOLDING_DEVICE;
+    if (device->job)
+        job_on_changed(&device->job->job);
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
         device->job->job.known_at = event->subject;
-        device->job->job.task.announced = false;
+        device->job->job.past_holder = (QubeName){};
         device->job->attached_meanwhile |=
             managed_is_attaching(device->job) &&
             qube_name_equal(&device->job->job.target, &event->subject);
@@ -257,12 +263,12 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     if (device->job) {
         /* that is why it is not attached any more */
         device->job->job.held_by = (QubeName){};
-        device->job->job.task.announced = false;
-    }
-    if (device->job)
+        if (device->job->kind == JOB_KIND_ATTACH)
+            job_on_changed(&device->job->job);
         managed_apply(m, device->job,
                       job_on_unlisted(&device->job->job, now.monotonic_usec),
                       now);
+    }
     /* a disk also goes off the list because one of its partitions is attached:
      * that says nothing of the partition */
     if (event->class != DEVICE_CLASS_USB)
@@ -307,10 +313,18 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (source) {
         (void) source_take_early(source, event->class, &event->port);
         source_unannounce(source, event->class, &event->port);
+        source_forget_expected(source, event->class, &event->port);
     }
     if (event->class == DEVICE_CLASS_USB)
         on_port_detached(m, event, now);
     managed = device ? device->job : NULL;
+    if (managed) {
+        job_on_changed(&managed->job);
+        managed->job.past_holder = (QubeName){};
+    }
+    if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
+        (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
+        job_on_told_detached(&managed->job);
     if (!device || !qube_name_equal(&device->attached_to, &event->subject))
         return;
 
@@ -318,7 +332,6 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     device->attachment_known = true;
     if (managed && managed->kind == JOB_KIND_ATTACH) {
         managed->job.known_at = (QubeName){};
-        managed->job.task.announced = false;
         if (device->removed)
             managed->job.held_by = (QubeName){};
     }
@@ -326,8 +339,9 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
      * was answered before */
     if (managed && !device->removed &&
         qube_name_equal(&managed->job.target, &event->subject)) {
-        managed->detached_meanwhile = true;
+        managed->detached_meanwhile = managed->kind != JOB_KIND_LOOK;
         managed->job.taken |= managed->attached_meanwhile;
+        managed->job.look_further = false; /* it was told what happened */
     }
     if (!device->plugged)
         return;
@@ -341,7 +355,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     /* a job that has not tried to attach yet must not undo what the person
      * may have done */
     if (managed && managed->kind == JOB_KIND_ATTACH &&
-        managed->job.n_attaches == 0)
+        managed->job.holding == HOLDING_NOTHING)
         managed_supersede(m, managed, "it was detached meanwhile", now);
     if (!device->job)
         device_begin_look(m, device, &event->subject, now);
@@ -545,7 +559,7 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
         if (m->sources[i])
             source_clear_announced(m->sources[i]);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
-        managed->job.task.announced = false;
+        job_on_changed(&managed->job);
     memset(m->strangers, 0, sizeof(m->strangers));
     m->qubesd = state;
     if (state != QUBESD_CONNECTED)
@@ -563,8 +577,10 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
         if (source)
             source->wants_probe =
                 source->n_devices > 0 && source_count_connections(source) == 0;
-        if (source)
+        if (source) {
             source_clear_early(source);
+            source_clear_expected(source);
+        }
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;

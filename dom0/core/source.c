@@ -278,6 +278,43 @@ void source_clear_announced(Source *source)
     memset(source->announced, 0, sizeof(source->announced));
 }
 
+void source_expect_detach(Source *source,
+                          DeviceClass class,
+                          const DeviceName *device,
+                          const QubeName *qube)
+{
+    source_forget_expected(source, class, device);
+    source->expected[source->next_expected++] =
+        (ExpectedDetach){ .class = class, .device = *device, .qube = *qube };
+    source->next_expected %= SOURCE_EXPECTED_MAX;
+}
+
+void source_forget_expected(Source *source,
+                            DeviceClass class,
+                            const DeviceName *device)
+{
+    for (size_t i = 0; i < SOURCE_EXPECTED_MAX; i++)
+        if (source->expected[i].class == class &&
+            device_name_equal(&source->expected[i].device, device))
+            source->expected[i] = (ExpectedDetach){};
+}
+
+void source_clear_expected(Source *source)
+{
+    memset(source->expected, 0, sizeof(source->expected));
+}
+
+QubeName source_past_holder(const Source *source,
+                            DeviceClass class,
+                            const DeviceName *device)
+{
+    for (size_t i = 0; i < SOURCE_EXPECTED_MAX; i++)
+        if (source->expected[i].class == class &&
+            device_name_equal(&source->expected[i].device, device))
+            return source->expected[i].qube;
+    return (QubeName){};
+}
+
 bool source_has_early_of(const Source *source, const Record *usb)
 {
     for (size_t i = 0; i < SOURCE_EARLY_MAX; i++) {

@@ -28,6 +28,7 @@
 #define SOURCE_PORT_DETACHES_MAX 64U
 #define SOURCE_EARLY_MAX         64U
 #define SOURCE_ANNOUNCED_MAX     64U
+#define SOURCE_EXPECTED_MAX      64U
 #define SOURCE_MINUTE_USEC       (60 * USEC_PER_SEC)
 /* so many noes in a row silence its prompts, longer with each further one */
 #define SOURCE_NOES_MAX       3U
@@ -61,6 +62,16 @@ typedef struct Announced {
     DeviceName device;
     DeviceIdentity identity;
 } Announced;
+
+/*
+ * A plug that went was attached: until qubesd's events tell of the detach, its
+ * list may still have that one.
+ */
+typedef struct ExpectedDetach {
+    DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
+    DeviceName device;
+    QubeName qube;
+} ExpectedDetach;
 
 /* A USB port that was detached from whatever qube had it. */
 typedef struct PortDetach {
@@ -147,6 +158,8 @@ struct Source {
     size_t next_early;
     Announced announced[SOURCE_ANNOUNCED_MAX]; /* a ring */
     size_t next_announced;
+    ExpectedDetach expected[SOURCE_EXPECTED_MAX]; /* a ring */
+    size_t next_expected;
     PlugMemory *memories; /* newest first */
     size_t n_memories;
     uint64_t resumed_usec; /* the qube, from its suspension; 0: never */
@@ -252,6 +265,20 @@ void source_clear_announced(Source *source);
 Announced *source_find_announced(Source *source,
                                  DeviceClass class,
                                  const DeviceName *device);
+
+/* A plug went that @qube had; an event has told who has the device now, or that
+ * nobody has; who had it, if there was no event since: "" for nobody. */
+void source_expect_detach(Source *source,
+                          DeviceClass class,
+                          const DeviceName *device,
+                          const QubeName *qube);
+void source_forget_expected(Source *source,
+                            DeviceClass class,
+                            const DeviceName *device);
+void source_clear_expected(Source *source);
+QubeName source_past_holder(const Source *source,
+                            DeviceClass class,
+                            const DeviceName *device);
 
 /* By whomever, as far as is known. */
 bool device_is_attached(const Device *device);

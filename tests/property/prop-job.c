@@ -112,7 +112,7 @@ static uint64_t hash_of(const Node *node)
         job->unlisted,
         job->stale,
         job->missing,
-        job->n_attaches,
+        job->tried,
         job->attach_result,
         job->attach_error,
         job->second_name,

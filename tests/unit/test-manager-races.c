@@ -682,6 +682,7 @@ static void test_what_is_known_is_asked_when_the_list_is_there(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_reply(&rig, look, unknown);
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown); /* the other may be old */
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
@@ -758,6 +759,81 @@ static void test_nothing_but_a_disposable_of_ours_is_killed(void **state)
     call = rig_call_to(&rig, ADMIN_REMOVE, &request);
     assert_string_equal(request.dest.s, "disp1");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_another_attaches_before_our_attach_is_seen(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to { work media }\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+/* Attached answers with what was before the detach that was told meanwhile. */
+static void test_an_answer_older_than_a_detach_is_not_believed(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* qubesd's list may have the plug before, and who had that, for a moment. */
+static void test_the_list_may_tell_of_the_plug_before(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* Our Detach looks first where two sources have a device of the name. */
+static void test_what_comes_after_the_detach_is_not_detached(void **state)
+{
+    uint64_t net, look;
+
+    (void) state;
+
+    net = rig_connect(&rig, "sys-net", 'b');
+    assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    /* Qubes itself attaches the next one at once */
+    rig_reply(&rig, look, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -1192,6 +1268,10 @@ int main(void)
         TEST(test_an_empty_slot_is_not_ripped_away),
         TEST(test_the_command_ends_jobs_of_the_other_parts_too),
         TEST(test_nothing_but_a_disposable_of_ours_is_killed),
+        TEST(test_what_another_attaches_before_our_attach_is_seen),
+        TEST(test_an_answer_older_than_a_detach_is_not_believed),
+        TEST(test_the_list_may_tell_of_the_plug_before),
+        TEST(test_what_comes_after_the_detach_is_not_detached),
         TEST(test_a_restored_partition_is_part_of_its_usb_device),
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),
