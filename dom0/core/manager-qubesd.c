@@ -301,6 +301,14 @@ static void on_port_detached(Manager *m, const AdminEvent *event, Instant now)
     source_recall(m, source, now);
 }
 
+/* Whether the device is attached to @qube, as far as is known, or may be. */
+static bool device_may_be_at(const Device *device, const QubeName *qube)
+{
+    return qube_name_equal(&device->attached_to, qube) ||
+           (device->holding != HOLDING_NOTHING &&
+            qube_name_equal(&device->held_by, qube));
+}
+
 static void on_detached(Manager *m, const AdminEvent *event, Instant now)
 {
     Source *source = manager_find_source(m, &event->backend);
@@ -325,7 +333,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
         (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
         job_on_told_detached(&managed->job);
-    if (!device || !qube_name_equal(&device->attached_to, &event->subject))
+    if (!device || !device_may_be_at(device, &event->subject))
         return;
 
     device->attached_to = (QubeName){};

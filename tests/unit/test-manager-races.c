@@ -837,6 +837,27 @@ static void test_what_comes_after_the_detach_is_not_detached(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* A Detach that failed is made up for by the hypervisor. */
+static void test_what_may_be_held_is_told_to_be_gone(void **state)
+{
+    AdminAnswer garbage = answer_of(ADMIN_GARBAGE);
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_EMPTY));
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, garbage);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    (void) rig_answer(&rig);
+    (void) rig_answer(&rig);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
 {
     (void) state;
@@ -1272,6 +1293,7 @@ int main(void)
         TEST(test_an_answer_older_than_a_detach_is_not_believed),
         TEST(test_the_list_may_tell_of_the_plug_before),
         TEST(test_what_comes_after_the_detach_is_not_detached),
+        TEST(test_what_may_be_held_is_told_to_be_gone),
         TEST(test_a_restored_partition_is_part_of_its_usb_device),
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),
