@@ -78,6 +78,8 @@ bool source_is_idle(const Source *source, uint64_t now_usec)
            source->probe_call == 0 && source->n_waiters == 0 &&
            source->n_calls == 0 && source_count_connections(source) == 0 &&
            !source_remembers(source, now_usec) &&
+           (source->resumed_usec == 0 ||
+            now_usec > source->resumed_usec + PLUG_RESUME_USEC) &&
            (source->n_noes == 0 ||
             now_usec >= source->no_usec + SOURCE_QUIET_MAX_USEC) &&
            rate_is_full(&source->lines, &source_line_limit, now_usec) &&

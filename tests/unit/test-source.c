@@ -288,6 +288,10 @@ static void test_a_source_is_idle_when_nothing_is_known_of_it(void **state)
     assert_true(rate_take(&source->lines, &source_line_limit, BEGIN_USEC));
     assert_false(source_is_idle(source, BEGIN_USEC));
     assert_true(source_is_idle(source, BEGIN_USEC + SOURCE_LINES_USEC));
+    /* what comes now is the same plug as what went before the suspension */
+    source->resumed_usec = BEGIN_USEC;
+    assert_false(source_is_idle(source, BEGIN_USEC + PLUG_RESUME_USEC));
+    assert_true(source_is_idle(source, BEGIN_USEC + PLUG_RESUME_USEC + 1));
     source_on_no(source, BEGIN_USEC);
     assert_false(source_is_idle(source, BEGIN_USEC + SOURCE_LINES_USEC));
 }
