@@ -133,7 +133,7 @@ static void check_leave(Model *m, int index, int qube)
         !(SPARE_ACT && since < group_of(m, index)->act_tick) &&
         !(SPARE_IN_WORK && is_before_look(m, index, since)))
         wrong(m, "it is attached again, though the person took it away");
-    if (seat->taken && !is_unreadable(m, index))
+    if (is_taken(m, index))
         wrong(m, "it is attached, though the person took it away meanwhile");
     if (seat->refused == SURE_YES)
         wrong(m, "it is attached, though the person said no");
@@ -151,9 +151,9 @@ static void check_exclusion(Model *m, int index)
 
         if (!is_under_way(m, call, ADMIN_ATTACH) || call->seat == NO_SEAT)
             continue;
-        /* one that hangs, of something that is gone */
+        /* one that hangs excludes only another one of the same plug */
         if (call->overdue &&
-            (SPARE_DOUBLE || m->seats[call->seat].unplug_tick > call->tick))
+            (call->seat != index || seat->unplug_tick > call->tick))
             continue;
         if (call->seat == index)
             wrong(m, "two Attach calls of one device at a time");
@@ -518,7 +518,7 @@ void judge_on_prompt(Model *m, OpenWindow *window)
         wrong(m, "a prompt by a rule that is not in force");
     if (seat->trigger_tick == 0 && seat->permit_tick == 0)
         wrong(m, "a prompt that nothing calls for");
-    if (seat->taken && !is_unreadable(m, index))
+    if (is_taken(m, index))
         wrong(m, "a prompt, though the person took it away meanwhile");
     if (seat->refused == SURE_YES)
         wrong(m, "a prompt, though the person has said no");

@@ -115,8 +115,8 @@ static bool is_ruled_out(const Claim *claim, Choice choice)
     /* what the person has stopped is not replaced by something new */
     if (choice >= CHOICE_DISPVM && group_of(claim->m, claim->index)->stopped)
         return true;
-    return seat->trigger_tick == 0 && seat->permit_tick == 0 &&
-           seat->yes_tick >= claim->since && !is_approved_for(seat, choice);
+    return seat->trigger_tick == 0 && seat->yes_tick >= claim->since &&
+           !is_approved_for(seat, choice);
 }
 
 static bool all_denied(const Claim *claim)
@@ -145,6 +145,9 @@ static bool all_idle(const Claim *claim)
 
     if (SPARE_SELECT && qubesd_away_since(m, claim->since))
         return true;
+    /* once one is chosen it is for that one to start */
+    if (claim->target != NOWHERE)
+        return qube_idle_since(m, claim->target, claim->since);
     for (size_t i = 0; i < claim->rule->n_targets; i++) {
         int qube = qube_of_choice(claim->rule->targets[i]);
 
@@ -169,6 +172,12 @@ static bool has_untold(const Claim *claim)
     return false;
 }
 
+/* Whether it cannot be known what has come of its last Attach. */
+static bool is_open(const Seat *seat)
+{
+    return seat->ours_tick > 0 && seat->fault_tick >= seat->ours_tick;
+}
+
 static bool is_elsewhere(const Claim *claim)
 {
     const Model *m = claim->m;
@@ -180,9 +189,6 @@ static bool is_elsewhere(const Claim *claim)
         return true;
     if (SPARE_EARLY_ANY && has_untold(claim))
         return true;
-    /* whether a part of it is attached cannot be read */
-    if (claim->seat->port == m->things[THING_ODD].port)
-        return true;
     if (attached_since(m, claim->index, claim->since) ||
         told_at_since(claim->seat, claim->since))
         return true;
@@ -190,9 +196,12 @@ static bool is_elsewhere(const Claim *claim)
         if (seats_exclude(m, i, claim->index) &&
             (attached_since(m, i, claim->since) ||
              told_at_since(&m->seats[i], claim->since) ||
+             /* it could not be read */
+             (m->seats[i].looked.tick >= claim->since &&
+              !m->seats[i].looked.has_identity) ||
              m->seats[i].job_tick >= before || m->seats[i].trigger_tick > 0 ||
              m->seats[i].permit_tick == m->tick ||
-             m->seats[i].ours != NOWHERE ||
+             m->seats[i].ours != NOWHERE || is_open(&m->seats[i]) ||
              (SPARE_OLDER &&
               m->seats[i].older_tick > m->seats[i].unplug_tick) ||
              (SPARE_OLD_HOLD && m->seats[i].lost)))

@@ -65,7 +65,7 @@ static void check_seat(Model *m, int index, const Report *report)
     if (find_job(report, m, index) ||
         (SPARE_UNREAD && seat->port == m->things[THING_ODD].port))
         return;
-    if (seat->taken && !SPARE_UNLOOKED)
+    if (is_taken(m, index) && !SPARE_UNLOOKED)
         wrong(m, "at rest: nobody has noted that the person took %s:%s away",
               source, name.s);
     if (seat->trigger_tick > 0)
@@ -85,7 +85,8 @@ static void check_seat(Model *m, int index, const Report *report)
               source, name.s, (int) seat->claim,
               m->qubes[seat->claim_target].name.s);
     if (seat->claim == STATUS_SUPERSEDED && !SPARE_OVERTAKEN &&
-        seat->mismatch_tick >= seat->last_trigger_tick && is_as_told(m, index))
+        seat->mismatch_tick >= seat->last_trigger_tick &&
+        m->rules_tick < seat->claim_since && is_as_told(m, index))
         wrong(m, "at rest: %s:%s ended 311, but is what the record says",
               source, name.s);
     if (SPARE_OLD_TARGET && seat->claim == STATUS_WAITING_FOR_TARGET &&
@@ -96,8 +97,10 @@ static void check_seat(Model *m, int index, const Report *report)
         !(SPARE_MISSED_START && seat->started_tick >= seat->claim_since) &&
         m->policy_fault_tick < seat->last_trigger_tick &&
         !(SPARE_SELECT && m->any_fault_tick >= seat->last_trigger_tick) &&
-        any_target_runs(m, rule_of(m, index, m->rules),
-                        seat->last_trigger_tick))
+        (seat->claim_target != NOWHERE
+             ? qube_runs(m, seat->claim_target)
+             : any_target_runs(m, rule_of(m, index, m->rules),
+                               seat->last_trigger_tick)))
         wrong(m, "at rest: %s:%s waits for a target that runs", source, name.s);
 }
 

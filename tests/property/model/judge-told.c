@@ -35,6 +35,14 @@ Sure left_alone(Model *m, int seat)
     return group->left_alone;
 }
 
+bool is_taken(const Model *m, int seat)
+{
+    const Seat *taken = &m->seats[seat];
+
+    return taken->taken && !is_unreadable(m, seat) &&
+           !qube_idle_since(m, taken->taken_from, m->blind_since_tick);
+}
+
 void leave_alone(Model *m, int index, Sure sure)
 {
     Group *group = group_of(m, index);
@@ -329,8 +337,11 @@ static Sure group_come_back(Model *m, int index, const Record *record)
         same = SURE_MAYBE;
     if (same == SURE_NO)
         group_forget(m, source, port);
-    else if (same == SURE_MAYBE || SPARE_SAME_PLUG) {
+    else if (same == SURE_MAYBE || SPARE_SAME_PLUG)
         doubt(&group->left_alone);
+    /* its disks cannot be told from one another if their names change */
+    if (same == SURE_MAYBE ||
+        (same == SURE_YES && m->things[THING_READER].port == port)) {
         for (int i = 0; i < SEATS; i++)
             if (seat_source(i) == source && m->seats[i].port == port)
                 doubt(&m->seats[i].refused);
@@ -523,6 +534,15 @@ static void revive(Group *group)
         group->refused = SURE_MAYBE;
 }
 
+/* What had been said to be attached may have been the plug before. */
+static void permit_anew(Model *m, Seat *seat)
+{
+    if (seat->plugged && seat->told_detach_tick > seat->claim_tick &&
+        (seat->claim == STATUS_ALREADY_ATTACHED ||
+         seat->claim == STATUS_ATTACHED_ELSEWHERE))
+        permit(m, seat);
+}
+
 static void on_detached(Model *m, const StreamEvent *event)
 {
     int index = event_seat(m, &event->event.backend, &event->event);
@@ -555,6 +575,7 @@ static void on_detached(Model *m, const StreamEvent *event)
     }
     if (seat->ours == qube && seat->ours_told)
         seat->ours = NOWHERE;
+    permit_anew(m, seat);
 }
 
 static void on_listed(Model *m, const StreamEvent *event)
@@ -568,6 +589,7 @@ static void on_listed(Model *m, const StreamEvent *event)
                           .has_identity = event->event.has_identity,
                           .identity = event->event.identity };
     note_mismatch(m, seat, &seat->event);
+    permit_anew(m, seat);
 }
 
 static void on_unlisted(Model *m, const StreamEvent *event)
@@ -685,6 +707,9 @@ static void on_stopped(Model *m, int qube)
             seat->restores = qube;
             seat->restores_sure = false;
         }
+        /* nobody has seen that it was not there any more */
+        if (seat->taken && seat->taken_from == qube)
+            group_of(m, i)->stopped = true;
         if (seat->ours == qube)
             seat->ours = NOWHERE;
         if (seat->told_at == qube) {
@@ -774,6 +799,7 @@ static void on_blind_loss(Model *m, int index)
                seat->ours_plug == seat->plug) {
         /* it is for the daemon to find out, by a look */
         seat->taken = true;
+        seat->taken_from = seat->ours;
         leave_alone(m, index, SURE_MAYBE);
     } else {
         /* it stopped and started, or it was another's doing */
@@ -826,8 +852,9 @@ void judge_on_qubesd(Model *m, QubesdState state)
         }
         if (!seat->plugged || is_in_work(m, seat))
             continue;
-        /* what is attached is looked at, not decided anew */
-        if (!held && dev != NONE)
+        /* what is attached, or was, is looked at, not decided anew, but for
+         * what has no outcome yet */
+        if (dev != NONE ? !held : held && seat->claim == STATUS_UNAVAILABLE)
             permit(m, seat);
         if (held || dev != NONE)
             continue;
@@ -846,7 +873,11 @@ static void on_looked(Model *m, Seat *seat, const Call *call)
     const DeviceListing *listing = &call->answer.listing;
     bool busy = listing->attachment == ATTACHMENT_QUBE;
 
-    seat->listed = listing->listed ? SURE_YES : SURE_NO;
+    /* of an event that was told meanwhile it may be older */
+    if (seat->event.tick > call->tick || seat->event_over_tick > call->tick)
+        seat->listed = SURE_MAYBE;
+    else
+        seat->listed = listing->listed ? SURE_YES : SURE_NO;
     if (!listing->listed)
         return;
     seat->looked = (Told){ .tick = m->tick,
@@ -904,10 +935,12 @@ void judge_on_answer(Model *m, const Call *call)
         on_looked(m, seat, call);
     if (call->request.method == ADMIN_ATTACH)
         on_attach_answered(m, seat, call);
-    if (call->request.method == ADMIN_DETACH &&
-        (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
+    if (call->request.method == ADMIN_DETACH && result == ADMIN_OK &&
         call->request.class == DEVICE_CLASS_USB)
         group_of(m, call->seat)->usb_detach_usec = m->now.monotonic_usec;
+    /* it was detached before, by whatever */
+    if (call->request.method == ADMIN_DETACH && result == ADMIN_EXCEPTION)
+        group_of(m, call->seat)->detach_usec = m->now.monotonic_usec;
     if (call->request.method == ADMIN_DETACH &&
         (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
         seat->ours == call->qube)

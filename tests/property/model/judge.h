@@ -58,6 +58,9 @@ void judge_on_quiet(Model *m, const Report *report);
 
 /* among the judge's own parts */
 Group *group_of(Model *m, int seat);
+/* Whether the person has taken it away while nobody heard, and a look could
+ * still tell: what had it runs all the time. */
+bool is_taken(const Model *m, int seat);
 /* Whether the person's yes was for @choice. */
 bool is_approved_for(const Seat *seat, Choice choice);
 /* Whether the person has taken it, or another part of its plug, away. */

@@ -352,6 +352,7 @@ typedef struct Seat {
     uint64_t taken_tick; /* by the person, heard or not */
     bool lost;           /* and nobody has said so yet */
     bool taken;          /* by the person, while nobody heard */
+    int taken_from;
     uint64_t blind_tick; /* when it was detached and nobody heard of it */
     Cause blind_cause;
     uint64_t fault_tick;
