@@ -430,9 +430,13 @@ JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case ADMIN_EMPTY:
         return job_retry(job, JOB_RECHECKING, STATUS_QUBESD_REFUSED,
                          answer->detail, now_usec);
+    case ADMIN_EXCEPTION:
+        /* a qube that does not exist does not run either */
+        if (answer->error == ADMIN_ERROR_NO_SUCH_QUBE)
+            break;
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
     case ADMIN_GARBAGE:
         return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
-    case ADMIN_EXCEPTION: /* a qube that does not exist does not run either */
     case ADMIN_OK:
         break;
     }

@@ -241,6 +241,14 @@ void device_drop_queued(Manager *m,
     managed_bury(m, queued);
 }
 
+/* It was known to be attached when qubesd was away, and is not any more: what
+ * was asked for meanwhile is still to be decided. */
+static bool device_lacks_decision(const Manager *m, const Device *device)
+{
+    return device->waits_for_qubesd && m->qubesd == QUBESD_CONNECTED &&
+           !device_is_attached(device);
+}
+
 /* A job has come to its end. What follows on it? */
 static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
@@ -276,8 +284,10 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                                                       : STATUS_NOT_ATTACHED);
     device->job = NULL;
     m->turns_changed |= managed->kind == JOB_KIND_LOOK;
-    again = managed->kind == JOB_KIND_ATTACH && managed->target_started &&
-            managed->job.outcome == STATUS_WAITING_FOR_TARGET;
+    again = managed->kind == JOB_KIND_LOOK
+                ? device_lacks_decision(m, device)
+                : managed->kind == JOB_KIND_ATTACH && managed->target_started &&
+                      managed->job.outcome == STATUS_WAITING_FOR_TARGET;
     managed_bury(m, managed);
 
     if (device->queued) {
@@ -350,6 +360,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             /* what qubesd takes off its list from now on tells of this */
             if (managed->job.request.method == ADMIN_ATTACH) {
                 managed->device->removed = false;
+                managed->target_stopped = false;
                 managed->attach_usec = now.monotonic_usec;
             }
             return;

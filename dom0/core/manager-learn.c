@@ -54,6 +54,19 @@ static void device_learn_stopped(Device *device, const Job *job)
         device->stopped = job->found_stopped;
 }
 
+/* Its target has stopped since it was attached there: it comes back with it. */
+static void device_learn_lost_target(Device *device, const Job *job)
+{
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    if (qube_name_equal(&device->attached_to, &job->target))
+        device->attached_to = (QubeName){};
+    if (!device->plugged || job->outcome == STATUS_SUPERSEDED)
+        return;
+    device->waits_for = job->target;
+    device->stopped = job->target;
+}
+
 /* A record was quicker than the event that tells of its end. */
 static void device_learn_lost(Manager *m,
                               Device *device,
@@ -113,6 +126,12 @@ void device_learn(Manager *m,
     }
 
     device->holding = job->holding;
+    /* what was sent before its target stopped has not outlived that */
+    if (managed->target_stopped && !managed->attached_meanwhile &&
+        job->holding != HOLDING_NOTHING) {
+        device_learn_lost_target(device, job);
+        return;
+    }
     /* the call has no answer, but an event has told that it was done */
     if (managed->kind == JOB_KIND_DETACH && managed->detached_meanwhile)
         device->holding = HOLDING_NOTHING;

@@ -176,6 +176,10 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
         source_announce(source, event);
     if (managed && device->removed)
         job_on_changed(&managed->job);
+    if (device)
+        device->relisted = device->removed;
+    if (device && device->waits_for_list)
+        device_decide_again(m, device, now);
     if (managed && managed->call != 0)
         managed->appeared = true; /* quicker than the answer to our question */
     if (managed)
@@ -260,6 +264,7 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     if (!device)
         return;
     device->removed = true;
+    device->relisted = false;
     if (device->job) {
         /* that is why it is not attached any more */
         device->job->job.held_by = (QubeName){};
@@ -354,10 +359,13 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (!device->plugged)
         return;
     if (device->removed) {
+        device->waits_for_list = device->holding == HOLDING_NOTHING;
         device->holding = HOLDING_NOTHING;
         if (managed && managed->kind == JOB_KIND_LOOK &&
             managed->job.look_further)
             managed_supersede(m, managed, "it is not offered any more", now);
+        if (device->waits_for_list && device->relisted)
+            device_decide_again(m, device, now);
         return;
     }
     /* a job that has not tried to attach yet must not undo what the person
@@ -457,6 +465,19 @@ static void on_looked_at_stopped(Manager *m,
     device_on_user_detach(m, device, target, now);
 }
 
+/*
+ * A target stops while our Attach into it is out. Had it been done, by an
+ * event that was told before, it is lost; no record starts the target again.
+ */
+static void on_target_stopped(ManagedJob *managed)
+{
+    managed->target_stopped = true;
+    if (managed->attached_meanwhile)
+        device_set_stopped(managed->device, &managed->job.target);
+    managed->attached_meanwhile = false;
+    managed->detached_meanwhile = false;
+}
+
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
@@ -470,6 +491,10 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             if (device->job && device->job->kind == JOB_KIND_LOOK &&
                 qube_name_equal(&device->job->job.target, name))
                 on_looked_at_stopped(m, device, name, now);
+            if (device->job && device->job->kind == JOB_KIND_ATTACH &&
+                managed_is_attaching(device->job) &&
+                qube_name_equal(&device->job->job.target, name))
+                on_target_stopped(device->job);
             if (device->holding != HOLDING_NOTHING &&
                 (is_source || qube_name_equal(&device->held_by, name))) {
                 device->holding = HOLDING_NOTHING;

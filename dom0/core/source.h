@@ -122,6 +122,10 @@ struct Device {
     /* qubesd took it, or its parent, off its list: a detach that follows is
      * not the person's */
     bool removed;
+    bool relisted; /* and has listed it again since */
+    /* what somebody else had, and is gone, may have been the plug before:
+     * decide again once qubesd lists this one */
+    bool waits_for_list;
     bool detached_by_user; /* left alone until it is replugged */
     bool refused_by_user;  /* the same: the answer to a prompt was no */
     bool made;             /* @held_by is to be done away with if that is so */

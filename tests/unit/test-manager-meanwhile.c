@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What happens while a call is out, or qubesd away, as the model test has found
+ * it: targets that stop, plugs that are changed, errors in between.
+ */
+
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#define RULES "parts: allow block type { disk partition } to work\n"
+
+static ManagerRig rig;
+static uint64_t usb; /* a connection of sys-usb */
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static Status last_status(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    assert_true(history_count(history) > 0);
+    return history_get(history, history_count(history) - 1)->status;
+}
+
+/* A record of the stick in port 2-1. */
+static Status tell(RecordAction action, const char *device)
+{
+    const Record record = rig_record_at(action, device, "2-1", "A");
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
+/* Its Attach is sent. */
+static uint64_t attach_begins(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    return rig_call(&rig, ADMIN_ATTACH);
+}
+
+static void test_what_was_lost_before_attach_answered_comes_back(void **state)
+{
+    const uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
+static void test_a_target_stopped_while_verifying_is_not_started(void **state)
+{
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_attach_into_a_stopped_target_is_in_nobodys_way(void **state)
+{
+    const uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
+    (void) rig_call(&rig, ADMIN_AVAILABLE);
+}
+
+static void test_a_target_that_is_there_again_has_what_was_sent_to_it(void **s)
+{
+    uint64_t call = attach_begins("sda");
+
+    (void) s;
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    /* so it is ours to detach */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_a_look_does_not_eat_what_ended_503(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_set_rules(&rig, RULES);
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
+/* Another stick is in the port, and qubesd has not heard of it. */
+static void replug_is_answered(const char *holder, Status status)
+{
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(holder));
+    assert_int_equal(rig_answer(&rig), status);
+}
+
+static void test_a_plug_is_not_where_the_one_before_it_was(void **state)
+{
+    (void) state;
+
+    replug_is_answered("work", STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
+static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
+{
+    (void) s;
+
+    replug_is_answered("vault", STATUS_ATTACHED_ELSEWHERE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    /* it may as well be unplugged now */
+    assert_true(rig_is_quiet(&rig));
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
+static void test_an_error_about_a_target_does_not_say_that_it_is_off(void **s)
+{
+    (void) s;
+
+    rig_set_rules(&rig, "r: ask block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_error(ADMIN_ERROR_OTHER));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+}
+
+static void test_a_target_that_is_not_there_does_not_run(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE,
+              answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        test(test_what_was_lost_before_attach_answered_comes_back),
+        test(test_a_target_stopped_while_verifying_is_not_started),
+        test(test_an_attach_into_a_stopped_target_is_in_nobodys_way),
+        test(test_a_target_that_is_there_again_has_what_was_sent_to_it),
+        test(test_a_look_does_not_eat_what_ended_503),
+        test(test_a_plug_is_not_where_the_one_before_it_was),
+        test(test_a_plug_is_not_elsewhere_because_the_one_before_was),
+        test(test_an_error_about_a_target_does_not_say_that_it_is_off),
+        test(test_a_target_that_is_not_there_does_not_run),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
