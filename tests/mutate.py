@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Change the code in many small ways, and see whether the tests notice.
 
-Usage: mutate.py TREE BUILD EXPLAINED NUMBER [FILE...]
+Usage: mutate.py TREE BUILD EXPLAINED CAUGHT NUMBER [PATH...]
 
-TREE is a copy of the sources, BUILD is built from it; see mutate.sh. The kinds:
+TREE is a copy of the sources, BUILD is built from it, CAUGHT is what earlier runs
+have left; see mutate.sh. The kinds:
 
     negate   the condition of an if or while
     drop     a check: its condition is never true
@@ -16,18 +17,18 @@ TREE is a copy of the sources, BUILD is built from it; see mutate.sh. The kinds:
 """
 
 import hashlib
+import os
 import pathlib
-import random
 import re
 import subprocess
 import sys
 import time
 from typing import Iterator, NamedTuple
 
-SEED = 20261125
+SEED = "20261125"
 CAUGHT_MIN = 95.0
 # a test that takes so much longer than usual hangs
-HANGS_TIMES, HANGS_S = 10, 20
+HANGS_TIMES, HANGS_S = 10, 10
 # one that takes longer is asked only about what it is made for
 SLOW_S = 3.0
 
@@ -87,7 +88,7 @@ TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)+\'|/\*.*?\*/')
 
 
 class Mutation(NamedTuple):
-    """One change: bytes @start to @end of @path become @new."""
+    """One change: characters @start to @end of @path become @new."""
 
     path: str
     line: int
@@ -95,15 +96,32 @@ class Mutation(NamedTuple):
     start: int
     end: int
     new: str
-    old_line: str
+    # what it is called: file, function, line before and after
+    key: str
+    # the how manieth of this name it is
+    copy: int
 
-    def key(self, text: str) -> str:
-        """What it is called in the list of explained ones."""
-        begin = text.rfind("\n", 0, self.start) + 1
-        stop = text.find("\n", self.end)
-        changed = text[begin : self.start] + self.new + text[self.end : stop]
-        changed = " ".join(changed.split())
-        return f"{self.path}: {' '.join(self.old_line.split())} => {changed}"
+    def digest(self, *more: str) -> str:
+        """Stays the same when other code changes."""
+        words = "\0".join((SEED, self.key, str(self.copy), *more))
+        return hashlib.sha256(words.encode()).hexdigest()
+
+
+def function_at(text: str, at: int) -> str:
+    """The name of the function that is defined around @at."""
+    end = text.find("\n}", at)
+    head = text.rfind("\n\n", 0, text.rfind("\n{", 0, max(end, at)))
+    found = re.search(r"(\w+)\(", text[head:])
+    return found[1] if found else ""
+
+
+def key_of(path: str, text: str, start: int, end: int, new: str) -> str:
+    """As they are told and listed."""
+    begin = text.rfind("\n", 0, start) + 1
+    stop = text.find("\n", end)
+    before = " ".join(text[begin:stop].split())
+    after = " ".join((text[begin:start] + new + text[end:stop]).split())
+    return f"{path}, {function_at(text, start)}(): {before} => {after}"
 
 
 def blanked(text: str) -> str:
@@ -160,20 +178,21 @@ def siblings(name: str, tree: pathlib.Path, cache: dict[str, list[str]]) -> list
 
 
 def mutations(
-    tree: pathlib.Path, path: str, chance: random.Random, cache: dict[str, list[str]]
+    tree: pathlib.Path, path: str, cache: dict[str, list[str]]
 ) -> Iterator[Mutation]:
     """All changes to one file."""
     text = (tree / path).read_text()
     code = blanked(text)
     left_alone = asserts(code)
+    n_keys: dict[str, int] = {}
 
     def make(kind: str, start: int, end: int, new: str) -> Iterator[Mutation]:
         if any(first <= start <= last for first, last in left_alone):
             return
-        line = text.count("\n", 0, start)
-        yield Mutation(
-            path, line + 1, kind, start, end, new, text.split("\n")[line].strip()
-        )
+        key = key_of(path, text, start, end, new)
+        n_keys[key] = n_keys.get(key, 0) + 1
+        line = text.count("\n", 0, start) + 1
+        yield Mutation(path, line, kind, start, end, new, key, n_keys[key])
 
     for word, start, end in conditions(code):
         yield from make("negate", start, end, f"(!{text[start:end]})")
@@ -186,16 +205,20 @@ def mutations(
         others = siblings(match[0], tree, cache)
         line = code[code.rfind("\n", 0, match.start()) + 1 : match.start()]
         if others and not re.search(r"\bcase |\[", line):
-            yield from make("enum", match.start(), match.end(), chance.choice(others))
+            choice = hashlib.sha256((SEED + line).encode()).digest()[0]
+            other = others[choice % len(others)]
+            yield from make("enum", match.start(), match.end(), other)
 
 
-def chosen(tree: pathlib.Path, files: list[str], number: int) -> list[Mutation]:
-    """@number of them, as many of each file as it has, the same each time."""
-    chance = random.Random(SEED)
+def chosen(tree: pathlib.Path, number: int, paths: list[str]) -> list[Mutation]:
+    """
+    Those below @paths of @number that are spread over all, as many of each file
+    as it has: mostly the same ones after the code has changed.
+    """
     cache: dict[str, list[str]] = {}
-    every = [m for path in files for m in mutations(tree, path, chance, cache)]
-    chance.shuffle(every)
-    every = every[:number]
+    every = [m for path in FILES for m in mutations(tree, path, cache)]
+    every = sorted(every, key=Mutation.digest)[:number]
+    every = [m for m in every if m.path.startswith(tuple(paths))]
     return sorted(every, key=lambda m: (m.path, m.start, m.kind, m.new))
 
 
@@ -319,21 +342,51 @@ def explanations(path: pathlib.Path) -> dict[str, str]:
     return found
 
 
+class Caught:
+    """What earlier runs have seen caught, while its file was the same."""
+
+    def __init__(self, path: pathlib.Path, tree: pathlib.Path) -> None:
+        self.path = path
+        self.tree = tree
+        lines = path.read_text().split("\n") if path.exists() else []
+        self.by = dict(line.split(" ", 1) for line in lines if line)
+
+    def digest(self, mutation: Mutation) -> str:
+        """Of the change in the file that it is made in."""
+        return mutation.digest((self.tree / mutation.path).read_text())
+
+    def find(self, mutation: Mutation) -> str:
+        """Who has noticed it then."""
+        return self.by.get(self.digest(mutation), "")
+
+    def add(self, mutation: Mutation, by: str) -> None:
+        """Kept at once, the run may be ended at any time."""
+        with self.path.open("a") as file:
+            file.write(f"{self.digest(mutation)} {by}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
 def main() -> int:
     """See the head of this file."""
     tree = pathlib.Path(sys.argv[1]).resolve()
-    tests = Tests(pathlib.Path(sys.argv[2]).resolve())
     explained = explanations(pathlib.Path(sys.argv[3]))
-    files = sys.argv[5:] or [name for name in FILES if (tree / name).exists()]
-    todo = chosen(tree, files, int(sys.argv[4]))
-    n_caught = n_void = n_explained = 0
+    caught = Caught(pathlib.Path(sys.argv[4]), tree)
+    todo = chosen(tree, int(sys.argv[5]), sys.argv[6:] or [""])
+    known = {mutation: caught.find(mutation) for mutation in todo}
+    tests = Tests(pathlib.Path(sys.argv[2]).resolve())
+    n_caught = n_void = n_explained = n_known = 0
     kinds: dict[str, list[int]] = {}
     survivors: list[str] = []
 
     for i, mutation in enumerate(todo, 1):
         begun = time.monotonic()
-        key = mutation.key((tree / mutation.path).read_text())
-        by = try_one(mutation, tree, tests)
+        by = known[mutation]
+        n_known += bool(by)
+        if not by:
+            by = try_one(mutation, tree, tests)
+            if by:
+                caught.add(mutation, by)
         if by == "the compiler":
             n_void += 1
             continue
@@ -342,27 +395,29 @@ def main() -> int:
         if by:
             n_caught += 1
             count[0] += 1
-        elif key in explained:
+        elif mutation.key in explained:
             n_explained += 1
         else:
-            survivors.append(f"{mutation.path}:{mutation.line}: {mutation.kind}\n  {key}")
-        print(
-            f"{i}/{len(todo)} {mutation.path}:{mutation.line} {mutation.kind}: "
-            f"{by or ('explained' if key in explained else 'SURVIVES')}, "
-            f"{time.monotonic() - begun:.1f} s",
-            flush=True,
-        )
+            survivors.append(f"line {mutation.line}, {mutation.kind}\n  {mutation.key}")
+        if not known[mutation]:
+            result = by or ("explained" if mutation.key in explained else "SURVIVES")
+            print(
+                f"{i}/{len(todo)} {mutation.path}:{mutation.line} {mutation.kind}: "
+                f"{result}, {time.monotonic() - begun:.1f} s",
+                flush=True,
+            )
 
     n_tried = len(todo) - n_void
     print(f"\n{n_void} do not compile and do not count; of the others:")
-    for kind, (caught, tried) in sorted(kinds.items()):
-        print(f"  {kind:<8} {caught} of {tried} caught")
+    for kind, (n, tried) in sorted(kinds.items()):
+        print(f"  {kind:<8} {n} of {tried} caught")
     for survivor in survivors:
         print(f"survives: {survivor}")
     share = 100.0 * n_caught / n_tried if n_tried else 0.0
     print(
         f"{n_tried} changes, {n_caught} caught ({share:.1f} %), "
-        f"{n_explained} explained, {len(survivors)} survive"
+        f"{n_explained} explained, {len(survivors)} survive; "
+        f"{n_known} tried in an earlier run"
     )
     return 0 if not survivors and share >= CAUGHT_MIN else 1
 

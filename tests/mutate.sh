@@ -4,16 +4,20 @@ set -uo pipefail
 
 usage() {
     cat <<'END'
-Usage: [sudo] tests/mutate.sh [NUMBER [FILE...]]
+Usage: [sudo] tests/mutate.sh [NUMBER [PATH...]]
 
 Change the decision, job and parser code in NUMBER ways (default 240), one at a
-time and spread over FILEs (default: those that mutate.py lists), and see whether
-the unit and property tests notice. The kinds of change are listed in mutate.py.
+time and spread over the files that mutate.py lists, and see whether the unit and
+property tests notice. With PATHs, as dom0/wire/, only those of the NUMBER whose
+file begins so. The kinds of change are listed in mutate.py.
 
 Each survivor is shown. One that cannot be noticed, since the change makes no
 difference, is to be explained in tests/mutate.explained. Fails if fewer than 95
 of 100 are caught, or a survivor is not explained. By hand, it takes long: about
 3 s a change on an idle core. Works on a copy in build-mutate/.
+
+May be interrupted. What was caught is kept in build-mutate/caught, and not tried
+again while its file is the same; remove that to begin anew.
 END
 }
 
@@ -47,5 +51,7 @@ if ! { setup_as_user . cmake -S "$build/tree" -B "$build/out" -G Ninja \
     echo "mutate.sh: $build does not build" >&2
     exit 1
 fi
+# a change may make a test take all that it gets
+ulimit -c 0 -v 4000000
 setup_as_user . python3 tests/mutate.py "$build/tree" "$build/out" \
-    tests/mutate.explained "$number" "$@"
+    tests/mutate.explained "$build/caught" "$number" "$@"
