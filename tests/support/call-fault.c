@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "tests/support/call-fault.h"
@@ -63,7 +66,7 @@ bool call_fault_is_transfer(void)
     return false;
 }
 
-static bool fails_now(const char *name)
+bool call_fault_fails(const char *name)
 {
     if (!armed || failed || held || countdown-- > 0)
         return false;
@@ -87,7 +90,7 @@ static bool transfer_fails(const char *name, size_t *size)
         if (*size > 1)
             *size = 1;
     }
-    return fails_now(name);
+    return call_fault_fails(name);
 }
 
 #define WRAP(type, fn, parameters, arguments) \
@@ -95,9 +98,19 @@ static bool transfer_fails(const char *name, size_t *size)
     type __wrap_##fn parameters;              \
     type __wrap_##fn parameters               \
     {                                         \
-        if (fails_now(#fn))                   \
+        if (call_fault_fails(#fn))            \
             return -1;                        \
         return __real_##fn arguments;         \
+    }
+/* what answers the error itself, as those of systemd do */
+#define WRAP_NEGATIVE(sign, fn, parameters, arguments) \
+    int __real_##fn parameters;                        \
+    int __wrap_##fn parameters;                        \
+    int __wrap_##fn parameters                         \
+    {                                                  \
+        if (call_fault_fails(#fn))                     \
+            return sign error_given;                   \
+        return __real_##fn arguments;                  \
     }
 #define WRAP_TRANSFER(fn, name, parameters, arguments) \
     ssize_t __real_##fn parameters;                    \
@@ -127,6 +140,19 @@ WRAP(int,
      (int from, const char *old, int to, const char *new),
      (from, old, to, new))
 WRAP(int, fstat, (int fd, struct stat *st), (fd, st))
+WRAP(int, stat, (const char *path, struct stat *st), (path, st))
+WRAP(int, lstat, (const char *path, struct stat *st), (path, st))
+WRAP(int,
+     fstatat,
+     (int dir, const char *path, struct stat *st, int flags),
+     (dir, path, st, flags))
+WRAP(int, access, (const char *path, int mode), (path, mode))
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode))
+WRAP(int, fsync, (int fd), (fd))
+WRAP(int,
+     getsockopt,
+     (int fd, int level, int option, void *value, socklen_t *len),
+     (fd, level, option, value, len))
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 
 WRAP_TRANSFER(read, "read", (int fd, void *data, size_t size), (fd, data, size))
@@ -162,7 +188,7 @@ int __wrap_fcntl(int fd, int command, ...)
     va_start(list, command);
     argument = va_arg(list, long);
     va_end(list);
-    if (fails_now("fcntl"))
+    if (call_fault_fails("fcntl"))
         return -1;
     return __real_fcntl(fd, command, argument);
 }
@@ -177,7 +203,7 @@ int __wrap_open(const char *path, int flags, ...)
     va_start(list, flags);
     mode = va_arg(list, mode_t);
     va_end(list);
-    if (fails_now("open"))
+    if (call_fault_fails("open"))
         return -1;
     return __real_open(path, flags, mode);
 }
@@ -192,7 +218,72 @@ int __wrap_openat(int dir, const char *path, int flags, ...)
     va_start(list, flags);
     mode = va_arg(list, mode_t);
     va_end(list);
-    if (fails_now("openat"))
+    if (call_fault_fails("openat"))
         return -1;
     return __real_openat(dir, path, flags, mode);
 }
+
+DIR *__real_opendir(const char *path);
+DIR *__wrap_opendir(const char *path);
+DIR *__wrap_opendir(const char *path)
+{
+    return call_fault_fails("opendir") ? NULL : __real_opendir(path);
+}
+
+WRAP_NEGATIVE(+,
+              posix_spawn,
+              (pid_t * ret,
+               const char *path,
+               const posix_spawn_file_actions_t *actions,
+               const posix_spawnattr_t *attributes,
+               char *const argv[],
+               char *const environment[]),
+              (ret, path, actions, attributes, argv, environment))
+WRAP_NEGATIVE(-,
+              sd_event_add_io,
+              (sd_event * event,
+               sd_event_source **ret,
+               int fd,
+               uint32_t events,
+               sd_event_io_handler_t fn,
+               void *userdata),
+              (event, ret, fd, events, fn, userdata))
+WRAP_NEGATIVE(-,
+              sd_event_add_defer,
+              (sd_event * event,
+               sd_event_source **ret,
+               sd_event_handler_t fn,
+               void *userdata),
+              (event, ret, fn, userdata))
+WRAP_NEGATIVE(-,
+              sd_event_add_time,
+              (sd_event * event,
+               sd_event_source **ret,
+               clockid_t clock,
+               uint64_t usec,
+               uint64_t accuracy,
+               sd_event_time_handler_t fn,
+               void *userdata),
+              (event, ret, clock, usec, accuracy, fn, userdata))
+WRAP_NEGATIVE(-,
+              sd_event_add_child,
+              (sd_event * event,
+               sd_event_source **ret,
+               pid_t pid,
+               int options,
+               sd_event_child_handler_t fn,
+               void *userdata),
+              (event, ret, pid, options, fn, userdata))
+WRAP_NEGATIVE(-,
+              sd_event_add_inotify,
+              (sd_event * event,
+               sd_event_source **ret,
+               const char *path,
+               uint32_t mask,
+               sd_event_inotify_handler_t fn,
+               void *userdata),
+              (event, ret, path, mask, fn, userdata))
+WRAP_NEGATIVE(-,
+              sd_event_source_set_io_events,
+              (sd_event_source * source, uint32_t events),
+              (source, events))

@@ -4,10 +4,10 @@
 /*
  * Fault injection: let the n-th system call fail
  *
- * Linked with --wrap for the calls that our shells make: all of read, write,
- * recv, send, socket, connect, accept4, shutdown, fcntl, open, openat,
- * renameat, fstat and pipe2 that the code under test makes, and the test itself
- * unless it holds. As with fault.h, in a loop:
+ * Linked with --wrap for the calls that our shells make (CMakeLists.txt of
+ * tests/fault lists them), also for those of sd-event that make one for us, as
+ * epoll_ctl() and inotify_add_watch(). The test's own count, too, unless it
+ * holds. As with fault.h, in a loop:
  *
  *     for (size_t n = 0; ; n++) {
  *         call_fault_begin(n, ENOSPC);
@@ -28,6 +28,9 @@ void call_fault_begin_short(bool writes);
 
 /* While held, nothing fails and nothing is counted. */
 void call_fault_hold(bool hold);
+
+/* For further wrappers: whether this call, of this name, is to fail. */
+bool call_fault_fails(const char *name);
 
 /* Switch injection off and say whether the fault was delivered. */
 bool call_fault_end(void);
