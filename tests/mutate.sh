@@ -8,8 +8,9 @@ Usage: [sudo] tests/mutate.sh [NUMBER [PATH...]]
 
 Change the decision, job and parser code in NUMBER ways (default 240), one at a
 time and spread over the files that mutate.py lists, and see whether the unit and
-property tests notice. With PATHs, as dom0/wire/, only those of the NUMBER whose
-file begins so. The kinds of change are listed in mutate.py.
+property tests notice, or at last those that let memory and calls fail. With
+PATHs, as dom0/wire/, only those of the NUMBER whose file begins so. The kinds of
+change are listed in mutate.py.
 
 Each survivor is shown. One that cannot be noticed, since the change makes no
 difference, is to be explained in tests/mutate.explained. Fails if fewer than 95

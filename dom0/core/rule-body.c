@@ -253,10 +253,8 @@ static bool add_source(Body *body, const RuleToken *token)
     RuleDraft *draft = body->draft;
     QubeName source;
 
-    if (!rule_source_parse(&source, token, body->report)) {
-        draft->sources_refused = true;
+    if (!rule_source_parse(&source, token, body->report))
         return true;
-    }
     for (size_t i = 0; i < draft->n_sources; i++)
         if (qube_name_equal(&draft->sources[i], &source)) {
             RULE_REPORT(body->report, token, "%s is given twice; remove one",

@@ -28,7 +28,6 @@ typedef struct RuleDraft {
 
     QubeName sources[RULE_NAMES_MAX];
     size_t n_sources;
-    bool sources_refused; /* some of them */
     RuleToken from_at;
 
     Target targets[RULE_NAMES_MAX];

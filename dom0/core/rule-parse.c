@@ -193,7 +193,6 @@ static void draft_reset(RuleDraft *draft)
     memset(&draft->name, 0, offsetof(RuleDraft, conditions));
     draft->n_conditions = 0;
     draft->n_sources = 0;
-    draft->sources_refused = false;
     draft->from_at = (RuleToken){};
     draft->n_targets = 0;
     draft->targets_refused = false;

@@ -342,6 +342,30 @@ static void test_attached_names_the_source_before_the_port(void **state)
     }
 }
 
+/* Whether another source has a device of the name, whatever ours has. */
+static void test_a_namesake_is_of_the_same_name(void **state)
+{
+    static const char *const namesakes[] = { "sys-net+sda:x",
+                                             "a+sda:1:2 port_id='sda'" };
+    static const char *const others[] = { "sys-net+sda",   "sys-net+sda1:x",
+                                          "sys-net+sdb:x", "sys-net+da:x",
+                                          "sys-net+sd:a",  "sys-net+asda:x",
+                                          "sys-net:sda:x", "sda:x",
+                                          "sys-usb+sdb:x" };
+    char data[512];
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(namesakes); i++) {
+        (void) snprintf(data, sizeof(data), "%s\n", namesakes[i]);
+        assert_true(decode(ADMIN_ATTACHED, "sda", data).listing.namesake);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        (void) snprintf(data, sizeof(data), "%s\n", others[i]);
+        assert_false(decode(ADMIN_ATTACHED, "sda", data).listing.namesake);
+    }
+}
+
 static void test_usb_ports_and_weak_identities_are_read(void **state)
 {
     AdminAnswer answer =
@@ -389,6 +413,7 @@ int main(void)
         cmocka_unit_test(
             test_a_line_may_have_so_many_keys_and_such_long_values),
         cmocka_unit_test(test_attached_names_the_source_before_the_port),
+        cmocka_unit_test(test_a_namesake_is_of_the_same_name),
         cmocka_unit_test(test_usb_ports_and_weak_identities_are_read),
         cmocka_unit_test(test_the_form_of_an_old_release_is_known),
     };

@@ -569,6 +569,26 @@ static void test_a_property_is_taken_if_it_is_plain(void **state)
     }
 }
 
+static void test_each_byte_of_a_property_is_looked_at(void **state)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    char bytes[] = "0\0default=True type=str a?b";
+    char *byte = bytes + sizeof(bytes) - 3;
+
+    (void) state;
+
+    for (int c = 0; c < 256; c++) {
+        bool is_plain = c != 0 && strchr(plain, c);
+        AdminAnswer answer;
+
+        *byte = (char) c;
+        answer = decode(ADMIN_PROPERTY_GET, bytes, sizeof(bytes) - 1);
+        assert_int_equal(answer.result, ADMIN_OK);
+        assert_string_equal(answer.value.s, is_plain ? byte - 1 : "");
+    }
+}
+
 static void test_a_property_value_may_be_so_long(void **state)
 {
     static const char start[] = "0\0default=True type=str ";
@@ -647,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_every_power_state_has_its_word),
         cmocka_unit_test(test_a_new_disposable_is_a_qube_name_or_garbage),
         cmocka_unit_test(test_a_property_is_taken_if_it_is_plain),
+        cmocka_unit_test(test_each_byte_of_a_property_is_looked_at),
         cmocka_unit_test(test_a_property_value_may_be_so_long),
         cmocka_unit_test(test_a_property_without_its_form_is_garbage),
         cmocka_unit_test(test_every_method_has_the_deadline_of_the_design),

@@ -41,9 +41,10 @@ static int tear_down(void **state)
 static void test_plain_kernel_names_are_known(void **state)
 {
     static const char *const plain[] = {
-        "sda",     "sdz",       "sdab",    "sdzzz",     "sda1",  "sda15",
-        "mmcblk0", "mmcblk0p1", "nvme0n1", "nvme0n1p2", "sr0",   "dm-0",
-        "dm-12",   "md0",       "md127",   "md0p1",     "loop0", "loop7p1",
+        "sda",   "sdz",     "sdab",      "sdzzz",   "sda1",
+        "sda15", "mmcblk0", "mmcblk0p1", "nvme0n1", "nvme0n1p2",
+        "sr0",   "dm-0",    "dm-12",     "md0",     "md127",
+        "md0p1", "loop0",   "loop7p1",   "sda9",    "nvme9n9p9",
     };
     static const char *const odd[] = {
         "",         "sd",      "sdvault",  "sda-1",        "sda1a",  "sd1",

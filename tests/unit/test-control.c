@@ -159,6 +159,35 @@ static void test_a_name_may_be_so_long_and_no_longer(void **state)
     assert_false(control_name_parse(&name, text, CONTROL_NAME_MAX + 1));
 }
 
+static void test_each_byte_of_a_name_is_looked_at(void **state)
+{
+    static const char within[] = "abcdefghijklmnopqrstuvwxyz"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+    char text[] = "a.b.C?d";
+    ControlName name;
+
+    (void) state;
+    for (int c = 0; c < 256; c++) {
+        text[5] = (char) c;
+        assert_int_equal(control_name_parse(&name, text, strlen("a.b.C?d")),
+                         c != 0 && strchr(within, c));
+    }
+}
+
+static void test_no_part_of_a_name_is_empty_or_ends_in_a_dash(void **state)
+{
+    static const char *const bad[] = { "",       "C",      "b.C",    ".b.C",
+                                       "a..C",   "a.b.",   "-a.b.C", "a.-b.C",
+                                       "a-.b.C", "a.b-.C", "a.b.-C", "a.b.C-" };
+    ControlName name;
+
+    (void) state;
+    assert_true(control_name_parse(&name, "a-b.c--d.E-f", 12));
+    assert_string_equal(name.s, "a-b.c--d.E-f");
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_false(control_name_parse(&name, bad[i], strlen(bad[i])));
+}
+
 static void test_deep_nesting_is_refused(void **state)
 {
     char text[CONTROL_CALL_MAX];
@@ -451,6 +480,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_call_is_refused),
         cmocka_unit_test(test_a_call_may_be_so_long_and_no_longer),
         cmocka_unit_test(test_a_name_may_be_so_long_and_no_longer),
+        cmocka_unit_test(test_each_byte_of_a_name_is_looked_at),
+        cmocka_unit_test(test_no_part_of_a_name_is_empty_or_ends_in_a_dash),
         cmocka_unit_test(test_deep_nesting_is_refused),
         cmocka_unit_test(test_a_status_call_is_for_the_daemon),
         cmocka_unit_test(test_info_names_the_interfaces),

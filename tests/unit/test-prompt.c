@@ -199,6 +199,20 @@ static void test_anything_else_is_a_no(void **state)
     assert_int_equal(prompt_decode(&prompt, "allow:work", 9).result, PROMPT_NO);
 }
 
+/* There may be something behind those that were offered. */
+static void test_what_was_not_offered_is_a_no(void **state)
+{
+    Prompt prompt = sample();
+
+    (void) state;
+
+    assert_int_equal(prompt_decode(&prompt, "allow:work", 10).result,
+                     PROMPT_YES);
+    prompt.n_targets = 0;
+    assert_int_equal(prompt_decode(&prompt, "allow:work", 10).result,
+                     PROMPT_NO);
+}
+
 static void test_zeroed_memory_is_no_yes(void **state)
 {
     static const PromptAnswer zero;
@@ -219,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_exactly_an_offered_target_is_a_yes),
         cmocka_unit_test(test_no_word_at_all_is_an_agent_that_died),
         cmocka_unit_test(test_anything_else_is_a_no),
+        cmocka_unit_test(test_what_was_not_offered_is_a_no),
         cmocka_unit_test(test_zeroed_memory_is_no_yes),
     };
 

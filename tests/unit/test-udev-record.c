@@ -241,6 +241,7 @@ static void test_numbers_out_of_bounds_are_left_out(void **state)
         "",     "-1", "1 ", " 1", "0x1", "1e3", "+1", "99999999999999999999",
         "1\n2", "2.5"
     };
+    Properties none;
 
     (void) state;
 
@@ -256,6 +257,8 @@ static void test_numbers_out_of_bounds_are_left_out(void **state)
     }
     assert_int_equal(BLOCK("PARTN=0", "removable:2", "ro:").present, 0);
     assert_int_equal(BLOCK("PARTN=256").present, 0);
+    none = BLOCK("size:0");
+    assert_true(properties_have(&none, PROPERTY_SIZE));
     /* more bytes than a number holds */
     assert_int_equal(BLOCK("size:18014398509481984").present, 0);
     assert_int_equal(BLOCK("size:18014398509481983").size,
@@ -309,13 +312,15 @@ static void test_what_has_no_name_for_dom0_is_no_record(void **state)
         { "block", "sd_a" }, { "block", "" },      { "block", "cciss!c0d0" },
         { "usb", "usb2" },   { "usb", "2-1:1.0" }, { "net", "eth0" },
     };
+    UdevNode nothing = table_node(NULL, "sda", TABLE("A=b"));
+    Record record;
 
     (void) state;
 
+    assert_false(udev_record_name(&record, &nothing));
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         UdevNode node = table_node(names[i][0], names[i][1], TABLE("A=b"));
         UdevView view = { .self = &node };
-        Record record;
 
         assert_false(udev_record_build(&record, &view));
         assert_false(udev_record_name(&record, &node));
