@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
+
 #include "tests/support/loop.h"
 #include "tests/support/test.h"
 
@@ -23,6 +25,7 @@ int __wrap_sd_event_source_set_time_relative(sd_event_source *source,
                                              uint64_t usec);
 
 uint64_t loop_divisor = 1;
+bool (*loop_set_time_fails)(void);
 
 int __wrap_sd_event_add_time_relative(sd_event *event,
                                       sd_event_source **ret,
@@ -41,6 +44,8 @@ int __wrap_sd_event_add_time_relative(sd_event *event,
 int __wrap_sd_event_source_set_time_relative(sd_event_source *source,
                                              uint64_t usec)
 {
+    if (loop_set_time_fails && loop_set_time_fails())
+        return -ENOMEM;
     if (loop_divisor > 1)
         (void) sd_event_source_set_time_accuracy(source, 1);
     return __real_sd_event_source_set_time_relative(source,

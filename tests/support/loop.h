@@ -19,6 +19,9 @@
 /* by what all relative times are divided from now on */
 extern uint64_t loop_divisor;
 
+/* Where set: asked before a time is set anew, which fails if it says so. */
+extern bool (*loop_set_time_fails)(void);
+
 /* What is ready now, until nothing is. */
 void loop_settle(sd_event *event);
 
