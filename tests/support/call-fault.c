@@ -230,6 +230,13 @@ DIR *__wrap_opendir(const char *path)
     return call_fault_fails("opendir") ? NULL : __real_opendir(path);
 }
 
+struct dirent *__real_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir)
+{
+    return call_fault_fails("readdir") ? NULL : __real_readdir(dir);
+}
+
 WRAP_NEGATIVE(+,
               posix_spawn,
               (pid_t * ret,
