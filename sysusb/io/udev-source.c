@@ -25,13 +25,23 @@ struct UdevSource {
     void *userdata;
 };
 
-/*
- * Whether udevd is done with a device that was found, not announced. The
- * property is what udev_device_get_is_initialized() goes by, but can be mocked.
- */
-static bool is_initialized(struct udev_device *device)
+/* What libudev answers NULL for although what was asked for may be there. */
+static int want_of_resources(void)
 {
-    return udev_device_get_property_value(device, "USEC_INITIALIZED") != NULL;
+    return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : 0;
+}
+
+/*
+ * Whether udevd is done with a device that was found, not announced: 1, 0 or a
+ * negative errno. The property is what udev_device_get_is_initialized() goes
+ * by, but can be mocked.
+ */
+static int is_initialized(struct udev_device *device)
+{
+    errno = 0;
+    if (udev_device_get_property_value(device, "USEC_INITIALIZED"))
+        return 1;
+    return want_of_resources();
 }
 
 static void source_look(UdevSource *source, struct udev_device *device)
@@ -51,7 +61,7 @@ static void source_look_at_disk(UdevSource *source, struct udev_device *device)
     struct udev_device *disk =
         udev_device_get_parent_with_subsystem_devtype(device, "block", "disk");
 
-    if (disk && is_initialized(disk))
+    if (disk && is_initialized(disk) > 0)
         source_look(source, disk);
 }
 
@@ -98,7 +108,8 @@ static int source_on_io(sd_event_source *io_source,
             udev_device_unref(device);
             continue;
         }
-        if (errno == ENOBUFS)
+        /* the kernel dropped some, or we could not hold one */
+        if (errno == ENOBUFS || errno == ENOMEM)
             source->lost_events = true;
         else
             break;
@@ -106,30 +117,56 @@ static int source_on_io(sd_event_source *io_source,
 
     if (source->lost_events && is_drained(fd)) {
         log_message(LOG_WARNING,
-                    "The kernel dropped events; looking at everything anew");
+                    "Events were lost; looking at everything anew");
         source->lost_events = false;
         return udev_source_enumerate_soon(source);
     }
     return 0;
 }
 
-/* A device that udev has not dealt with yet will have its event. */
-static void source_look_at_path(UdevSource *source, const char *path)
+/*
+ * A device that udev has not dealt with yet will have its event, and one that
+ * has gone meanwhile, too. One that only cannot be looked at is there: it must
+ * not be told to be gone.
+ */
+static int source_look_at_path(UdevSource *source, const char *path)
 {
-    struct udev_device *device =
-        udev_device_new_from_syspath(source->udev, path);
+    struct udev_device *device;
+    int r;
 
+    errno = 0;
+    device = udev_device_new_from_syspath(source->udev, path);
     if (!device)
-        return;
-    if (is_initialized(device))
+        return want_of_resources();
+    r = is_initialized(device);
+    if (r > 0)
         source_look(source, device);
     udev_device_unref(device);
+    return r < 0 ? r : 0;
+}
+
+static int source_look_at_all(UdevSource *source,
+                              struct udev_enumerate *enumerate)
+{
+    struct udev_list_entry *first, *entry;
+
+    errno = 0;
+    first = udev_enumerate_get_list_entry(enumerate);
+    if (!first)
+        return want_of_resources();
+    udev_list_entry_foreach(entry, first)
+    {
+        int r = source_look_at_path(source, udev_list_entry_get_name(entry));
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 int udev_source_enumerate(UdevSource *source)
 {
     struct udev_enumerate *enumerate = udev_enumerate_new(source->udev);
-    struct udev_list_entry *entry;
     int r;
 
     if (!enumerate)
@@ -142,10 +179,10 @@ int udev_source_enumerate(UdevSource *source)
         r = udev_enumerate_scan_devices(enumerate);
     if (r >= 0) {
         source->ops->on_enumerate_begin(source->userdata);
-        udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(enumerate))
-            source_look_at_path(source, udev_list_entry_get_name(entry));
-        source->ops->on_enumerate_end(source->userdata);
+        r = source_look_at_all(source, enumerate);
     }
+    if (r >= 0)
+        source->ops->on_enumerate_end(source->userdata);
 
     udev_enumerate_unref(enumerate);
     return r < 0 ? r : 0;

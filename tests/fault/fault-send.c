@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Each system call, each allocation and each answer of libudev's fails once in
+ * the one-shot sender: it says that dom0 has attached the device only if dom0
+ * has said so, leaves no child and nothing open, and the next one works. Runs
+ * below umockdev-wrapper.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <umockdev.h>
+
+#include "common/status.h"
+#include "sysusb/sender.h"
+#include "tests/support/call-fault.h"
+#include "tests/support/fault.h"
+#include "tests/support/test.h"
+
+#define DESCRIPTION                                                    \
+    "P: /devices/virtual/block/sdx\nN: sdx\nE: SUBSYSTEM=block\n"      \
+    "E: DEVTYPE=disk\nE: MAJOR=8\nE: MINOR=0\nE: USEC_INITIALIZED=1\n" \
+    "E: DEVNAME=/dev/sdx\nA: size=8\\n\nA: dev=8:0\\n\n"
+/* dom0: an answer to each event, and a note that it was made */
+#define SCRIPT                                                         \
+    "#!/bin/sh\n"                                                      \
+    "while read -r line; do case $line in *'\"add\"'*)\n"              \
+    ": >\"${0%/*}/attached\"\n"                                        \
+    "echo '{\"seq\":1,\"code\":200,\"status\":\"attached\"}';; esac\n" \
+    "done\n"
+
+static UMockdevTestbed *testbed;
+static char folder[] = "/tmp/fault-send-XXXXXX";
+static char client[64], attached[64];
+static int said[2]; /* standard output and error, while they are closed */
+
+static int set_up(void **state)
+{
+    sigset_t signals;
+    FILE *file;
+    int null;
+
+    (void) state;
+
+    (void) sigemptyset(&signals);
+    (void) sigaddset(&signals, SIGCHLD);
+    assert_return_code(sigprocmask(SIG_BLOCK, &signals, NULL), 0);
+    assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1), 0);
+    testbed = umockdev_testbed_new();
+    assert_true(umockdev_testbed_add_from_string(testbed, DESCRIPTION, NULL));
+
+    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
+    assert_non_null(mkdtemp(folder));
+    (void) snprintf(client, sizeof(client), "%s/client", folder);
+    (void) snprintf(attached, sizeof(attached), "%s/attached", folder);
+    file = fopen(client, "we");
+    assert_non_null(file);
+    assert_true(fputs(SCRIPT, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(client, 0700), 0);
+
+    /* what it says of each fault is of no interest */
+    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_return_code(null, 0);
+    for (int i = 0; i < 2; i++) {
+        (void) fflush(i == 0 ? stdout : stderr);
+        said[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, 3);
+        assert_return_code(said[i], 0);
+        assert_return_code(dup2(null, i + 1), 0);
+    }
+    fd_close(null);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    for (int i = 0; i < 2; i++) {
+        (void) fflush(i == 0 ? stdout : stderr);
+        assert_return_code(dup2(said[i], i + 1), 0);
+        fd_close(said[i]);
+    }
+    (void) unlink(client);
+    (void) unlink(attached);
+    assert_int_equal(rmdir(folder), 0);
+    g_object_unref(testbed);
+    return 0;
+}
+
+static size_t n_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    size_t n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir))
+        n++;
+    (void) closedir(dir);
+    return n;
+}
+
+/* What sender_run() answers; dom0 has attached it if that says so. */
+static int send_once(void)
+{
+    char name[] = "sdx";
+    char *devices[] = { name };
+    const SendOptions options = { .qrexec_client = client,
+                                  .devices = devices,
+                                  .n_devices = 1 };
+    sd_event *event = NULL;
+    int r;
+
+    call_fault_hold(true);
+    fault_hold(true);
+    (void) unlink(attached);
+    assert_return_code(sd_event_new(&event), 0);
+    call_fault_hold(false);
+    fault_hold(false);
+
+    r = sender_run(event, &options);
+
+    call_fault_hold(true);
+    if (r == 0)
+        assert_int_equal(access(attached, F_OK), 0);
+    call_fault_hold(false);
+    sd_event_unref(event);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    return r;
+}
+
+/* Otherwise it is told that it could not be done, or not be found. */
+static void check_end(int r)
+{
+    assert_true(r <= 0 || r == status_exit(STATUS_NO_SUCH_DEVICE) ||
+                r == status_exit(STATUS_UNAVAILABLE));
+}
+
+static void test_each_system_call_may_fail(void **state)
+{
+    static const int errors[] = { EINTR, EAGAIN, EPIPE, EIO, EMFILE, ENOMEM };
+    size_t n_faults = 0, n_before;
+
+    (void) state;
+
+    assert_int_equal(send_once(), 0);
+    n_before = n_descriptors();
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            int r;
+
+            call_fault_begin(n, errors[i]);
+            r = send_once();
+            if (!call_fault_end()) {
+                assert_int_equal(r, 0);
+                break;
+            }
+            n_faults++;
+            check_end(r);
+            if (call_fault_is_transfer() &&
+                (errors[i] == EINTR || errors[i] == EAGAIN))
+                assert_int_equal(r, 0);
+            assert_int_equal(n_descriptors(), n_before);
+            assert_int_equal(send_once(), 0);
+        }
+    assert_true(n_faults >= 10 * ARRAY_SIZE(errors));
+}
+
+static void test_it_goes_byte_by_byte(void **state)
+{
+    (void) state;
+
+    call_fault_begin_short(true);
+    assert_int_equal(send_once(), 0);
+    (void) call_fault_end();
+}
+
+static void test_each_allocation_may_fail(void **state)
+{
+    size_t n_faults = 0, n_before;
+
+    (void) state;
+
+    json_set_alloc_funcs(malloc, free);
+    assert_int_equal(send_once(), 0);
+    n_before = n_descriptors();
+    FAULT_LOOP(n) {
+        int r = send_once();
+
+        if (!fault_end()) {
+            assert_int_equal(r, 0);
+            break;
+        }
+        n_faults++;
+        check_end(r);
+        assert_int_equal(n_descriptors(), n_before);
+        assert_int_equal(send_once(), 0);
+    }
+    assert_true(n_faults >= 10);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_each_system_call_may_fail),
+        TEST(test_it_goes_byte_by_byte),
+        TEST(test_each_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* As call-fault.c, for what libudev opens, reads and takes memory for. */
+
+#include <errno.h>
+#include <libudev.h>
+#include <string.h>
+
+#include "tests/support/call-fault.h"
+
+#define WRAP_POINTER(type, fn, parameters, arguments) \
+    type *__real_##fn parameters;                     \
+    type *__wrap_##fn parameters;                     \
+    type *__wrap_##fn parameters                      \
+    {                                                 \
+        if (call_fault_fails(#fn))                    \
+            return NULL;                              \
+        return __real_##fn arguments;                 \
+    }
+
+WRAP_POINTER(struct udev, udev_new, (void), ())
+WRAP_POINTER(struct udev_enumerate,
+             udev_enumerate_new,
+             (struct udev * udev),
+             (udev))
+WRAP_POINTER(struct udev_list_entry,
+             udev_enumerate_get_list_entry,
+             (struct udev_enumerate * enumerate),
+             (enumerate))
+WRAP_POINTER(struct udev_device,
+             udev_device_new_from_syspath,
+             (struct udev * udev, const char *path),
+             (udev, path))
+WRAP_POINTER(struct udev_device,
+             udev_device_new_from_subsystem_sysname,
+             (struct udev * udev, const char *subsystem, const char *name),
+             (udev, subsystem, name))
+WRAP_POINTER(struct udev_monitor,
+             udev_monitor_new_from_netlink,
+             (struct udev * udev, const char *name),
+             (udev, name))
+
+/* Only whether udevd is done with it: a key may be missing at any time. */
+const char *__real_udev_device_get_property_value(struct udev_device *device,
+                                                  const char *key);
+const char *__wrap_udev_device_get_property_value(struct udev_device *device,
+                                                  const char *key);
+const char *__wrap_udev_device_get_property_value(struct udev_device *device,
+                                                  const char *key)
+{
+    if (strcmp(key, "USEC_INITIALIZED") == 0 &&
+        call_fault_fails("udev_device_get_property_value"))
+        return NULL;
+    return __real_udev_device_get_property_value(device, key);
+}
+
+/* What it was about is gone from the queue then. */
+struct udev_device *__real_udev_monitor_receive_device(
+    struct udev_monitor *monitor);
+struct udev_device *__wrap_udev_monitor_receive_device(
+    struct udev_monitor *monitor);
+struct udev_device *__wrap_udev_monitor_receive_device(
+    struct udev_monitor *monitor)
+{
+    struct udev_device *device = __real_udev_monitor_receive_device(monitor);
+
+    if (!device || !call_fault_fails("udev_monitor_receive_device"))
+        return device;
+    (void) udev_device_unref(device);
+    errno = ENOMEM;
+    return NULL;
+}
