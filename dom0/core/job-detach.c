@@ -10,15 +10,27 @@ static JobWish job_on_detached(Job *job)
                            : job_done(job);
 }
 
+static JobWish job_look_first(Job *job)
+{
+    job->look_first = true;
+    return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
+}
+
+/* Whether what is attached is surely not what our Attach was bound to. The
+ * identity may change by the attach (WIRE 1), but for the ids. */
+static bool is_of_another(const Job *job, const DeviceListing *listing)
+{
+    return job->pinned && listing->has_identity &&
+           identity_contradicts(&listing->identity, job->task.vendor_id,
+                                job->task.product_id);
+}
+
 JobWish job_detach(Job *job)
 {
     if (job->told_detached)
         return job_on_detached(job);
-    if (!job->task.namesakes)
-        return job_call(job, JOB_DETACHING, ADMIN_DETACH);
-
-    job->look_first = true;
-    return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
+    return job->task.namesakes ? job_look_first(job)
+                               : job_call(job, JOB_DETACHING, ADMIN_DETACH);
 }
 
 JobWish job_begin_detach(Job *ret,
@@ -133,7 +145,12 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
     }
     if (job->resume == JOB_ATTACHING && !attach_may_hold(answer))
         job->holding = HOLDING_NOTHING;
-    return job->holding == HOLDING_NOTHING ? job_done(job) : job_detach(job);
+    if (job->holding == HOLDING_NOTHING)
+        return job_done(job);
+    /* it may well have failed: what is there may be another's */
+    if (answer->result == ADMIN_EMPTY || answer->result == ADMIN_EXCEPTION)
+        return job_look_first(job);
+    return job_detach(job);
 }
 
 /* A disposable that never ran cannot be killed, only removed (WIRE 1). */
@@ -188,7 +205,8 @@ JobWish job_on_detach_verified(Job *job,
 {
     switch (answer->result) {
     case ADMIN_OK:
-        if (!answer->listing.listed || job->told_detached)
+        if (!answer->listing.listed || job->told_detached ||
+            is_of_another(job, &answer->listing))
             return job_on_detached(job);
         /* qubesd takes away by itself what is unplugged */
         if (answer->listing.namesake)

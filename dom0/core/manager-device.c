@@ -112,7 +112,8 @@ bool device_is_looked_at(const Device *device)
     for (const Device *other = device->source->devices; other;
          other = other->next)
         if (other->job && other->job->kind == JOB_KIND_LOOK &&
-            device_is_same_usb(device, other))
+            (device_is_same_usb(device, other) ||
+             device_excludes(device, other)))
             return true;
     return false;
 }

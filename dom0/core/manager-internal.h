@@ -327,7 +327,8 @@ void device_on_user_detach(Manager *m,
                            Instant now);
 
 /* Whether it is being looked at if the person has detached a part of the same
- * USB device: if so, it is to be left alone. */
+ * USB device, then it is to be left alone, or if one that excludes it is
+ * attached. */
 bool device_is_looked_at(const Device *device);
 
 /* Whether what is held was seen, or told of, in this run, and is not being

@@ -186,6 +186,7 @@ void device_begin_detach(Manager *m, Device *device, Instant now)
     if (managed_new(m, &managed, JOB_KIND_DETACH, device, NULL, now) < 0)
         return;
 
+    device->held_before = false;
     task.close =
         device->close.s[0] != '\0' && qube_name_equal(&device->close, &target);
     device->job = managed;

@@ -84,8 +84,10 @@ Status manager_connect(Manager *m,
 void manager_disconnect(Manager *m, uint64_t id, Instant now)
 {
     SourceConnection *connection;
+    Source *source = source_of(m, id, &connection);
 
-    (void) source_of(m, id, &connection);
+    if (connection->synced)
+        source_open_memories(source, now.monotonic_usec);
     *connection = (SourceConnection){};
     waiters_drop(&m->answers, id);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
@@ -133,8 +135,11 @@ static Status event_gone(Manager *m,
     Device *device = source_find(source, record->class, &record->device);
     Waiter *waiter;
 
-    if (!device)
+    if (!device) {
+        /* what was told of it is not of the next one of its name */
+        (void) source_take_early(source, record->class, &record->device);
         return STATUS_DETACHED;
+    }
 
     device_unplug(m, device, "unplugged", now);
     if (!device->job && device->holding != HOLDING_NOTHING)
@@ -242,8 +247,12 @@ static Status event_here(Manager *m,
     }
 
     m->turns_changed = true; /* others may have waited for this record */
-    if (restored && !device->job && device->holding != HOLDING_NOTHING)
-        device_look_further(m, device, &device->held_by, now);
+    if (restored && !device->job && device->holding != HOLDING_NOTHING) {
+        if (device->held_before)
+            device_begin_detach(m, device, now);
+        else
+            device_look_further(m, device, &device->held_by, now);
+    }
 
     status = device_decide(m, device, waiter, now);
     if (status != STATUS_INVALID)
@@ -284,6 +293,7 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
     }
     connection->synced = true;
     m->turns_changed = true;
+    source_close_memories(source);
 
     for (Device *device = source->devices, *next; device; device = next) {
         next = device->next;

@@ -30,8 +30,12 @@ static StatePlug plug_of(const Device *device)
         .held_rule = device->held_rule,
         .made = device->made,
         .close = device->close,
+        .held_before = device->held_before,
     };
 
+    /* begun for a plug that went, while the next one has come already */
+    if (device->plugged && device->job && device->job->plug != device->plug)
+        plug.held_before = true;
     if (job && job->holding != HOLDING_NOTHING) {
         plug.holding = job->holding;
         plug.held_by = job->target;
@@ -220,6 +224,7 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
         digest = mix(digest, plug.refused_by_user);
         digest = mix(digest, plug.holding);
         digest = mix(digest, plug.made);
+        digest = mix(digest, plug.held_before);
         digest = mix_text(digest, plug.held_by.s);
         digest = mix_text(digest, plug.stopped.s);
         digest = mix_text(digest, plug.close.s);
@@ -285,6 +290,7 @@ static int restore_device(Source *source, const StatePlug *plug)
     device->held_rule = plug->held_rule;
     device->attached_to = plug->held_by;
     device->made = plug->made;
+    device->held_before = plug->held_before;
     device->close = plug->close;
     return 0;
 }
@@ -308,6 +314,8 @@ static int restore_memory(Source *source, const StatePlug *plug)
     memory->usb = plug->usb;
     memory->missing_from = plug->missing_from;
     memory->removed = plug->removed;
+    memory->open =
+        plug_memory_holds(memory, 0, memory->gone_usec, source->resumed_usec);
 
     while (*link)
         link = &(*link)->next;

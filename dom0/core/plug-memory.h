@@ -56,6 +56,9 @@ struct PlugMemory {
      * is told by qubesd's next event. "": not so. */
     QubeName missing_from;
     bool removed; /* qubesd took it off its list */
+    /* nobody has reported since it went, and it still might have come in time:
+     * what the next picture has may have come right away */
+    bool open;
 };
 
 /* Fill in what the device was. */

@@ -150,11 +150,15 @@ bool device_recall(Device *device)
     for (PlugMemory *memory = source->memories; memory; memory = memory->next) {
         bool same_name =
             device_name_equal(&memory->device, &device->record.device);
+        uint64_t came_usec =
+            memory->open && device->record.action == RECORD_PRESENT
+                ? memory->gone_usec
+                : device->came_usec;
 
         /* several disks of one USB device are alike: the one of the name */
         if ((!found || same_name) &&
             plug_memory_is_of(memory, &device->record) &&
-            plug_memory_holds(memory, device->usb_lineage, device->came_usec,
+            plug_memory_holds(memory, device->usb_lineage, came_usec,
                               source->resumed_usec)) {
             found = memory;
             if (same_name)
@@ -216,6 +220,19 @@ void source_on_removed(Source *source,
     for (PlugMemory *memory = source->memories; memory; memory = memory->next)
         if (memory->class == class && device_name_equal(&memory->device, name))
             memory->removed = true;
+}
+
+void source_open_memories(Source *source, uint64_t now_usec)
+{
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        memory->open |=
+            plug_memory_holds(memory, 0, now_usec, source->resumed_usec);
+}
+
+void source_close_memories(Source *source)
+{
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        memory->open = false;
 }
 
 PlugMemory *source_find_memory(const Source *source, uint64_t lineage)

@@ -129,7 +129,10 @@ struct Device {
     bool detached_by_user; /* left alone until it is replugged */
     bool refused_by_user;  /* the same: the answer to a prompt was no */
     bool made;             /* @held_by is to be done away with if that is so */
-    QubeName close;        /* a disposable to be shut down with it; "" */
+    /* what is held was so for the plug before, and is still to be detached; an
+     * earlier run of ours knew that */
+    bool held_before;
+    QubeName close; /* a disposable to be shut down with it; "" */
     /* decide again when this target starts; "" if not */
     QubeName waits_for;
     /* the same for any target of its rule */
@@ -223,6 +226,10 @@ uint64_t source_port_detached_usec(const Source *source,
 void source_on_removed(Source *source,
                        DeviceClass class,
                        const DeviceName *name);
+/* Nobody reports the source's devices from @now_usec on; the whole picture has
+ * come again. See PlugMemory. */
+void source_open_memories(Source *source, uint64_t now_usec);
+void source_close_memories(Source *source);
 /* NULL if there is none. */
 PlugMemory *source_find_memory(const Source *source, uint64_t lineage);
 /* What the person has said of what went from @usb holds no longer; NULL: from

@@ -72,21 +72,21 @@ static int put_plug(Writer *writer, const StatePlug *plug)
 {
     int r =
         put(writer,
-            json_pack("{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
-                      "s:s, s:s, s:b, s:s, s:o, s:o, s:s, s:s, s:b}",
-                      "type", "plug", "plug", number(plug->plug), "plugged",
-                      plug->plugged, "lineage", number(plug->lineage),
-                      "usb_lineage", number(plug->usb_lineage),
-                      "detached_by_user", plug->detached_by_user,
-                      "refused_by_user", plug->refused_by_user, "stopped",
-                      plug->stopped.s, "came", number(plug->came_usec),
-                      "holding", (int) plug->holding, "held_by",
-                      plug->held_by.s, "held_template", plug->held_template.s,
-                      "held_rule", plug->held_rule.s, "made", plug->made,
-                      "close", plug->close.s, "gone", number(plug->gone_usec),
-                      "detached", number(plug->detached_usec), "usb",
-                      plug->usb.s, "missing_from", plug->missing_from.s,
-                      "removed", plug->removed));
+            json_pack(
+                "{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
+                "s:s, s:s, s:b, s:b, s:s, s:o, s:o, s:s, s:s, s:b}",
+                "type", "plug", "plug", number(plug->plug), "plugged",
+                plug->plugged, "lineage", number(plug->lineage), "usb_lineage",
+                number(plug->usb_lineage), "detached_by_user",
+                plug->detached_by_user, "refused_by_user",
+                plug->refused_by_user, "stopped", plug->stopped.s, "came",
+                number(plug->came_usec), "holding", (int) plug->holding,
+                "held_by", plug->held_by.s, "held_template",
+                plug->held_template.s, "held_rule", plug->held_rule.s, "made",
+                plug->made, "held_before", plug->held_before, "close",
+                plug->close.s, "gone", number(plug->gone_usec), "detached",
+                number(plug->detached_usec), "usb", plug->usb.s, "missing_from",
+                plug->missing_from.s, "removed", plug->removed));
 
     return r < 0 ? r : put_record(writer, &plug->record);
 }
@@ -318,6 +318,7 @@ static int read_plug(Reader *reader, Fields *fields)
     plug->held_template = take_qube(fields, "held_template");
     plug->held_rule = take_rule(fields, "held_rule");
     plug->made = take_bool(fields, "made");
+    plug->held_before = take_bool(fields, "held_before");
     plug->close = take_qube(fields, "close");
     plug->gone_usec = take_number(fields, "gone", INT64_MAX);
     plug->detached_usec = take_number(fields, "detached", INT64_MAX);

@@ -362,6 +362,16 @@ static AdminAnswer listed(bool with_identity, const char *devid)
     return answer;
 }
 
+/* Whether it is another device that is attached under the name. */
+static bool is_of_another(const Node *node, const AdminAnswer *answer)
+{
+    return node->job.state == JOB_DETACH_VERIFYING && node->job.pinned &&
+           answer->listing.has_identity &&
+           identity_contradicts(&answer->listing.identity,
+                                node->job.task.vendor_id,
+                                node->job.task.product_id);
+}
+
 /* What the world is like after this answer to this call. */
 static void learn(Node *node, const AdminAnswer *answer)
 {
@@ -381,7 +391,7 @@ static void learn(Node *node, const AdminAnswer *answer)
         node->running = false;
         break;
     case ADMIN_ATTACHED:
-        if ((ok && !answer->listing.listed) ||
+        if ((ok && (!answer->listing.listed || is_of_another(node, answer))) ||
             (exception && answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
             node->may_be_attached = false;
         if (!ok && answer->result != ADMIN_UNREACHABLE)

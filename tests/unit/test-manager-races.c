@@ -531,7 +531,7 @@ static void test_what_comes_back_behind_an_endless_attach_has_its_time(void **s)
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
-    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -857,6 +857,61 @@ static void test_what_may_be_held_is_told_to_be_gone(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* What was told of an empty slot is not of the disk that has its name next. */
+static void test_a_removed_slot_leaves_its_name_clean(void **state)
+{
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* Without a USB device above it, too. */
+static void test_a_partition_waits_for_the_look_at_its_disk(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("nvme0n1");
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "nvme0n1", "work");
+    assert_int_equal(tell(RECORD_ADD, "nvme0n1p1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+}
+
+/* Our Attach failed; Qubes itself has attached what came next. */
+static void test_what_is_undone_is_what_was_attached(void **state)
+{
+    AdminAnswer other = answer_listed(NULL);
+    Record record = rig_record_at(RECORD_ADD, "sda", "2-1", "A");
+    uint64_t call;
+
+    (void) state;
+
+    memcpy(other.listing.identity.s, "1234+5678+X+u080650", 20);
+    assert_true(properties_set_text(&record.properties, PROPERTY_VENDOR_ID,
+                                    "0781", 4) &&
+                properties_set_text(&record.properties, PROPERTY_PRODUCT_ID,
+                                    "5581", 4));
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, other);
+    assert_true(rig_is_quiet(&rig));
 }
 
 static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
@@ -1295,6 +1350,9 @@ int main(void)
         TEST(test_the_list_may_tell_of_the_plug_before),
         TEST(test_what_comes_after_the_detach_is_not_detached),
         TEST(test_what_may_be_held_is_told_to_be_gone),
+        TEST(test_a_removed_slot_leaves_its_name_clean),
+        TEST(test_a_partition_waits_for_the_look_at_its_disk),
+        TEST(test_what_is_undone_is_what_was_attached),
         TEST(test_a_restored_partition_is_part_of_its_usb_device),
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),

@@ -112,6 +112,81 @@ static void test_what_is_attached_is_not_attached_again(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* The Detach of a plug that went was not made yet when the next one came. */
+static void test_what_the_plug_before_left_is_detached(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_resumption_is_remembered_without_any_device(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    come_back('a');
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    manager_disconnect(rig.manager, usb, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    rig_set_rules(&rig, "r: ask block to work\n");
+    refuse("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
+}
+
+/* It is probed anew after the person's detach while nobody reports. */
+static void test_a_new_probe_across_a_restart_is_the_same_plug(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_restart(&rig);
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_what_did_not_come_back_in_time_is_another_plug(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    manager_synced(rig.manager, usb, rig.now);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, 10 * USEC_PER_SEC); /* somebody would have reported it */
+    manager_disconnect(rig.manager, usb, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -542,6 +617,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_is_attached_is_not_attached_again),
+        TEST(test_what_the_plug_before_left_is_detached),
+        TEST(test_a_resumption_is_remembered_without_any_device),
+        TEST(test_a_new_probe_across_a_restart_is_the_same_plug),
+        TEST(test_what_did_not_come_back_in_time_is_another_plug),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),

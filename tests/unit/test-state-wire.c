@@ -55,6 +55,7 @@ static State *whole_state(Random *random)
             if (j % 2)
                 memcpy(plug->held_rule.s, "a-rule", 7);
             plug->made = j % 7 == 0;
+            plug->held_before = j % 5 == 1;
             plug->close = j % 2 ? qube("disp1") : (QubeName){};
             plug->gone_usec = 6 + j;
             plug->detached_usec = 7 + j;
@@ -84,6 +85,7 @@ static void assert_plug_equal(const StatePlug *a, const StatePlug *b)
     assert_string_equal(a->held_by.s, b->held_by.s);
     assert_string_equal(a->held_rule.s, b->held_rule.s);
     assert_int_equal(a->made, b->made);
+    assert_int_equal(a->held_before, b->held_before);
     assert_string_equal(a->close.s, b->close.s);
     assert_int_equal(a->gone_usec, b->gone_usec);
     assert_int_equal(a->detached_usec, b->detached_usec);
