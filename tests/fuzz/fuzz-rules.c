@@ -4,12 +4,16 @@
  * Any bytes as a rule file
  *
  * Reading them never crashes. Either something is said against them, or each
- * rule's normal form reads back as an equal rule that renders the same.
+ * rule's normal form reads back as an equal rule that renders the same, and
+ * what is hardly meant is only warned of. A rule that is taken out of a good
+ * file leaves the others as they are.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/core/rule-lines.h"
+#include "dom0/core/rule-lint.h"
 #include "dom0/core/ruleset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -53,17 +57,66 @@ static void match_some(const Ruleset *ruleset)
     (void) ruleset_match(ruleset, &source, &record);
 }
 
+static void lint(const Ruleset *ruleset, const char *text, size_t len)
+{
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
+    char name[] = "fuzz.rules";
+    const RulesFile file = { name, (char *) (uintptr_t) text, len, NULL };
+    const RuleLintHelp help = { .files = &file, .n_files = 1 };
+
+    require(diagnostics_new(&diagnostics) == 0);
+    require(rule_lint(ruleset, &help, diagnostics) == 0);
+    for (size_t i = 0; i < diagnostics_count(diagnostics); i++)
+        require(diagnostics_get(diagnostics, i)->level == DIAGNOSTIC_WARNING);
+    format_all(diagnostics);
+}
+
+/* Without the rule number @out. */
+static void take_out(const Ruleset *ruleset,
+                     size_t out,
+                     const char *text,
+                     size_t len)
+{
+    _cleanup_(ruleset_unrefp) Ruleset *rest = NULL;
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
+    _cleanup_(freep) char *copy = malloc(len + 1);
+    RuleSpan span = rule_lines_find(text, len, ruleset_get(ruleset, out)->line);
+    size_t n = ruleset_count(ruleset);
+
+    require(copy != NULL);
+    require(span.start < span.end && span.end <= len);
+    memcpy(copy, text, span.start);
+    memcpy(copy + span.start, text + span.end, len - span.end);
+    require(ruleset_new(&rest) == 0 && diagnostics_new(&diagnostics) == 0);
+    require(ruleset_add_file(rest, "rest.rules", copy,
+                             len - (span.end - span.start), diagnostics) == 0);
+    require(diagnostics_count(diagnostics) == 0);
+    require(ruleset_count(rest) == n - 1);
+    for (size_t i = 0; i < n - 1; i++)
+        require(rule_equal(ruleset_get(rest, i),
+                           ruleset_get(ruleset, i < out ? i : i + 1)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const char *text = (const char *) data;
     _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
     _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
 
     require(ruleset_new(&ruleset) == 0 && diagnostics_new(&diagnostics) == 0);
-    require(ruleset_add_file(ruleset, "fuzz.rules", (const char *) data, size,
-                             diagnostics) == 0);
+    require(ruleset_add_file(ruleset, "fuzz.rules", text, size, diagnostics) ==
+            0);
     format_all(diagnostics);
     match_some(ruleset);
     for (size_t i = 0; i < ruleset_count(ruleset); i++)
         read_again(ruleset_get(ruleset, i));
+    if (diagnostics_count(diagnostics) > 0)
+        return 0;
+    lint(ruleset, text, size);
+    if (ruleset_count(ruleset) > 0) {
+        take_out(ruleset, 0, text, size);
+        take_out(ruleset, ruleset_count(ruleset) / 2, text, size);
+        take_out(ruleset, ruleset_count(ruleset) - 1, text, size);
+    }
     return 0;
 }
