@@ -228,6 +228,8 @@ JobWish job_select(Job *job, uint64_t now_usec)
         job->choice = job_first_permitted(job);
     }
     if (job->verdicts[job->choice] == VERDICT_ASK && !job->approved) {
+        if (job_rereads(job))
+            return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
         job_pause(job, now_usec);
         (void) job_wait(job, JOB_AWAITING_PROMPT, UINT64_MAX);
         return JOB_WISH_PROMPT;

@@ -25,10 +25,17 @@ static bool is_of_another(const Job *job, const DeviceListing *listing)
                                 job->task.product_id);
 }
 
+/* It was detached before we could do so. */
+static JobWish job_on_found_detached(Job *job)
+{
+    job->missing = true;
+    return job_on_detached(job);
+}
+
 JobWish job_detach(Job *job)
 {
     if (job->told_detached)
-        return job_on_detached(job);
+        return job_on_found_detached(job);
     return job->task.namesakes ? job_look_first(job)
                                : job_call(job, JOB_DETACHING, ADMIN_DETACH);
 }
@@ -207,7 +214,8 @@ JobWish job_on_detach_verified(Job *job,
     case ADMIN_OK:
         if (!answer->listing.listed || job->told_detached ||
             is_of_another(job, &answer->listing))
-            return job_on_detached(job);
+            return job->look_first ? job_on_found_detached(job)
+                                   : job_on_detached(job);
         /* qubesd takes away by itself what is unplugged */
         if (answer->listing.namesake)
             return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,

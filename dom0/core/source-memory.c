@@ -243,15 +243,25 @@ PlugMemory *source_find_memory(const Source *source, uint64_t lineage)
     return NULL;
 }
 
+static void memory_forgive(PlugMemory *memory)
+{
+    memory->detached_by_user = false;
+    memory->refused_by_user = false;
+    memory->stopped = (QubeName){};
+}
+
 void source_forgive_memories(Source *source, const DeviceName *usb)
 {
-    for (PlugMemory *memory = source->memories; memory; memory = memory->next) {
-        if (usb && !device_name_equal(&memory->usb, usb))
-            continue;
-        memory->detached_by_user = false;
-        memory->refused_by_user = false;
-        memory->stopped = (QubeName){};
-    }
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        if (!usb || device_name_equal(&memory->usb, usb))
+            memory_forgive(memory);
+}
+
+void source_forgive_memory(Source *source, const Record *record)
+{
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        if (plug_memory_is_of(memory, record))
+            memory_forgive(memory);
 }
 
 void source_clear_memories(Source *source)

@@ -371,6 +371,8 @@ void device_forgive(Device *device)
     device->stopped = (QubeName){};
     if (usb.s[0])
         source_forgive_memories(device->source, &usb);
+    else
+        source_forgive_memory(device->source, &device->record);
     for (Device *other = device->source->devices; other; other = other->next)
         if (device_is_same_usb(device, other))
             other->detached_by_user = false;

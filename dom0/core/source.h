@@ -235,6 +235,8 @@ PlugMemory *source_find_memory(const Source *source, uint64_t lineage);
 /* What the person has said of what went from @usb holds no longer; NULL: from
  * anywhere. */
 void source_forgive_memories(Source *source, const DeviceName *usb);
+/* The same of what was like @record. */
+void source_forgive_memory(Source *source, const Record *record);
 /* Nothing that comes is the same plug as what went. */
 void source_clear_memories(Source *source);
 bool source_remembers(const Source *source, uint64_t now_usec);

@@ -914,6 +914,47 @@ static void test_what_is_undone_is_what_was_attached(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_what_is_unlisted_before_its_prompt_is_not_shown(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* A Detach that finds it gone makes no new probe. */
+static void test_a_plug_after_a_detach_for_nothing_is_a_new_one(void **state)
+{
+    const DeviceRef ref = { .source = { "sys-usb" },
+                            .class = DEVICE_CLASS_USB,
+                            .device = { "2-1" } };
+    uint64_t net;
+
+    (void) state;
+
+    net = rig_connect(&rig, "sys-net", 'b');
+    assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+}
+
 static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
 {
     (void) state;
@@ -1353,6 +1394,8 @@ int main(void)
         TEST(test_a_removed_slot_leaves_its_name_clean),
         TEST(test_a_partition_waits_for_the_look_at_its_disk),
         TEST(test_what_is_undone_is_what_was_attached),
+        TEST(test_what_is_unlisted_before_its_prompt_is_not_shown),
+        TEST(test_a_plug_after_a_detach_for_nothing_is_a_new_one),
         TEST(test_a_restored_partition_is_part_of_its_usb_device),
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),
