@@ -26,10 +26,8 @@ static void device_learn_look(Manager *m,
     }
     if (qube_name_equal(&device->attached_to, &job->target))
         device->attached_to = (QubeName){};
-    /* what may never have been attached was not detached; and what qubesd took
-     * off its list meanwhile was not detached by the person */
-    if (!known || (job->look_further && device->removed))
-        return;
+    if (!known)
+        return; /* what may never have been attached was not detached */
     if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
         if (!ours)
             return;
@@ -37,6 +35,9 @@ static void device_learn_look(Manager *m,
         device_set_stopped(device, &job->target);
         return;
     }
+    /* what qubesd took off its list meanwhile was not detached by the person */
+    if (job->look_further && device->removed)
+        return;
     device_on_user_detach(m, device, &job->target, now);
 }
 

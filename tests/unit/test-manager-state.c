@@ -187,6 +187,22 @@ static void test_what_did_not_come_back_in_time_is_another_plug(void **state)
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
 }
 
+/* It was stopped, whatever has become of the device since. */
+static void test_a_stopped_target_is_not_started_for_what_was_relisted(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -621,6 +637,7 @@ int main(void)
         TEST(test_a_resumption_is_remembered_without_any_device),
         TEST(test_a_new_probe_across_a_restart_is_the_same_plug),
         TEST(test_what_did_not_come_back_in_time_is_another_plug),
+        TEST(test_a_stopped_target_is_not_started_for_what_was_relisted),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),

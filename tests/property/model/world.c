@@ -351,12 +351,17 @@ static void dev_tell(Model *m,
                      Cause cause,
                      Actor actor)
 {
-    const AdminEvent event = { .type = type,
-                               .subject = m->qubes[qube].name,
-                               .class = dev->class,
-                               .backend = m->qubes[dev->source].name,
-                               .port = seat_name(dev->seat) };
+    AdminEvent event = { .type = type,
+                         .subject = m->qubes[qube].name,
+                         .class = dev->class,
+                         .backend = m->qubes[dev->source].name,
+                         .port = seat_name(dev->seat) };
+    char devid[IDENTITY_MAX + 1];
 
+    /* a detach names the port only (WIRE 1) */
+    if (type == ADMIN_EVENT_ATTACH)
+        event.has_identity = identity_parse(&event.identity, devid,
+                                            dev_identity(m, dev, devid));
     qubesd_emit(m, &event, cause, actor);
 }
 
