@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# Sourced by run.sh, fuzz.sh and demo.sh: what is needed to build and to test.
+# Sourced by run.sh, fuzz.sh, demo.sh and others: what building and testing need.
 
 # setup_packages [clang]
 # Install what is missing; with clang also the compiler and its sanitizers.
@@ -85,8 +85,8 @@ setup_as_user() {
 }
 
 # setup_build FOLDER CMAKE-OPTION...
-# Configure and build. A folder of another checkout, generator or compiler
-# starts anew.
+# Configure and build, all or only $setup_target. A folder of another checkout,
+# generator or compiler starts anew.
 setup_build() {
     local root build=$1
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -105,5 +105,6 @@ setup_build() {
         setup_as_user "$root" true && chown -R "$SUDO_USER:" "$build"
     fi
     setup_as_user "$root" cmake -S "$root" -B "$build" -G Ninja "$@" &&
-        setup_as_user "$root" cmake --build "$build"
+        setup_as_user "$root" cmake --build "$build" \
+            ${setup_target:+--target "$setup_target"}
 }

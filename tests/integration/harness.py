@@ -81,11 +81,13 @@ class Daemon:
     """qubes-autoattachd against a simulated dom0, without systemd."""
 
     def __init__(self, sim: Sim, rules: str = "", *, unlimited: bool = False,
-                 arguments: tuple = (), env: dict | None = None):
+                 arguments: tuple = (), env: dict | None = None,
+                 tool: tuple = ()):
         self.sim = sim
         self.first_rules = rules
         self.arguments = [*(["--unlimited"] if unlimited else []), *arguments]
         self.env = env or {}
+        self.tool = tool  # before the program, as valgrind with its options
         self.process: Process | None = None
         self._stack = contextlib.ExitStack()
 
@@ -125,7 +127,7 @@ class Daemon:
                "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
                "UBSAN_OPTIONS": "print_stacktrace=1", **self.env}
         self.process = Process(
-            [BUILD / "dom0" / "qubes-autoattachd",
+            [*self.tool, BUILD / "dom0" / "qubes-autoattachd",
              "--qubesd-socket", self.sim.qubesd_socket,
              "--policy-socket", self.sim.policy_socket,
              "--agent-socket", self.sim.agent_socket,
