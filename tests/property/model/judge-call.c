@@ -244,13 +244,13 @@ static void check_look(Model *m, int index, const AdminRequest *request)
     int qube = qube_find(m, request->dest.s);
     bool announced = is_announced(m, seat);
     uint64_t since, tick;
+    const BookRule *rule = leave_of(m, index, &since);
 
-    (void) leave_of(m, index, &since);
     if (SPARE_ANNOUNCED &&
         (seat->event_over_tick >= since || m->stream_down_tick >= since))
         announced = true;
     tick = announced ? 0 : since;
-    if (seat->yes_tick >= since)
+    if (seat->yes_tick >= since && seat->yes_rule == rule)
         tick = seat->yes_tick;
     if (seat->idle_tick >= since && m->started_tick[qube] > seat->idle_tick)
         tick = m->started_tick[qube];
@@ -284,7 +284,7 @@ static void on_attach(Model *m, const AdminRequest *request)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
     if (!is_unreadable(m, index) &&
-        !(SPARE_RACE && dev_attached_at(m, index) == NONE) &&
+        !(dev_attached_at(m, index) == NONE && !qube_runs(m, seat->ours)) &&
         seat->ours != NOWHERE && !seat->ours_doubt && seat->ours_told &&
         seat->ours_plug == seat->plug && seat->told_at == seat->ours)
         wrong(m, "it is attached once more, though it is attached");
@@ -328,7 +328,7 @@ static void on_detach(Model *m, const AdminRequest *request)
     dev = dev_attached_at(m, index);
     m->coverage->detaches++;
     if (dev != NONE && m->devs[dev].attached_to == qube &&
-        m->devs[dev].attached_by != ACTOR_DAEMON &&
+        m->devs[dev].exists && m->devs[dev].attached_by != ACTOR_DAEMON &&
         m->devs[dev].attached_told && seat->act_tick == 0 &&
         seat->fault_tick == 0 && !seat->ours_doubt && seat->ours != qube)
         wrong(m, "what the person has attached is detached");

@@ -303,6 +303,8 @@ static void check_refusal(const Claim *claim)
     case STATUS_DETACHED_BY_USER:
         require(claim,
                 left_alone(m, claim->index) != SURE_NO ||
+                    /* nobody has said that it is gone */
+                    dev_listed_at(m, claim->index) == NONE ||
                     !qube_runs(m, (int) seat_source(claim->index)) ||
                     (SPARE_INNER && m->restart_tick > 1 &&
                      claim->seat->port >= USB_PORTS) ||
@@ -430,6 +432,16 @@ static size_t deciding_set(const Model *m, const Seat *seat)
     return seat->yes_tick > seat->claim_tick ? seat->yes_set : m->rules;
 }
 
+/* It is attached again, perhaps under another name than before. */
+static void forget_restores(Model *m, int index)
+{
+    for (int i = 0; i < SEATS; i++)
+        if (i == index ||
+            (!m->seats[i].plugged && seat_source(i) == seat_source(index) &&
+             m->seats[i].port == m->seats[index].port))
+            m->seats[i].restores = NOWHERE;
+}
+
 void judge_on_outcome(Model *m, const HistoryEntry *entry)
 {
     int index = claimed_seat(m, entry);
@@ -485,7 +497,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         entry->status == STATUS_WAITING_FOR_TARGET)
         claim.seat->lost = false;
     if (status_is_success(entry->status))
-        claim.seat->restores = NOWHERE;
+        forget_restores(m, index);
     else if (SPARE_FORGETS && has_fault(&claim))
         claim.seat->ours_told = false;
     /* what a look has found out is no answer to a record */

@@ -92,7 +92,7 @@ static void check_seat(Model *m, int index, const Report *report)
     if (SPARE_OLD_TARGET && seat->claim == STATUS_WAITING_FOR_TARGET &&
         seat->claim_target != NOWHERE && seat->claim_target == seat->restores)
         return;
-    if (seat->claim == STATUS_WAITING_FOR_TARGET &&
+    if (seat->claim == STATUS_WAITING_FOR_TARGET && dev == NONE &&
         seat->claim_set == m->rules && !seat->excused &&
         !(SPARE_MISSED_START && seat->started_tick >= seat->claim_since) &&
         m->policy_fault_tick < seat->last_trigger_tick &&

@@ -126,7 +126,7 @@ static void on_restart_with_state(Model *m)
             seat->lost = true;
         seat->trigger_tick = 0;
         seat->permit_tick = 0;
-        seat->connection = 0;
+        seat->connections = 0;
         seat->yes_tick = 0;
         seat->claim = STATUS_INVALID;
         seat->claim_target = NOWHERE;
@@ -179,7 +179,8 @@ static bool is_in_work(const Model *m, const Seat *seat)
 void permit(Model *m, Seat *seat)
 {
     /* one that is in work goes on */
-    if (seat->permit_tick > 0 && is_in_work(m, seat))
+    if (is_in_work(m, seat) &&
+        (seat->permit_tick > 0 || seat->yes_tick > seat->claim_tick))
         return;
     seat->permit_tick = m->tick;
     if (seat->trigger_tick == 0) {
@@ -225,6 +226,7 @@ static void seat_unplug(Model *m, int index)
     usb = seat->port < USB_PORTS ? seat_usb(seat_source(index), seat->port)
                                  : NO_SEAT;
     seat->plugged = false;
+    seat->connections = 0;
     seat->unplug_tick = m->tick;
     seat->told_at_plugged = false;
     seat->told_at = NOWHERE;
@@ -238,6 +240,7 @@ static void seat_unplug(Model *m, int index)
     seat->permit_tick = 0;
     if (index == usb || usb == NO_SEAT || !m->seats[usb].plugged) {
         group->gone = true;
+        group->gone_usec = m->now.monotonic_usec;
         group->record = seat->record;
     }
 }
@@ -301,6 +304,32 @@ static bool record_same(const Record *a, const Record *b)
            a->properties.diskseq == b->properties.diskseq;
 }
 
+/* How far the source's resumption is from what went at @gone_usec and comes
+ * now. */
+static uint64_t resumed_since(const Model *m,
+                              unsigned int source,
+                              uint64_t gone_usec)
+{
+    uint64_t resumed_usec = m->resumed_usec[source];
+    uint64_t before_usec =
+        resumed_usec > gone_usec ? resumed_usec - gone_usec : 0;
+    uint64_t after_usec = m->now.monotonic_usec - resumed_usec;
+
+    return after_usec > before_usec ? after_usec : before_usec;
+}
+
+/* Whether what went would have been the same plug, had it come at once. */
+static bool may_have_come_back(Model *m, int index)
+{
+    const Group *group = group_of(m, index);
+    uint64_t resumed_usec = m->resumed_usec[seat_source(index)];
+    uint64_t gone_usec = group->gone_usec;
+
+    return gone_usec < group->usb_detach_usec + REPROBE_MAYBE_USEC ||
+           (gone_usec < resumed_usec + RESUME_MAYBE_USEC &&
+            resumed_usec < gone_usec + RESUME_MAYBE_USEC);
+}
+
 /* Something is at the port again: is it the plug that was there? */
 static Sure group_come_back(Model *m, int index, const Record *record)
 {
@@ -308,7 +337,7 @@ static Sure group_come_back(Model *m, int index, const Record *record)
     Group *group = &m->groups[source][port];
     uint64_t now_usec = m->now.monotonic_usec;
     uint64_t detached_usec = now_usec - group->usb_detach_usec;
-    uint64_t resumed_usec = now_usec - m->resumed_usec[source];
+    uint64_t resumed_usec = resumed_since(m, source, group->gone_usec);
     Sure same = SURE_NO;
 
     /* a part: it came with the USB device, or went and came under it */
@@ -327,6 +356,10 @@ static Sure group_come_back(Model *m, int index, const Record *record)
                  now_usec - group->detach_usec < REPROBE_MAYBE_USEC)
             same = SURE_MAYBE;
     }
+    /* one that was seen by a picture only may have come right away */
+    if (same == SURE_NO && record->action == RECORD_PRESENT &&
+        identity_same(&group->record, record) && may_have_come_back(m, index))
+        same = SURE_MAYBE;
     if (SPARE_OVER && same == SURE_YES && m->resumed_before[source])
         same = SURE_MAYBE;
     group->same = same;
@@ -371,10 +404,17 @@ bool is_announced(const Model *m, const Seat *seat)
 
 /* from the source */
 
+static uint64_t connection_bit(const Model *m, const Connection *connection)
+{
+    return UINT64_C(1) << (connection - m->connections);
+}
+
 void judge_on_hello(Model *m, const Connection *connection)
 {
     unsigned int source = connection->source;
 
+    for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
+        seat->connections &= ~connection_bit(m, connection);
     if (m->told_booted[source] && m->told_boot[source] != connection->boot)
         source_forget_plugs(m, source);
     m->told_booted[source] = true;
@@ -403,6 +443,11 @@ void judge_on_record(Model *m,
     bool same;
 
     if (record->action == RECORD_REMOVE) {
+        /* nothing of it can be left, whatever was sent by hand */
+        for (int i = 0; i < SEATS; i++)
+            if (dev->class == DEVICE_CLASS_USB && i != dev->seat &&
+                seats_exclude(m, i, dev->seat))
+                seat_unplug(m, i);
         seat_unplug(m, dev->seat);
         return;
     }
@@ -414,8 +459,12 @@ void judge_on_record(Model *m,
         if (seat->plugged && dev->class == DEVICE_CLASS_USB)
             unplug_parts(m, dev->seat, record);
         seat_unplug(m, dev->seat);
-        if (seat->port != dev->port)
+        if (seat->port != dev->port) {
             seat->refused = SURE_NO;
+            seat->restores = NOWHERE;
+        }
+        if (dev->thing == THING_READER)
+            seat->restores_sure = false;
         seat->port = dev->port;
         back = group_come_back(m, dev->seat, record);
         if (back == SURE_NO)
@@ -430,7 +479,7 @@ void judge_on_record(Model *m,
         seat->plugged = true;
     }
     seat->record = *record;
-    seat->connection = connection->id;
+    seat->connections |= connection_bit(m, connection);
     if (is_announced(m, seat))
         note_mismatch(m, seat, &seat->event);
     trigger(m, seat);
@@ -444,7 +493,8 @@ void judge_on_synced(Model *m, const Connection *connection)
         m->first_synced_tick[connection->source] = m->tick;
     m->synced_tick[connection->source] = m->tick;
     for (int i = base; i < base + SEATS_OF_SOURCE; i++)
-        if (m->seats[i].plugged && m->seats[i].connection != connection->id)
+        if (m->seats[i].plugged &&
+            (m->seats[i].connections & connection_bit(m, connection)) == 0)
             seat_unplug(m, i);
 }
 
@@ -500,7 +550,8 @@ static void on_detached_by_person(Model *m, int index, int qube)
         held ||
         (!SPARE_KNOWN &&
          !(SPARE_READ_ANEW && m->stream_down_tick >= seat->claim_tick) &&
-         seat->claim_target == qube && seat->claim == STATUS_ALREADY_ATTACHED);
+         seat->claim_target == qube && seat->claim == STATUS_ALREADY_ATTACHED &&
+         seat->claim_tick > seat->unplug_tick);
     bool sure = known && seat->listed == SURE_YES &&
                 !has_call(m, index, ADMIN_DETACH) &&
                 (dev == NONE || m->devs[dev].attached_to != qube);
@@ -532,15 +583,6 @@ static void revive(Group *group)
         group->left_alone = SURE_MAYBE;
     if (group->refused == SURE_NO)
         group->refused = SURE_MAYBE;
-}
-
-/* What had been said to be attached may have been the plug before. */
-static void permit_anew(Model *m, Seat *seat)
-{
-    if (seat->plugged && seat->told_detach_tick > seat->claim_tick &&
-        (seat->claim == STATUS_ALREADY_ATTACHED ||
-         seat->claim == STATUS_ATTACHED_ELSEWHERE))
-        permit(m, seat);
 }
 
 static void on_detached(Model *m, const StreamEvent *event)
@@ -575,7 +617,6 @@ static void on_detached(Model *m, const StreamEvent *event)
     }
     if (seat->ours == qube && seat->ours_told)
         seat->ours = NOWHERE;
-    permit_anew(m, seat);
 }
 
 static void on_listed(Model *m, const StreamEvent *event)
@@ -589,7 +630,6 @@ static void on_listed(Model *m, const StreamEvent *event)
                           .has_identity = event->event.has_identity,
                           .identity = event->event.identity };
     note_mismatch(m, seat, &seat->event);
-    permit_anew(m, seat);
 }
 
 static void on_unlisted(Model *m, const StreamEvent *event)
@@ -1054,9 +1094,9 @@ static void forgive(Model *m, int index)
 
     if (SPARE_CHAIN && m->synced_tick[source] <= m->restart_tick)
         doubt(&group_of(m, index)->left_alone);
-    else if (port < USB_PORTS || group_of(m, index)->left_alone_seat == index)
+    else if (port < USB_PORTS)
         group_of(m, index)->left_alone = SURE_NO;
-    else
+    else /* what is no part of a USB device is forgiven by itself */
         doubt(&group_of(m, index)->left_alone);
     /* a look that is under way, or still to come, may say otherwise */
     for (int i = 0; i < SEATS; i++)

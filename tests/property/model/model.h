@@ -286,8 +286,8 @@ typedef struct Seat {
     bool plugged;
     unsigned int port;
     Record record;
-    uint64_t connection; /* the one that told of it last */
-    uint64_t plug;       /* another number for each plug */
+    uint64_t connections; /* bits: those that have told of it */
+    uint64_t plug;        /* another number for each plug */
     uint64_t unplug_tick;
     int told_at; /* qube that has it; NOWHERE */
     uint64_t told_at_tick;
@@ -372,6 +372,7 @@ typedef struct Group {
     uint64_t usb_detach_usec; /* told */
     uint64_t detach_usec;     /* of any part, told */
     bool gone;
+    uint64_t gone_usec;
     uint64_t back_usec;
     uint64_t back_tick; /* when something came back to the port */
     Sure same;          /* as what had been there */

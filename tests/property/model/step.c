@@ -265,6 +265,12 @@ static void do_daemon_kill(Model *m, const Step *step)
     memset(m->askers, 0, sizeof(m->askers));
     m->n_waiting = 0;
     m->killed_tick = m->tick;
+    /* of what is being made, nobody will hear the name */
+    for (size_t i = 0; i < CALLS_MAX; i++)
+        if (m->calls[i].used && m->calls[i].executed &&
+            m->calls[i].request.method == ADMIN_CREATE_DISPOSABLE &&
+            m->calls[i].answer.result == ADMIN_OK)
+            m->qubes[qube_find(m, m->calls[i].answer.qube.s)].used = true;
     if (m->stream_up)
         m->blind_since_tick = m->tick;
     m->stream_up = false;
