@@ -290,8 +290,13 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
     case ADMIN_GARBAGE:
         return job_finish(job, STATUS_QUBESD_REFUSED, detail);
     case ADMIN_EXCEPTION:
+        /* a USB port counts as attached for a while after its detach; who has
+         * it else, is listed */
         if (job->attach_error == ADMIN_ERROR_ALREADY_ATTACHED)
-            return job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
+            return job->task.class == DEVICE_CLASS_USB
+                       ? job_retry(job, JOB_RECHECKING,
+                                   STATUS_ATTACHED_ELSEWHERE, detail, now_usec)
+                       : job_finish(job, STATUS_ATTACHED_ELSEWHERE, detail);
         if (job->attach_error == ADMIN_ERROR_PROTOCOL ||
             job->task.class == DEVICE_CLASS_USB)
             break;
@@ -347,7 +352,12 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
-    /* our Attach had no effect: others were quicker */
+    /* our Attach had no effect: others were quicker, or had the plug before */
+    if (job->holding == HOLDING_NOTHING &&
+        qube_name_equal(&job->past_holder, &job->target) &&
+        job->n_retries < JOB_RETRIES_MAX)
+        return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE, "",
+                         now_usec);
     if (job->holding == HOLDING_NOTHING)
         return job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
     job->holding = HOLDING_DEVICE;

@@ -10,7 +10,6 @@ void device_stop_waiting(Device *device)
     device->waits_for = (QubeName){};
     device->waits_for_any = false;
     device->waits_for_qubesd = false;
-    device->waits_for_list = false;
 }
 
 /* Forget a device of which nothing is left. */
@@ -38,6 +37,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     }
 
     device->plugged = false;
+    device->told_by = 0;
     device_stop_waiting(device);
     device->detached_by_user = false;
     device->refused_by_user = false;
@@ -121,7 +121,7 @@ bool device_is_looked_at(const Device *device)
 bool device_is_confirmed(const Device *device)
 {
     return device->holding == HOLDING_NOTHING ||
-           (device->told_by != 0 &&
+           (device->told &&
             !(device->job && device->job->kind == JOB_KIND_LOOK));
 }
 

@@ -284,6 +284,8 @@ bool desk_next_call(Manager *m, uint64_t call, AdminRequest *ret_request);
 void desk_forget(Manager *m, const ManagedJob *managed);
 /* When something is to be done that nobody tells of; UINT64_MAX: never. */
 uint64_t desk_next_usec(const Manager *m);
+/* Whether the person may still say no to @source in a window. */
+bool desk_has_window_of(const Manager *m, const QubeName *source);
 void desk_clear(Manager *m);
 
 /* manager-notify */

@@ -128,8 +128,8 @@ void device_learn(Manager *m,
 
     device->holding = job->holding;
     /* what was sent before its target stopped has not outlived that */
-    if (managed->target_stopped && !managed->attached_meanwhile &&
-        job->holding != HOLDING_NOTHING) {
+    if (managed->kind == JOB_KIND_ATTACH && managed->target_stopped &&
+        !managed->attached_meanwhile && job->holding != HOLDING_NOTHING) {
         device_learn_lost_target(device, job);
         return;
     }
@@ -167,7 +167,8 @@ void device_learn_missing(Manager *m,
 {
     PlugMemory *memory = source_find_memory(managed->source, managed->lineage);
 
-    if (!managed->job.missing || managed->job.task.class != DEVICE_CLASS_USB)
+    if (!managed->job.missing || managed->target_stopped ||
+        managed->job.task.class != DEVICE_CLASS_USB)
         return;
     if (device->plugged && device->lineage == managed->lineage) {
         if (managed->detached_meanwhile)

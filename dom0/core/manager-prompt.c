@@ -169,6 +169,15 @@ void desk_step(Manager *m, Instant now)
     }
 }
 
+bool desk_has_window_of(const Manager *m, const QubeName *source)
+{
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        if (m->desk.windows[i].id != 0 && !m->desk.windows[i].lost &&
+            qube_name_equal(&m->desk.windows[i].source, source))
+            return true;
+    return false;
+}
+
 uint64_t desk_next_usec(const Manager *m)
 {
     const PromptDesk *desk = &m->desk;

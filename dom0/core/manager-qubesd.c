@@ -176,10 +176,6 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
         source_announce(source, event);
     if (managed && device->removed)
         job_on_changed(&managed->job);
-    if (device)
-        device->relisted = device->removed;
-    if (device && device->waits_for_list)
-        device_decide_again(m, device, now);
     if (managed && managed->call != 0)
         managed->appeared = true; /* quicker than the answer to our question */
     if (managed)
@@ -264,7 +260,6 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     if (!device)
         return;
     device->removed = true;
-    device->relisted = false;
     if (device->job) {
         /* that is why it is not attached any more */
         device->job->job.held_by = (QubeName){};
@@ -359,13 +354,10 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (!device->plugged)
         return;
     if (device->removed) {
-        device->waits_for_list = device->holding == HOLDING_NOTHING;
         device->holding = HOLDING_NOTHING;
         if (managed && managed->kind == JOB_KIND_LOOK &&
             managed->job.look_further)
             managed_supersede(m, managed, "it is not offered any more", now);
-        if (device->waits_for_list && device->relisted)
-            device_decide_again(m, device, now);
         return;
     }
     /* a job that has not tried to attach yet must not undo what the person
@@ -466,11 +458,17 @@ static void on_looked_at_stopped(Manager *m,
 }
 
 /*
- * A target stops while our Attach into it is out. Had it been done, by an
- * event that was told before, it is lost; no record starts the target again.
+ * A target stops while our Attach into it, or Detach from it, is out. Had it
+ * been attached, by an event that was told before, it is lost; no record starts
+ * the target again.
  */
 static void on_target_stopped(ManagedJob *managed)
 {
+    /* what was detached before, as an event had told, was by the person */
+    if (managed->kind == JOB_KIND_DETACH) {
+        managed->target_stopped = !managed->detached_meanwhile;
+        return;
+    }
     managed->target_stopped = true;
     if (managed->attached_meanwhile)
         device_set_stopped(managed->device, &managed->job.target);
@@ -491,8 +489,7 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             if (device->job && device->job->kind == JOB_KIND_LOOK &&
                 qube_name_equal(&device->job->job.target, name))
                 on_looked_at_stopped(m, device, name, now);
-            if (device->job && device->job->kind == JOB_KIND_ATTACH &&
-                managed_is_attaching(device->job) &&
+            if (device->job && managed_is_attaching(device->job) &&
                 qube_name_equal(&device->job->job.target, name))
                 on_target_stopped(device->job);
             if (device->holding != HOLDING_NOTHING &&
@@ -511,6 +508,10 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
                 qube_name_equal(&device->job->job.known_at, name))
                 device->job->job.known_at = (QubeName){};
         }
+        for (PlugMemory *memory = source ? source->memories : NULL; memory;
+             memory = memory->next)
+            if (qube_name_equal(&memory->missing_from, name))
+                memory->missing_from = (QubeName){};
         if (source && qube_name_equal(&source->name, name))
             source_unplug(m, source, "its qube was shut down", now);
     }
@@ -575,7 +576,7 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
         return;
 
     /* what an earlier run knew may be another plug by now: its record tells */
-    if (device->told_by == 0 && device->plugged)
+    if (!device->told && device->plugged)
         return;
     if (device->plugged && target.s[0] != '\0')
         device_look_further(m, device, &target, now);

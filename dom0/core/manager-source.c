@@ -64,6 +64,7 @@ Status manager_connect(Manager *m,
 {
     SourceConnection *connection;
     Source *source;
+    uint8_t bit;
     int r;
 
     manager_settle(m, now); /* what is idle makes room */
@@ -77,6 +78,9 @@ Status manager_connect(Manager *m,
         return STATUS_TOO_MANY;
 
     *connection = (SourceConnection){ .id = ++m->last_connection };
+    bit = source_connection_bit(source, connection->id);
+    for (Device *device = source->devices; device; device = device->next)
+        device->told_by &= (uint8_t) ~bit;
     *ret_id = connection->id;
     return STATUS_INVALID;
 }
@@ -125,6 +129,20 @@ void manager_hello(Manager *m,
     manager_settle(m, now);
 }
 
+/* Its parts have gone before it: what is still there was sent by hand, late. */
+static void drop_parts(Manager *m, const Device *usb, Instant now)
+{
+    if (usb->record.class != DEVICE_CLASS_USB)
+        return;
+    for (Device *part = usb->source->devices, *next; part; part = next) {
+        next = part->next;
+        if (!part->plugged || !device_is_ancestor(usb, part))
+            continue;
+        device_unplug(m, part, "its USB device is unplugged", now);
+        device_release(part);
+    }
+}
+
 static Status event_gone(Manager *m,
                          Source *source,
                          uint64_t connection,
@@ -141,6 +159,7 @@ static Status event_gone(Manager *m,
         return STATUS_DETACHED;
     }
 
+    drop_parts(m, device, now);
     device_unplug(m, device, "unplugged", now);
     if (!device->job && device->holding != HOLDING_NOTHING)
         return STATUS_INTERNAL; /* no memory to detach it */
@@ -183,8 +202,8 @@ static void drop_old_parts(Manager *m,
         return;
     for (Device *part = usb->source->devices, *next; part; part = next) {
         next = part->next;
-        if (part == usb || (part->told_by != 0 && !replaced) ||
-            !part->plugged || !device_is_same_usb(usb, part) ||
+        if (part == usb || (part->told && !replaced) || !part->plugged ||
+            !device_is_same_usb(usb, part) ||
             record_same_place(&usb->record, &part->record))
             continue;
         device_unplug(m, part, "its USB device is another one", now);
@@ -217,7 +236,7 @@ static Status event_here(Manager *m,
 
     /* also what an unplugged one has left attached is in the way */
     /* what an earlier run knew: a new probe in between means nothing */
-    restored = device->plugged && device->told_by == 0 &&
+    restored = device->plugged && !device->told &&
                (device_usb_name(device).s[0] != '\0'
                     ? record_same_place(&device->record, record)
                     : record_same_plug(&device->record, record));
@@ -226,7 +245,8 @@ static Status event_here(Manager *m,
     if (!device->plugged || replaced)
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
-    device->told_by = connection;
+    device->told = true;
+    device->told_by |= source_connection_bit(source, connection);
     if (!device->plugged) {
         r = device_arrive(device, m->last_plug + 1, now.monotonic_usec);
         if (r < 0) {
@@ -281,6 +301,7 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
 {
     SourceConnection *connection;
     Source *source = source_of(m, id, &connection);
+    uint8_t bit;
 
     for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++) {
         SourceConnection *other = &source->connections[i];
@@ -292,12 +313,13 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
         }
     }
     connection->synced = true;
+    bit = source_connection_bit(source, id);
     m->turns_changed = true;
     source_close_memories(source);
 
     for (Device *device = source->devices, *next; device; device = next) {
         next = device->next;
-        if (!device->plugged || device->told_by != id)
+        if (!device->plugged || (device->told_by & bit) == 0)
             device_unplug(m, device, "no longer plugged in", now);
         device_release(device);
     }

@@ -37,7 +37,8 @@ static StatePlug plug_of(const Device *device)
     if (device->plugged && device->job && device->job->plug != device->plug)
         plug.held_before = true;
     if (job && job->holding != HOLDING_NOTHING) {
-        plug.holding = job->holding;
+        plug.holding =
+            device->job->attached_meanwhile ? HOLDING_DEVICE : job->holding;
         plug.held_by = job->target;
         plug.held_template = job_made_from(job);
         plug.held_rule = device->job->rule->name;
@@ -50,9 +51,12 @@ static StatePlug plug_of(const Device *device)
 static const QubeName *disposable_of(const ManagedJob *managed)
 {
     const Job *job = &managed->job;
+    JobState state = job->state == JOB_PAUSING || job->state == JOB_OFFLINE
+                         ? job->resume
+                         : job->state;
 
     return !managed->dead && managed->kind == JOB_KIND_ATTACH &&
-                   (job->made || job->state == JOB_DISCARDING) &&
+                   (job->made || state == JOB_DISCARDING) &&
                    (job->holding == HOLDING_NOTHING ||
                     !qube_name_equal(&job->target, &job->disposable))
                ? &job->disposable

@@ -22,8 +22,8 @@ static const ManagedJob *port_turn_holder(const Manager *m,
 static bool device_is_open(const Device *device)
 {
     for (const Device *part = device->source->devices; part; part = part->next)
-        if (part->plugged && part->told_by == 0 &&
-            part->holding != HOLDING_NOTHING && device_excludes(device, part))
+        if (part->plugged && !part->told && part->holding != HOLDING_NOTHING &&
+            device_excludes(device, part))
             return true;
     return false;
 }

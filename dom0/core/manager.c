@@ -89,7 +89,9 @@ static void manager_sweep(Manager *m, Instant now)
     }
 
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
-        if (m->sources[i] && source_is_idle(m->sources[i], now.monotonic_usec))
+        if (m->sources[i] &&
+            source_is_idle(m->sources[i], now.monotonic_usec) &&
+            !desk_has_window_of(m, &m->sources[i]->name))
             m->sources[i] = source_free(m->sources[i]);
 }
 

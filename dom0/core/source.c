@@ -72,6 +72,14 @@ SourceConnection *source_find_connection(Source *source, uint64_t id)
     return NULL;
 }
 
+uint8_t source_connection_bit(const Source *source, uint64_t id)
+{
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].id == id)
+            return (uint8_t) (1U << i);
+    return 0;
+}
+
 bool source_is_idle(const Source *source, uint64_t now_usec)
 {
     return source->n_devices == 0 && source->n_jobs == 0 &&

@@ -16,7 +16,7 @@
 #include "dom0/core/quota.h"
 
 /* limits of one source (DESIGN 3) */
-#define SOURCE_CONNECTIONS_MAX   4U
+#define SOURCE_CONNECTIONS_MAX   4U /* see Device.told_by */
 #define SOURCE_DEVICES_MAX       512U
 #define SOURCE_JOBS_MAX          256U /* and as many records that wait */
 #define SOURCE_CALLS_MAX         32U  /* to qubesd at once; more wait */
@@ -87,10 +87,11 @@ typedef struct SourceConnection {
 struct Device {
     Device *next;
     Source *source;
-    Record record;    /* the newest */
-    bool plugged;     /* false: only kept until its last job is done */
-    uint64_t told_by; /* id of the connection that told of it last */
-    uint64_t plug;    /* another number for each time it is plugged in */
+    Record record;   /* the newest */
+    bool plugged;    /* false: only kept until its last job is done */
+    bool told;       /* in this run of ours */
+    uint8_t told_by; /* bits: by the connections in these places */
+    uint64_t plug;   /* another number for each time it is plugged in */
     uint64_t came_usec;
     uint64_t outcome;     /* serial of the last one in the history; 0: none */
     Status status;        /* of that outcome */
@@ -122,10 +123,6 @@ struct Device {
     /* qubesd took it, or its parent, off its list: a detach that follows is
      * not the person's */
     bool removed;
-    bool relisted; /* and has listed it again since */
-    /* what somebody else had, and is gone, may have been the plug before:
-     * decide again once qubesd lists this one */
-    bool waits_for_list;
     bool detached_by_user; /* left alone until it is replugged */
     bool refused_by_user;  /* the same: the answer to a prompt was no */
     bool made;             /* @held_by is to be done away with if that is so */
@@ -188,6 +185,8 @@ unsigned int source_count_connections(const Source *source);
 bool source_has_picture(const Source *source);
 /* NULL if there is none of that id. */
 SourceConnection *source_find_connection(Source *source, uint64_t id);
+/* The bit of its place in Device.told_by; 0 if there is none of that id. */
+uint8_t source_connection_bit(const Source *source, uint64_t id);
 
 Device *source_find(const Source *source,
                     DeviceClass class,

@@ -326,6 +326,31 @@ static void test_a_prompt_that_was_answered_elsewhere_is_not_shown(void **state)
     assert_int_equal(next_prompt(&prompt), 0);
 }
 
+/* The source is silenced by the third no, though it is gone at the first. */
+static void test_a_no_to_a_source_that_is_gone_counts(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_pass(&rig, MINUTE);
+    answer(id, PROMPT_NO, 0);
+    usb = rig_connect(&rig, "sys-usb", 'b');
+    plug("sdb");
+    answer(show("sdb"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(serve(), 0);
+    plug("sdc");
+    answer(show("sdc"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    plug("sdd");
+    assert_int_equal(rig_answer(&rig), STATUS_QUIET);
+}
+
 static void test_windows_that_nobody_answers_are_bounded(void **state)
 {
     unsigned int n_windows = 0;
@@ -520,6 +545,7 @@ int main(void)
         TEST(test_a_yes_after_the_window_s_ten_minutes_still_counts),
         TEST(test_a_late_yes_is_bound_by_what_policy_says_by_then),
         TEST(test_a_prompt_that_was_answered_elsewhere_is_not_shown),
+        TEST(test_a_no_to_a_source_that_is_gone_counts),
         TEST(test_windows_that_nobody_answers_are_bounded),
         TEST(test_without_an_agent_the_pause_doubles_to_a_minute),
         TEST(test_a_login_is_noticed_at_once_and_the_pause_begins_anew),

@@ -9,6 +9,11 @@
 #include "tests/support/test.h"
 
 #define RULES "parts: allow block type { disk partition } to work\n"
+#define PORTS "ports: allow usb to work\n"
+
+static const DeviceRef disk = { .source = { "sys-usb" },
+                                .class = DEVICE_CLASS_BLOCK,
+                                .device = { "sda" } };
 
 static ManagerRig rig;
 static uint64_t usb; /* a connection of sys-usb */
@@ -143,42 +148,6 @@ static void test_a_look_does_not_eat_what_ended_503(void **state)
     assert_int_equal(last_status(), STATUS_ATTACHED);
 }
 
-/* Another stick is in the port, and qubesd has not heard of it. */
-static void replug_is_answered(const char *holder, Status status)
-{
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(holder));
-    assert_int_equal(rig_answer(&rig), status);
-}
-
-static void test_a_plug_is_not_where_the_one_before_it_was(void **state)
-{
-    (void) state;
-
-    replug_is_answered("work", STATUS_ALREADY_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_ATTACHED);
-}
-
-static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
-{
-    (void) s;
-
-    replug_is_answered("vault", STATUS_ATTACHED_ELSEWHERE);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
-    /* it may as well be unplugged now */
-    assert_true(rig_is_quiet(&rig));
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_ATTACHED);
-}
-
 static void test_an_error_about_a_target_does_not_say_that_it_is_off(void **s)
 {
     (void) s;
@@ -202,6 +171,147 @@ static void test_a_target_that_is_not_there_does_not_run(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
 
+/* 2-1 as a whole is attached to work. */
+static void attach_port(void)
+{
+    rig_set_rules(&rig, PORTS);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_what_went_with_its_target_was_not_taken_away(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach_port();
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    /* the same plug, but nobody has detached it */
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+}
+
+static void test_a_stop_told_before_the_detach_makes_it_no_persons(void **state)
+{
+    (void) state;
+
+    attach_port();
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+}
+
+static void test_a_usb_port_that_counts_as_attached_is_tried_again(void **s)
+{
+    (void) s;
+
+    rig_set_rules(&rig, PORTS);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_look_may_find_the_plug_before(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_what_a_picture_has_is_there_whoever_told_it_too(void **state)
+{
+    uint64_t hand;
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    hand = usb;
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    manager_synced(rig.manager, hand, rig.now);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now), 0);
+}
+
+static void test_what_only_others_have_told_is_not_in_the_picture(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    manager_disconnect(rig.manager, usb, rig.now);
+    /* in the same place */
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_synced(rig.manager, usb, rig.now);
+    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
+                     STATUS_NO_SUCH_DEVICE);
+}
+
+static void test_parts_go_with_their_usb_device(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
+                     STATUS_NO_SUCH_DEVICE);
+}
+
+static void test_an_attach_that_was_told_is_known_after_a_restart(void **state)
+{
+    const uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    /* so the person has detached it since */
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -212,10 +322,16 @@ int main(void)
         test(test_an_attach_into_a_stopped_target_is_in_nobodys_way),
         test(test_a_target_that_is_there_again_has_what_was_sent_to_it),
         test(test_a_look_does_not_eat_what_ended_503),
-        test(test_a_plug_is_not_where_the_one_before_it_was),
-        test(test_a_plug_is_not_elsewhere_because_the_one_before_was),
         test(test_an_error_about_a_target_does_not_say_that_it_is_off),
         test(test_a_target_that_is_not_there_does_not_run),
+        test(test_what_went_with_its_target_was_not_taken_away),
+        test(test_a_stop_told_before_the_detach_makes_it_no_persons),
+        test(test_a_usb_port_that_counts_as_attached_is_tried_again),
+        test(test_a_look_may_find_the_plug_before),
+        test(test_what_a_picture_has_is_there_whoever_told_it_too),
+        test(test_what_only_others_have_told_is_not_in_the_picture),
+        test(test_parts_go_with_their_usb_device),
+        test(test_an_attach_that_was_told_is_known_after_a_restart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

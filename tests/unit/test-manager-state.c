@@ -524,6 +524,22 @@ static void test_a_disposable_made_for_nothing_is_done_away_with(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_disposable_that_waits_for_its_kill_is_known(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, DISPOSABLE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+    (void) rig_call(&rig, ADMIN_START);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_UNREACHABLE));
+    come_back('a');
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
 {
     (void) state;
@@ -656,6 +672,7 @@ int main(void)
         TEST(test_a_window_that_is_still_open_is_not_joined_by_one),
         TEST(test_a_pause_goes_on_and_ends_in_time),
         TEST(test_a_disposable_made_for_nothing_is_done_away_with),
+        TEST(test_a_disposable_that_waits_for_its_kill_is_known),
         TEST(test_a_disposable_is_kept_if_the_attach_was_done),
         TEST(test_nothing_out_of_the_ordinary_is_nothing_to_keep),
         TEST(test_whatever_changes_shows_in_the_digest),
