@@ -42,11 +42,7 @@ JobWish job_on_listing(Job *job,
     /* a line that cannot be read says nothing: what events have told does */
     if (listing->attachment == ATTACHMENT_UNKNOWN)
         holder = job->known_at;
-    /* that may be how it was before the device went */
-    if (holder.s[0] != '\0' &&
-        (job_port_is_stale(job, now_usec) ||
-         qube_name_equal(&job->past_holder, &holder)) &&
-        job->n_retries < JOB_RETRIES_MAX)
+    if (holder.s[0] != '\0' && job_port_is_stale(job, now_usec))
         return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE,
                          "another qube has it", now_usec);
     if (holder.s[0] != '\0') {

@@ -186,6 +186,7 @@ JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     switch (answer->result) {
     case ADMIN_OK:
+        job->detached = true;
         return job_on_detached(job);
     case ADMIN_UNREACHABLE:
         return job_lose_qubesd(job, JOB_DETACHING, answer->detail, now_usec);

@@ -161,8 +161,6 @@ void task_set_holder(JobTask *task, const Device *device)
     task->held_by = held ? device->held_by : (QubeName){};
     task->held_template = held ? device->held_template : (QubeName){};
     task->known_at = device->attached_to;
-    task->past_holder = source_past_holder(device->source, device->record.class,
-                                           &device->record.device);
 }
 
 void device_set_stopped(Device *device, const QubeName *target)
@@ -275,6 +273,10 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     device->made = device->made && device->holding == HOLDING_MAYBE;
     if (managed->kind == JOB_KIND_DETACH)
         device_learn_missing(m, device, managed, now);
+    if (managed->job.detached && !managed->job.told_detached)
+        source_expect_detach(managed->source, device->record.class,
+                             &device->record.device, &target,
+                             now.monotonic_usec);
     if (managed->kind == JOB_KIND_DETACH &&
         device->record.class == DEVICE_CLASS_USB && !managed->job.missing &&
         managed->job.outcome == STATUS_DETACHED)

@@ -216,8 +216,11 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     /* an attach may change what it is listed as (WIRE 1) */
     if (source)
         source_unannounce(source, event->class, &event->port);
-    if (source)
-        source_forget_expected(source, event->class, &event->port);
+    /* only once our Detach is told can it be attached there anew: that is told
+     * late, and is over */
+    if (source && source_expects_detach(source, event->class, &event->port,
+                                        &event->subject, now.monotonic_usec))
+        return;
     if (source && !device)
         source_note_early(source, event);
     if (!device)
@@ -232,7 +235,6 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         job_on_changed(&device->job->job);
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
         device->job->job.known_at = event->subject;
-        device->job->job.past_holder = (QubeName){};
         device->job->attached_meanwhile |=
             managed_is_attaching(device->job) &&
             qube_name_equal(&device->job->job.target, &event->subject);
@@ -321,15 +323,15 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (source) {
         (void) source_take_early(source, event->class, &event->port);
         source_unannounce(source, event->class, &event->port);
-        source_forget_expected(source, event->class, &event->port);
     }
     if (event->class == DEVICE_CLASS_USB)
         on_port_detached(m, event, now);
+    if (source && source_take_expected(source, event->class, &event->port,
+                                       &event->subject, now.monotonic_usec))
+        return;
     managed = device ? device->job : NULL;
-    if (managed) {
+    if (managed)
         job_on_changed(&managed->job);
-        managed->job.past_holder = (QubeName){};
-    }
     if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
         (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
         job_on_told_detached(&managed->job);

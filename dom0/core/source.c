@@ -291,38 +291,65 @@ void source_clear_announced(Source *source)
 void source_expect_detach(Source *source,
                           DeviceClass class,
                           const DeviceName *device,
-                          const QubeName *qube)
+                          const QubeName *qube,
+                          uint64_t now_usec)
 {
-    source_forget_expected(source, class, device);
     source->expected[source->next_expected++] =
-        (ExpectedDetach){ .class = class, .device = *device, .qube = *qube };
+        (ExpectedDetach){ .class = class,
+                          .device = *device,
+                          .qube = *qube,
+                          .since_usec = now_usec };
     source->next_expected %= SOURCE_EXPECTED_MAX;
 }
 
-void source_forget_expected(Source *source,
+/* SOURCE_EXPECTED_MAX if there is none. */
+static size_t find_expected(const Source *source,
                             DeviceClass class,
-                            const DeviceName *device)
+                            const DeviceName *device,
+                            const QubeName *qube,
+                            uint64_t now_usec)
 {
-    for (size_t i = 0; i < SOURCE_EXPECTED_MAX; i++)
-        if (source->expected[i].class == class &&
-            device_name_equal(&source->expected[i].device, device))
-            source->expected[i] = (ExpectedDetach){};
+    size_t i = 0;
+
+    for (; i < SOURCE_EXPECTED_MAX; i++) {
+        const ExpectedDetach *expected = &source->expected[i];
+
+        if (expected->class == class &&
+            device_name_equal(&expected->device, device) &&
+            qube_name_equal(&expected->qube, qube) &&
+            now_usec <= expected->since_usec + SOURCE_EXPECTED_USEC)
+            break;
+    }
+    return i;
+}
+
+bool source_expects_detach(const Source *source,
+                           DeviceClass class,
+                           const DeviceName *device,
+                           const QubeName *qube,
+                           uint64_t now_usec)
+{
+    return find_expected(source, class, device, qube, now_usec) <
+           SOURCE_EXPECTED_MAX;
+}
+
+bool source_take_expected(Source *source,
+                          DeviceClass class,
+                          const DeviceName *device,
+                          const QubeName *qube,
+                          uint64_t now_usec)
+{
+    size_t i = find_expected(source, class, device, qube, now_usec);
+
+    if (i == SOURCE_EXPECTED_MAX)
+        return false;
+    source->expected[i] = (ExpectedDetach){};
+    return true;
 }
 
 void source_clear_expected(Source *source)
 {
     memset(source->expected, 0, sizeof(source->expected));
-}
-
-QubeName source_past_holder(const Source *source,
-                            DeviceClass class,
-                            const DeviceName *device)
-{
-    for (size_t i = 0; i < SOURCE_EXPECTED_MAX; i++)
-        if (source->expected[i].class == class &&
-            device_name_equal(&source->expected[i].device, device))
-            return source->expected[i].qube;
-    return (QubeName){};
 }
 
 bool source_has_early_of(const Source *source, const Record *usb)

@@ -29,7 +29,9 @@
 #define SOURCE_EARLY_MAX         64U
 #define SOURCE_ANNOUNCED_MAX     64U
 #define SOURCE_EXPECTED_MAX      64U
-#define SOURCE_MINUTE_USEC       (60 * USEC_PER_SEC)
+/* after that an event has been lost, and the next is another */
+#define SOURCE_EXPECTED_USEC (10 * USEC_PER_SEC)
+#define SOURCE_MINUTE_USEC   (60 * USEC_PER_SEC)
 /* so many noes in a row silence its prompts, longer with each further one */
 #define SOURCE_NOES_MAX       3U
 #define SOURCE_QUIET_USEC     (60 * USEC_PER_SEC)
@@ -63,14 +65,12 @@ typedef struct Announced {
     DeviceIdentity identity;
 } Announced;
 
-/*
- * A plug that went was attached: until qubesd's events tell of the detach, its
- * list may still have that one.
- */
+/* A Detach of ours has gone well, and qubesd's event is still to tell of it. */
 typedef struct ExpectedDetach {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
     DeviceName device;
     QubeName qube;
+    uint64_t since_usec;
 } ExpectedDetach;
 
 /* A USB port that was detached from whatever qube had it. */
@@ -278,19 +278,24 @@ Announced *source_find_announced(Source *source,
                                  DeviceClass class,
                                  const DeviceName *device);
 
-/* A plug went that @qube had; an event has told who has the device now, or that
- * nobody has; who had it, if there was no event since: "" for nobody. */
+/* A detach from @qube that is ours: an event will tell of it; whether one is
+ * still to come; the same, and it has come now. */
 void source_expect_detach(Source *source,
                           DeviceClass class,
                           const DeviceName *device,
-                          const QubeName *qube);
-void source_forget_expected(Source *source,
-                            DeviceClass class,
-                            const DeviceName *device);
+                          const QubeName *qube,
+                          uint64_t now_usec);
+bool source_expects_detach(const Source *source,
+                           DeviceClass class,
+                           const DeviceName *device,
+                           const QubeName *qube,
+                           uint64_t now_usec);
+bool source_take_expected(Source *source,
+                          DeviceClass class,
+                          const DeviceName *device,
+                          const QubeName *qube,
+                          uint64_t now_usec);
 void source_clear_expected(Source *source);
-QubeName source_past_holder(const Source *source,
-                            DeviceClass class,
-                            const DeviceName *device);
 
 /* By whomever, as far as is known. */
 bool device_is_attached(const Device *device);
