@@ -348,12 +348,7 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
-    /* our Attach had no effect: others were quicker, or had the plug before */
-    if (job->holding == HOLDING_NOTHING &&
-        qube_name_equal(&job->past_holder, &job->target) &&
-        job->n_retries < JOB_RETRIES_MAX)
-        return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE, "",
-                         now_usec);
+    /* our Attach had no effect: others were quicker */
     if (job->holding == HOLDING_NOTHING)
         return job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
     job->holding = HOLDING_DEVICE;
