@@ -42,7 +42,11 @@ JobWish job_on_listing(Job *job,
     /* a line that cannot be read says nothing: what events have told does */
     if (listing->attachment == ATTACHMENT_UNKNOWN)
         holder = job->known_at;
-    if (holder.s[0] != '\0' && job_port_is_stale(job, now_usec))
+    /* that may be how it was before the device went */
+    if (holder.s[0] != '\0' &&
+        (job_port_is_stale(job, now_usec) ||
+         qube_name_equal(&job->past_holder, &holder)) &&
+        job->n_retries < JOB_RETRIES_MAX)
         return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE,
                          "another qube has it", now_usec);
     if (holder.s[0] != '\0') {
@@ -348,7 +352,12 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
-    /* our Attach had no effect: others were quicker */
+    /* our Attach had no effect: others were quicker, or had the plug before */
+    if (job->holding == HOLDING_NOTHING &&
+        qube_name_equal(&job->past_holder, &job->target) &&
+        job->n_retries < JOB_RETRIES_MAX)
+        return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE, "",
+                         now_usec);
     if (job->holding == HOLDING_NOTHING)
         return job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
     job->holding = HOLDING_DEVICE;

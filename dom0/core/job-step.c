@@ -180,6 +180,7 @@ void job_init(Job *ret, const JobTask *task, uint64_t now_usec)
         .appear_usec = now_usec + JOB_APPEAR_USEC,
         .port_detached_usec = task->port_detached_usec,
         .known_at = task->known_at,
+        .past_holder = task->past_holder,
         .held_by = task->held_surely ? task->held_by : (QubeName){},
     };
 }

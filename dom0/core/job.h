@@ -130,6 +130,7 @@ typedef struct JobTask {
     bool held_surely; /* not: an Attach was sent, and what came of it is open */
     QubeName held_template; /* @held_by is a disposable of it; "" */
     QubeName known_at;      /* who has it, by whatever was told; "": nobody */
+    QubeName past_holder;   /* who had the plug before it, see ExpectedDetach */
     bool close;             /* shut down the target once it is detached */
     /* another source has a device of this name: qubesd's Detach looks at the
      * name only, and would take whichever it finds first */
@@ -160,6 +161,7 @@ typedef struct Job {
     /* as in the task, but kept up to date by its owner */
     QubeName known_at;
     QubeName held_by; /* "" also when it is known why it has it no longer */
+    QubeName past_holder;
 
     AdminRequest request;
     PolicyQuestion question;

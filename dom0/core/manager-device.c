@@ -29,8 +29,13 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
         device_mark_detached(device);
     if (device->plugged)
         device_remember(device, now.monotonic_usec);
-    if (device->holding == HOLDING_NOTHING)
+    if (device->attached_to.s[0] != '\0' &&
+        device->holding == HOLDING_NOTHING) {
+        source_expect_detach(device->source, device->record.class,
+                             &device->record.device, &device->attached_to,
+                             false, now.monotonic_usec);
         device->attached_to = (QubeName){}; /* that was so for this plug */
+    }
 
     device->plugged = false;
     device->told_by = 0;

@@ -161,6 +161,8 @@ void task_set_holder(JobTask *task, const Device *device)
     task->held_by = held ? device->held_by : (QubeName){};
     task->held_template = held ? device->held_template : (QubeName){};
     task->known_at = device->attached_to;
+    task->past_holder = source_past_holder(device->source, device->record.class,
+                                           &device->record.device);
 }
 
 void device_set_stopped(Device *device, const QubeName *target)
@@ -275,7 +277,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
         device_learn_missing(m, device, managed, now);
     if (managed->job.detached && !managed->job.told_detached)
         source_expect_detach(managed->source, device->record.class,
-                             &device->record.device, &target,
+                             &device->record.device, &target, true,
                              now.monotonic_usec);
     if (managed->kind == JOB_KIND_DETACH &&
         device->record.class == DEVICE_CLASS_USB && !managed->job.missing &&

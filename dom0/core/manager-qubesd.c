@@ -221,6 +221,8 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     if (source && source_expects_detach(source, event->class, &event->port,
                                         &event->subject, now.monotonic_usec))
         return;
+    if (source)
+        source_forget_past_holder(source, event->class, &event->port);
     if (source && !device)
         source_note_early(source, event);
     if (!device)
@@ -235,6 +237,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         job_on_changed(&device->job->job);
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
         device->job->job.known_at = event->subject;
+        device->job->job.past_holder = (QubeName){};
         device->job->attached_meanwhile |=
             managed_is_attaching(device->job) &&
             qube_name_equal(&device->job->job.target, &event->subject);
@@ -329,9 +332,13 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (source && source_take_expected(source, event->class, &event->port,
                                        &event->subject, now.monotonic_usec))
         return;
+    if (source)
+        source_forget_past_holder(source, event->class, &event->port);
     managed = device ? device->job : NULL;
-    if (managed)
+    if (managed) {
         job_on_changed(&managed->job);
+        managed->job.past_holder = (QubeName){};
+    }
     if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
         (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
         job_on_told_detached(&managed->job);

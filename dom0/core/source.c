@@ -292,12 +292,14 @@ void source_expect_detach(Source *source,
                           DeviceClass class,
                           const DeviceName *device,
                           const QubeName *qube,
+                          bool ours,
                           uint64_t now_usec)
 {
     source->expected[source->next_expected++] =
         (ExpectedDetach){ .class = class,
                           .device = *device,
                           .qube = *qube,
+                          .ours = ours,
                           .since_usec = now_usec };
     source->next_expected %= SOURCE_EXPECTED_MAX;
 }
@@ -314,7 +316,7 @@ static size_t find_expected(const Source *source,
     for (; i < SOURCE_EXPECTED_MAX; i++) {
         const ExpectedDetach *expected = &source->expected[i];
 
-        if (expected->class == class &&
+        if (expected->ours && expected->class == class &&
             device_name_equal(&expected->device, device) &&
             qube_name_equal(&expected->qube, qube) &&
             now_usec <= expected->since_usec + SOURCE_EXPECTED_USEC)
@@ -345,6 +347,33 @@ bool source_take_expected(Source *source,
         return false;
     source->expected[i] = (ExpectedDetach){};
     return true;
+}
+
+QubeName source_past_holder(const Source *source,
+                            DeviceClass class,
+                            const DeviceName *device)
+{
+    for (size_t i = 0; i < SOURCE_EXPECTED_MAX; i++) {
+        const ExpectedDetach *expected = &source->expected[i];
+
+        if (!expected->ours && expected->class == class &&
+            device_name_equal(&expected->device, device))
+            return expected->qube;
+    }
+    return (QubeName){};
+}
+
+void source_forget_past_holder(Source *source,
+                               DeviceClass class,
+                               const DeviceName *device)
+{
+    for (size_t i = 0; i < SOURCE_EXPECTED_MAX; i++) {
+        ExpectedDetach *expected = &source->expected[i];
+
+        if (!expected->ours && expected->class == class &&
+            device_name_equal(&expected->device, device))
+            *expected = (ExpectedDetach){};
+    }
 }
 
 void source_clear_expected(Source *source)

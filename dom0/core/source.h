@@ -65,11 +65,16 @@ typedef struct Announced {
     DeviceIdentity identity;
 } Announced;
 
-/* A Detach of ours has gone well, and qubesd's event is still to tell of it. */
+/*
+ * qubesd's event is still to tell of a detach: a Detach of ours has gone well,
+ * or a plug went that another had attached. Until then its list may have that
+ * one.
+ */
 typedef struct ExpectedDetach {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
     DeviceName device;
     QubeName qube;
+    bool ours;
     uint64_t since_usec;
 } ExpectedDetach;
 
@@ -278,13 +283,14 @@ Announced *source_find_announced(Source *source,
                                  DeviceClass class,
                                  const DeviceName *device);
 
-/* A detach from @qube that is ours: an event will tell of it; whether one is
- * still to come; the same, and it has come now. */
+/* An event will tell of a detach from @qube. */
 void source_expect_detach(Source *source,
                           DeviceClass class,
                           const DeviceName *device,
                           const QubeName *qube,
+                          bool ours,
                           uint64_t now_usec);
+/* Whether one of ours is still to come; the same, and it has come now. */
 bool source_expects_detach(const Source *source,
                            DeviceClass class,
                            const DeviceName *device,
@@ -295,6 +301,14 @@ bool source_take_expected(Source *source,
                           const DeviceName *device,
                           const QubeName *qube,
                           uint64_t now_usec);
+/* Who had the plug before, as far as its end was not told; "": nobody. An event
+ * has told who has the device now. */
+QubeName source_past_holder(const Source *source,
+                            DeviceClass class,
+                            const DeviceName *device);
+void source_forget_past_holder(Source *source,
+                               DeviceClass class,
+                               const DeviceName *device);
 void source_clear_expected(Source *source);
 
 /* By whomever, as far as is known. */

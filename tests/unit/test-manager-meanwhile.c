@@ -245,13 +245,10 @@ static void test_a_look_may_find_the_plug_before(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_reply(&rig, call, answer_listed(NULL));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_pass(&rig, USEC_PER_SEC);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
 static void test_what_a_picture_has_is_there_whoever_told_it_too(void **state)

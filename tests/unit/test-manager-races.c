@@ -798,6 +798,24 @@ static void test_an_answer_older_than_a_detach_is_not_believed(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* qubesd's list may have the plug before, and who had that, for a moment. */
+static void test_the_list_may_tell_of_the_plug_before(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* Attach and detach of ours are told when the next plug is there. */
 static void test_our_own_detach_told_late_is_not_the_persons(void **state)
 {
@@ -1393,6 +1411,7 @@ int main(void)
         TEST(test_nothing_but_a_disposable_of_ours_is_killed),
         TEST(test_what_another_attaches_before_our_attach_is_seen),
         TEST(test_an_answer_older_than_a_detach_is_not_believed),
+        TEST(test_the_list_may_tell_of_the_plug_before),
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),
         TEST(test_what_may_be_held_is_told_to_be_gone),
