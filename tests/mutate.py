@@ -33,7 +33,7 @@ HANGS_TIMES, HANGS_S = 10, 10
 SLOW_S = 3.0
 
 # run below a wrapper
-WRAPPED = ("test-agent",)
+WRAPPED = ("test-agent", "fault-send", "fault-udev")
 
 FILES = (
     "common/boot-id.c common/device.c common/qube-name.c common/rate.c "

@@ -125,7 +125,11 @@ static int events_connect(AdminEvents *events)
 
     r = sd_event_add_io(events->event, &events->io_source, events->fd, EPOLLIN,
                         events_on_io, events);
-    return r;
+    if (r < 0)
+        return r;
+    /* what was told before an answer came is older than that */
+    return sd_event_source_set_priority(events->io_source,
+                                        SD_EVENT_PRIORITY_IMPORTANT);
 }
 
 static int events_on_retry(sd_event_source *source,

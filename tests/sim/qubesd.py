@@ -2,6 +2,7 @@
 """The Admin API daemon's socket (WIRE 1)."""
 
 import asyncio
+import contextlib
 import pathlib
 import random
 import typing
@@ -16,6 +17,7 @@ from .methods import Methods
 from .service import Service
 
 EVENTS = "admin.Events"
+EVENTS_FLUSH_S = 1.0
 TRACEBACK = "Traceback (most recent call last):\n  (simulated)\n"
 
 
@@ -70,19 +72,32 @@ class Qubesd(Service):
         self.log.changes.notify()
         try:
             while True:
-                await self.send(writer, await self._next_frames(subscriber.frames))
+                data, n_frames = await self._next_frames(subscriber.frames)
+                await self.send(writer, data)
+                for _ in range(n_frames):
+                    subscriber.frames.task_done()
         finally:
             del self.subscribers[task]
             self.log.changes.notify()
 
-    async def _next_frames(self, frames: asyncio.Queue) -> bytes:
-        """The next frame, and at random some that wait behind it, or all."""
-        data = await frames.get()
+    async def _next_frames(self, frames: asyncio.Queue) -> tuple[bytes, int]:
+        """The next frame, and at random some that wait behind it, or all; and
+        how many these are."""
+        data, n_frames = await frames.get(), 1
         pieces = self.behaviour.pieces
         while not frames.empty() and (pieces == "joined" or (
                 pieces is True and self.rng.random() < 0.5)):
             data += frames.get_nowait()
-        return data
+            n_frames += 1
+        return data, n_frames
+
+    async def _flush_events(self) -> None:
+        """qubesd writes an event when it happens, so before the answer to the
+        call that made it happen. Who does not read holds up nobody for long."""
+        for subscriber in list(self.subscribers.values()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVENTS_FLUSH_S):
+                    await subscriber.frames.join()
 
     # -- calls
 
@@ -134,6 +149,7 @@ class Qubesd(Service):
         cut = None
         if fault and fault.do == "half":
             cut = fault.params.get("bytes", max(1, len(answer) // 2))
+        await self._flush_events()
         self.log.end(call, "answered", answer[:cut])
         await self.send(writer, answer[:cut])
 

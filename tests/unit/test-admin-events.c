@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -194,6 +195,56 @@ static void test_several_frames_may_come_in_one_read(void **state)
     fd_close(fd);
 }
 
+static int on_answer(sd_event_source *source,
+                     int fd,
+                     uint32_t revents,
+                     void *userdata)
+{
+    char byte;
+
+    (void) source;
+    (void) revents;
+
+    assert_int_equal(recv(fd, &byte, 1, 0), 1);
+    assert_int_equal(n_got, 1);
+    *(bool *) userdata = true;
+    return 0;
+}
+
+/* qubesd writes it before the answer to the call that made it happen. */
+static void test_an_event_is_told_before_an_answer_that_came_with_it(
+    void **state)
+{
+    sd_event_source *sources[2] = {};
+    bool answered[2] = {};
+    int pairs[2][2], fd = -1;
+
+    (void) state;
+
+    /* one that is waited for since before the events are, one since after */
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        assert_int_equal(
+            socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]), 0);
+        if (i == 1)
+            fd = take_established();
+        assert_return_code(sd_event_add_io(event, &sources[i], pairs[i][0],
+                                           EPOLLIN, on_answer, &answered[i]),
+                           0);
+    }
+    /* all of it is there when the loop looks the next time */
+    loop_settle(event);
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+        say(pairs[i][1], "0", 1);
+    say(fd, STARTED, LEN(STARTED));
+    LOOP_UNTIL(event, answered[0] && answered[1]);
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        sd_event_source_disable_unref(sources[i]);
+        fd_close(pairs[i][0]);
+        fd_close(pairs[i][1]);
+    }
+    fd_close(fd);
+}
+
 static void test_a_lost_connection_is_made_anew(void **state)
 {
     int fd = take_established();
@@ -324,6 +375,7 @@ int main(void)
         test(test_it_asks_for_all_events_and_ends_its_input),
         test(test_frames_come_in_any_pieces),
         test(test_several_frames_may_come_in_one_read),
+        test(test_an_event_is_told_before_an_answer_that_came_with_it),
         test(test_a_lost_connection_is_made_anew),
         test(test_what_makes_no_sense_is_not_followed),
         test(test_a_frame_may_be_so_long_and_no_longer),
