@@ -153,6 +153,10 @@ static int save_source(State *state, const Source *source)
         plug->usb = memory->usb;
         plug->missing_from = memory->missing_from;
         plug->removed = memory->removed;
+        plug->open =
+            memory->open || (!memory->replaced &&
+                             plug_memory_holds(memory, 0, memory->gone_usec,
+                                               source->resumed_usec));
     }
     return 0;
 }
@@ -241,6 +245,8 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
         digest = mix(digest, memory->detached_by_user);
         digest = mix(digest, memory->refused_by_user);
         digest = mix(digest, memory->removed);
+        digest = mix(digest, memory->replaced);
+        digest = mix(digest, memory->open);
         digest = mix_text(digest, memory->stopped.s);
         digest = mix_text(digest, memory->missing_from.s);
     }
@@ -318,8 +324,7 @@ static int restore_memory(Source *source, const StatePlug *plug)
     memory->usb = plug->usb;
     memory->missing_from = plug->missing_from;
     memory->removed = plug->removed;
-    memory->open =
-        plug_memory_holds(memory, 0, memory->gone_usec, source->resumed_usec);
+    memory->open = plug->open;
 
     while (*link)
         link = &(*link)->next;

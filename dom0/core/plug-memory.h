@@ -56,6 +56,8 @@ struct PlugMemory {
      * is told by qubesd's next event. "": not so. */
     QubeName missing_from;
     bool removed; /* qubesd took it off its list */
+    /* another has come in its place */
+    bool replaced;
     /* nobody has reported since it went, and it still might have come in time:
      * what the next picture has may have come right away */
     bool open;

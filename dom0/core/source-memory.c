@@ -165,8 +165,12 @@ bool device_recall(Device *device)
                 break;
         }
     }
-    if (!found)
+    if (!found) {
+        for (PlugMemory *memory = source->memories; memory;
+             memory = memory->next)
+            memory->replaced |= plug_memory_is_of(memory, &device->record);
         return false;
+    }
 
     device->lineage = found->lineage;
     source_relate_parts(device);
@@ -226,6 +230,7 @@ void source_open_memories(Source *source, uint64_t now_usec)
 {
     for (PlugMemory *memory = source->memories; memory; memory = memory->next)
         memory->open |=
+            !memory->replaced &&
             plug_memory_holds(memory, 0, now_usec, source->resumed_usec);
 }
 

@@ -52,6 +52,7 @@ typedef struct StatePlug {
     uint64_t detached_usec;
     QubeName missing_from;
     bool removed;
+    bool open;
 } StatePlug;
 
 typedef struct StateSource {

@@ -70,23 +70,23 @@ static json_t *number(uint64_t value)
 
 static int put_plug(Writer *writer, const StatePlug *plug)
 {
-    int r =
-        put(writer,
-            json_pack(
-                "{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
-                "s:s, s:s, s:b, s:b, s:s, s:o, s:o, s:s, s:s, s:b}",
-                "type", "plug", "plug", number(plug->plug), "plugged",
-                plug->plugged, "lineage", number(plug->lineage), "usb_lineage",
-                number(plug->usb_lineage), "detached_by_user",
-                plug->detached_by_user, "refused_by_user",
-                plug->refused_by_user, "stopped", plug->stopped.s, "came",
-                number(plug->came_usec), "holding", (int) plug->holding,
-                "held_by", plug->held_by.s, "held_template",
-                plug->held_template.s, "held_rule", plug->held_rule.s, "made",
-                plug->made, "held_before", plug->held_before, "close",
-                plug->close.s, "gone", number(plug->gone_usec), "detached",
-                number(plug->detached_usec), "usb", plug->usb.s, "missing_from",
-                plug->missing_from.s, "removed", plug->removed));
+    int r = put(
+        writer,
+        json_pack("{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
+                  "s:s, s:s, s:b, s:b, s:s, s:o, s:o, s:s, s:s, s:b, s:b}",
+                  "type", "plug", "plug", number(plug->plug), "plugged",
+                  plug->plugged, "lineage", number(plug->lineage),
+                  "usb_lineage", number(plug->usb_lineage), "detached_by_user",
+                  plug->detached_by_user, "refused_by_user",
+                  plug->refused_by_user, "stopped", plug->stopped.s, "came",
+                  number(plug->came_usec), "holding", (int) plug->holding,
+                  "held_by", plug->held_by.s, "held_template",
+                  plug->held_template.s, "held_rule", plug->held_rule.s, "made",
+                  plug->made, "held_before", plug->held_before, "close",
+                  plug->close.s, "gone", number(plug->gone_usec), "detached",
+                  number(plug->detached_usec), "usb", plug->usb.s,
+                  "missing_from", plug->missing_from.s, "removed",
+                  plug->removed, "open", plug->open));
 
     return r < 0 ? r : put_record(writer, &plug->record);
 }
@@ -325,6 +325,7 @@ static int read_plug(Reader *reader, Fields *fields)
     plug->usb = take_port(fields, "usb");
     plug->missing_from = take_qube(fields, "missing_from");
     plug->removed = take_bool(fields, "removed");
+    plug->open = take_bool(fields, "open");
     if (plug->holding != HOLDING_NOTHING && plug->held_by.s[0] == '\0')
         REFUSE(reader, "a device is held by nobody");
     reader->plug = plug;

@@ -203,6 +203,24 @@ static void test_a_stopped_target_is_not_started_for_what_was_relisted(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
 
+/* Another has come in its place, and stays. */
+static void test_what_has_come_since_is_not_the_plug_before(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -654,6 +672,7 @@ int main(void)
         TEST(test_a_new_probe_across_a_restart_is_the_same_plug),
         TEST(test_what_did_not_come_back_in_time_is_another_plug),
         TEST(test_a_stopped_target_is_not_started_for_what_was_relisted),
+        TEST(test_what_has_come_since_is_not_the_plug_before),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
