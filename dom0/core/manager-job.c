@@ -157,7 +157,8 @@ void task_set_holder(JobTask *task, const Device *device)
 {
     bool held = device->holding != HOLDING_NOTHING;
 
-    task->held_surely = device->holding == HOLDING_DEVICE;
+    /* qubesd took it off its list: that explains why it is not attached */
+    task->held_surely = device->holding == HOLDING_DEVICE && !device->removed;
     task->held_by = held ? device->held_by : (QubeName){};
     task->held_template = held ? device->held_template : (QubeName){};
     task->known_at = device->attached_to;

@@ -816,6 +816,19 @@ static void test_the_list_may_tell_of_the_plug_before(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* It was replugged while its forwarder was not there. */
+static void test_what_was_off_the_list_was_not_taken_by_the_person(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* Attach and detach of ours are told when the next plug is there. */
 static void test_our_own_detach_told_late_is_not_the_persons(void **state)
 {
@@ -1412,6 +1425,7 @@ int main(void)
         TEST(test_what_another_attaches_before_our_attach_is_seen),
         TEST(test_an_answer_older_than_a_detach_is_not_believed),
         TEST(test_the_list_may_tell_of_the_plug_before),
+        TEST(test_what_was_off_the_list_was_not_taken_by_the_person),
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),
         TEST(test_what_may_be_held_is_told_to_be_gone),
