@@ -209,6 +209,7 @@ void device_begin_look(Manager *m,
     if (managed_new(m, &managed, JOB_KIND_LOOK, device, NULL, now) < 0)
         return;
 
+    device->detach_told = false;
     device->job = managed;
     managed_apply(
         m, managed,

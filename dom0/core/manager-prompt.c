@@ -146,8 +146,9 @@ void desk_step(Manager *m, Instant now)
 
     desk_drop_lost(desk, now.monotonic_usec);
 
-    /* answered in another window, or not listed any more */
-    if (desk->managed && desk->managed->job.state != JOB_AWAITING_PROMPT)
+    /* answered in another window, not listed any more, or to be looked at */
+    if (desk->managed && (desk->managed->job.state != JOB_AWAITING_PROMPT ||
+                          device_is_looked_at(desk->managed->device)))
         desk->managed = NULL;
     if (desk->managed &&
         !is_current(m, desk->managed->device, desk->managed->rule))

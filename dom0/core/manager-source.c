@@ -270,6 +270,8 @@ static Status event_here(Manager *m,
     if (restored && !device->job && device->holding != HOLDING_NOTHING) {
         if (device->held_before)
             device_begin_detach(m, device, now);
+        else if (device->detach_told)
+            device_begin_look(m, device, &device->held_by, now);
         else
             device_look_further(m, device, &device->held_by, now);
     }

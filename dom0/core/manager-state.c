@@ -31,6 +31,9 @@ static StatePlug plug_of(const Device *device)
         .made = device->made,
         .close = device->close,
         .held_before = device->held_before,
+        .detach_told = device->detach_told ||
+                       (device->job && device->job->kind == JOB_KIND_LOOK &&
+                        !device->job->job.look_further),
     };
 
     /* begun for a plug that went, while the next one has come already */
@@ -233,6 +236,7 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
         digest = mix(digest, plug.holding);
         digest = mix(digest, plug.made);
         digest = mix(digest, plug.held_before);
+        digest = mix(digest, plug.detach_told);
         digest = mix_text(digest, plug.held_by.s);
         digest = mix_text(digest, plug.stopped.s);
         digest = mix_text(digest, plug.close.s);
@@ -301,6 +305,7 @@ static int restore_device(Source *source, const StatePlug *plug)
     device->attached_to = plug->held_by;
     device->made = plug->made;
     device->held_before = plug->held_before;
+    device->detach_told = plug->detach_told;
     device->close = plug->close;
     return 0;
 }

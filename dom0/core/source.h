@@ -131,6 +131,8 @@ struct Device {
     bool detached_by_user; /* left alone until it is replugged */
     bool refused_by_user;  /* the same: the answer to a prompt was no */
     bool made;             /* @held_by is to be done away with if that is so */
+    /* an earlier run of ours was told that it was detached */
+    bool detach_told;
     /* what is held was so for the plug before, and is still to be detached; an
      * earlier run of ours knew that */
     bool held_before;

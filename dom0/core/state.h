@@ -42,6 +42,7 @@ typedef struct StatePlug {
     QubeName held_template; /* @held_by is a disposable of it; "" */
     RuleName held_rule;     /* "" if it is not known */
     bool made; /* @held_by is done away with if it is not attached there */
+    bool detach_told; /* from @held_by, and it was not looked at yet */
     bool held_before; /* by the plug before: it is still to be detached */
     QubeName close;
 

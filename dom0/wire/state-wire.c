@@ -73,7 +73,7 @@ static int put_plug(Writer *writer, const StatePlug *plug)
     int r = put(
         writer,
         json_pack("{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
-                  "s:s, s:s, s:b, s:b, s:s, s:o, s:o, s:s, s:s, s:b, s:b}",
+                  "s:s, s:s, s:b, s:b, s:b, s:s, s:o, s:o, s:s, s:s, s:b, s:b}",
                   "type", "plug", "plug", number(plug->plug), "plugged",
                   plug->plugged, "lineage", number(plug->lineage),
                   "usb_lineage", number(plug->usb_lineage), "detached_by_user",
@@ -82,8 +82,9 @@ static int put_plug(Writer *writer, const StatePlug *plug)
                   number(plug->came_usec), "holding", (int) plug->holding,
                   "held_by", plug->held_by.s, "held_template",
                   plug->held_template.s, "held_rule", plug->held_rule.s, "made",
-                  plug->made, "held_before", plug->held_before, "close",
-                  plug->close.s, "gone", number(plug->gone_usec), "detached",
+                  plug->made, "held_before", plug->held_before, "detach_told",
+                  plug->detach_told, "close", plug->close.s, "gone",
+                  number(plug->gone_usec), "detached",
                   number(plug->detached_usec), "usb", plug->usb.s,
                   "missing_from", plug->missing_from.s, "removed",
                   plug->removed, "open", plug->open));
@@ -319,6 +320,7 @@ static int read_plug(Reader *reader, Fields *fields)
     plug->held_rule = take_rule(fields, "held_rule");
     plug->made = take_bool(fields, "made");
     plug->held_before = take_bool(fields, "held_before");
+    plug->detach_told = take_bool(fields, "detach_told");
     plug->close = take_qube(fields, "close");
     plug->gone_usec = take_number(fields, "gone", INT64_MAX);
     plug->detached_usec = take_number(fields, "detached", INT64_MAX);

@@ -221,6 +221,20 @@ static void test_what_has_come_since_is_not_the_plug_before(void **state)
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
 }
 
+/* Its look was not made yet; then its target stopped, too. */
+static void test_a_detach_that_was_told_is_known_after_a_restart(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -673,6 +687,7 @@ int main(void)
         TEST(test_what_did_not_come_back_in_time_is_another_plug),
         TEST(test_a_stopped_target_is_not_started_for_what_was_relisted),
         TEST(test_what_has_come_since_is_not_the_plug_before),
+        TEST(test_a_detach_that_was_told_is_known_after_a_restart),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),

@@ -56,6 +56,7 @@ static State *whole_state(Random *random)
                 memcpy(plug->held_rule.s, "a-rule", 7);
             plug->made = j % 7 == 0;
             plug->held_before = j % 5 == 1;
+            plug->detach_told = j % 5 == 2;
             plug->close = j % 2 ? qube("disp1") : (QubeName){};
             plug->gone_usec = 6 + j;
             plug->detached_usec = 7 + j;
@@ -87,6 +88,7 @@ static void assert_plug_equal(const StatePlug *a, const StatePlug *b)
     assert_string_equal(a->held_rule.s, b->held_rule.s);
     assert_int_equal(a->made, b->made);
     assert_int_equal(a->held_before, b->held_before);
+    assert_int_equal(a->detach_told, b->detach_told);
     assert_string_equal(a->close.s, b->close.s);
     assert_int_equal(a->gone_usec, b->gone_usec);
     assert_int_equal(a->detached_usec, b->detached_usec);
