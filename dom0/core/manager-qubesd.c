@@ -174,6 +174,9 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 
     if (source)
         source_announce(source, event);
+    /* what is attached stays on the list: it was off it while nobody heard */
+    if (device && device_is_attached(device))
+        device->removed = true;
     if (managed && device->removed)
         job_on_changed(&managed->job);
     if (managed && managed->call != 0)

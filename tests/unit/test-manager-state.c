@@ -235,6 +235,22 @@ static void test_a_detach_that_was_told_is_known_after_a_restart(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* It was unplugged while nobody was there to hear, and is there again. */
+static void test_what_is_listed_anew_was_not_detached_by_the_person(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -688,6 +704,7 @@ int main(void)
         TEST(test_a_stopped_target_is_not_started_for_what_was_relisted),
         TEST(test_what_has_come_since_is_not_the_plug_before),
         TEST(test_a_detach_that_was_told_is_known_after_a_restart),
+        TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
