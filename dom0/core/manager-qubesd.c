@@ -174,9 +174,8 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 
     if (source)
         source_announce(source, event);
-    /* what is attached stays on the list: it was off it while nobody heard */
-    if (device && device_is_attached(device))
-        device->removed = true;
+    if (device)
+        device->added_attached = device_is_attached(device);
     if (managed && device->removed)
         job_on_changed(&managed->job);
     if (managed && managed->call != 0)
@@ -233,6 +232,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     device->attached_to = event->subject;
     device->attachment_known = true;
     device->removed = false;
+    device->added_attached = false;
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, &event->subject))
         device->holding = HOLDING_DEVICE;
@@ -348,6 +348,9 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (!device || !device_may_be_at(device, &event->subject))
         return;
 
+    /* what is attached stays on the list: it was off it while nobody heard */
+    device->removed |= device->added_attached;
+    device->added_attached = false;
     device->attached_to = (QubeName){};
     device->attachment_known = true;
     if (managed && managed->kind == JOB_KIND_ATTACH) {

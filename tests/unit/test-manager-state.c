@@ -251,6 +251,20 @@ static void test_what_is_listed_anew_was_not_detached_by_the_person(void **state
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* A new probe that follows on the person's detach is told, the detach is not. */
+static void test_what_is_probed_anew_was_detached_by_the_person(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -705,6 +719,7 @@ int main(void)
         TEST(test_what_has_come_since_is_not_the_plug_before),
         TEST(test_a_detach_that_was_told_is_known_after_a_restart),
         TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
+        TEST(test_what_is_probed_anew_was_detached_by_the_person),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
