@@ -721,6 +721,7 @@ static void test_without_descriptors_accepting_is_paused(void **state)
     int first, second;
 
     (void) state;
+    SKIP_UNDER_VALGRIND();
     rig_begin(&rig, 0);
     first = rig_connect(&rig);
     send_message(first, GET_STATUS);
@@ -751,6 +752,7 @@ static void test_a_pause_ends_by_itself(void **state)
     int fd;
 
     (void) state;
+    SKIP_UNDER_VALGRIND();
     rig_begin(&rig, 0);
     fd = rig_connect(&rig);
     send_message(fd, GET_STATUS);

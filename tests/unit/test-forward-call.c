@@ -234,6 +234,7 @@ static void test_a_client_that_is_missing_is_an_error(void **state)
     static const QrexecCallOps ops = { on_line, on_end };
     Fixture *fixture = *state;
 
+    SKIP_UNDER_VALGRIND();
     assert_int_equal(qrexec_call_new(&fixture->call, fixture->event,
                                      "/nonexistent", "autoattach.Event",
                                      QUEUE_MAX, &ops, fixture),
