@@ -6,7 +6,7 @@
 # built, what it looks after (an extended regular expression of paths), and its
 # command. One that ends with "N passed, N failed" is counted so, else as one.
 
-stages=(packages machine coverage memory fuzz)
+stages=(packages machine coverage memory analysers fuzz)
 # What .ci/run takes its turns from: those that have been seen to pass from end
 # to end. run.sh --all runs all of them.
 ci_stages=(packages fuzz)
@@ -25,8 +25,12 @@ stage_paths[coverage]='^tests/(unit|property|coverage)|_(parse|decode)'
 stage_command[coverage]='tests/coverage.sh'
 
 stage_minutes[memory]=12
-stage_paths[memory]='^(common|dom0/io|sysusb/io|tests/fault)/|clang-tidy|analyse'
-stage_command[memory]='tests/valgrind.sh && tests/analyse.sh'
+stage_paths[memory]='^(common|dom0/io|sysusb/io)/|^tests/(fault|support)/|valgrind'
+stage_command[memory]='tests/valgrind.sh'
+
+stage_minutes[analysers]=8
+stage_paths[analysers]='^(common|dom0/io|sysusb/io)/|clang-tidy|cppcheck|analyse'
+stage_command[analysers]='tests/analyse.sh'
 
 stage_minutes[fuzz]=4
 stage_paths[fuzz]='^(common|dom0/wire|sysusb/core|tests/fuzz)/|/rule-'
