@@ -236,7 +236,8 @@ static void test_a_detach_that_was_told_is_known_after_a_restart(void **state)
 }
 
 /* It was unplugged while nobody was there to hear, and is there again. */
-static void test_what_is_listed_anew_was_not_detached_by_the_person(void **state)
+static void test_what_is_listed_anew_was_not_detached_by_the_person(
+    void **state)
 {
     (void) state;
 
