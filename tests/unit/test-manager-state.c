@@ -252,7 +252,7 @@ static void test_what_is_listed_anew_was_not_detached_by_the_person(
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
-/* A new probe that follows on the person's detach is told, the detach is not. */
+/* A new probe after the person's detach is told, the detach is not. */
 static void test_what_is_probed_anew_was_detached_by_the_person(void **state)
 {
     (void) state;
