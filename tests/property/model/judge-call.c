@@ -284,7 +284,9 @@ static void on_attach(Model *m, const AdminRequest *request)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
     if (!is_unreadable(m, index) &&
-        !(dev_attached_at(m, index) == NONE && !qube_runs(m, seat->ours)) &&
+        !(dev_attached_at(m, index) == NONE &&
+          (!qube_runs(m, seat->ours) ||
+           seat->event_over_tick > seat->told_at_tick)) &&
         seat->ours != NOWHERE && !seat->ours_doubt && seat->ours_told &&
         seat->ours_plug == seat->plug && seat->told_at == seat->ours)
         wrong(m, "it is attached once more, though it is attached");

@@ -88,7 +88,7 @@ static void check_attached(const Claim *claim)
         require(claim,
                 claim->seat->attached_by == ACTOR_DAEMON ||
                     claim->seat->ours == claim->target || has_fault(claim) ||
-                    (SPARE_OTHERS && claim->seat->failed_tick >= claim->since),
+                    claim->seat->unsure_tick >= claim->since,
                 "it was not attached by us");
 }
 
@@ -159,16 +159,21 @@ static bool all_idle(const Claim *claim)
     return true;
 }
 
-/* Whether a disk is attached of which no record has told. */
-static bool has_untold(const Claim *claim)
+/* Whether a part of it is attached of which no record tells: the slot of a
+ * card reader without a medium, or one that was quicker. */
+static bool has_untold_part(const Claim *claim)
 {
     const Model *m = claim->m;
 
-    for (int i = 0; i < SEATS; i++)
-        if (seat_source(i) == seat_source(claim->index) &&
-            seat_class(i) == DEVICE_CLASS_BLOCK && !m->seats[i].plugged &&
-            attached_since(m, i, claim->since))
+    for (size_t i = 0; i < m->n_devs; i++) {
+        const Dev *dev = &m->devs[i];
+
+        if (dev->source == seat_source(claim->index) &&
+            dev->port == claim->seat->port &&
+            dev->class == DEVICE_CLASS_BLOCK &&
+            attached_since(m, dev->seat, claim->since))
             return true;
+    }
     return false;
 }
 
@@ -187,7 +192,7 @@ static bool is_elsewhere(const Claim *claim)
         (m->synced_tick[seat_source(claim->index)] <= m->restart_tick ||
          claim->since < m->first_synced_tick[seat_source(claim->index)]))
         return true;
-    if (SPARE_EARLY_ANY && has_untold(claim))
+    if (seat_class(claim->index) == DEVICE_CLASS_USB && has_untold_part(claim))
         return true;
     if (attached_since(m, claim->index, claim->since) ||
         told_at_since(claim->seat, claim->since))
@@ -498,6 +503,8 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         claim.seat->lost = false;
     if (status_is_success(entry->status))
         forget_restores(m, index);
+    else if (entry->status >= STATUS_INTERNAL)
+        claim.seat->restores_sure = false; /* it was tried */
     else if (SPARE_FORGETS && has_fault(&claim))
         claim.seat->ours_told = false;
     /* what a look has found out is no answer to a record */
@@ -582,7 +589,9 @@ void judge_on_report(Model *m, const Report *report)
         int source = qube_find(m, job->source.s);
         int index = seat_find((unsigned int) source, job->class, job->device.s);
 
-        if (index != NO_SEAT)
-            m->seats[index].job_tick = m->tick;
+        if (index == NO_SEAT)
+            continue;
+        m->seats[index].job_tick = m->tick;
+        m->seats[index].looked_at = strcmp(job->state, "looking") == 0;
     }
 }

@@ -585,6 +585,15 @@ static void revive(Group *group)
         group->refused = SURE_MAYBE;
 }
 
+/* What had been said to be attached may have been the plug before. */
+static void permit_anew(Model *m, Seat *seat)
+{
+    if (seat->plugged && seat->told_detach_tick > seat->claim_tick &&
+        (seat->claim == STATUS_ALREADY_ATTACHED ||
+         seat->claim == STATUS_ATTACHED_ELSEWHERE))
+        permit(m, seat);
+}
+
 static void on_detached(Model *m, const StreamEvent *event)
 {
     int index = event_seat(m, &event->event.backend, &event->event);
@@ -617,6 +626,7 @@ static void on_detached(Model *m, const StreamEvent *event)
     }
     if (seat->ours == qube && seat->ours_told)
         seat->ours = NOWHERE;
+    permit_anew(m, seat);
 }
 
 static void on_listed(Model *m, const StreamEvent *event)
@@ -630,6 +640,7 @@ static void on_listed(Model *m, const StreamEvent *event)
                           .has_identity = event->event.has_identity,
                           .identity = event->event.identity };
     note_mismatch(m, seat, &seat->event);
+    permit_anew(m, seat);
 }
 
 static void on_unlisted(Model *m, const StreamEvent *event)
@@ -947,8 +958,12 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
     }
     if (call->answer.result != ADMIN_OK)
         seat->failed_tick = m->tick;
+    if (call->answer.result != ADMIN_OK &&
+        call->answer.result != ADMIN_EXCEPTION)
+        seat->unsure_tick = m->tick;
     if (call->answer.result == ADMIN_EXCEPTION &&
-        call->answer.error == ADMIN_ERROR_NOT_RUNNING)
+        call->answer.error == ADMIN_ERROR_NOT_RUNNING &&
+        call->tick >= seat_since(seat))
         seat->idle_tick = m->tick;
     if (call->answer.result == ADMIN_EXCEPTION && !there)
         seat->ours = NOWHERE;
@@ -993,6 +1008,11 @@ void judge_on_answer(Model *m, const Call *call)
         seat->ours = call->qube;
         seat->ours_plug = seat->plug;
         seat->ours_doubt = true;
+    }
+    if (call->answer.listing.listed) {
+        seat->told_at = call->qube;
+        seat->told_at_tick = m->tick;
+        seat->told_at_plugged = seat->plugged;
     }
     if (seat->ours != call->qube)
         return;
@@ -1123,7 +1143,8 @@ void judge_on_rules(Model *m)
 {
     /* what is only permitted, and not in work, is decided by these */
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
-        if (seat->trigger_tick == 0 && !is_in_work(m, seat))
+        if (seat->trigger_tick == 0 &&
+            (!is_in_work(m, seat) || seat->looked_at))
             seat->trigger_set = m->rules;
 }
 

@@ -302,6 +302,7 @@ typedef struct Seat {
     uint64_t event_over_tick; /* when something has happened to it */
     uint64_t mismatch_tick;   /* qubesd lists something else there */
     uint64_t failed_tick;     /* an Attach has failed, in some way */
+    uint64_t unsure_tick;     /* and nobody can tell whether it was done */
     uint64_t idle_tick;       /* because its target did not run */
 
     /* the person's acts */
@@ -335,6 +336,7 @@ typedef struct Seat {
     size_t trigger_set;
     uint64_t permit_tick; /* one would be understood */
     uint64_t job_tick;    /* when it was in work last */
+    bool looked_at;       /* that was a look */
 
     /* what the daemon says has come of it */
     Status claim;
