@@ -150,7 +150,11 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
         job->disposable = answer->qube;
         return job_done(job);
     }
-    if (job->resume == JOB_ATTACHING && !attach_may_hold(answer))
+    if (job->resume == JOB_ATTACHING &&
+        (!attach_may_hold(answer) ||
+         /* a USB attach that failed did nothing */
+         (answer->result == ADMIN_EXCEPTION &&
+          job->task.class == DEVICE_CLASS_USB)))
         job->holding = HOLDING_NOTHING;
     if (job->holding == HOLDING_NOTHING)
         return job_done(job);

@@ -249,7 +249,7 @@ void device_drop_queued(Manager *m,
 static bool device_lacks_decision(const Manager *m, const Device *device)
 {
     return device->waits_for_qubesd && m->qubesd == QUBESD_CONNECTED &&
-           !device_is_attached(device);
+           !device_is_attached(device) && !device_is_left_alone(device);
 }
 
 /* A job has come to its end. What follows on it? */

@@ -107,9 +107,10 @@ void device_learn(Manager *m,
                 device->holding == HOLDING_MAYBE &&
                 qube_name_equal(&device->held_by, &job->target))
                 device->holding = HOLDING_DEVICE;
-            if (job->seen_at.s[0])
+            if (job->seen_at.s[0]) {
                 device->attached_to = job->seen_at;
-            else if (job->outcome == STATUS_ALREADY_ATTACHED)
+                device->removed = false; /* it is listed */
+            } else if (job->outcome == STATUS_ALREADY_ATTACHED)
                 device->attached_to = job->target;
             return;
         }

@@ -174,8 +174,12 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 
     if (source)
         source_announce(source, event);
-    if (device)
+    if (device) {
         device->added_attached = device_is_attached(device);
+        device->relisted = device->removed;
+    }
+    if (device && device->waits_for_list)
+        device_decide_again(m, device, now);
     if (managed && device->removed)
         job_on_changed(&managed->job);
     if (managed && managed->call != 0)
@@ -268,6 +272,7 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     if (!device)
         return;
     device->removed = true;
+    device->relisted = false;
     if (device->job) {
         /* that is why it is not attached any more */
         device->job->job.held_by = (QubeName){};
@@ -315,6 +320,14 @@ static bool device_may_be_at(const Device *device, const QubeName *qube)
     return qube_name_equal(&device->attached_to, qube) ||
            (device->holding != HOLDING_NOTHING &&
             qube_name_equal(&device->held_by, qube));
+}
+
+/* By another, when it was decided. */
+static bool device_was_found_attached(const Device *device)
+{
+    return device->holding == HOLDING_NOTHING && device->outcome != 0 &&
+           (device->status == STATUS_ALREADY_ATTACHED ||
+            device->status == STATUS_ATTACHED_ELSEWHERE);
 }
 
 static void on_detached(Manager *m, const AdminEvent *event, Instant now)
@@ -369,10 +382,13 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (!device->plugged)
         return;
     if (device->removed) {
+        device->waits_for_list = device_was_found_attached(device);
         device->holding = HOLDING_NOTHING;
         if (managed && managed->kind == JOB_KIND_LOOK &&
             managed->job.look_further)
             managed_supersede(m, managed, "it is not offered any more", now);
+        if (device->waits_for_list && device->relisted)
+            device_decide_again(m, device, now);
         return;
     }
     /* a job that has not tried to attach yet must not undo what the person

@@ -127,10 +127,9 @@ static void test_a_target_that_is_there_again_has_what_was_sent_to_it(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
-static void test_a_look_does_not_eat_what_ended_503(void **state)
+/* It was attached by another, and a record came when qubesd was away. */
+static void goes_offline(void)
 {
-    (void) state;
-
     rig_set_rules(&rig, "");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
@@ -139,13 +138,116 @@ static void test_a_look_does_not_eat_what_ended_503(void **state)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
     assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
-
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+}
+
+static void test_a_look_does_not_eat_what_ended_503(void **state)
+{
+    (void) state;
+
+    goes_offline();
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
+static void test_a_look_that_finds_it_taken_away_decides_nothing(void **state)
+{
+    size_t n;
+
+    (void) state;
+
+    goes_offline();
+    n = history_count(manager_history(rig.manager));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_status(), STATUS_DETACHED_BY_USER);
+    assert_int_equal(history_count(manager_history(rig.manager)), n + 1);
+}
+
+/* Another stick is in the port, and qubesd has not heard of it. */
+static void replug_is_answered(const char *holder, Status status)
+{
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(holder));
+    assert_int_equal(rig_answer(&rig), status);
+}
+
+static void test_a_plug_is_not_where_the_one_before_it_was(void **state)
+{
+    (void) state;
+
+    replug_is_answered("work", STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
+static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
+{
+    (void) s;
+
+    replug_is_answered("vault", STATUS_ATTACHED_ELSEWHERE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    /* it may as well be unplugged now */
+    assert_true(rig_is_quiet(&rig));
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
+static void test_what_no_rule_wanted_is_not_decided_by_the_list(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_set_rules(&rig, RULES);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_is_found_attached_may_be_taken_away(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_usb_attach_that_failed_is_not_undone(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, PORTS);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    assert_true(rig_is_quiet(&rig));
 }
 
 static void test_an_error_about_a_target_does_not_say_that_it_is_off(void **s)
@@ -322,6 +424,12 @@ int main(void)
         test(test_an_attach_into_a_stopped_target_is_in_nobodys_way),
         test(test_a_target_that_is_there_again_has_what_was_sent_to_it),
         test(test_a_look_does_not_eat_what_ended_503),
+        test(test_a_look_that_finds_it_taken_away_decides_nothing),
+        test(test_a_plug_is_not_where_the_one_before_it_was),
+        test(test_a_plug_is_not_elsewhere_because_the_one_before_was),
+        test(test_what_no_rule_wanted_is_not_decided_by_the_list),
+        test(test_what_is_found_attached_may_be_taken_away),
+        test(test_a_usb_attach_that_failed_is_not_undone),
         test(test_an_error_about_a_target_does_not_say_that_it_is_off),
         test(test_a_target_that_is_not_there_does_not_run),
         test(test_what_went_with_its_target_was_not_taken_away),

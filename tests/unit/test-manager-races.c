@@ -531,7 +531,6 @@ static void test_what_comes_back_behind_an_endless_attach_has_its_time(void **s)
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     assert_true(rig_is_quiet(&rig));
 }
