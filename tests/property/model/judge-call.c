@@ -158,6 +158,7 @@ static void check_exclusion(Model *m, int index)
         if (call->seat == index)
             wrong(m, "two Attach calls of one device at a time");
         if (seats_exclude(m, call->seat, index) &&
+            m->seats[call->seat].unplug_tick <= call->tick &&
             !(SPARE_ALL_AT_ONCE && m->restart_tick > 1 &&
               since < m->first_synced_tick[seat_source(index)]))
             wrong(m, "%s, another part of the same plug, is being attached",
@@ -284,11 +285,10 @@ static void on_attach(Model *m, const AdminRequest *request)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
     if (!is_unreadable(m, index) &&
-        !(dev_attached_at(m, index) == NONE &&
-          (!qube_runs(m, seat->ours) ||
-           seat->event_over_tick > seat->told_at_tick)) &&
-        seat->ours != NOWHERE && !seat->ours_doubt && seat->ours_told &&
-        seat->ours_plug == seat->plug && seat->told_at == seat->ours)
+        !(dev_attached_at(m, index) == NONE && !qube_runs(m, seat->ours)) &&
+        seat->removed_tick <= seat->ours_tick && seat->ours != NOWHERE &&
+        !seat->ours_doubt && seat->ours_told && seat->ours_plug == seat->plug &&
+        seat->told_at == seat->ours)
         wrong(m, "it is attached once more, though it is attached");
     check_exclusion(m, index);
     check_options(m, index, &request->options);

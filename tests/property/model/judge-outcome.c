@@ -310,6 +310,9 @@ static void check_refusal(const Claim *claim)
                 left_alone(m, claim->index) != SURE_NO ||
                     /* nobody has said that it is gone */
                     dev_listed_at(m, claim->index) == NONE ||
+                    /* nor why it is attached no longer */
+                    (claim->seat->blind_tick > claim->seat->ours_tick &&
+                     claim->seat->ours_tick > 0) ||
                     !qube_runs(m, (int) seat_source(claim->index)) ||
                     (SPARE_INNER && m->restart_tick > 1 &&
                      claim->seat->port >= USB_PORTS) ||

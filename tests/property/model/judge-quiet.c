@@ -117,6 +117,10 @@ static void check_attachment(Model *m, const Dev *dev)
     if (is_unreadable(m, dev->seat) ||
         (SPARE_UNPAUSED && m->qubes[dev->attached_to].unpaused_tick > 0))
         return;
+    /* an earlier run of the daemon has attached it: nobody can know that the
+     * medium is another one */
+    if (seat->plugged && seat->ours_tick < m->restart_tick)
+        return;
     if (!seat->plugged || seat->ours_plug != seat->plug)
         wrong(m, "at rest: %s:%s is gone, but still attached to %s",
               m->qubes[dev->source].name.s, seat_name(dev->seat).s,

@@ -650,6 +650,7 @@ static void on_unlisted(Model *m, const StreamEvent *event)
 
     m->seats[index].listed = SURE_NO;
     m->seats[index].event_over_tick = m->tick;
+    m->seats[index].removed_tick = m->tick;
     /* the look is still under way */
     if (SPARE_REPROBED && group->noted_tick < group->left_alone_tick) {
         doubt(&group->left_alone);
@@ -888,7 +889,11 @@ void judge_on_qubesd(Model *m, QubesdState state)
     for (int i = 0; i < SEATS; i++) {
         Seat *seat = &m->seats[i];
         int dev = dev_attached_at(m, i);
-        bool known = seat->told_at != NOWHERE, held;
+        /* known to be where it could only be taken away from */
+        bool known = seat->told_at != NOWHERE &&
+                     (qube_runs(m, seat->told_at) ||
+                      m->qubes[seat->told_at].power == POWER_PAUSED);
+        bool held;
 
         seat->listed = SURE_MAYBE;
         if (state != QUBESD_CONNECTED)
@@ -910,7 +915,7 @@ void judge_on_qubesd(Model *m, QubesdState state)
         if (held || dev != NONE)
             continue;
         if (seat->claim == STATUS_UNAVAILABLE && seat->trigger_tick == 0 &&
-            !seat->lost && !(SPARE_LOST_503 && known))
+            !seat->lost && !known)
             trigger(m, seat);
         else
             on_reconnect_waiting(m, i);
@@ -1000,7 +1005,8 @@ void judge_on_answer(Model *m, const Call *call)
         (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
         seat->ours == call->qube)
         seat->ours = NOWHERE;
-    if (call->request.method != ADMIN_ATTACHED || result != ADMIN_OK)
+    if (call->request.method != ADMIN_ATTACHED || result != ADMIN_OK ||
+        seat->told_detach_tick > call->tick)
         return;
     if (call->answer.listing.listed && seat->ours == NOWHERE &&
         seat->claim_target == call->qube && status_is_success(seat->claim) &&
@@ -1080,7 +1086,8 @@ void judge_on_click(Model *m,
     case PROMPT_YES:
         m->noes[seat_source(window->seat)] = 0;
         m->quiet_usec[seat_source(window->seat)] = 0;
-        if (!seat->plugged || seat->plug != window->plug)
+        if (!seat->plugged || seat->plug != window->plug ||
+            rule_of(m, window->seat, m->rules) != window->rule)
             break;
         choice =
             1U << choice_of_target(&window->prompt.targets[answer->target]);
@@ -1124,7 +1131,7 @@ static void forgive(Model *m, int index)
             (is_in_work(m, &m->seats[i]) || m->seats[i].lost ||
              m->seats[i].taken_tick > m->seats[i].told_detach_tick))
             group_of(m, index)->left_alone = SURE_MAYBE;
-    group_of(m, index)->refused = SURE_NO;
+    doubt(&group_of(m, index)->refused);
     m->seats[index].restores = NOWHERE;
     m->seats[index].taken = false;
     m->seats[index].refused = SURE_NO;

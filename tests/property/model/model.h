@@ -299,6 +299,7 @@ typedef struct Seat {
     Told looked; /* by an answer to Available */
     Told event;  /* by device-added */
     Told event_before;
+    uint64_t removed_tick;    /* told: off the list */
     uint64_t event_over_tick; /* when something has happened to it */
     uint64_t mismatch_tick;   /* qubesd lists something else there */
     uint64_t failed_tick;     /* an Attach has failed, in some way */
