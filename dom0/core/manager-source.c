@@ -267,14 +267,12 @@ static Status event_here(Manager *m,
     }
 
     m->turns_changed = true; /* others may have waited for this record */
-    if (restored && !device->job && device->holding != HOLDING_NOTHING) {
-        if (device->held_before)
-            device_begin_detach(m, device, now);
-        else if (device->detach_told)
-            device_begin_look(m, device, &device->held_by, now);
-        else
-            device_look_further(m, device, &device->held_by, now);
-    }
+    if (restored && !device->job && device->detach_told)
+        device_begin_look(m, device, &device->attached_to, now);
+    else if (restored && !device->job && device->held_before)
+        device_begin_detach(m, device, now);
+    else if (restored && !device->job && device->holding != HOLDING_NOTHING)
+        device_look_further(m, device, &device->held_by, now);
 
     status = device_decide(m, device, waiter, now);
     if (status != STATUS_INVALID)

@@ -31,11 +31,15 @@ static StatePlug plug_of(const Device *device)
         .made = device->made,
         .close = device->close,
         .held_before = device->held_before,
-        .detach_told = device->detach_told ||
-                       (device->job && device->job->kind == JOB_KIND_LOOK &&
-                        !device->job->job.look_further),
+        .detach_told = device->detach_told,
     };
 
+    /* it may have been another who had attached it */
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        !device->job->job.look_further) {
+        plug.detach_told = true;
+        plug.held_by = device->job->job.target;
+    }
     /* begun for a plug that went, while the next one has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)
         plug.held_before = true;
@@ -68,7 +72,7 @@ static const QubeName *disposable_of(const ManagedJob *managed)
 
 static bool is_kept(const Device *device, const StatePlug *plug)
 {
-    if (plug->detached_by_user || plug->refused_by_user ||
+    if (plug->detached_by_user || plug->refused_by_user || plug->detach_told ||
         plug->stopped.s[0] != '\0' || plug->close.s[0] != '\0' ||
         plug->holding != HOLDING_NOTHING)
         return true;

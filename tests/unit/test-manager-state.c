@@ -266,6 +266,21 @@ static void test_what_is_probed_anew_was_detached_by_the_person(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
+/* The same of what another had attached. */
+static void test_a_told_detach_of_anothers_is_known_after_a_restart(void **s)
+{
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -721,6 +736,7 @@ int main(void)
         TEST(test_a_detach_that_was_told_is_known_after_a_restart),
         TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
         TEST(test_what_is_probed_anew_was_detached_by_the_person),
+        TEST(test_a_told_detach_of_anothers_is_known_after_a_restart),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
