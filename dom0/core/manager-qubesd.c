@@ -322,10 +322,10 @@ static bool device_may_be_at(const Device *device, const QubeName *qube)
             qube_name_equal(&device->held_by, qube));
 }
 
-/* By another, when it was decided. */
+/* It was so when it was decided: that may have been the plug before. */
 static bool device_was_found_attached(const Device *device)
 {
-    return device->holding == HOLDING_NOTHING && device->outcome != 0 &&
+    return device->outcome != 0 &&
            (device->status == STATUS_ALREADY_ATTACHED ||
             device->status == STATUS_ATTACHED_ELSEWHERE);
 }

@@ -203,6 +203,22 @@ static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
     assert_int_equal(last_status(), STATUS_ATTACHED);
 }
 
+/* A quick replug that only qubesd has told of. */
+static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
+{
+    (void) s;
+
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    replug_is_answered("work", STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_status(), STATUS_ATTACHED);
+}
+
 static void test_what_no_rule_wanted_is_not_decided_by_the_list(void **state)
 {
     (void) state;
@@ -427,6 +443,7 @@ int main(void)
         test(test_a_look_that_finds_it_taken_away_decides_nothing),
         test(test_a_plug_is_not_where_the_one_before_it_was),
         test(test_a_plug_is_not_elsewhere_because_the_one_before_was),
+        test(test_what_we_had_attached_may_be_of_the_plug_before_too),
         test(test_what_no_rule_wanted_is_not_decided_by_the_list),
         test(test_what_is_found_attached_may_be_taken_away),
         test(test_a_usb_attach_that_failed_is_not_undone),

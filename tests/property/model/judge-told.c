@@ -847,6 +847,7 @@ static void on_blind_loss(Model *m, int index)
         if (SPARE_TRANSIENT || m->qubes[seat->ours].power == POWER_PAUSED)
             leave_alone(m, index, SURE_MAYBE);
     } else if (seat->plugged && ran && seat->blind_cause == CAUSE_PERSON &&
+               seat->act_tick <= seat->ours_tick &&
                seat->ours_told && !seat->ours_doubt &&
                seat->ours_plug == seat->plug) {
         /* it is for the daemon to find out, by a look */
