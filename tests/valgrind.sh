@@ -11,7 +11,7 @@ name, as unit/test-text, matches REGEX) under valgrind: an invalid access, a use
 of what was not initialized, or a leak is a failure. Then build with -O3 and run
 the same without valgrind. Installs what is missing. Builds in build-valgrind/
 and build-O3/. Of random tests one round in 200 is run under valgrind, and what
-takes longer than 180 s is cut off, with no finding until then.
+takes longer than 90 s of CPU is cut off, with no finding until then.
 
 Under valgrind unit/test-agent is left out, since it runs below a wrapper, and so
 are the tests that take over malloc() (fault/): these run with -O3 only. So do
@@ -52,23 +52,27 @@ build() {
     fi
 }
 
-# What walks all of something is cut off; until then there was no finding.
-seconds_max=180
+# What walks all of something is cut off after so many seconds of CPU; until then
+# there was no finding. What hangs is a failure.
+cpu_max=90
+seconds_max=900
+status_cut=$((128 + 24)) # SIGXCPU
 
 # run_valgrind PROGRAM [ARGUMENT...]
-run_valgrind() {
+run_valgrind() (
     local status
 
-    setup_as_user . env AUTOATTACH_VALGRIND=1 timeout "$seconds_max" \
-        valgrind --quiet --error-exitcode=99 --num-callers=24 \
+    ulimit -S -t "$cpu_max"
+    setup_as_user . env AUTOATTACH_VALGRIND=1 AUTOATTACH_HISTORIES=50 \
+        timeout "$seconds_max" valgrind --quiet --error-exitcode=99 --num-callers=24 \
         --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible "$@"
     status=$?
-    if ((status == 124)); then
+    if ((status == status_cut)); then
         echo "valgrind.sh: cut off" && return 0
     fi
     return "$status"
-}
+)
 
 # one NAME PROGRAM [ARGUMENT...]
 one() {

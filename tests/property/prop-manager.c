@@ -23,7 +23,7 @@
 #include "tests/support/random.h"
 #include "tests/support/test.h"
 
-#define HISTORIES       20000U
+#define HISTORIES       (20000U / TESTS_SHARE)
 #define STEPS_MAX       80U
 #define CONNECTIONS_MAX 8U
 #define CALLS_MAX       64U

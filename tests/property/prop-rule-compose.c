@@ -17,7 +17,7 @@
 #include "tests/support/random-record.h"
 #include "tests/support/test.h"
 
-#define N_RECORDS 20000U
+#define N_RECORDS (20000U / TESTS_SHARE)
 
 static const QubeName source = { "sys-usb" };
 static const Target targets[] = { { TARGET_QUBE, { "work" } },
