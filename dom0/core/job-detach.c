@@ -156,7 +156,9 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
          (answer->result == ADMIN_EXCEPTION &&
           job->task.class == DEVICE_CLASS_USB)))
         job->holding = HOLDING_NOTHING;
-    if (job->holding == HOLDING_NOTHING)
+    /* with the disposable goes what is on its way there, and never comes */
+    if (job->holding == HOLDING_NOTHING ||
+        (answer->pending && job_is_in_disposable(job)))
         return job_done(job);
     /* it may well have failed: what is there may be another's */
     if (answer->result == ADMIN_EMPTY || answer->result == ADMIN_EXCEPTION)

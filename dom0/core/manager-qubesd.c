@@ -93,10 +93,11 @@ static void managed_on_answer(Manager *m,
     managed->ignores_call = false;
     if (answer->pending) {
         /* a USB attach is over its time, but it goes on: until it ends, no
-         * other is made into that target; nor can it be undone before */
+         * other is made into that target; nor can it be undone before, but for
+         * a disposable that is done away with */
         managed->late_call = call;
         m->turns_changed = true;
-        if (managed->job.state == JOB_UNDOING)
+        if (managed->job.state == JOB_UNDOING && !managed->job.made)
             return;
     }
     if (managed->dead) {

@@ -547,6 +547,31 @@ static void test_a_disposable_of_an_endless_attach_is_done_away_with(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The same where the device was unplugged before the time was over. */
+static void test_an_unplug_does_not_wait_for_an_endless_attach(void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK),
+                overdue = answer_of(ADMIN_TIMED_OUT);
+    uint64_t call;
+
+    (void) state;
+
+    made.qube = rig_qube("disp1");
+    overdue.pending = true;
+    rig_set_rules(&rig, "r: allow usb to @dispvm:media\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_reply(&rig, call, overdue);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_no_to_an_earlier_plug_does_not_come_back_to_life(void **s)
 {
     const PromptAnswer no = { .result = PROMPT_NO };
@@ -1410,6 +1435,7 @@ int main(void)
         TEST(test_a_removal_told_before_the_answer_to_attach_counts),
         TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
+        TEST(test_an_unplug_does_not_wait_for_an_endless_attach),
         TEST(test_a_no_to_an_earlier_plug_does_not_come_back_to_life),
         TEST(test_a_resumption_is_known_after_a_restart),
         TEST(test_an_unreadable_part_is_not_ripped_away),
