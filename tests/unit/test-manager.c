@@ -486,6 +486,42 @@ static void test_a_new_connection_does_not_refill_the_attach_attempts(
     assert_true(rig_is_quiet(&rig)); /* it waits for its turn */
 }
 
+static void test_no_disposable_is_made_before_the_turn(void **state)
+{
+    (void) state;
+
+    for (size_t i = 0; i < SOURCE_PATH_ATTACHES_MAX; i++) {
+        attach("sda");
+        assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
+        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    }
+    rig_set_rules(&rig, "d: allow block to @dispvm:media\n");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, 60 * USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+}
+
+static void test_a_look_at_the_target_that_fails_is_made_again(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    /* while qubesd is away that is no try */
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
+    rig_pass(&rig, JOB_RETRY_USEC(JOB_RETRIES_MAX - 1));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+}
+
 static void test_a_source_has_no_more_jobs_than_its_limit(void **state)
 {
     char name[8];
@@ -743,6 +779,8 @@ int main(void)
         WITH_RIG(test_what_a_person_attached_is_not_ours_after_a_hiccup),
         WITH_RIG(test_a_new_connection_does_not_refill_the_rate_of_lines),
         WITH_RIG(test_a_new_connection_does_not_refill_the_attach_attempts),
+        WITH_RIG(test_no_disposable_is_made_before_the_turn),
+        WITH_RIG(test_a_look_at_the_target_that_fails_is_made_again),
         WITH_RIG(test_a_source_has_no_more_jobs_than_its_limit),
         WITH_RIG(test_a_remove_takes_effect_also_over_the_limit_of_jobs),
         WITH_RIG(test_parts_of_one_plug_exclude_one_another),
