@@ -522,6 +522,25 @@ static void test_a_look_at_the_target_that_fails_is_made_again(void **state)
     (void) rig_call(&rig, ADMIN_ATTACHED);
 }
 
+/* What the event says is all that is known then. */
+static void test_a_detach_that_cannot_be_looked_at_is_believed(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"),
+                     STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_source_has_no_more_jobs_than_its_limit(void **state)
 {
     char name[8];
@@ -781,6 +800,7 @@ int main(void)
         WITH_RIG(test_a_new_connection_does_not_refill_the_attach_attempts),
         WITH_RIG(test_no_disposable_is_made_before_the_turn),
         WITH_RIG(test_a_look_at_the_target_that_fails_is_made_again),
+        WITH_RIG(test_a_detach_that_cannot_be_looked_at_is_believed),
         WITH_RIG(test_a_source_has_no_more_jobs_than_its_limit),
         WITH_RIG(test_a_remove_takes_effect_also_over_the_limit_of_jobs),
         WITH_RIG(test_parts_of_one_plug_exclude_one_another),
