@@ -541,6 +541,25 @@ static void test_a_detach_that_cannot_be_looked_at_is_believed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Without an event nothing has changed. */
+static void test_a_look_anew_that_fails_takes_nothing_away(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 static void test_a_source_has_no_more_jobs_than_its_limit(void **state)
 {
     char name[8];
@@ -801,6 +820,7 @@ int main(void)
         WITH_RIG(test_no_disposable_is_made_before_the_turn),
         WITH_RIG(test_a_look_at_the_target_that_fails_is_made_again),
         WITH_RIG(test_a_detach_that_cannot_be_looked_at_is_believed),
+        WITH_RIG(test_a_look_anew_that_fails_takes_nothing_away),
         WITH_RIG(test_a_source_has_no_more_jobs_than_its_limit),
         WITH_RIG(test_a_remove_takes_effect_also_over_the_limit_of_jobs),
         WITH_RIG(test_parts_of_one_plug_exclude_one_another),
