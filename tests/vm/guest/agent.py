@@ -64,7 +64,7 @@ def in_background(function, *arguments):
 class Call:
     """One qrexec-client-vm, which passed us its input and output."""
 
-    def __init__(self, port, number, connection):
+    def __init__(self, port, number, connection, calls):
         self.port = port
         self.number = number
         self.connection = connection
@@ -75,6 +75,8 @@ class Call:
             4096, socket.CMSG_SPACE(2 * fds.itemsize))
         fds.frombytes(ancillary[0][2])
         self.stdin, self.stdout = fds
+        # the answer may come before this goes on
+        calls[number] = self
         port.send(b"c", number, service)
         in_background(self.pass_on)
         in_background(self.watch)
@@ -182,7 +184,7 @@ def accept_calls(port, calls, listener):
     while True:
         connection, _ = listener.accept()
         number += 1
-        calls[number] = Call(port, number, connection)
+        Call(port, number, connection, calls)
 
 
 def main():
