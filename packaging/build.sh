@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-Usage: packaging/build.sh rpm|deb|all|source [--out FOLDER]
+Usage: packaging/build.sh rpm|deb|all|source [--out FOLDER] [--only dom0|vm]
 
 Build the packages from this tree, a git clone or an unpacked tarball:
 
@@ -14,6 +14,7 @@ Build the packages from this tree, a git clone or an unpacked tarball:
   all     both
   source  the sources as a tarball
 
+With --only, just the package for dom0, or those for templates.
 They land in packaging/out/ or FOLDER, with their checksums in SHA256SUMS.
 Works on Debian 12 and later, rpm also on Fedora 41 and later. What is missing
 to build is installed first, as root or with sudo; the build itself needs
@@ -31,7 +32,7 @@ fail() {
     exit 1
 }
 
-what='' out=''
+what='' out='' packages=(dom0 vm)
 while (($# > 0)); do
     case $1 in
     rpm | deb | all | source)
@@ -43,6 +44,12 @@ while (($# > 0)); do
         out=$(realpath -m -- "$2")
         shift
         ;;
+    --only)
+        [[ "${2-}" == dom0 || "${2-}" == vm ]] ||
+            wrong_usage "--only takes dom0 or vm"
+        packages=("$2")
+        shift
+        ;;
     --help)
         usage
         exit 0
@@ -52,6 +59,7 @@ while (($# > 0)); do
     shift
 done
 [[ -n "$what" ]] || wrong_usage "rpm, deb, all or source"
+[[ "$what-${packages[*]}" != deb-dom0 ]] || wrong_usage "dom0 takes no deb"
 
 cd "$(dirname "$0")/.."
 . tests/setup.sh
@@ -149,7 +157,7 @@ build_rpm() {
     if command -v apt-get >/dev/null; then
         options+=(--nodeps --load packaging/rpm/debian.macros)
     fi
-    for package in qubes-autoattach-dom0 qubes-autoattach-vm; do
+    for package in "${packages[@]/#/qubes-autoattach-}"; do
         spec=$work/rpm/SPECS/$package.spec
         sed -e "s/@VERSION@/$version/" \
             -e "/@CHANGELOG@/{r $work/rpm-changelog" -e 'd}' \
@@ -188,7 +196,7 @@ rpm) build_rpm ;;
 deb) build_deb ;;
 all)
     build_rpm
-    build_deb
+    [[ "${packages[*]}" == dom0 ]] || build_deb
     ;;
 source) mv "$work/qubes-autoattach-$version.tar.gz" "$out/" ;;
 esac

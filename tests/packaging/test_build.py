@@ -98,6 +98,7 @@ class BuildTest(unittest.TestCase):
                          "from-the-builder/debian/rules").exists())
 
     def test_what_is_not_known_is_wrong_usage(self):
-        for words in ([], ["tar"], ["rpm", "deb"], ["rpm", "--out"]):
+        for words in ([], ["tar"], ["rpm", "deb"], ["rpm", "--out"],
+                      ["rpm", "--only", "all"], ["deb", "--only", "dom0"]):
             said = run(products.TREE / "packaging/build.sh", *words, status=64)
             self.assertIn("--help", said)
