@@ -15,8 +15,11 @@ tests passed and failed; so does the exit status.
 
   -k PATTERN  only tests whose name has it, as test_plug or hub
 
+AUTOATTACH_VM_ACCEL   kvm: with KVM, if it is found to work within 20 s (tcg)
 AUTOATTACH_VM_MIRROR  whence Debian is taken (what mmdebstrap takes)
 AUTOATTACH_VM_CACHE   where it is kept (build-vm)
+AUTOATTACH_VM_SUITES  the first of these that can be installed is booted
+                      (trixie bookworm)
 END
 }
 
@@ -43,7 +46,7 @@ fail() {
 
 ((EUID == 0)) || fail "it has to be run as root: systems are installed"
 command -v apt-get >/dev/null || fail "it is for Debian"
-setup_ensure build-essential cmake cpio debhelper dosfstools e2fsprogs \
+setup_ensure build-essential ccache cmake cpio debhelper dosfstools e2fsprogs \
     fakeroot fdisk libjansson-dev libsystemd-dev libudev-dev mmdebstrap \
     pkg-config python3 qemu-system-x86 rpm util-linux xz-utils ||
     fail "packages are missing"
