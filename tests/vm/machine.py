@@ -17,7 +17,8 @@ import subprocess
 import threading
 import time
 
-from harness import DEADLINE, Clock, fail, witnesses  # noqa: E402
+import accel
+from harness import DEADLINE, Clock, fail, witnesses
 
 BOOT_DEADLINE = 300
 HEADER = struct.Struct("!cII")
@@ -93,14 +94,15 @@ class Machine:
             self.stack = stack.pop_all()
 
     def _start(self, image, append: str, plugged: list) -> None:
+        self.accel = accel.choose(image / "kernel")
         command = [
             # never outlives the test
             "setpriv", "--pdeathsig", "KILL", "--",
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35",
+            "qemu-system-x86_64", "-accel", self.accel, "-M", "q35",
             "-smp", "2", "-m", "768", "-nodefaults", "-no-reboot",
             "-display", "none", "-nic", "none",
             "-kernel", image / "kernel", "-initrd", image / "initrd",
-            "-append", f"root=/dev/vda console=ttyS0 loglevel=7 {append}",
+            "-append", f"root=/dev/vda console=ttyS0 loglevel=8 {append}",
             "-serial", f"file:{self.folder}/console",
             "-drive", f"file={image}/disk,if=none,id=disk,format=raw,"
                       "snapshot=on",
@@ -200,6 +202,12 @@ class Machine:
             fail(f"{command}: status {found}, not {status}\n{said}")
         return said
 
+    def describe(self) -> str:
+        """What it is, and how long it took to boot."""
+        said = self.run(". /etc/os-release; echo $PRETTY_NAME, Linux $(uname -r),"
+                        "$(systemctl --version | head -n 1 | cut -d ' ' -f 1,2)")
+        return f"{said.strip()}, by {self.accel}, up in {self.boot_seconds:.0f} s"
+
     def clock_offset(self) -> float:
         """What to add to a time of the machine, to make it one of ours."""
         found = []
@@ -241,6 +249,11 @@ class Machine:
             for kind, words in plug.end_commands():
                 self.qmp.call(kind, **words)
             del self.plugged[plug.name]
+
+    def tell(self, commands: list[tuple[str, dict]]) -> None:
+        """What is done to something that is plugged in."""
+        for kind, words in commands:
+            self.qmp.call(kind, **words)
 
     def unplug_tree(self, root: "Plug", *leaves: "Plug") -> None:
         """Pull one, and with it what hangs on it."""
@@ -326,6 +339,49 @@ class Stick(Plug):
                                            "read-only": self.read_only,
                                            "locking": "off"}}),
                 *super().commands()]
+
+    def end_commands(self) -> list[tuple[str, dict]]:
+        return [("blockdev-del", {"node-name": self.node})]
+
+
+class Reader(Plug):
+    """A card reader with the file @card in its slot, which can be changed."""
+
+    def __init__(self, card: pathlib.Path, *, port: str, serial: str, **words):
+        super().__init__("usb-bot", port=port, serial=serial, **words)
+        self.serial = serial
+        self.slot = f"{self.name}-slot"
+        self.cards = itertools.count(1)
+        self.node = ""
+        self.first = card
+
+    def _card(self, image: pathlib.Path) -> tuple[str, dict]:
+        self.node = f"{self.name}-card{next(self.cards)}"
+        return ("blockdev-add", {"driver": "file", "node-name": self.node,
+                                 "filename": os.fspath(image),
+                                 "locking": "off"})
+
+    def commands(self) -> list[tuple[str, dict]]:
+        return [self._card(self.first), *super().commands(),
+                ("device_add", {"driver": "scsi-hd", "id": self.slot,
+                                "bus": f"{self.name}.0", "drive": self.node,
+                                "removable": True}),
+                # only now is its plug in
+                ("qom-set", {"path": f"/machine/peripheral/{self.name}",
+                             "property": "attached", "value": True})]
+
+    def take_out(self) -> list[tuple[str, dict]]:
+        """What takes the card out."""
+        return [("blockdev-open-tray", {"id": self.slot, "force": True}),
+                ("blockdev-remove-medium", {"id": self.slot}),
+                ("blockdev-del", {"node-name": self.node})]
+
+    def put_in(self, image: pathlib.Path) -> list[tuple[str, dict]]:
+        """What puts another card in."""
+        return [self._card(image),
+                ("blockdev-insert-medium", {"id": self.slot,
+                                            "node-name": self.node}),
+                ("blockdev-close-tray", {"id": self.slot})]
 
     def end_commands(self) -> list[tuple[str, dict]]:
         return [("blockdev-del", {"node-name": self.node})]

@@ -2,7 +2,7 @@
 """Sticks and other things are plugged in and pulled out, one at a time."""
 
 import images
-from machine import Plug, Serial
+from machine import Plug, Reader, Serial
 from rig import UsbQubeCase
 
 QEMU_STICK = {"vendor_id": "46f4", "product_id": "0001", "vendor": "QEMU",
@@ -111,6 +111,32 @@ class PlugTest(UsbQubeCase):
         record = self.rig.wait_record(self.since, serial="RO000001",
                                       devtype="disk")
         self.assertTrue(record["properties"]["read_only"])
+
+    def test_a_card_that_is_changed_is_another_one(self):
+        reader = Reader(images.fat(), port="1", serial="CARD0001")
+        self.machine.plug(reader)
+        first = self.rig.wait_record(self.since, serial="CARD0001",
+                                     devtype="disk")
+        self.assertTrue(first["properties"]["removable"])
+        self.assertEqual(first["properties"]["fs_uuid"], images.FAT_UUID)
+        self.assertEqual(self.rig.wait_answer(first)["code"], 200)
+
+        self.machine.tell(reader.take_out())
+        gone = self.rig.wait_record(self.since, action="remove",
+                                    device=first["device"])
+        self.assertEqual(self.rig.wait_answer(gone)["code"], 203)
+        # the reader is still there
+        self.assertEqual([devclass for devclass, _ in self.rig.expect_truth()],
+                         ["usb"])
+
+        since = self.rig.mark()
+        self.machine.tell(reader.put_in(images.gpt()))
+        second = self.rig.wait_record(since, serial="CARD0001", devtype="disk",
+                                      part_table="gpt")
+        self.assertEqual(self.rig.wait_answer(second)["code"], 200)
+        self.assertNotEqual(second["properties"]["diskseq"],
+                            first["properties"]["diskseq"])
+        self.assertEqual(len(self.rig.expect_truth("CARD0001")), 4)
 
     def test_things_that_are_no_disks_are_told_of(self):
         for plug, number, interfaces in (
