@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "common/text.h"
+#include "common/wire/json-text.h"
 #include "common/wire/json.h"
 #include "common/wire/record-wire.h"
 
@@ -250,53 +251,77 @@ Status wire_decode(WireMessage *ret,
 
 int wire_encode_hello(char **ret, size_t *ret_len, const WireHello *hello)
 {
-    return json_to_line(ret, ret_len,
-                        json_pack("{s:s, s:i, s:s, s:s}", "type", "hello",
-                                  "version", RECORD_PROTOCOL_VERSION, "boot_id",
-                                  hello->boot_id.s, "agent", hello->agent));
+    JsonText json = {};
+
+    json_text_open(&json, NULL, '{');
+    json_text_string(&json, "type", "hello");
+    json_text_number(&json, "version", RECORD_PROTOCOL_VERSION);
+    json_text_string(&json, "boot_id", hello->boot_id.s);
+    json_text_string(&json, "agent", hello->agent);
+    json_text_close(&json, '}');
+    json_text_newline(&json);
+    return json_text_end(&json, ret, ret_len);
 }
 
-static json_t *encode_property(const Properties *properties, PropertyKey key)
+static void encode_interfaces(JsonText *json,
+                              const char *key,
+                              const Properties *properties)
 {
-    json_t *list;
+    json_text_open(json, key, '[');
+    for (size_t i = 0; i < properties->n_interfaces; i++)
+        json_text_string(json, NULL, properties->interfaces[i].s);
+    json_text_close(json, ']');
+}
+
+static void encode_property(JsonText *json,
+                            const Properties *properties,
+                            PropertyKey key)
+{
+    const char *name = property_name(key);
 
     switch (property_form(key)) {
     case PROPERTY_FORM_HEX4_LOWER:
     case PROPERTY_FORM_HEX4:
     case PROPERTY_FORM_TEXT:
     case PROPERTY_FORM_DEVTYPE:
-        return json_string(properties_get_text(properties, key));
+        json_text_string(json, name, properties_get_text(properties, key));
+        break;
     case PROPERTY_FORM_NUMBER:
-        return json_integer(properties_get_number(properties, key));
+        json_text_number(json, name, properties_get_number(properties, key));
+        break;
     case PROPERTY_FORM_BOOL:
-        return json_boolean(properties_get_bool(properties, key));
+        json_text_bool(json, name, properties_get_bool(properties, key));
+        break;
     case PROPERTY_FORM_INTERFACES:
+        encode_interfaces(json, name, properties);
         break;
     }
-
-    list = json_array();
-    for (size_t i = 0; i < properties->n_interfaces; i++)
-        if (json_array_append_new(
-                list, json_string(properties->interfaces[i].s)) < 0) {
-            json_decref(list);
-            return NULL;
-        }
-    return list;
 }
 
-json_t *wire_encode_properties(const Properties *properties)
+static void encode_properties(JsonText *json, const Properties *properties)
 {
-    _cleanup_(json_decrefp) json_t *object = json_object();
+    json_text_open(json, "properties", '{');
+    for (size_t i = 0; i < N_PROPERTIES; i++)
+        if (properties_have(properties, (PropertyKey) i))
+            encode_property(json, properties, (PropertyKey) i);
+    json_text_close(json, '}');
+}
 
-    for (size_t i = 0; i < N_PROPERTIES; i++) {
-        PropertyKey key = (PropertyKey) i;
+void wire_put_event(JsonText *json, int64_t seq, const Record *record)
+{
+    assert(seq > 0);
 
-        if (properties_have(properties, key) &&
-            json_object_set_new(object, property_name(key),
-                                encode_property(properties, key)) < 0)
-            return NULL;
-    }
-    return TAKE_PTR(object);
+    json_text_open(json, NULL, '{');
+    json_text_string(json, "type", "event");
+    json_text_number(json, "seq", seq);
+    json_text_string(json, "action", record_action_to_string(record->action));
+    json_text_string(json, "class", device_class_to_string(record->class));
+    json_text_string(json, "device", record->device.s);
+    if (record->parent_class != DEVICE_CLASS_INVALID)
+        json_text_string(json, "parent", record->parent.s);
+    encode_properties(json, &record->properties);
+    json_text_close(json, '}');
+    json_text_newline(json);
 }
 
 int wire_encode_event(char **ret,
@@ -304,28 +329,13 @@ int wire_encode_event(char **ret,
                       int64_t seq,
                       const Record *record)
 {
-    _cleanup_(json_decrefp) json_t *line = NULL;
     _cleanup_(freep) char *text = NULL;
+    JsonText json = {};
     size_t len;
     int r;
 
-    assert(seq > 0);
-
-    line = json_pack("{s:s, s:I, s:s, s:s, s:s}", "type", "event", "seq",
-                     (json_int_t) seq, "action",
-                     record_action_to_string(record->action), "class",
-                     device_class_to_string(record->class), "device",
-                     record->device.s);
-    if (!line)
-        return -ENOMEM;
-    if (record->parent_class != DEVICE_CLASS_INVALID &&
-        json_object_set_new(line, "parent", json_string(record->parent.s)) < 0)
-        return -ENOMEM;
-    if (json_object_set_new(line, "properties",
-                            wire_encode_properties(&record->properties)) < 0)
-        return -ENOMEM;
-
-    r = json_to_line(&text, &len, TAKE_PTR(line));
+    wire_put_event(&json, seq, record);
+    r = json_text_end(&json, &text, &len);
     if (r < 0)
         return r;
     if (len - 1 > WIRE_LINE_MAX)
@@ -339,18 +349,29 @@ int wire_encode_event(char **ret,
 
 int wire_encode_synced(char **ret, size_t *ret_len)
 {
-    return json_to_line(ret, ret_len, json_pack("{s:s}", "type", "synced"));
+    JsonText json = {};
+
+    json_text_open(&json, NULL, '{');
+    json_text_string(&json, "type", "synced");
+    json_text_close(&json, '}');
+    json_text_newline(&json);
+    return json_text_end(&json, ret, ret_len);
 }
 
 int wire_encode_answer(char **ret, size_t *ret_len, const WireAnswer *answer)
 {
-    json_t *seq =
-        answer->seq > 0 ? json_integer((json_int_t) answer->seq) : json_null();
+    JsonText json = {};
 
-    return json_to_line(ret, ret_len,
-                        json_pack("{s:o, s:i, s:s}", "seq", seq, "code",
-                                  (int) answer->status, "status",
-                                  status_name(answer->status)));
+    json_text_open(&json, NULL, '{');
+    if (answer->seq > 0)
+        json_text_number(&json, "seq", answer->seq);
+    else
+        json_text_null(&json, "seq");
+    json_text_number(&json, "code", (int64_t) answer->status);
+    json_text_string(&json, "status", status_name(answer->status));
+    json_text_close(&json, '}');
+    json_text_newline(&json);
+    return json_text_end(&json, ret, ret_len);
 }
 
 bool wire_decode_answer(WireAnswer *ret,

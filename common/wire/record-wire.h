@@ -11,11 +11,10 @@
  * second hello, a seq that does not grow) is the connection's to decide.
  */
 
-#include <jansson.h>
-
 #include "common/boot-id.h"
 #include "common/record.h"
 #include "common/status.h"
+#include "common/wire/json-text.h"
 
 /* without the newline */
 #define WIRE_LINE_MAX 8192U
@@ -72,8 +71,8 @@ int wire_encode_event(char **ret,
 int wire_encode_synced(char **ret, size_t *ret_len);
 int wire_encode_answer(char **ret, size_t *ret_len, const WireAnswer *answer);
 
-/* The object of an event's "properties"; NULL without memory. */
-json_t *wire_encode_properties(const Properties *properties);
+/* The line of an event, however long, behind what is written already. */
+void wire_put_event(JsonText *json, int64_t seq, const Record *record);
 
 /* Decode a line of dom0's. False for what is none. */
 _must_check_ bool wire_decode_answer(WireAnswer *ret,

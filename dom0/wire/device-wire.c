@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include "dom0/wire/device-wire.h"
-#include "common/wire/record-wire.h"
 #include "dom0/core/device-label.h"
 #include "dom0/wire/values.h"
 
@@ -27,6 +26,53 @@ static json_t *last_to_json(const ReportDevice *device)
         status_sentence(device->status), "detail", value_text_or_null(detail));
 }
 
+static json_t *interfaces_to_json(const Properties *properties)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < properties->n_interfaces; i++)
+        if (json_array_append_new(
+                list, json_string(properties->interfaces[i].s)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static json_t *property_to_json(const Properties *properties, PropertyKey key)
+{
+    switch (property_form(key)) {
+    case PROPERTY_FORM_HEX4_LOWER:
+    case PROPERTY_FORM_HEX4:
+    case PROPERTY_FORM_TEXT:
+    case PROPERTY_FORM_DEVTYPE:
+        return json_string(properties_get_text(properties, key));
+    case PROPERTY_FORM_NUMBER:
+        return json_integer(properties_get_number(properties, key));
+    case PROPERTY_FORM_BOOL:
+        return json_boolean(properties_get_bool(properties, key));
+    case PROPERTY_FORM_INTERFACES:
+        break;
+    }
+    return interfaces_to_json(properties);
+}
+
+/* As in the event protocol; NULL without memory. */
+static json_t *properties_to_json(const Properties *properties)
+{
+    _cleanup_(json_decrefp) json_t *object = json_object();
+
+    for (size_t i = 0; i < N_PROPERTIES; i++) {
+        PropertyKey key = (PropertyKey) i;
+
+        if (properties_have(properties, key) &&
+            json_object_set_new(object, property_name(key),
+                                property_to_json(properties, key)) < 0)
+            return NULL;
+    }
+    return TAKE_PTR(object);
+}
+
 json_t *device_to_json(const ReportDevice *device)
 {
     const Record *record = device->record;
@@ -41,7 +87,7 @@ json_t *device_to_json(const ReportDevice *device)
         "source", device->source.s, "class",
         device_class_to_string(record->class), "device", record->device.s,
         "parent", value_text_or_null(record->parent.s), "properties",
-        wire_encode_properties(properties), "label",
+        properties_to_json(properties), "label",
         value_text_or_null(label.s), "size", size, "attached_to",
         value_text_or_null(device->attached_to.s), "attached_by",
         value_text_or_null(device->attached_by.s), "rule",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "common/wire/json-text.h"
 #include "common/wire/json.h"
 #include "dom0/wire/prompt.h"
 
@@ -93,15 +94,21 @@ int notification_encode(char **ret,
                         const Notification *notification)
 {
     char argument[ARGUMENT_MAX + 1];
+    JsonText json = {};
 
-    return encode(ret, ret_len, NOTIFY_HEADER,
-                  json_pack("{s:s, s:s, s:s, s:s, s:s}", "resolution",
-                            notification->failed ? "fail" : "allow", "service",
-                            SERVICE, "argument",
-                            encode_argument(argument, &notification->rule,
-                                            &notification->device),
-                            "source", notification->source.s, "target",
-                            notification->target));
+    json_text_raw(&json, NOTIFY_HEADER, sizeof(NOTIFY_HEADER)); /* with NUL */
+    json_text_open(&json, NULL, '{');
+    json_text_string(&json, "resolution",
+                     notification->failed ? "fail" : "allow");
+    json_text_string(&json, "service", SERVICE);
+    json_text_string(&json, "argument",
+                     encode_argument(argument, &notification->rule,
+                                     &notification->device));
+    json_text_string(&json, "source", notification->source.s);
+    json_text_string(&json, "target", notification->target);
+    json_text_close(&json, '}');
+    json_text_newline(&json);
+    return json_text_end(&json, ret, ret_len);
 }
 
 PromptAnswer prompt_decode(const Prompt *prompt,

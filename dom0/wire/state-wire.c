@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "common/wire/json-text.h"
 #include "common/wire/json.h"
 #include "common/wire/record-wire.h"
 #include "dom0/wire/state-wire.h"
@@ -18,127 +18,117 @@
 
 /* encode */
 
-typedef struct Writer {
-    char *text;
-    size_t len;
-    size_t size;
-    int64_t seq; /* of the records */
-} Writer;
-
-static int append(Writer *writer, const char *line, size_t len)
+static void put_number(JsonText *json, const char *key, uint64_t value)
 {
-    if (len > STATE_SIZE_MAX - writer->len)
-        return -EMSGSIZE;
-    if (writer->size - writer->len < len) {
-        size_t size = 2 * (writer->len + len);
-        char *text = realloc(writer->text, size);
+    json_text_number(json, key,
+                     value == UINT64_MAX ? FOREVER : (int64_t) value);
+}
 
-        if (!text)
-            return -ENOMEM;
-        writer->text = text;
-        writer->size = size;
+/* A line of its own, of that type; what is in it follows. */
+static void begin_line(JsonText *json, const char *type)
+{
+    json_text_open(json, NULL, '{');
+    json_text_string(json, "type", type);
+}
+
+static void end_line(JsonText *json)
+{
+    json_text_close(json, '}');
+    json_text_newline(json);
+}
+
+static void put_plug(JsonText *json, const StatePlug *plug, int64_t seq)
+{
+    begin_line(json, "plug");
+    put_number(json, "plug", plug->plug);
+    json_text_bool(json, "plugged", plug->plugged);
+    put_number(json, "lineage", plug->lineage);
+    put_number(json, "usb_lineage", plug->usb_lineage);
+    json_text_bool(json, "detached_by_user", plug->detached_by_user);
+    json_text_bool(json, "refused_by_user", plug->refused_by_user);
+    json_text_string(json, "stopped", plug->stopped.s);
+    put_number(json, "came", plug->came_usec);
+    put_number(json, "holding", plug->holding);
+    json_text_string(json, "held_by", plug->held_by.s);
+    json_text_string(json, "held_template", plug->held_template.s);
+    json_text_string(json, "held_rule", plug->held_rule.s);
+    json_text_bool(json, "made", plug->made);
+    json_text_bool(json, "held_before", plug->held_before);
+    json_text_bool(json, "detach_told", plug->detach_told);
+    json_text_string(json, "close", plug->close.s);
+    put_number(json, "gone", plug->gone_usec);
+    put_number(json, "detached", plug->detached_usec);
+    json_text_string(json, "usb", plug->usb.s);
+    json_text_string(json, "missing_from", plug->missing_from.s);
+    json_text_bool(json, "removed", plug->removed);
+    json_text_bool(json, "open", plug->open);
+    end_line(json);
+    wire_put_event(json, seq, &plug->record);
+}
+
+static void put_source(JsonText *json, const StateSource *source, int64_t *seq)
+{
+    begin_line(json, "source");
+    json_text_string(json, "name", source->name.s);
+    json_text_string(json, "boot_id", source->boot_id.s);
+    put_number(json, "n_noes", source->n_noes);
+    put_number(json, "no", source->no_usec);
+    put_number(json, "quiet", source->quiet_usec);
+    put_number(json, "resumed", source->resumed_usec);
+    end_line(json);
+
+    for (size_t i = 0; i < source->n_plugs; i++)
+        put_plug(json, &source->plugs[i], ++*seq);
+}
+
+static void put_window(JsonText *json, const StateWindow *window)
+{
+    begin_line(json, "window");
+    json_text_string(json, "source", window->source.s);
+    put_number(json, "opened", window->opened_usec);
+    end_line(json);
+}
+
+static void put_state(JsonText *json, const State *state)
+{
+    int64_t seq = 0; /* of the records */
+
+    begin_line(json, "state");
+    json_text_number(json, "version", STATE_VERSION);
+    json_text_string(json, "boot_id", state->boot_id.s);
+    put_number(json, "last_plug", state->last_plug);
+    put_number(json, "paused_until", state->paused_until_usec);
+    end_line(json);
+
+    for (size_t i = 0; i < state->n_sources; i++)
+        put_source(json, &state->sources[i], &seq);
+    for (size_t i = 0; i < state->n_disposables; i++) {
+        begin_line(json, "disposable");
+        json_text_string(json, "name", state->disposables[i].s);
+        end_line(json);
     }
-    assert(writer->text); /* a line is not empty */
-    memcpy(writer->text + writer->len, line, len);
-    writer->len += len;
-    return 0;
-}
-
-/* Takes over @json, which may be NULL: -ENOMEM then. */
-static int put(Writer *writer, json_t *json)
-{
-    _cleanup_(freep) char *line = NULL;
-    size_t len;
-    int r = json_to_line(&line, &len, json);
-
-    return r < 0 ? r : append(writer, line, len);
-}
-
-static int put_record(Writer *writer, const Record *record)
-{
-    _cleanup_(freep) char *line = NULL;
-    size_t len;
-    int r = wire_encode_event(&line, &len, ++writer->seq, record);
-
-    return r < 0 ? r : append(writer, line, len);
-}
-
-static json_t *number(uint64_t value)
-{
-    return json_integer(value == UINT64_MAX ? FOREVER : (json_int_t) value);
-}
-
-static int put_plug(Writer *writer, const StatePlug *plug)
-{
-    int r = put(
-        writer,
-        json_pack("{s:s, s:o, s:b, s:o, s:o, s:b, s:b, s:s, s:o, s:i, s:s, "
-                  "s:s, s:s, s:b, s:b, s:b, s:s, s:o, s:o, s:s, s:s, s:b, s:b}",
-                  "type", "plug", "plug", number(plug->plug), "plugged",
-                  plug->plugged, "lineage", number(plug->lineage),
-                  "usb_lineage", number(plug->usb_lineage), "detached_by_user",
-                  plug->detached_by_user, "refused_by_user",
-                  plug->refused_by_user, "stopped", plug->stopped.s, "came",
-                  number(plug->came_usec), "holding", (int) plug->holding,
-                  "held_by", plug->held_by.s, "held_template",
-                  plug->held_template.s, "held_rule", plug->held_rule.s, "made",
-                  plug->made, "held_before", plug->held_before, "detach_told",
-                  plug->detach_told, "close", plug->close.s, "gone",
-                  number(plug->gone_usec), "detached",
-                  number(plug->detached_usec), "usb", plug->usb.s,
-                  "missing_from", plug->missing_from.s, "removed",
-                  plug->removed, "open", plug->open));
-
-    return r < 0 ? r : put_record(writer, &plug->record);
-}
-
-static int put_source(Writer *writer, const StateSource *source)
-{
-    int r = put(writer,
-                json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "type",
-                          "source", "name", source->name.s, "boot_id",
-                          source->boot_id.s, "n_noes", number(source->n_noes),
-                          "no", number(source->no_usec), "quiet",
-                          number(source->quiet_usec), "resumed",
-                          number(source->resumed_usec)));
-
-    for (size_t i = 0; i < source->n_plugs && r >= 0; i++)
-        r = put_plug(writer, &source->plugs[i]);
-    return r;
-}
-
-static int put_state(Writer *writer, const State *state)
-{
-    int r = put(writer,
-                json_pack("{s:s, s:i, s:s, s:o, s:o}", "type", "state",
-                          "version", STATE_VERSION, "boot_id", state->boot_id.s,
-                          "last_plug", number(state->last_plug), "paused_until",
-                          number(state->paused_until_usec)));
-
-    for (size_t i = 0; i < state->n_sources && r >= 0; i++)
-        r = put_source(writer, &state->sources[i]);
-    for (size_t i = 0; i < state->n_disposables && r >= 0; i++)
-        r = put(writer, json_pack("{s:s, s:s}", "type", "disposable", "name",
-                                  state->disposables[i].s));
-    for (size_t i = 0; i < state->n_windows && r >= 0; i++)
-        r = put(writer, json_pack("{s:s, s:s, s:o}", "type", "window", "source",
-                                  state->windows[i].source.s, "opened",
-                                  number(state->windows[i].opened_usec)));
-    return r < 0 ? r : put(writer, json_pack("{s:s}", "type", "end"));
+    for (size_t i = 0; i < state->n_windows; i++)
+        put_window(json, &state->windows[i]);
+    begin_line(json, "end");
+    end_line(json);
 }
 
 int state_encode(char **ret, size_t *ret_len, const State *state)
 {
-    Writer writer = {};
-    int r = put_state(&writer, state);
+    _cleanup_(freep) char *text = NULL;
+    JsonText json = {};
+    size_t len;
+    int r;
 
-    if (r < 0) {
-        free(writer.text);
+    put_state(&json, state);
+    r = json_text_end(&json, &text, &len);
+    if (r < 0)
         return r;
-    }
+    if (len > STATE_SIZE_MAX)
+        return -EMSGSIZE;
 
-    *ret = writer.text;
-    *ret_len = writer.len;
+    *ret = TAKE_PTR(text);
+    *ret_len = len;
     return 0;
 }
 
