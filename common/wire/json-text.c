@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -10,8 +9,8 @@
 #define SIZE_FIRST 512U
 /* of one byte, as \u001F */
 #define ESCAPE_MAX 6U
-/* the longest number, and a NUL */
-#define NUMBER_SIZE 21U
+/* the longest number */
+#define NUMBER_MAX 20U
 
 /* Room for @len bytes and a NUL behind what is written. */
 static bool reserve(JsonText *json, size_t len)
@@ -71,36 +70,53 @@ static size_t escape(char ret[ESCAPE_MAX + 1], char c)
     return text_format(ret, ESCAPE_MAX + 1, "\\u%04X", (unsigned char) c);
 }
 
-static bool is_plain(char c)
+/* How much of @value stands for itself. */
+static size_t count_plain(const char *value)
 {
-    return (unsigned char) c >= ' ' && c != '"' && c != '\\';
+    size_t n = 0;
+
+    /* the end is below ' ', too */
+    while ((unsigned char) value[n] >= ' ' && value[n] != '"' &&
+           value[n] != '\\')
+        n++;
+    return n;
 }
 
 static void put_string(JsonText *json, const char *value)
 {
     put_char(json, '"');
-    while (*value) {
+    for (;;) {
+        size_t n = count_plain(value);
         char escaped[ESCAPE_MAX + 1];
-        size_t n = 0;
 
-        while (value[n] && is_plain(value[n]))
-            n++;
         json_text_raw(json, value, n);
         value += n;
-        if (*value)
-            json_text_raw(json, escaped, escape(escaped, *value++));
+        if (*value == '\0')
+            break;
+        json_text_raw(json, escaped, escape(escaped, *value++));
     }
     put_char(json, '"');
 }
 
+/* What stands before a value: keys are ours, and have nothing to escape. */
 static void begin_value(JsonText *json, const char *key)
 {
+    size_t len = key ? strlen(key) : 0;
+    char *at;
+
+    if (!reserve(json, len + sizeof(",\"\":")))
+        return;
+    at = json->text + json->len;
     if (json->behind_value)
-        put_char(json, ',');
+        *at++ = ',';
     if (key) {
-        put_string(json, key);
-        put_char(json, ':');
+        *at++ = '"';
+        memcpy(at, key, len);
+        at += len;
+        *at++ = '"';
+        *at++ = ':';
     }
+    json->len = (size_t) (at - json->text);
     json->behind_value = true;
 }
 
@@ -125,11 +141,19 @@ void json_text_string(JsonText *json, const char *key, const char *value)
 
 void json_text_number(JsonText *json, const char *key, int64_t value)
 {
-    char text[NUMBER_SIZE];
-    size_t len = text_format(text, sizeof(text), "%" PRIi64, value);
+    uint64_t rest = value < 0 ? -(uint64_t) value : (uint64_t) value;
+    char text[NUMBER_MAX];
+    size_t at = sizeof(text);
+
+    do {
+        text[--at] = (char) ('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0)
+        text[--at] = '-';
 
     begin_value(json, key);
-    json_text_raw(json, text, len);
+    json_text_raw(json, text + at, sizeof(text) - at);
 }
 
 void json_text_bool(JsonText *json, const char *key, bool value)

@@ -5,8 +5,8 @@
  * JsonText: JSON written straight into a text, for what is told often
  *
  * As compact as jansson writes it, without a tree in between. The caller opens
- * and closes; keys and texts are valid UTF-8. Without memory it goes on and
- * says so at the end.
+ * and closes. Keys are plain words, texts are valid UTF-8. Without memory it
+ * goes on and says so at the end.
  */
 
 #include "common/util.h"
