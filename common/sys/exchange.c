@@ -76,27 +76,25 @@ static int exchange_grow(Exchange *exchange)
     return 0;
 }
 
+/* Read what is there: mostly all of the answer, and its end with it. */
 static void exchange_read(Exchange *exchange)
 {
     ssize_t n;
 
-    if (exchange_grow(exchange) < 0) {
-        exchange_end(exchange, EXCHANGE_BROKEN, -ENOMEM);
-        return;
-    }
-    n = recv(exchange->fd, exchange->answer + exchange->answer_len,
-             exchange->answer_size - exchange->answer_len, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
-        /* also when it went away: what was said so far is all there is */
-        exchange_end(exchange, EXCHANGE_COMPLETE, 0);
-        return;
-    }
+    do {
+        if (exchange_grow(exchange) < 0) {
+            exchange_end(exchange, EXCHANGE_BROKEN, -ENOMEM);
+            return;
+        }
+        n = recv(exchange->fd, exchange->answer + exchange->answer_len,
+                 exchange->answer_size - exchange->answer_len, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        exchange->answer_len += n > 0 ? (size_t) n : 0;
+    } while (n > 0 && exchange->answer_len <= exchange->limits.answer_max);
 
-    exchange->answer_len += (size_t) n;
-    if (exchange->answer_len > exchange->limits.answer_max)
-        exchange_end(exchange, EXCHANGE_TOO_LONG, 0);
+    /* also when it went away: what was said so far is all there is */
+    exchange_end(exchange, n > 0 ? EXCHANGE_TOO_LONG : EXCHANGE_COMPLETE, 0);
 }
 
 /* Send what is left of the request, then the end of input. */
