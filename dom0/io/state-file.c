@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/text.h"
 #include "dom0/io/state-file.h"
 
 #define STATE_NAME  "state"
@@ -101,25 +103,41 @@ static int write_all(int fd, const char *text, size_t len)
     return 0;
 }
 
+/* A new file, and nobody else's. */
+static int create_next(const char *path)
+{
+    int fd = openat(AT_FDCWD, path,
+                    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                    STATE_MODE);
+
+    return fd < 0 ? -errno : fd;
+}
+
 int state_file_write(const char *dir_path, const char *text, size_t len)
 {
-    _cleanup_(fd_closep) int dir = open_dir(dir_path), fd = -1;
+    char next[PATH_MAX], path[PATH_MAX];
+    _cleanup_(fd_closep) int fd = -1;
     int r;
 
-    if (dir < 0)
-        return dir;
-    /* what an earlier run may have left half written */
-    (void) unlinkat(dir, STATE_NEXT, 0);
-    fd = openat(dir, STATE_NEXT,
-                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                STATE_MODE);
+    if (text_format(next, sizeof(next), "%s/" STATE_NEXT, dir_path) ==
+            sizeof(next) - 1 ||
+        text_format(path, sizeof(path), "%s/" STATE_NAME, dir_path) ==
+            sizeof(path) - 1)
+        return -ENAMETOOLONG;
+
+    fd = create_next(next);
+    if (fd == -EEXIST) {
+        /* an earlier run has left it half written */
+        (void) unlinkat(AT_FDCWD, next, 0);
+        fd = create_next(next);
+    }
     if (fd < 0)
-        return -errno;
+        return fd;
     r = write_all(fd, text, len);
-    if (r >= 0 && renameat(dir, STATE_NEXT, dir, STATE_NAME) < 0)
+    if (r >= 0 && renameat(AT_FDCWD, next, AT_FDCWD, path) < 0)
         r = -errno;
     if (r < 0)
-        (void) unlinkat(dir, STATE_NEXT, 0);
+        (void) unlinkat(AT_FDCWD, next, 0);
     return r;
 }
 
