@@ -208,14 +208,23 @@ int manager_save(const Manager *m, State **ret)
 
 static uint64_t mix(uint64_t digest, uint64_t number)
 {
-    return (digest ^ number) * UINT64_C(0x100000001b3);
+    digest = (digest ^ number) * UINT64_C(0x100000001b3);
+    return digest ^ digest >> 32;
 }
 
 static uint64_t mix_text(uint64_t digest, const char *text)
 {
-    while (*text)
-        digest = mix(digest, (unsigned char) *text++);
-    return mix(digest, 0);
+    size_t len = strlen(text);
+    uint64_t word;
+
+    for (; len >= sizeof(word); len -= sizeof(word), text += sizeof(word)) {
+        memcpy(&word, text, sizeof(word));
+        digest = mix(digest, word);
+    }
+    /* its end is marked by the zeros, if only one */
+    word = 0;
+    memcpy(&word, text, len);
+    return mix(digest, word);
 }
 
 static uint64_t mix_source(uint64_t digest, const Source *source)
