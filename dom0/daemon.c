@@ -32,12 +32,16 @@
 #define REFUSED_FILE "agent-refused"
 /* all connections, calls and clients at their limits fit well */
 #define FILES_MAX 4096U
+/* of what happens with many jobs in work, so much is seen to together */
+#define INPUTS_PER_PUMP 16U
 /* how late a deadline may be noticed */
 #define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
 
 struct Daemon {
     const Options *options;
     sd_event *event;
+    sd_event_source *pump_source; /* behind all inputs that are there */
+    size_t n_inputs;              /* since the last pump */
     sd_event_source *timer;
     uint64_t timer_usec;          /* what it is set to */
     sd_event_source *pause_timer; /* CLOCK_BOOTTIME */
@@ -158,6 +162,8 @@ static void daemon_pump(Daemon *daemon)
     int64_t seq;
     Status status;
 
+    daemon->n_inputs = 0;
+    (void) sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_OFF);
     do {
         /* before the calls: what they do must be known after a crash */
         state_keeper_save(daemon->keeper, daemon->manager);
@@ -180,6 +186,25 @@ static void daemon_pump(Daemon *daemon)
     daemon_set_pause_timer(daemon);
 }
 
+static int daemon_on_pump(sd_event_source *source, void *userdata)
+{
+    (void) source;
+
+    daemon_pump(userdata);
+    return 0;
+}
+
+/* Something has happened. If there is only one job it is seen to at once; of
+ * many the state is written for all to which something happens now, and not
+ * again and again for each. */
+static void daemon_wake(Daemon *daemon)
+{
+    if (!manager_has_jobs(daemon->manager, 2) ||
+        ++daemon->n_inputs >= INPUTS_PER_PUMP ||
+        sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_ONESHOT) < 0)
+        daemon_pump(daemon);
+}
+
 static int daemon_on_timer(sd_event_source *source,
                            uint64_t usec,
                            void *userdata)
@@ -191,7 +216,7 @@ static int daemon_on_timer(sd_event_source *source,
 
     daemon->timer_usec = UINT64_MAX;
     manager_on_time(daemon->manager, instant_now());
-    daemon_pump(daemon);
+    daemon_wake(daemon);
     return 0;
 }
 
@@ -256,7 +281,7 @@ static void on_refused(const QubeName *source,
 
 static void on_idle(void *userdata)
 {
-    daemon_pump(userdata);
+    daemon_wake(userdata);
 }
 
 static const EventServiceHooks event_hooks = {
@@ -277,7 +302,7 @@ static void on_qubesd_state(QubesdState state, void *userdata)
     Daemon *daemon = userdata;
 
     manager_set_qubesd(daemon->manager, state, instant_now());
-    daemon_pump(daemon);
+    daemon_wake(daemon);
 }
 
 static void on_admin_event(const AdminEvent *event, void *userdata)
@@ -285,7 +310,7 @@ static void on_admin_event(const AdminEvent *event, void *userdata)
     Daemon *daemon = userdata;
 
     manager_on_admin_event(daemon->manager, event, instant_now());
-    daemon_pump(daemon);
+    daemon_wake(daemon);
 }
 
 static void on_admin_answer(uint64_t id,
@@ -295,7 +320,7 @@ static void on_admin_answer(uint64_t id,
     Daemon *daemon = userdata;
 
     manager_on_answer(daemon->manager, id, answer, instant_now());
-    daemon_pump(daemon);
+    daemon_wake(daemon);
 }
 
 static const QubesdHooks qubesd_hooks = {
@@ -311,7 +336,7 @@ static void on_verdict(uint64_t id, PolicyAnswer answer, void *userdata)
     Daemon *daemon = userdata;
 
     manager_on_verdict(daemon->manager, id, answer, instant_now());
-    daemon_pump(daemon);
+    daemon_wake(daemon);
 }
 
 static void on_prompt(uint64_t id, const PromptAnswer *answer, void *userdata)
@@ -319,7 +344,7 @@ static void on_prompt(uint64_t id, const PromptAnswer *answer, void *userdata)
     Daemon *daemon = userdata;
 
     manager_on_prompt(daemon->manager, id, answer, instant_now());
-    daemon_pump(daemon);
+    daemon_wake(daemon);
 }
 
 static void on_agent(void *userdata)
@@ -327,7 +352,7 @@ static void on_agent(void *userdata)
     Daemon *daemon = userdata;
 
     manager_on_agent(daemon->manager, instant_now());
-    daemon_pump(daemon);
+    daemon_wake(daemon);
 }
 
 static const ApproverHooks approver_hooks = {
@@ -544,6 +569,17 @@ static int daemon_set_up_loop(Daemon *daemon)
         if (r < 0)
             return r;
     }
+    r = sd_event_add_defer(daemon->event, &daemon->pump_source, daemon_on_pump,
+                           daemon);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_priority(daemon->pump_source,
+                                     SD_EVENT_PRIORITY_IDLE);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
     r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0,
                           TIMER_ACCURACY_USEC, daemon_on_timer, daemon);
     if (r < 0)
@@ -618,6 +654,7 @@ Daemon *daemon_free(Daemon *daemon)
         (void) unlink(daemon->options->event_socket);
     if (daemon->owns_control_socket)
         (void) unlink(daemon->options->control_socket);
+    sd_event_source_disable_unref(daemon->pump_source);
     sd_event_source_disable_unref(daemon->pause_timer);
     sd_event_source_disable_unref(daemon->timer);
     sd_event_unref(daemon->event);
@@ -631,6 +668,7 @@ int daemon_run(Daemon *daemon)
 
     (void) sd_notify(0, "READY=1");
     r = sd_event_loop(daemon->event);
+    daemon_pump(daemon); /* what came together with the end */
     (void) sd_notify(0, "STOPPING=1");
     if (r < 0)
         log_message(LOG_ERR, "the event loop failed: %s", strerror(-r));

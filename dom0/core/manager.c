@@ -222,6 +222,15 @@ bool manager_next_close(Manager *m, uint64_t *ret_connection)
     return true;
 }
 
+bool manager_has_jobs(const Manager *m, size_t n)
+{
+    const ManagedJob *managed = m->jobs;
+
+    for (; n > 0 && managed; n--)
+        managed = managed->next;
+    return n == 0;
+}
+
 uint64_t manager_next_usec(const Manager *m)
 {
     uint64_t next_usec = UINT64_MAX;

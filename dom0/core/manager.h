@@ -210,6 +210,9 @@ bool manager_find_attached(const Manager *manager,
                            ReportDevice *ret);
 
 /* The rules in force; @index below their number. */
+/* Whether at least @n jobs are in work. */
+bool manager_has_jobs(const Manager *manager, size_t n);
+
 size_t manager_count_rules(const Manager *manager);
 ReportRule manager_get_rule(const Manager *manager, size_t index);
 const Rule *manager_find_rule(const Manager *manager, const char *name);
