@@ -16,12 +16,12 @@ static size_t index_of(const Ruleset *ruleset, const Rule *rule, size_t start)
 {
     size_t n = ruleset_count(ruleset);
 
-    for (size_t i = 0; i < n; i++) {
-        size_t index = (start + i) % n;
-
-        if (ruleset_get(ruleset, index) == rule)
-            return index;
-    }
+    for (size_t i = start; i < n; i++)
+        if (ruleset_get(ruleset, i) == rule)
+            return i;
+    for (size_t i = 0; i < start; i++)
+        if (ruleset_get(ruleset, i) == rule)
+            return i;
     return n;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dom0/core/rule-arena.h"
+#include "dom0/core/rule-filter.h"
 #include "dom0/core/rule-names.h"
 #include "dom0/core/rule-parse.h"
 #include "dom0/core/ruleset.h"
@@ -15,7 +16,8 @@ struct Ruleset {
     size_t n_refs;
     RuleArena arena; /* holds all rules and what belongs to them */
     RuleNames names;
-    const Rule **rules; /* in order */
+    const Rule **rules;  /* in order */
+    RuleFilter *filters; /* one for each */
     size_t n_rules;
     size_t rules_size;
 };
@@ -52,25 +54,39 @@ Ruleset *ruleset_unref(Ruleset *ruleset)
     rule_names_clear(&ruleset->names);
     rule_arena_clear(&ruleset->arena);
     free(ruleset->rules);
+    free(ruleset->filters);
     free(ruleset);
     return NULL;
+}
+
+static int grow(Ruleset *ruleset)
+{
+    size_t size =
+        ruleset->rules_size > 0 ? ruleset->rules_size * 2 : RULES_FIRST;
+    RuleFilter *filters;
+    const Rule **rules;
+
+    rules = reallocarray(ruleset->rules, size, sizeof(*rules));
+    if (!rules)
+        return -ENOMEM;
+    ruleset->rules = rules;
+    filters = reallocarray(ruleset->filters, size, sizeof(*filters));
+    if (!filters)
+        return -ENOMEM;
+    ruleset->filters = filters;
+    ruleset->rules_size = size;
+    return 0;
 }
 
 static int append(Ruleset *ruleset, const Rule *rule)
 {
     if (ruleset->n_rules == ruleset->rules_size) {
-        size_t size =
-            ruleset->rules_size > 0 ? ruleset->rules_size * 2 : RULES_FIRST;
-        const Rule **larger = calloc(size, sizeof(*larger));
+        int r = grow(ruleset);
 
-        if (!larger)
-            return -ENOMEM;
-        if (ruleset->n_rules > 0)
-            memcpy(larger, ruleset->rules, ruleset->n_rules * sizeof(*larger));
-        free(ruleset->rules);
-        ruleset->rules = larger;
-        ruleset->rules_size = size;
+        if (r < 0)
+            return r;
     }
+    ruleset->filters[ruleset->n_rules] = rule_filter_of_rule(rule);
     ruleset->rules[ruleset->n_rules++] = rule;
     return 0;
 }
@@ -128,8 +144,11 @@ const Rule *ruleset_match(const Ruleset *ruleset,
                           const QubeName *source,
                           const Record *record)
 {
+    const RuleFilter filter = rule_filter_of_record(record);
+
     for (size_t i = 0; i < ruleset->n_rules; i++)
-        if (rule_match(ruleset->rules[i], source, record, NULL) == RULE_MATCHES)
+        if (rule_filter_lets_through(&ruleset->filters[i], &filter) &&
+            rule_match(ruleset->rules[i], source, record, NULL) == RULE_MATCHES)
             return ruleset->rules[i];
     return NULL;
 }
