@@ -470,7 +470,9 @@ void dev_on_udev(Model *m, const Due *due)
         dev->in_udev = true;
     else if (due->b == RECORD_REMOVE && !dev->exists)
         dev->in_udev = false;
-    if (!dev->empty || due->b == RECORD_REMOVE)
+    /* nor is there a partition of what is no disk any more */
+    if (!(dev->empty || (dev->part > 0 && m->devs[dev->parent].empty)) ||
+        due->b == RECORD_REMOVE)
         forwarder_on_udev(m, due->a, (RecordAction) due->b);
     source_prune(m, dev->source);
 }

@@ -79,11 +79,13 @@ static void check_attached(const Claim *claim)
 
     check_target(claim);
     /* also what has been taken away since counts */
-    require(
-        claim,
-        now || claim->seat->attached_tick >= claim->since ||
-            (SPARE_UNREAD && claim->seat->port == m->things[THING_ODD].port),
-        "it was not attached");
+    require(claim,
+            now || claim->seat->attached_tick >= claim->since ||
+                /* it cannot be read: what was told last counts */
+                (claim->seat->looked.tick >= claim->since &&
+                 !claim->seat->looked.has_identity &&
+                 claim->seat->told_at == claim->target),
+            "it was not attached");
     if (claim->entry->status == STATUS_ATTACHED)
         require(claim,
                 claim->seat->attached_by == ACTOR_DAEMON ||
@@ -310,6 +312,8 @@ static void check_refusal(const Claim *claim)
                 left_alone(m, claim->index) != SURE_NO ||
                     /* nobody has said that it is gone */
                     dev_listed_at(m, claim->index) == NONE ||
+                    (claim->seat->went_tick > claim->seat->ours_tick &&
+                     claim->seat->removed_tick <= claim->seat->ours_tick) ||
                     /* nor why it is attached no longer */
                     (claim->seat->blind_tick > claim->seat->ours_tick &&
                      claim->seat->ours_tick > 0) ||
@@ -491,8 +495,11 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     if (entry->status == STATUS_DETACHED_BY_USER &&
         left_alone(m, index) == SURE_NO)
         leave_alone(m, index, SURE_MAYBE);
-    if (entry->status == STATUS_DETACHED_BY_USER)
+    if (entry->status == STATUS_DETACHED_BY_USER) {
         group_of(m, index)->noted_tick = m->tick;
+        if (claim.seat->ours == claim.target)
+            claim.seat->ours = NOWHERE;
+    }
     claim.seat->claim_set = deciding_set(m, claim.seat);
     claim.seat->claim_since = claim.since;
     claim.seat->claim = entry->status;

@@ -86,7 +86,8 @@ static void check_seat(Model *m, int index, const Report *report)
               m->qubes[seat->claim_target].name.s);
     if (seat->claim == STATUS_SUPERSEDED && !SPARE_OVERTAKEN &&
         seat->mismatch_tick >= seat->last_trigger_tick &&
-        m->rules_tick < seat->claim_since && is_as_told(m, index))
+        m->rules_tick < seat->claim_since &&
+        !qubesd_away_since(m, seat->claim_since) && is_as_told(m, index))
         wrong(m, "at rest: %s:%s ended 311, but is what the record says",
               source, name.s);
     if (SPARE_OLD_TARGET && seat->claim == STATUS_WAITING_FOR_TARGET &&

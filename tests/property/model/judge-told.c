@@ -230,6 +230,9 @@ static void seat_unplug(Model *m, int index)
     seat->unplug_tick = m->tick;
     seat->told_at_plugged = false;
     seat->told_at = NOWHERE;
+    /* nobody has seen why it is attached no longer */
+    if (seat->lost)
+        seat->restores_sure = false;
     seat->lost = false;
     seat->taken = false;
     if (SPARE_SAME_PLUG) {
@@ -517,7 +520,8 @@ static void on_attached(Model *m, const StreamEvent *event)
     int dev = dev_attached_at(m, index);
     Seat *seat = &m->seats[index];
 
-    seat->event_over_tick = m->tick;
+    if (event->actor != ACTOR_DAEMON)
+        seat->event_over_tick = m->tick;
     seat->told_at = qube_named(m, event->event.subject.s);
     seat->told_at_tick = m->tick;
     seat->told_at_plugged = seat->plugged;
@@ -609,7 +613,9 @@ static void on_detached(Model *m, const StreamEvent *event)
             m->now.monotonic_usec - group->back_usec < REPROBE_MAYBE_USEC)
             revive(group);
     }
-    seat->event_over_tick = m->tick;
+    /* ours was of the plug before */
+    if (event->cause != CAUSE_DAEMON)
+        seat->event_over_tick = m->tick;
     if (has_call(m, index, ADMIN_ATTACHED) && seat->told_at != qube)
         seat->older_tick = m->tick;
     seat->told_detach_tick = m->tick;
@@ -688,6 +694,8 @@ static void on_started(Model *m, int qube)
             continue;
         }
         if (seat->restores == qube) {
+            seat->excused = seat->excused || rule_of(m, i, seat->claim_set) !=
+                                                 rule_of(m, i, m->rules);
             if (!is_sure_to_come_back(seat) || left_alone(m, i) != SURE_NO)
                 permit(m, seat);
             else
@@ -847,9 +855,8 @@ static void on_blind_loss(Model *m, int index)
         if (SPARE_TRANSIENT || m->qubes[seat->ours].power == POWER_PAUSED)
             leave_alone(m, index, SURE_MAYBE);
     } else if (seat->plugged && ran && seat->blind_cause == CAUSE_PERSON &&
-               seat->act_tick <= seat->ours_tick &&
-               seat->ours_told && !seat->ours_doubt &&
-               seat->ours_plug == seat->plug) {
+               seat->act_tick <= seat->ours_tick && seat->ours_told &&
+               !seat->ours_doubt && seat->ours_plug == seat->plug) {
         /* it is for the daemon to find out, by a look */
         seat->taken = true;
         seat->taken_from = seat->ours;
@@ -1023,10 +1030,16 @@ void judge_on_answer(Model *m, const Call *call)
     }
     if (seat->ours != call->qube)
         return;
-    if (call->answer.listing.listed)
+    if (call->answer.listing.listed) {
         seat->ours_told = true;
-    else
-        seat->ours = NOWHERE;
+        return;
+    }
+    seat->ours = NOWHERE;
+    if (seat->plugged && !qube_runs(m, call->qube)) {
+        group_of(m, call->seat)->stopped = true;
+        seat->restores = call->qube;
+        seat->restores_sure = false;
+    }
 }
 
 /* policy and the person */
@@ -1094,6 +1107,7 @@ void judge_on_click(Model *m,
             1U << choice_of_target(&window->prompt.targets[answer->target]);
         /* of an older window too, while that is in work */
         if (seat->yes_tick > seat->claim_tick &&
+            seat->yes_tick >= seat_since(seat) &&
             seat->yes_plug == window->plug && seat->yes_rule == window->rule &&
             is_in_work(m, seat)) {
             seat->yes_choices |= choice;
@@ -1220,6 +1234,8 @@ void judge_on_truth_detached(Model *m, const Dev *dev, Cause cause)
 
     seat->attached_tick = m->tick;
     /* a look may tell before the event does */
+    if (cause == CAUSE_GONE)
+        seat->went_tick = m->tick;
     if (cause == CAUSE_PERSON)
         seat->taken_tick = m->tick;
     if (cause == CAUSE_PERSON && seat->plugged)

@@ -350,7 +350,8 @@ typedef struct Seat {
 
     /* truth */
     uint64_t attached_tick;
-    Actor attached_by; /* last */
+    uint64_t went_tick; /* while it was attached */
+    Actor attached_by;  /* last */
     uint64_t unlisted_tick;
     uint64_t taken_tick; /* by the person, heard or not */
     bool lost;           /* and nobody has said so yet */

@@ -51,7 +51,7 @@
 /* listed again before the detach is told: 308 */
 #define SPARE_READDED false
 /* a restart forgets a resumption */
-#define SPARE_RESUME true
+#define SPARE_RESUME false
 /* what another attached meanwhile is ours */
 #define SPARE_OTHERS false
 /* a job in work starts what was stopped */
@@ -61,7 +61,7 @@
 /* gone after the detach, before the look has ended */
 #define SPARE_REPROBED false
 /* an unreadable line is taken for what was known */
-#define SPARE_UNREAD true
+#define SPARE_UNREAD false
 /* a detach by command does not end what is in work */
 #define SPARE_ACT false
 /* a partition is known before its disk after a restart */
@@ -87,7 +87,7 @@
 /* what has no record yet is part of everything */
 #define SPARE_EARLY_ANY false
 /* no look after a restart if the record fails */
-#define SPARE_UNLOOKED true
+#define SPARE_UNLOOKED false
 /* waits for what had it, whatever the rule says */
 #define SPARE_OLD_TARGET false
 /* another diskseq is another plug after a restart */
@@ -103,7 +103,7 @@
 /* what waits for a look goes on all at once */
 #define SPARE_ALL_AT_ONCE false
 /* what was announced is believed after a gap */
-#define SPARE_ANNOUNCED true
+#define SPARE_ANNOUNCED false
 /* an answer of Attached may be older than a detach */
 #define SPARE_OLDER false
 /* attached before domain-start is taken for lost */
