@@ -122,7 +122,7 @@ bool device_is_looked_at(const Device *device)
 
 bool device_is_confirmed(const Device *device)
 {
-    return device->holding == HOLDING_NOTHING ||
+    return !device_is_attached(device) ||
            (device->told &&
             !(device->job && device->job->kind == JOB_KIND_LOOK));
 }

@@ -269,6 +269,8 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     if (source) {
         source_on_removed(source, event->class, &event->port);
         source_unannounce(source, event->class, &event->port);
+        /* what comes under its name is another plug */
+        (void) source_take_early(source, event->class, &event->port);
     }
     if (!device)
         return;
@@ -518,6 +520,9 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             bool is_source = qube_name_equal(&source->name, name);
 
             next = device->next;
+            /* an answer that is out may say that it is still there */
+            if (device->job && device_may_be_at(device, name))
+                job_on_changed(&device->job->job);
             if (device->job && device->job->kind == JOB_KIND_LOOK &&
                 qube_name_equal(&device->job->job.target, name))
                 on_looked_at_stopped(m, device, name, now);

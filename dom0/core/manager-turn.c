@@ -22,7 +22,7 @@ static const ManagedJob *port_turn_holder(const Manager *m,
 static bool device_is_open(const Device *device)
 {
     for (const Device *part = device->source->devices; part; part = part->next)
-        if (part->plugged && !part->told && part->holding != HOLDING_NOTHING &&
+        if (part->plugged && !part->told && device_is_attached(part) &&
             device_excludes(device, part))
             return true;
     return false;

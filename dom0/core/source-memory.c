@@ -28,6 +28,7 @@ int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
     device->plug = plug;
     device->lineage = plug;
     device->came_usec = now_usec;
+    device->usb_port = (DeviceName){};
     if (device->record.class == DEVICE_CLASS_BLOCK)
         device->usb_port = device_usb_name(device);
     usb = device_usb(device);
@@ -105,6 +106,9 @@ static void memories_drop_older(Source *source, const Device *device)
 
     for (PlugMemory *memory = source->memories, *next; memory; memory = next) {
         next = memory->next;
+        /* a part that has not come back yet */
+        if (is_usb && memory->usb_lineage == device->lineage)
+            continue;
         if (memory->gone_usec < device->came_usec &&
             (plug_memory_is_of(memory, &device->record) ||
              (is_usb && device_name_equal(&memory->usb, &port))))

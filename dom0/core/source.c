@@ -171,6 +171,9 @@ DeviceName device_usb_name(const Device *device)
     const Device *at = device;
 
     assert(device);
+    /* as it was when it came: by now the disk of that name may be another */
+    if (device->usb_port.s[0] != '\0')
+        return device->usb_port;
     for (size_t i = 0; at && i < PARENTS_MAX; i++) {
         const Record *record = &at->record;
 

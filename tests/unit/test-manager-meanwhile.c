@@ -5,6 +5,8 @@
  * it: targets that stop, plugs that are changed, errors in between.
  */
 
+#include <string.h>
+
 #include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
@@ -88,7 +90,8 @@ static void test_a_target_stopped_while_verifying_is_not_started(void **state)
     rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_reply(&rig, call, answer_listed(NULL)); /* that may be old */
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, USEC_PER_SEC);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
@@ -430,6 +433,126 @@ static void test_an_attach_that_was_told_is_known_after_a_restart(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
+static void test_an_answer_from_before_a_shutdown_is_old(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    look = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, look, answer_listed("work"));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
+static void test_an_attach_of_what_went_before_its_record_is_over(void **state)
+{
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(last_status(), STATUS_NO_RULE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_no_outlives_a_usb_device_that_comes_twice(void **state)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+    uint64_t id;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to work\n");
+    memcpy(guivm.value.s, "dom0", 5);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+    manager_on_prompt(rig.manager, id, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
+}
+
+/* The person's detach was told, but not looked at before the kill. */
+static void test_what_another_had_is_not_in_the_way_before_the_look(void **s)
+{
+    (void) s;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_set_rules(&rig, RULES);
+    /* it waits for the look at its disk */
+    assert_int_equal(tell(RECORD_PRESENT, "sda1"), 0);
+}
+
+static void test_a_partition_stays_where_it_came(void **state)
+{
+    const DeviceRef part = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_BLOCK,
+                             .device = { "sda1" } };
+    Record other = rig_record_at(RECORD_PRESENT, "sda", "2-2", "B");
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_NO_RULE);
+    assert_int_equal(manager_detach(rig.manager, &part, 1, rig.now),
+                     STATUS_DETACHED);
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    /* the disks have changed their names meanwhile */
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+}
+
+static void test_a_detach_of_unknown_end_leaves_what_is_known(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+
+    (void) state;
+
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &disk, 1, rig.now), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_GARBAGE));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_GARBAGE));
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now), 0);
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -449,6 +572,12 @@ int main(void)
         test(test_a_usb_attach_that_failed_is_not_undone),
         test(test_an_error_about_a_target_does_not_say_that_it_is_off),
         test(test_a_target_that_is_not_there_does_not_run),
+        test(test_an_answer_from_before_a_shutdown_is_old),
+        test(test_an_attach_of_what_went_before_its_record_is_over),
+        test(test_a_no_outlives_a_usb_device_that_comes_twice),
+        test(test_what_another_had_is_not_in_the_way_before_the_look),
+        test(test_a_partition_stays_where_it_came),
+        test(test_a_detach_of_unknown_end_leaves_what_is_known),
         test(test_what_went_with_its_target_was_not_taken_away),
         test(test_a_stop_told_before_the_detach_makes_it_no_persons),
         test(test_a_usb_port_that_counts_as_attached_is_tried_again),
