@@ -151,7 +151,8 @@ void device_learn(Manager *m,
         if (managed->rule)
             device->held_rule = managed->rule->name;
         device->attached_to = job->target;
-    } else if (device->holding == HOLDING_NOTHING &&
+    } else if ((device->holding == HOLDING_NOTHING ||
+                device->plug != managed->plug) &&
                qube_name_equal(&device->attached_to, &job->target)) {
         device->attached_to = (QubeName){};
     }

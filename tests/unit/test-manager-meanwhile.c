@@ -553,6 +553,26 @@ static void test_a_detach_of_unknown_end_leaves_what_is_known(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
 }
 
+static void test_a_detach_of_unknown_end_says_nothing_of_the_next_plug(void **s)
+{
+    const Record other = rig_record_at(RECORD_ADD, "sda", "2-2", "B");
+    AdminAnswer unknown = answer_listed(NULL);
+    uint64_t call;
+
+    (void) s;
+
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    (void) rig_call(&rig, ADMIN_ATTACH);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -578,6 +598,7 @@ int main(void)
         test(test_what_another_had_is_not_in_the_way_before_the_look),
         test(test_a_partition_stays_where_it_came),
         test(test_a_detach_of_unknown_end_leaves_what_is_known),
+        test(test_a_detach_of_unknown_end_says_nothing_of_the_next_plug),
         test(test_what_went_with_its_target_was_not_taken_away),
         test(test_a_stop_told_before_the_detach_makes_it_no_persons),
         test(test_a_usb_port_that_counts_as_attached_is_tried_again),
