@@ -232,7 +232,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_forget_past_holder(source, event->class, &event->port);
     if (source && !device)
         source_note_early(source, event);
-    if (!device)
+    if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
     device->attached_to = event->subject;
     device->attachment_known = true;
@@ -461,6 +461,8 @@ static void on_domain_started(Manager *m,
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;
+            if (qube_name_equal(&device->lingers_at, name))
+                device->lingers_at = (QubeName){};
             if (from_off)
                 on_holder_started(m, device, name, now);
             if (device->job && device->job->kind == JOB_KIND_ATTACH)
@@ -523,6 +525,9 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             /* an answer that is out may say that it is still there */
             if (device->job && device_may_be_at(device, name))
                 job_on_changed(&device->job->job);
+            if (device->record.class == DEVICE_CLASS_USB &&
+                device_may_be_at(device, name))
+                device->lingers_at = *name;
             if (device->job && device->job->kind == JOB_KIND_LOOK &&
                 qube_name_equal(&device->job->job.target, name))
                 on_looked_at_stopped(m, device, name, now);
@@ -609,6 +614,7 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
                                 : device->attached_to;
 
     device->attachment_known = false;
+    device->lingers_at = (QubeName){};
     if (device->job)
         return;
 

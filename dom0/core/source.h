@@ -125,6 +125,9 @@ struct Device {
     /* the target that had it by a rule, and was stopped: no record starts it
      * again, that is the person's to do; "" */
     QubeName stopped;
+    /* the qube that had this USB device and was stopped: it counts as attached
+     * there for another moment, of which events may tell (WIRE 1); "" */
+    QubeName lingers_at;
     /* qubesd took it, or its parent, off its list: a detach that follows is
      * not the person's */
     bool removed;

@@ -261,6 +261,26 @@ class NotThePerson(UsbCase):
                 self.assert_told(connection,
                                  connection.change("usb", "2-1", **USB), 201)
 
+    def test_the_target_s_shutdown_and_a_list_change_within_the_second(self):
+        # it makes qubesd tell of an attach into the halted qube, and a detach
+        for by_hand in (False, True):
+            with self.subTest(by_hand=by_hand):
+                rig = self.start(lag=-1)
+                connection = self.forwarder(rig) if by_hand else \
+                    self.attach_usb(rig)
+                if by_hand:
+                    rig.sim.attach(backend="sys-usb", port="2-1", target="work")
+                    seq = connection.add("usb", "2-1", **USB)
+                    self.assert_told(connection, seq, 201)
+                rig.sim.qube_stop(name="work")
+                rig.sim.plug(backend="sys-usb", port="2-2", class_="usb")
+                rig.sim.settle_usb()
+                rig.sim.qube_start(name="work")
+                seq = connection.change("usb", "2-1", **USB)
+                self.assertIn(connection.answer(seq)["code"], (200, 201))
+                self.assert_attached(rig, "2-1", "work")
+                self.assertNotIn(308, self.codes(rig, "2-1"))
+
     def test_the_target_s_kill_and_start_within_the_second(self):
         rig = self.start(WHEN, lag=-1)
         self.attach_usb(rig)
