@@ -111,11 +111,12 @@ class Testbed:
             # older umockdev makes no event of its own; two are as good as one
             self._testbed.uevent(path, "remove")
             self._testbed.remove_device(path)
-            # older umockdev leaves its link to a disk behind, and then cannot
-            # put in one of the same name
-            link = self.dir / "sys" / "block" / path.rsplit("/", 1)[-1]
-            if link.is_symlink() and not link.exists():
-                link.unlink()
+        # older umockdev leaves its links to them behind, and then cannot put
+        # in another of the same name or number
+        for folder in ("block", "dev/block", "dev/char"):
+            for link in (self.dir / "sys" / folder).glob("*"):
+                if link.is_symlink() and not link.exists():
+                    link.unlink()
 
     def change(self, path: str, attributes=None, properties=None,
                action="change"):
