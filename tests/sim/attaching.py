@@ -319,6 +319,11 @@ class Attaching:
         if self.behaviour.extra_events:
             self.hotplug.emit(subject, event, pairs)
 
+    @property
+    def n_tasks(self) -> int:
+        """How much goes on that nobody's call waits for."""
+        return len(self._tasks)
+
     def soon(self, coroutine) -> asyncio.Task:
         """Do something by and by; the world goes on meanwhile."""
         task = asyncio.get_running_loop().create_task(coroutine)

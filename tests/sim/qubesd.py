@@ -3,8 +3,10 @@
 
 import asyncio
 import contextlib
+import fcntl
 import pathlib
 import random
+import termios
 import typing
 
 from . import wire
@@ -27,6 +29,8 @@ class Subscriber:
     def __init__(self, dest: str):
         self.dest = dest
         self.frames: asyncio.Queue[bytes] = asyncio.Queue()
+        # some are being written
+        self.is_busy = False
 
     def offer(self, subject: str, frame: bytes) -> None:
         """Take a frame, if it is for this one: DEST dom0 gets all."""
@@ -64,6 +68,17 @@ class Qubesd(Service):
         for subscriber in self.subscribers.values():
             subscriber.offer(subject, frame)
 
+    def is_all_read(self) -> bool:
+        """Whether every subscriber has read all that it was told."""
+        for task, subscriber in self.subscribers.items():
+            transport = self._connections[task].transport
+            connection = transport.get_extra_info("socket")
+            unread = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+            if subscriber.is_busy or not subscriber.frames.empty() or \
+                    transport.get_write_buffer_size() or any(unread):
+                return False
+        return True
+
     async def _stream(self, dest: str, writer: asyncio.StreamWriter) -> typing.NoReturn:
         """admin.Events: stays open until the client goes."""
         task = asyncio.current_task()
@@ -73,7 +88,9 @@ class Qubesd(Service):
         try:
             while True:
                 data, n_frames = await self._next_frames(subscriber.frames)
+                subscriber.is_busy = True
                 await self.send(writer, data)
+                subscriber.is_busy = False
                 for _ in range(n_frames):
                     subscriber.frames.task_done()
         finally:

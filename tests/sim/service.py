@@ -7,6 +7,7 @@ import pathlib
 import random
 import select
 import socket
+import struct
 
 from .calllog import Call, CallLog
 from .wire import cut_in_pieces
@@ -123,6 +124,12 @@ class Service:
             del self._connections[task]
             self._close_call(task)
             writer.close()
+
+    def caller_pid(self, task: asyncio.Task) -> int:
+        """The process at the other end of a connection."""
+        connection = self._connections[task].get_extra_info("socket")
+        return struct.unpack("3i", connection.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
     def begin_call(self, **words) -> Call:
         """Log what this connection asks for."""
