@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The judge: what must be so, by the rules and by the acts alone.
+
+Calls are judged as they begin: whether there is leave for them, and whether
+they were made before. The rest is judged when all is quiet. What two things
+that crossed may lead to is let pass: an excuse is a sentence about acts.
+"""
+
+import asyncio
+import re
+import time
+
+from book import RuleSet
+from machine import Kernel, Machine
+from things import SOURCE, Plug
+
+NOES_MAX = 3
+# a bit more than the 3 s within which what comes back was never away
+REPROBE_S = 4.0
+METHOD = re.compile(r"admin\.vm\.device\.(usb|block)\.(Attach|Detach)")
+
+
+class Finding(Exception):
+    """Something is not as it must be."""
+
+
+class Judge:
+    """Remembers what was done, and says what follows from it."""
+
+    def __init__(self, machine: Machine, kernel: Kernel,
+                 sets: tuple[RuleSet, ...], note):
+        self.machine = machine
+        self.world = machine.sim.world
+        self.kernel = kernel
+        self.sets = sets
+        self.note = note
+        self.findings: list[str] = []
+        self.round = 0
+        self.set_now = 0
+        self.sets_of_round = {0}
+        # the round in which each was so last
+        self.idle: dict[str, int] = {}
+        self.stopped: dict[str, int] = {}
+        self.killed = {"daemon": -1, "forwarder": -1}
+        self.n_noes = 0
+        self.n_lost_windows = 0
+        # Attach calls in work, and what they gave: by key of the device
+        self._running: dict[int, tuple] = {}
+        self._given: dict[tuple, tuple] = {}
+        # what the person attached, and in which round
+        self.by_hand: list[tuple] = []
+        self._usb_detached: dict[str, float] = {}
+        self._at_rest: dict[tuple, object] = {}
+        self._shown: dict[int, tuple] = {}
+        self._watch()
+
+    def find(self, text: str) -> None:
+        """Something is wrong; the history ends at its next step."""
+        self.note(f"WRONG: {text}")
+        self.findings.append(text)
+
+    # -- being told
+
+    def _watch(self) -> None:
+        log, hotplug = self.machine.sim.log, self.machine.sim.hotplug
+        begin, end, detach = log.begin, log.end, hotplug.detach
+        set_running = self.machine.sim.power.set_running
+
+        def on_begin(service, **words):
+            call = begin(service, **words)
+            if not call.stream:
+                self.note(f"{service} <- {call.n} {call.method}+{call.arg} "
+                          f"{call.dest}")
+            self._begun(call)
+            return call
+
+        def on_end(call, state, answer=b""):
+            end(call, state, answer)
+            self.note(f"{call.service} -> {call.n} {state} {answer[:80]!r}")
+            self._ended(call, answer)
+
+        def on_detach(device):
+            self._usb_detached[device.port] = time.monotonic()
+            detach(device)
+
+        def on_running(qube):
+            # what waits for it is decided now, by the rules of this round
+            self.may_decide(self.kernel.plugs.values())
+            return set_running(qube)
+        log.begin, log.end, hotplug.detach = on_begin, on_end, on_detach
+        self.machine.sim.power.set_running = on_running
+
+    def begin_round(self, number: int) -> None:
+        """What was so at the last quiet holds for sure."""
+        self.round = number
+        self.sets_of_round = {self.set_now}
+        for name, qube in self.world.qubes.items():
+            if qube.state != "Running":
+                self.idle[name] = number
+        self._at_rest = dict(self.world.attachments)
+
+    def born(self, plug: Plug) -> None:
+        """It was put in."""
+        self.decide(plug)
+
+    def pulled(self, plug: Plug) -> None:
+        """With what is pulled out while it is attached a detach is told of."""
+        if (SOURCE, "usb", plug.port) in self.world.attachments:
+            self._usb_detached[plug.port] = time.monotonic()
+
+    def _may_be_same(self, plug: Plug) -> bool:
+        """Nobody saw that it was away, or it passes for a new probe."""
+        detached = self._usb_detached.get(plug.port, 0.0)
+        return plug.prior is not None and (
+            plug.born in (self.killed["daemon"], self.killed["forwarder"]) or
+            abs(plug.born_at - detached) < REPROBE_S)
+
+    def decide(self, plug: Plug) -> None:
+        """It is told of, so decided, by the rules of this round."""
+        if plug.decided != self.round:
+            plug.sets = set()
+        plug.decided = self.round
+        plug.sets |= self.sets_of_round
+
+    def decide_all(self) -> None:
+        """A whole picture."""
+        for plug in self.kernel.plugs.values():
+            self.decide(plug)
+
+    def may_decide(self, plugs) -> None:
+        """Something that may have them decided anew."""
+        for plug in plugs:
+            plug.sets |= self.sets_of_round
+
+    def stirred(self, plug: Plug) -> None:
+        """The kernel told of it."""
+        plug.stirred = self.round
+        self.may_decide([plug])
+
+    def reloaded(self, number: int) -> None:
+        """These rules are in force before long."""
+        self.set_now = number
+        self.sets_of_round.add(number)
+        for plug in self.kernel.plugs.values():
+            if plug.decided == self.round:
+                plug.sets |= self.sets_of_round
+
+    def answered(self, call: int, target: str | None) -> None:
+        """The person said yes, for a target, or no."""
+        plug, devclass, device = self._shown[call]
+        if plug is None:
+            return
+        if target:
+            self.n_noes = 0
+            plug.approved.add((devclass, device, target))
+        else:
+            self.n_noes += 1
+            plug.refused[devclass, device] = self.round
+
+    def unanswered(self, call: int) -> None:
+        """The prompt came to nothing."""
+        plug = self._shown[call][0]
+        if plug is not None:
+            plug.unanswered = self.round
+
+    def lost_daemon(self, open_calls: list[int]) -> None:
+        """It was killed; whoever clicks now tells nobody."""
+        self.killed["daemon"] = self.round
+        self.n_lost_windows += len(open_calls)
+        for call in open_calls:
+            self.unanswered(call)
+
+    def plug_of(self, devclass: str, device: str) -> Plug | None:
+        """Which has this device."""
+        return next((plug for plug in self.kernel.plugs.values()
+                     if (devclass, device) in plug.devices), None)
+
+    # -- calls
+
+    def _caller(self) -> int:
+        """The process that made the call in hand."""
+        sim, task = self.machine.sim, asyncio.current_task()
+        return sim.qubesd.caller_pid(task)
+
+    def _begun(self, call) -> None:
+        match = METHOD.fullmatch(call.method)
+        if match:
+            backend, device = call.arg.split("+")[:2]
+            getattr(self, f"_begun_{match[2].lower()}")(
+                call, (backend, match[1], device))
+        elif call.method == "policy.Ask":
+            self._begun_ask(call)
+
+    def _begun_attach(self, call, key: tuple) -> None:
+        pid = self._caller()
+        what = f"Attach of {key[2]} to {call.dest}"
+        for other_key, other_pid in self._running.values():
+            if (key, pid) == (other_key, other_pid):
+                self.find(f"{what}: one is in work already")
+        self._running[call.n] = (key, pid)
+        attachment, by, ended = self._given.get(key, (None, 0, 0.0))
+        if attachment is not None and \
+                self.world.attachments.get(key) is attachment and (
+                    by == pid or ended < self.machine.daemon_begun):
+            self.find(f"{what}: it is attached already, by an earlier one")
+        plug = self.plug_of(*key[1:])
+        if plug is not None:
+            self._check_leave(plug, key, call.dest, what)
+
+    def _check_leave(self, plug: Plug, key: tuple, dest: str,
+                     what: str) -> None:
+        if plug.left_alone:
+            self.find(f"{what}: the person took it away")
+        if key[1:] in plug.refused_for_sure:
+            self.find(f"{what}: the person said no")
+        plugs = [plug, plug.prior] if plug.prior else [plug]
+        for number in plug.sets | self.sets_of_round:
+            rule = self.sets[number].leave(plug, *key[1:])
+            if rule is None or dest not in rule.targets:
+                continue
+            if rule.action == "allow" or any(
+                    (*key[1:], dest) in each.approved for each in plugs):
+                return
+        self.find(f"{what}: no rule gives leave, or nobody said yes")
+
+    def _begun_detach(self, call, key: tuple) -> None:
+        attachment = self.world.attachments.get(key)
+        plug = self.plug_of(*key[1:])
+        if attachment is None or attachment.frontend != call.dest:
+            return
+        hand = next((number for each, number in self.by_hand
+                     if each is attachment), None)
+        if hand is not None:
+            # it is to take from there what was plugged in when it died
+            if not plug or not plug.born == hand == self.killed["daemon"]:
+                self.find(f"Detach of {key[2]}: the person attached it")
+        elif plug and plug.born < self.round and plug.stirred < self.round:
+            self.find(f"Detach of {key[2]}: it is still plugged in")
+
+    def _begun_ask(self, call) -> None:
+        device = call.arg.split("+")[2]
+        devclass = "usb" if "-" in device else "block"
+        plug = self.plug_of(devclass, device)
+        if plug is not None and (devclass, device) in plug.refused_for_sure:
+            self.find(f"prompt for {device}: the person said no")
+        for window in self.machine.sim.agent.open_windows:
+            if not window.call.abandoned:
+                self.find(f"prompt for {device}: another is open")
+        self._shown[call.n] = (plug, devclass, device)
+
+    def _ended(self, call, answer: bytes) -> None:
+        key, pid = self._running.pop(call.n, (None, 0))
+        if key is None or answer != b"0\0":
+            return
+        attachment = self.world.attachments.get(key)
+        plug = self.plug_of(*key[1:])
+        if attachment is not None and attachment.frontend == call.dest:
+            self._given[key] = (attachment, pid, time.monotonic())
+            if plug is not None:
+                # leave is for once: an ask rule asks again
+                plug.approved.discard((*key[1:], call.dest))
+                plug.had.add(call.dest)
+
+    # -- quiet
+
+    def on_quiet(self, look: dict) -> None:
+        """All acts of the round have had their effect."""
+        told = {(device["class"], device["device"]): device
+                for device in look["devices"]}
+        running = self.world.is_running(SOURCE)
+        for plug in self.kernel.plugs.values():
+            if running:
+                self._check_told(plug, told)
+                self._check_attached(plug, told)
+            self._be_sure(plug)
+
+    def _owner(self, devclass: str, device: str) -> str | None:
+        found = self.world.attachments.get((SOURCE, devclass, device))
+        return found.frontend if found else None
+
+    def _is_by_hand(self, key: tuple[str, str]) -> bool:
+        found = self.world.attachments.get((SOURCE, *key))
+        return any(each is found for each, _ in self.by_hand)
+
+    def _check_told(self, plug: Plug, told: dict) -> None:
+        """The daemon knows who has what, and no two parts have two owners."""
+        for key in plug.devices:
+            known, owner = told.get(key), self._owner(*key)
+            # what no rule wants it need not have looked at since it began
+            if known and known["attached_to"] != owner and (
+                    known["attached_to"] or not self._is_by_hand(key)):
+                self.find(f"{key[1]} is attached to {owner}, the daemon says "
+                          f"{known['attached_to']}")
+        owned = [key[1] for key in plug.devices[:2] if self._owner(*key)]
+        parts = [key[1] for key in plug.devices[2:] if self._owner(*key)]
+        if plug.by_hand is None and (len(owned) > 1 or owned and parts):
+            self.find(f"attached at the same time: {owned + parts}")
+
+    def _check_attached(self, plug: Plug, told: dict) -> None:
+        excuse = self.excuse(plug)
+        if excuse:
+            self.note(f"{plug.thing.name} at {plug.port}: {excuse}")
+            return
+        rule = self.sets[next(iter(plug.sets))].rule_for(plug)
+        for group in rule.wanted(plug):
+            # the disk of what is, or was, attached as a whole is not there
+            seen = [key for key in group if key in self.kernel.visible()]
+            if seen and not any(self._owner(*key) for key in group) and \
+                    not self._is_excluded(plug, group):
+                last = [told[key]["last"] for key in group if key in told]
+                self.find(f"{group[0][1]} is not attached, rule {rule.text!r} "
+                          f"wants it; the daemon says {last}")
+
+    def _is_excluded(self, plug: Plug, group: list) -> bool:
+        """Another part of the plug is attached, as by earlier rules."""
+        others = plug.devices if group[0] in plug.devices[:2] \
+            else plug.devices[:2]
+        return any(self._owner(*key) for key in others)
+
+    def excuse(self, plug: Plug) -> str | None:
+        """Why it need not be attached, by what was done."""
+        if len(plug.sets) != 1:
+            return "the rules changed while it was decided"
+        rule = self.sets[next(iter(plug.sets))].rule_for(plug)
+        if rule is None or rule.action == "deny":
+            return "no rule wants it"
+        if self._may_be_same(plug):
+            return "it may pass for what was there before"
+        for what in ("unanswered", "taken", "by_hand"):
+            if getattr(plug, what) is not None:
+                return what
+        if plug.refused:
+            return "refused"
+        if rule.action == "ask" and self.n_noes >= NOES_MAX:
+            return "the source is silenced"
+        if rule.action == "ask" and self.n_lost_windows:
+            return "a prompt of a killed daemon may still be on the screen"
+        return self._target_excuse(plug, rule)
+
+    def _target_excuse(self, plug: Plug, rule) -> str | None:
+        for name in rule.targets:
+            runs = self.world.qubes[name].state == "Running"
+            if rule.option == "if-running" and \
+                    self.idle.get(name, -1) >= plug.decided:
+                return f"{name} did not run"
+            if rule.option == "when-running" and not runs:
+                return f"{name} does not run"
+            # what the person stopped is not started by a record
+            if not runs and (name in plug.had or
+                             self.stopped.get(name, -1) >= plug.decided):
+                return f"{name} was stopped"
+        return None
+
+    def _be_sure(self, plug: Plug) -> None:
+        """What was done in this round is known to the daemon, unless it died.
+
+        It knew of what was attached when the round began. Of what it was told
+        just before a kill it may know nothing.
+        """
+        killed = self.killed["daemon"] == self.round
+        if not killed:
+            plug.refused_for_sure |= {key for key, when in plug.refused.items()
+                                      if when == self.round}
+        if plug.taken == self.round and plug.taken_from is not None and \
+                self.idle.get(plug.taken_from, -1) < self.round:
+            plug.left_alone = True
+
+    def take(self, plug: Plug, key: tuple, attachment) -> None:
+        """The person detached it."""
+        plug.taken = self.round
+        if self._at_rest.get(key) is attachment:
+            plug.taken_from = attachment.frontend
