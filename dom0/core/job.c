@@ -287,7 +287,9 @@ JobWish job_on_time(Job *job, uint64_t now_usec)
 
     job->wake_usec = UINT64_MAX;
     if (job->state == JOB_AWAITING)
-        return job_finish_unlisted(job);
+        /* the event may have been missed */
+        return job_rereads(job) ? job_resume(job, job->resume)
+                                : job_finish_unlisted(job);
     if (job->state == JOB_PAUSING || job->state == JOB_OFFLINE)
         return job_resume(job, job->resume);
     if (job->state == JOB_TURN)

@@ -234,6 +234,12 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
+    /* it was off the list, and somebody has attached it anew: what an earlier
+     * run had attached is no more */
+    if (device->removed && !device->attachment_known && !device->job) {
+        device->holding = HOLDING_NOTHING;
+        device->held_by = (QubeName){};
+    }
     device->attached_to = event->subject;
     device->attachment_known = true;
     device->removed = false;

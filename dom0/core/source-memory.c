@@ -15,6 +15,43 @@ static void source_relate_parts(const Device *usb)
             part->usb_lineage = usb->lineage;
 }
 
+static void memory_free(Source *source, PlugMemory *memory)
+{
+    PlugMemory **link = &source->memories;
+
+    while (*link != memory)
+        link = &(*link)->next;
+    *link = memory->next;
+    source->n_memories--;
+    free(memory);
+}
+
+/* Another USB device has come into the port: what was there before has really
+ * been unplugged, with all that hung on it. */
+static void memories_drop_others(const Device *device)
+{
+    Source *source = device->source;
+
+    if (device->record.class != DEVICE_CLASS_USB)
+        return;
+    for (PlugMemory *memory = source->memories, *next; memory; memory = next) {
+        next = memory->next;
+        if (memory->class == DEVICE_CLASS_USB &&
+            device_name_equal(&memory->device, &device->record.device) &&
+            !plug_memory_is_of(memory, &device->record)) {
+            uint64_t lineage = memory->lineage;
+
+            for (PlugMemory *part = source->memories, *after; part;
+                 part = after) {
+                after = part->next;
+                if (part->lineage == lineage || part->usb_lineage == lineage)
+                    memory_free(source, part);
+            }
+            next = source->memories;
+        }
+    }
+}
+
 int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
 {
     const Device *usb;
@@ -31,6 +68,7 @@ int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
     device->usb_port = (DeviceName){};
     if (device->record.class == DEVICE_CLASS_BLOCK)
         device->usb_port = device_usb_name(device);
+    memories_drop_others(device);
     usb = device_usb(device);
     device->usb_lineage = usb && usb != device ? usb->lineage : 0;
     source_relate_parts(device);
@@ -50,17 +88,6 @@ static bool memory_is_over(const Source *source,
     if (usb && usb->plugged && usb->lineage == memory->usb_lineage)
         return false;
     return plug_memory_is_over(memory, source->resumed_usec, now_usec);
-}
-
-static void memory_free(Source *source, PlugMemory *memory)
-{
-    PlugMemory **link = &source->memories;
-
-    while (*link != memory)
-        link = &(*link)->next;
-    *link = memory->next;
-    source->n_memories--;
-    free(memory);
 }
 
 /* Drop what is over, and the oldest if there are too many. */

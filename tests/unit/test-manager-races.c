@@ -572,6 +572,21 @@ static void test_an_unplug_does_not_wait_for_an_endless_attach(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_wait_for_the_list_outlasts_qubesd(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    rig_pass(&rig, 5 * USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_no_to_an_earlier_plug_does_not_come_back_to_life(void **s)
 {
     const PromptAnswer no = { .result = PROMPT_NO };
@@ -1436,6 +1451,7 @@ int main(void)
         TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
         TEST(test_an_unplug_does_not_wait_for_an_endless_attach),
+        TEST(test_a_wait_for_the_list_outlasts_qubesd),
         TEST(test_a_no_to_an_earlier_plug_does_not_come_back_to_life),
         TEST(test_a_resumption_is_known_after_a_restart),
         TEST(test_an_unreadable_part_is_not_ripped_away),

@@ -171,6 +171,24 @@ static void test_another_device_in_that_port_is_another_plug(void **state)
     assert_attaches(rig_tell_record(&rig, usb, &other));
 }
 
+/* And the first, when it comes back behind it, as quick as that may be. */
+static void test_after_another_device_the_first_is_a_new_plug(void **state)
+{
+    const Record other = rig_record_at(RECORD_ADD, "2-1", "2-1", "B");
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "B");
+
+    (void) state;
+
+    attach("2-1");
+    detach_by_person("2-1");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    assert_attaches(rig_tell_record(&rig, usb, &other));
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_attaches(tell(RECORD_ADD, "2-1"));
+}
+
 static void test_it_may_go_before_the_look_has_answered(void **state)
 {
     uint64_t look;
@@ -461,6 +479,7 @@ int main(void)
         TEST(test_a_real_unplug_ends_it),
         TEST(test_what_comes_back_within_3_s_of_the_detach_is_the_same),
         TEST(test_another_device_in_that_port_is_another_plug),
+        TEST(test_after_another_device_the_first_is_a_new_plug),
         TEST(test_it_may_go_before_the_look_has_answered),
         TEST(test_it_may_go_and_come_before_the_event),
         TEST(test_the_event_may_be_the_last_to_tell),

@@ -281,6 +281,20 @@ static void test_a_told_detach_of_anothers_is_known_after_a_restart(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
+/* It was probed anew, and Qubes itself has attached it before we knew. */
+static void test_what_another_attached_anew_is_not_ours(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    manager_synced(rig.manager, usb, rig.now);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -737,6 +751,7 @@ int main(void)
         TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
         TEST(test_what_is_probed_anew_was_detached_by_the_person),
         TEST(test_a_told_detach_of_anothers_is_known_after_a_restart),
+        TEST(test_what_another_attached_anew_is_not_ours),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
