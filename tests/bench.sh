@@ -10,7 +10,7 @@ Build in release mode, in build-bench/, and measure; installs what is missing.
 All of it takes some minutes, one of them in wait for nothing to happen:
 
   latency       record in to answer out, against a bare client that makes the
-                same calls
+                same calls, and a daemon that does nothing else
   added         what of that is the daemon's own time
   chain         udev event to answer, through the real forwarder
   rules         the same against 10 to 10,000 rules; a reload

@@ -59,6 +59,8 @@ def latency(bench: Bench) -> list[Row]:
         plan.daemon("untold", untold, [rig.FIRST])
         plan.floor("untold-floor", standins[3], record.unannounced[disk],
                    record.detach[disk])
+        plan.trivial("trivial", standins[2], rig.FIRST, record.announced[disk],
+                     record.detach[disk], stack)
         for standin in standins:
             standin.counts()
         cpu = rig.cpu_ns(told.process.pid)
@@ -68,6 +70,8 @@ def latency(bench: Bench) -> list[Row]:
                             samples["told"], samples["told-floor"],
                             "ratio 1.5, p99 3"))
         rows[-1].note = calls_of(standins[0].counts(), rounds + 1)
+        rows.append(against(section, "a daemon that only makes the same calls",
+                            samples["trivial"], samples["told-floor"]))
         rows.append(against(section, "not told before", samples["untold"],
                             samples["untold-floor"], "ratio 1.5, p99 3"))
         rows[-1].note = calls_of(standins[1].counts(), rounds + 1)

@@ -407,6 +407,22 @@ class Plan:
         if before:
             self.lines.append("before " + " ".join(before))
 
+    def trivial(self, name: str, standin: StandIn, stick: Stick,
+                calls: list[Call], undo: list[Call],
+                stack: contextlib.ExitStack) -> None:
+        """The least that a daemon can do."""
+        directory = stack.enter_context(temporary_directory())
+        (directory / "calls").write_text("".join(
+            f"{verb} {socket_of(standin, service)} {request.hex()}\n"
+            for verb, some in (("add", calls), ("remove", undo))
+            for service, request in some), encoding="ascii")
+        start([PROGRAMS / "bench-trivial", directory, directory / "calls"],
+              directory, "bench-trivial", stack)
+        self.lines += [f"lane {name}",
+                       f"connect {directory / 'event.sock'} {preamble()}",
+                       f"add {self._file([stick.line('add')])} 200",
+                       f"remove {self._file([stick.line('remove')])} 203"]
+
     def floor(self, name: str, standin: StandIn | Sim, calls: list[Call],
               undo: list[Call]) -> None:
         """A bare client makes the same calls, one after another."""
