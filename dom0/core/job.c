@@ -322,6 +322,7 @@ JobWish job_on_unlisted(Job *job, uint64_t now_usec)
         return JOB_WISH_NOTHING;
 
     job_unpause(job, now_usec);
+    job->stale = false; /* nothing newer is known */
     job->resume = JOB_CHECKING;
     return job_wait(job, JOB_AWAITING, job->appear_usec);
 }
