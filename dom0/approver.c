@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -36,10 +37,11 @@ static void errand_free(Errand *errand)
 {
     Errand **link = &errand->approver->errands;
 
-    while (*link && *link != errand)
+    while (*link != errand) {
         link = &(*link)->next;
-    if (*link)
-        *link = errand->next;
+        assert(*link);
+    }
+    *link = errand->next;
     policy_call_free(errand->policy);
     prompt_call_free(errand->prompt);
     free(errand);
