@@ -449,6 +449,22 @@ static void test_a_queued_prompt_that_qubesd_takes_off_its_list_waits(
     assert_no_prompt();
 }
 
+/* That it is not listed any more may have been told meanwhile. */
+static void test_a_queued_prompt_is_looked_for_when_qubesd_is_back(void **state)
+{
+    AdminRequest request;
+
+    (void) state;
+
+    plug("sda");
+    (void) show("sda");
+    plug("sdb");
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    (void) rig_call_to(&rig, ADMIN_AVAILABLE, &request);
+    assert_string_equal(request.port.s, "sdb");
+}
+
 static void test_dom0_is_no_target_whatever_a_rule_says(void **state)
 {
     static const Target dom0 = { .kind = TARGET_QUBE, .name = { "dom0" } };
@@ -551,6 +567,7 @@ int main(void)
         TEST(test_a_login_is_noticed_at_once_and_the_pause_begins_anew),
         TEST(test_waiting_for_the_login_takes_none_of_the_job_s_time),
         TEST(test_a_queued_prompt_that_qubesd_takes_off_its_list_waits),
+        TEST(test_a_queued_prompt_is_looked_for_when_qubesd_is_back),
         cmocka_unit_test(test_dom0_is_no_target_whatever_a_rule_says),
         TEST(test_a_disposable_that_comes_too_late_is_done_away_with),
         TEST(test_many_disposables_leave_room_for_the_start_of_a_qube),

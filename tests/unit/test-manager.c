@@ -143,6 +143,36 @@ static void test_a_halted_target_is_started_and_looked_up_again(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_start_that_fails_is_the_outcome(void **state)
+{
+    (void) state;
+
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_START, answer_error(ADMIN_ERROR_OTHER));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* What qubesd tells of it while it answers may be older, or newer. */
+static void test_an_answer_is_read_again_so_often_and_no_more(void **state)
+{
+    (void) state;
+
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    for (unsigned int i = 0; i <= JOB_REREADS_MAX; i++) {
+        uint64_t call = rig_call(&rig, ADMIN_ATTACHED);
+
+        rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+        rig_reply(&rig, call, answer_listed(NULL));
+    }
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_target_is_started_once_for_many_devices(void **state)
 {
     static const char *const disks[] = { "sda", "sdb", "sdc" };
@@ -800,6 +830,8 @@ int main(void)
         WITH_RIG(test_a_record_that_a_rule_denies_makes_no_call),
         WITH_RIG(test_a_running_target_takes_two_calls),
         WITH_RIG(test_a_halted_target_is_started_and_looked_up_again),
+        WITH_RIG(test_a_start_that_fails_is_the_outcome),
+        WITH_RIG(test_an_answer_is_read_again_so_often_and_no_more),
         WITH_RIG(test_a_target_is_started_once_for_many_devices),
         WITH_RIG(test_the_same_record_joins_the_job_in_work),
         WITH_RIG(test_another_plug_ends_the_job_of_the_first),
