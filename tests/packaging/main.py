@@ -42,6 +42,11 @@ class Result(unittest.TextTestResult):
         unittest.TestResult.addError(self, test, err)
         self.tell_failure(test, err)
 
+    def addSkip(self, test, reason):
+        unittest.TestResult.addSkip(self, test, reason)
+        self.tell("not", test)
+        self.stream.writeln(f"       {reason}")
+
     def addSubTest(self, test, subtest, err):
         unittest.TestResult.addSubTest(self, test, subtest, err)
         if err is not None:
@@ -66,7 +71,7 @@ def main() -> int:
                                      resultclass=Result)
     result = runner.run(suite)
     n_failed = len(result.failures) + len(result.errors)
-    n_passed = max(result.testsRun - n_failed, 0)
+    n_passed = max(result.testsRun - n_failed - len(result.skipped), 0)
     if result.testsRun == 0 and n_failed == 0:
         print(f"{folder}: no test has such a name")
         n_failed = 1
