@@ -20,7 +20,7 @@ import time
 import accel
 from harness import DEADLINE, Clock, fail, witnesses
 
-BOOT_DEADLINE = 300
+BOOT_DEADLINE = 600
 HEADER = struct.Struct("!cII")
 CONSOLE_SHOWN = 60
 
