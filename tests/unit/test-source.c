@@ -335,6 +335,103 @@ static void test_waiters_are_first_in_first_out_and_counted(void **state)
     assert_int_equal(source->n_waiters, 0);
 }
 
+/* what went, and may come back */
+
+static Device *arrive(const char *name, const char *parent, uint64_t plug)
+{
+    Device *device = add(name, parent);
+
+    device->plugged = true;
+    assert_int_equal(device_arrive(device, plug, BEGIN_USEC), 0);
+    return device;
+}
+
+static void test_what_is_forgiven_of_a_plug_is_all_of_it(void **state)
+{
+    Device *disk = arrive("sda", NULL, 1);
+
+    (void) state;
+
+    disk->detached_by_user = disk->refused_by_user = true;
+    disk->stopped = (QubeName){ "work" };
+    device_remember(disk, BEGIN_USEC);
+    assert_int_equal(source->n_memories, 1);
+    assert_true(source->memories->detached_by_user);
+    source_forgive_memories(source, NULL);
+    assert_false(source->memories->detached_by_user);
+    assert_false(source->memories->refused_by_user);
+    assert_string_equal(source->memories->stopped.s, "");
+}
+
+static void test_only_what_was_removed_is_marked_so(void **state)
+{
+    static const DeviceName sda = { "sda" };
+    Device *disks[] = { arrive("sda", NULL, 1), arrive("sdb", NULL, 2) };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(disks); i++) {
+        disks[i]->detached_by_user = true;
+        device_remember(disks[i], BEGIN_USEC);
+    }
+    source_on_removed(source, DEVICE_CLASS_BLOCK, &sda);
+    assert_int_equal(source->n_memories, 2);
+    /* the newest is the first */
+    assert_false(source->memories->removed);
+    assert_true(source->memories->next->removed);
+}
+
+static void test_a_usb_device_is_remembered_for_its_parts(void **state)
+{
+    Device *usb = arrive("2-1", NULL, 1), *other = arrive("2-2", NULL, 2);
+    Device *disk = arrive("sda", "2-1", 3);
+
+    (void) state;
+
+    disk->detached_by_user = true;
+    device_remember(disk, BEGIN_USEC);
+    assert_int_equal(source->n_memories, 1);
+    device_remember(other, BEGIN_USEC);
+    assert_int_equal(source->n_memories, 1);
+    device_remember(usb, BEGIN_USEC);
+    assert_int_equal(source->n_memories, 2);
+}
+
+static void test_a_device_is_of_one_usb_device_with_itself(void **state)
+{
+    Device *disk = add("sda", NULL), *other = add("sdb", NULL);
+
+    (void) state;
+
+    assert_true(device_is_same_usb(disk, disk));
+    assert_false(device_is_same_usb(disk, other));
+}
+
+static void test_an_early_attach_is_of_the_device_that_its_identity_names(
+    void **state)
+{
+    Record usb = record_of("2-1", NULL);
+    AdminEvent event = { .type = ADMIN_EVENT_ATTACH,
+                         .subject = { "work" },
+                         .class = DEVICE_CLASS_BLOCK,
+                         .backend = { "sys-usb" },
+                         .port = { "sda" } };
+
+    (void) state;
+
+    memcpy(usb.properties.vendor_id, "0781", 5);
+    memcpy(usb.properties.product_id, "5581", 5);
+    source_note_early(source, &event);
+    assert_false(source_has_early_of(source, &usb));
+    event.has_identity = true;
+    event.identity = (DeviceIdentity){ "0781+5580+x" };
+    source_note_early(source, &event);
+    assert_false(source_has_early_of(source, &usb));
+    event.identity = (DeviceIdentity){ "0781+5581+x" };
+    source_note_early(source, &event);
+    assert_true(source_has_early_of(source, &usb));
+}
+
 int main(void)
 {
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -351,6 +448,11 @@ int main(void)
         test(test_a_source_has_sixty_attaches_a_minute),
         test(test_paths_do_not_pile_up),
         test(test_a_source_is_idle_when_nothing_is_known_of_it),
+        test(test_what_is_forgiven_of_a_plug_is_all_of_it),
+        test(test_only_what_was_removed_is_marked_so),
+        test(test_a_usb_device_is_remembered_for_its_parts),
+        test(test_a_device_is_of_one_usb_device_with_itself),
+        test(test_an_early_attach_is_of_the_device_that_its_identity_names),
         test(test_waiters_are_first_in_first_out_and_counted),
     };
 #undef test
