@@ -280,6 +280,12 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
 
     memcpy(detail, job->detail, sizeof(detail));
     job->holding = HOLDING_NOTHING;
+    /* it was told to be there, and is not: was it the person, unheard? */
+    if (!job->taken && qube_name_equal(&job->known_at, &job->target)) {
+        job->lost = true;
+        job->detail[0] = '\0';
+        return job_call(job, JOB_LOOKING_FURTHER, ADMIN_CURRENT_STATE);
+    }
     if (job->taken) {
         job->lost = true;
         job->detail[0] = '\0';

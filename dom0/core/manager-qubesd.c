@@ -217,6 +217,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     Source *source = manager_find_source(m, &event->backend);
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
+    bool look;
 
     if (!source)
         on_stranger(m, event);
@@ -234,9 +235,12 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
-    /* it was off the list, and somebody has attached it anew: what an earlier
-     * run had attached is no more */
-    if (device->removed && !device->attachment_known && !device->job) {
+    /* it was off the list, or its detach was told, and somebody has attached it
+     * anew: what we had attached is no more */
+    look = device->job && device->job->kind == JOB_KIND_LOOK &&
+           !device->job->job.look_further;
+    if (look ||
+        (device->removed && !device->attachment_known && !device->job)) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
@@ -442,12 +446,19 @@ static void on_holder_started(Manager *m,
                               const QubeName *name,
                               Instant now)
 {
-    if (device->holding == HOLDING_NOTHING || device->attachment_known ||
-        !qube_name_equal(&device->held_by, name))
+    const QubeName holder = device->holding == HOLDING_NOTHING
+                                ? device->attached_to
+                                : device->held_by;
+
+    if (device->attachment_known || !qube_name_equal(&holder, name))
         return;
 
     if (device->job && device->job->kind == JOB_KIND_LOOK)
         managed_supersede(m, device->job, "its target was restarted", now);
+    if (device->holding == HOLDING_NOTHING) {
+        device->attached_to = (QubeName){};
+        return;
+    }
     device->holding = HOLDING_NOTHING;
     device->held_by = (QubeName){};
     device->attached_to = (QubeName){};

@@ -315,7 +315,8 @@ static int restore_device(Source *source, const StatePlug *plug)
     device->held_by = plug->held_by;
     device->held_template = plug->held_template;
     device->held_rule = plug->held_rule;
-    device->attached_to = plug->held_by;
+    if (plug->holding != HOLDING_NOTHING || plug->detach_told)
+        device->attached_to = plug->held_by;
     device->made = plug->made;
     device->held_before = plug->held_before;
     device->detach_told = plug->detach_told;

@@ -587,6 +587,54 @@ static void test_a_wait_for_the_list_outlasts_qubesd(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* What another had attached is lost with the target's stop, which nobody told
+ * of: its start is told. */
+static void test_a_start_explains_what_a_look_does_not_find(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    look = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, look, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_ALREADY_ATTACHED);
+}
+
+/* The detach was not heard, the attach was. */
+static void test_what_was_told_to_be_there_was_taken_away(void **state)
+{
+    (void) state;
+
+    attach_unsure();
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+}
+
+static void test_what_is_attached_after_a_told_detach_is_not_ours(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_reply(&rig, look, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_no_to_an_earlier_plug_does_not_come_back_to_life(void **s)
 {
     const PromptAnswer no = { .result = PROMPT_NO };
@@ -1452,6 +1500,9 @@ int main(void)
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
         TEST(test_an_unplug_does_not_wait_for_an_endless_attach),
         TEST(test_a_wait_for_the_list_outlasts_qubesd),
+        TEST(test_a_start_explains_what_a_look_does_not_find),
+        TEST(test_what_was_told_to_be_there_was_taken_away),
+        TEST(test_what_is_attached_after_a_told_detach_is_not_ours),
         TEST(test_a_no_to_an_earlier_plug_does_not_come_back_to_life),
         TEST(test_a_resumption_is_known_after_a_restart),
         TEST(test_an_unreadable_part_is_not_ripped_away),

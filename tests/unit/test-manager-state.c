@@ -89,6 +89,14 @@ static void refuse(const char *device)
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
 }
 
+static AdminAnswer made(void)
+{
+    AdminAnswer answer = answer_of(ADMIN_OK);
+
+    answer.qube = rig_qube("disp1");
+    return answer;
+}
+
 /* what was attached */
 
 static void test_what_is_attached_is_not_attached_again(void **state)
@@ -293,6 +301,32 @@ static void test_what_another_attached_anew_is_not_ours(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     manager_synced(rig.manager, usb, rig.now);
     assert_true(rig_is_quiet(&rig));
+}
+
+/* Who had it last is no knowledge of who has it. */
+static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
+{
+    AdminAnswer unreadable = answer_listed(NULL);
+
+    (void) state;
+
+    unreadable.listing.has_identity = false;
+    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+    come_back('a');
+    rig_set_rules(&rig, "r: allow block to work\n");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
@@ -578,14 +612,6 @@ static void test_a_pause_goes_on_and_ends_in_time(void **state)
 
 /* disposables */
 
-static AdminAnswer made(void)
-{
-    AdminAnswer answer = answer_of(ADMIN_OK);
-
-    answer.qube = rig_qube("disp1");
-    return answer;
-}
-
 static void test_a_disposable_made_for_nothing_is_done_away_with(void **state)
 {
     AdminRequest request;
@@ -752,6 +778,7 @@ int main(void)
         TEST(test_what_is_probed_anew_was_detached_by_the_person),
         TEST(test_a_told_detach_of_anothers_is_known_after_a_restart),
         TEST(test_what_another_attached_anew_is_not_ours),
+        TEST(test_what_went_by_itself_is_nowhere_after_a_restart),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
