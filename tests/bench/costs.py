@@ -130,7 +130,9 @@ def commands(bench: Bench) -> list[Row]:
     return [Row(section, text, "ms", samples[name].median() / 1000,
                 samples[name].p99() / 1000, samples["version"].median() / 1000,
                 samples["version"].p99() / 1000,
-                "below 5" if name == "status" else "")
+                "below 5" if name == "status" else "",
+                note=f"CPU {rig.statistics.median(samples[name].cpu) / 1e6:.2f} "
+                     "ms")
             for name, text in words.items()]
 
 

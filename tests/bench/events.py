@@ -192,14 +192,17 @@ def _load_rows(bench: Bench, shapes: list, daemons: list[Daemon]) -> list[Row]:
     taken: dict[int, Samples] = {n: Samples() for n in range(len(shapes))}
     for _ in range(bench.scale.reloads):
         for n, daemon in enumerate(daemons):
+            pid = daemon.process.pid
             with contextlib.closing(
                     rig.harness.Control(daemon.control_socket)) as control:
-                begin = rig.time.monotonic_ns()
+                used, begin = rig.cpu_ns(pid), rig.time.monotonic_ns()
                 control.call("Reload")
                 taken[n].append(rig.time.monotonic_ns() - begin)
+                taken[n].cpu.append(rig.cpu_ns(pid) - used)
     return [Row("rules: a reload", f"{count:6} rules ({shape})", "ms",
                 taken[n].median() / 1000, taken[n].p99() / 1000,
-                aim="below 100" if count == shapes[-1][0] else "")
+                aim="below 100" if count == shapes[-1][0] else "",
+                note=f"CPU {rig.statistics.median(taken[n].cpu) / 1e6:.2f} ms")
             for n, (count, shape) in enumerate(shapes)]
 
 

@@ -14,7 +14,7 @@
  *     remove FILE CODE             the same behind the time
  *
  * In lines of events SEQ_MARK becomes the next number. Each sample is told as
- * NAME, when it began, and how long it took.
+ * NAME, 0, and how long it took.
  */
 
 #include <errno.h>
@@ -253,7 +253,7 @@ static void sample(Lane *lane, bool counts)
     end = now_ns();
 
     if (counts)
-        printf("%s %" PRIu64 " %" PRIu64 "\n", lane->name, begin, end - begin);
+        printf("%s 0 %" PRIu64 "\n", lane->name, end - begin);
     make_calls(lane, lane->undos, lane->n_undos);
     removes = make_lines(lane, &lane->remove);
     if (removes.len > 0) {

@@ -7,7 +7,8 @@
  *     NAME ready 0 PROGRAM ARGUMENT...         until it has sent READY=1, then
  *                                              SIGTERM
  *
- * Their standard output and error go nowhere.
+ * Their standard output and error go nowhere. Told is NAME, the CPU time that
+ * it has used in all, and how long it took.
  */
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -95,10 +97,17 @@ static void await_ready(int fd, const char *name)
     } while (!strstr(text, "READY=1"));
 }
 
+static uint64_t nsec_of(const struct timeval *time)
+{
+    return (uint64_t) time->tv_sec * 1000000000U +
+           (uint64_t) time->tv_usec * 1000U;
+}
+
 static void run(const Program *program, int notify, bool counts)
 {
     posix_spawn_file_actions_t actions;
     uint64_t begin, end;
+    struct rusage usage;
     int status, r;
     pid_t pid;
     char rest;
@@ -116,19 +125,20 @@ static void run(const Program *program, int notify, bool counts)
         await_ready(notify, program->name);
         end = now_ns();
         (void) kill(pid, SIGTERM);
-        (void) waitpid(pid, &status, 0);
+        (void) wait4(pid, &status, 0, &usage);
         /* what it said at its end is not what the next one says */
         while (recv(notify, &rest, sizeof(rest), MSG_DONTWAIT) >= 0)
             ;
     } else {
-        (void) waitpid(pid, &status, 0);
+        (void) wait4(pid, &status, 0, &usage);
         end = now_ns();
     }
     (void) posix_spawn_file_actions_destroy(&actions);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != program->status)
         die("%s ended with %i", program->name, status);
     if (counts)
-        printf("%s %" PRIu64 " %" PRIu64 "\n", program->name, begin,
+        printf("%s %" PRIu64 " %" PRIu64 "\n", program->name,
+               nsec_of(&usage.ru_utime) + nsec_of(&usage.ru_stime),
                end - begin);
 }
 

@@ -441,7 +441,11 @@ class Plan:
 
 
 class Samples(list):
-    """Nanoseconds."""
+    """Nanoseconds; of programs also their CPU time."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.cpu: list[int] = []
 
     def median(self) -> float:
         """In microseconds."""
@@ -462,11 +466,12 @@ def load(arguments: list) -> str:
 
 
 def take_samples(arguments: list) -> dict[str, Samples]:
-    """Lines of name, begin and time, by name."""
+    """Lines of name, CPU time and time, by name."""
     samples: dict[str, Samples] = {}
     for line in load(arguments).splitlines():
-        name, _, taken = line.split()
+        name, used, taken = line.split()
         samples.setdefault(name, Samples()).append(int(taken))
+        samples[name].cpu.append(int(used))
     return samples
 
 
