@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -62,10 +63,14 @@ async def play_lane(seeds: list[int], report) -> None:
 def work(seeds: list[int], n_lanes: int, results) -> None:
     """A process with its share of the histories."""
     async def lanes() -> None:
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGTERM, asyncio.current_task().cancel)
         await asyncio.gather(*(play_lane(seeds, results.put)
                                for _ in range(n_lanes)))
     try:
         asyncio.run(lanes())
+    except asyncio.CancelledError:
+        pass
     except BaseException:
         results.put({"seed": None, "failure": traceback.format_exc()})
         raise
@@ -91,6 +96,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=int)
     parser.add_argument("--lanes", type=int, default=LANES)
     parser.add_argument("--log", action="store_true")
+    parser.add_argument("--first", action="store_true")
     return parser.parse_args()
 
 
@@ -135,6 +141,13 @@ def main() -> int:
                   flush=True)
             if arguments.only is not None or arguments.log:
                 print_log(result)
+            if arguments.first:
+                print(f"first failure after {n_done} histories")
+                for worker in workers:
+                    worker.terminate()
+                for worker in workers:
+                    worker.join()
+                return 1
         if n_done % 100 == 0:
             print(f"{n_done} histories, {time.monotonic() - begun:.0f} s",
                   flush=True)
