@@ -127,6 +127,28 @@ bool device_is_confirmed(const Device *device)
             !(device->job && device->job->kind == JOB_KIND_LOOK));
 }
 
+static bool plug_before_is_detached(const Device *device)
+{
+    const ManagedJob *managed = device->job;
+
+    return managed && managed->kind == JOB_KIND_DETACH &&
+           managed->lineage != device->lineage;
+}
+
+bool device_is_attached_now(const Device *device)
+{
+    return device_is_attached(device) && !plug_before_is_detached(device);
+}
+
+bool device_follows_detach(const Device *device)
+{
+    for (const Device *other = device->source->devices; other;
+         other = other->next)
+        if (device_excludes(device, other) && plug_before_is_detached(other))
+            return true;
+    return false;
+}
+
 /* Whether another part of the same plug is attached or in work. */
 static bool device_is_excluded(const Device *device)
 {
@@ -134,8 +156,9 @@ static bool device_is_excluded(const Device *device)
          other = other->next) {
         const ManagedJob *managed = other->job;
         bool in_work =
-            other->queued || (managed && managed->kind != JOB_KIND_LOOK);
-        bool busy = in_work || device_is_attached(other);
+            other->queued || (managed && managed->kind != JOB_KIND_LOOK &&
+                              !plug_before_is_detached(other));
+        bool busy = in_work || device_is_attached_now(other);
 
         if (busy && other->plugged && device_is_confirmed(other) &&
             device_excludes(device, other))

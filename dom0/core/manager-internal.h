@@ -337,6 +337,12 @@ bool device_is_looked_at(const Device *device);
  * looked at. */
 bool device_is_confirmed(const Device *device);
 
+/* Attached, and not only the plug before it, that is just being detached. */
+bool device_is_attached_now(const Device *device);
+
+/* Whether what was in the place of another part before is being detached. */
+bool device_follows_detach(const Device *device);
+
 /* Nothing of the same USB device is attached any more, but for what is being
  * attached right now. */
 void plug_withdraw(Manager *m, Device *device, Instant now);

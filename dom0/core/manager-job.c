@@ -290,7 +290,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                    device->holding == HOLDING_NOTHING ? STATUS_DETACHED
                                                       : STATUS_NOT_ATTACHED);
     device->job = NULL;
-    m->turns_changed |= managed->kind == JOB_KIND_LOOK;
+    m->turns_changed |= managed->kind != JOB_KIND_ATTACH;
     again = managed->kind == JOB_KIND_LOOK
                 ? device_lacks_decision(m, device)
                 : managed->kind == JOB_KIND_ATTACH && managed->target_started &&

@@ -36,7 +36,8 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     uint64_t when_usec = UINT64_MAX;
     JobTurn turn = JOB_TURN_GRANTED;
 
-    if (device_is_looked_at(managed->device))
+    if (device_is_looked_at(managed->device) ||
+        device_follows_detach(managed->device))
         turn = JOB_TURN_LATER;
     else if (device_is_open(managed->device))
         turn = JOB_TURN_SHUT;
@@ -56,7 +57,7 @@ static bool part_is_in_the_way(const Device *part)
 {
     const ManagedJob *managed = part->job;
 
-    return (device_is_attached(part) && device_is_confirmed(part)) ||
+    return (device_is_attached_now(part) && device_is_confirmed(part)) ||
            (managed && managed->kind == JOB_KIND_ATTACH &&
             (managed->port_turn || managed_is_attaching(managed)));
 }
@@ -101,7 +102,7 @@ JobWish managed_give_part(ManagedJob *managed, Instant now)
         if (!part->plugged || !device_excludes(managed->device, part))
             continue;
         /* what is still to be looked at is waited for, see device_is_open() */
-        attached |= device_is_attached(part) && device_is_confirmed(part);
+        attached |= device_is_attached_now(part) && device_is_confirmed(part);
         if (!part->attachment_known)
             unknown = &part->record;
     }

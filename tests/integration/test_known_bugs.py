@@ -4,7 +4,7 @@
 import unittest
 
 from usbcase import (ANY, ATTACHES, DISK, KEY, STICK, USB, USB_ATTACH,
-                     UsbCase, harness, part_n, partitions, stick,
+                     USB_DETACH, UsbCase, harness, part_n, partitions, stick,
                      stick_n, usb_n, world)
 
 START = "admin.vm.Start"
@@ -439,6 +439,29 @@ class UsbDeviceAndItsDisk(UsbCase):
         disk = connection.add("block", "sda", parent="2-1", **STICK)
         self.assertEqual(sorted(connection.answer(seq)["code"]
                                 for seq in (usb, disk)), [200, 300])
+
+    def test_the_next_one_s_disk_is_not_part_of_what_is_being_detached(self):
+        # another device comes into the port while our Detach is on its way
+        rig = self.start("key: allow usb id 0781:5581 to vault\n"
+                         "next: allow block id 0930:6545 to work\n",
+                         world(qubes={"vault": {"state": "Running"}}))
+        connection = self.forwarder(rig)
+        self.assert_told(connection, connection.add("usb", "2-1", **USB), 200)
+        with rig.sim.held(method=USB_DETACH, phase="begin") as hold:
+            gone = connection.remove("usb", "2-1")
+            rig.sim.wait_held(id=hold)
+            rig.sim.unplug(backend="sys-usb", port="2-1")
+            rig.sim.plug(devices=[
+                {"backend": "sys-usb", "port": "2-1", "class": "usb",
+                 "identity": "0930:6545:D1:u080650"}, stick()[1]])
+            other = {"vendor_id": "0930", "product_id": "6545", "serial": "D1"}
+            connection.add("usb", "2-1", **{**USB, **other})
+            disk = connection.add("block", "sda", parent="2-1",
+                                  **{**STICK, **other, "diskseq": 8})
+            rig.daemon.wait_job("awaiting-turn")
+        self.assert_told(connection, gone, 203)
+        self.assert_told(connection, disk, 200)
+        self.assert_attached(rig, "sda", "work")
 
     def test_the_disk_goes_when_the_usb_device_is_attached_and_is_203(self):
         # usb-storage lets go of it: the forwarder tells of a remove
