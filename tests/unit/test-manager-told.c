@@ -1,0 +1,1004 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What is told late, early, or of another plug, as the model test has found it:
+ * each undid what the person had done, or did something twice.
+ */
+
+#include <string.h>
+
+#include "dom0/core/source.h"
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#define RULES                              \
+    "ports: allow usb serial U* to work\n" \
+    "parts: allow block type { disk partition } to work\n"
+#define ASK "disks: ask block type disk to work timeout 60s\n"
+
+static ManagerRig rig;
+static uint64_t usb; /* a connection of sys-usb */
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static const HistoryEntry *last_outcome(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    assert_true(history_count(history) > 0);
+    return history_get(history, history_count(history) - 1);
+}
+
+/* A record of the stick in port 2-1. */
+static Status tell(RecordAction action, const char *device)
+{
+    const Record record = rig_record_at(action, device, "2-1", "A");
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
+static void attach(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void prompt_opens(const char *device, uint64_t *ret_id)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+
+    memcpy(guivm.value.s, "dom0", 5);
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_true(manager_next_prompt(rig.manager, ret_id, &prompt, rig.now));
+}
+
+static void reconnect(void)
+{
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+}
+
+static Record part_of_2_1(const char *device)
+{
+    Record record = rig_record_at(RECORD_ADD, device, "2-1", "A");
+
+    record.parent_class = DEVICE_CLASS_USB;
+    record.parent = (DeviceName){ "2-1" };
+    return record;
+}
+
+static void attach_unsure(void)
+{
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+}
+
+static uint64_t attach_without_end(const char *rules)
+{
+    AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
+    uint64_t call;
+
+    rig_set_rules(&rig, rules);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    if (strstr(rules, "@dispvm")) {
+        AdminAnswer made = answer_of(ADMIN_OK);
+
+        made.qube = rig_qube("disp1");
+        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+        rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    }
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    overdue.pending = true;
+    rig_reply(&rig, call, overdue);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    return call;
+}
+
+static void test_a_no_to_an_earlier_plug_does_not_come_back_to_life(void **s)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t window;
+
+    (void) s;
+
+    rig_set_rules(&rig, ASK);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    prompt_opens("sda", &window);
+    manager_on_prompt(rig.manager, window, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, 2 * USEC_PER_SEC);
+    /* another plug; that it was attached and is detached means nothing for
+     * the one before */
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_pass(&rig, 2 * USEC_PER_SEC);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+
+    /* nor does a suspend bring it back */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+}
+
+static void test_a_resumption_is_known_after_a_restart(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_an_unreadable_part_is_not_ripped_away(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+
+    (void) state;
+
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_a_usb_attach_that_failed_is_not_ours(void **state)
+{
+    Record remove = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    /* so it is not for us to detach */
+    assert_int_equal(rig_tell_record(&rig, usb, &remove), STATUS_DETACHED);
+}
+
+static void test_a_job_in_work_does_not_start_what_was_just_stopped(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_removal_after_the_detach_is_the_new_probe(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_shutdown_after_the_detach_changes_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_is_known_is_asked_when_the_list_is_there(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    unknown.listing.has_identity = false;
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    look = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, look, unknown);
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown); /* the other may be old */
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
+static void test_an_empty_slot_is_not_ripped_away(void **state)
+{
+    AdminEvent attached = { .type = ADMIN_EVENT_ATTACH,
+                            .class = DEVICE_CLASS_BLOCK,
+                            .subject = { "work" },
+                            .backend = { "sys-usb" },
+                            .port = { "sdb" },
+                            .has_identity = true };
+
+    (void) state;
+
+    assert_true(
+        identity_parse(&attached.identity, "0781:5581:A:u080650:1.0", 23));
+    rig_set_rules(&rig, "r: allow usb to vault\n");
+    manager_on_admin_event(rig.manager, &attached, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    const DeviceRef ref = { .source = { "sys-usb" },
+                            .class = DEVICE_CLASS_BLOCK,
+                            .device = { "sdb" } };
+    uint64_t start;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    start = rig_call(&rig, ADMIN_START);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_nothing_but_a_disposable_of_ours_is_killed(void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    AdminRequest request;
+    uint64_t start, call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to { @dispvm:media work }\n");
+    made.qube = rig_qube("disp1");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    start = rig_call(&rig, ADMIN_START);
+    /* meanwhile the person attaches it to work, another target of the rule */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    call = rig_call_to(&rig, ADMIN_KILL, &request);
+    assert_string_equal(request.dest.s, "disp1");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_STARTED));
+    call = rig_call_to(&rig, ADMIN_REMOVE, &request);
+    assert_string_equal(request.dest.s, "disp1");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_another_attaches_before_our_attach_is_seen(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to { work media }\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+/* Attached answers with what was before the detach that was told meanwhile. */
+static void test_an_answer_older_than_a_detach_is_not_believed(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* qubesd's list may have the plug before, and who had that, for a moment. */
+static void test_the_list_may_tell_of_the_plug_before(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* It was replugged while its forwarder was not there. */
+static void test_what_was_off_the_list_was_not_taken_by_the_person(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* Attach and detach of ours are told when the next plug is there. */
+static void test_our_own_detach_told_late_is_not_the_persons(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_set_rules(&rig, "r: allow block to media\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+/* Our Detach looks first where two sources have a device of the name. */
+static void test_what_comes_after_the_detach_is_not_detached(void **state)
+{
+    uint64_t net, look;
+
+    (void) state;
+
+    net = rig_connect(&rig, "sys-net", 'b');
+    assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    /* Qubes itself attaches the next one at once */
+    rig_reply(&rig, look, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* A Detach that failed is made up for by the hypervisor. */
+static void test_what_may_be_held_is_told_to_be_gone(void **state)
+{
+    AdminAnswer garbage = answer_of(ADMIN_GARBAGE);
+
+    (void) state;
+
+    attach("sda");
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_EMPTY));
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_serve(&rig, ADMIN_ATTACHED, garbage);
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* What was told of an empty slot is not of the disk that has its name next. */
+static void test_a_removed_slot_leaves_its_name_clean(void **state)
+{
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* Without a USB device above it, too. */
+static void test_a_partition_waits_for_the_look_at_its_disk(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("nvme0n1");
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "nvme0n1", "work");
+    assert_int_equal(tell(RECORD_ADD, "nvme0n1p1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+}
+
+/* Our Attach failed; Qubes itself has attached what came next. */
+static void test_what_is_undone_is_what_was_attached(void **state)
+{
+    AdminAnswer other = answer_listed(NULL);
+    Record record = rig_record_at(RECORD_ADD, "sda", "2-1", "A");
+    uint64_t call;
+
+    (void) state;
+
+    memcpy(other.listing.identity.s, "1234+5678+X+u080650", 20);
+    assert_true(properties_set_text(&record.properties, PROPERTY_VENDOR_ID,
+                                    "0781", 4) &&
+                properties_set_text(&record.properties, PROPERTY_PRODUCT_ID,
+                                    "5581", 4));
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, other);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_is_unlisted_before_its_prompt_is_not_shown(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* A Detach that finds it gone makes no new probe. */
+static void test_a_plug_after_a_detach_for_nothing_is_a_new_one(void **state)
+{
+    const DeviceRef ref = { .source = { "sys-usb" },
+                            .class = DEVICE_CLASS_USB,
+                            .device = { "2-1" } };
+    uint64_t net;
+
+    (void) state;
+
+    net = rig_connect(&rig, "sys-net", 'b');
+    assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+}
+
+static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    attach("sda1");
+    attach("sda2");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_restart(&rig);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda2"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_retry_sees_that_the_plug_was_taken_away(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    uint64_t attaching;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    attaching = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_reply(&rig, attaching, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_event_may_overtake_the_answer_to_available(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_of(ADMIN_OK)); /* not listed then */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_start_that_is_told_in_the_middle_is_not_missed(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_detach_before_the_job_could_verify_is_the_persons(void **s)
+{
+    (void) s;
+
+    attach_unsure();
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_a_part_that_comes_after_the_survey_is_looked_at(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault")); /* sda */
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_our_own_shutdown_of_a_disposable_stops_nothing(void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    const Record other = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
+    made.qube = rig_qube("disp1");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_SHUTDOWN);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+}
+
+static void test_a_second_suspend_is_as_good_as_the_first(void **state)
+{
+    (void) state;
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    rig_pass(&rig, 600 * USEC_PER_SEC);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_what_others_attached_is_looked_at_after_a_reconnect(void **s)
+{
+    (void) s;
+
+    for (unsigned int listed = 2; listed-- > 0;) {
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+        assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+        reconnect();
+        rig_serve(&rig, ADMIN_ATTACHED,
+                  listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
+        if (!listed)
+            rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+        assert_true(rig_is_quiet(&rig));
+    }
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_an_overdue_attach_keeps_its_device_from_other_targets(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    call = attach_without_end("r: allow usb to work\n");
+    rig_set_rules(&rig, "r: allow usb to vault\n");
+    assert_int_equal(tell(RECORD_CHANGE, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_detach_without_an_answer_may_be_told_by_an_event(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_target_that_is_unpaused_has_lost_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_UNPAUSED, "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_no_prompt_is_shown_while_a_detach_is_looked_at(void **state)
+{
+    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
+    Prompt prompt;
+    uint64_t look, id;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_set_rules(&rig, ASK);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_false(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_was_announced_takes_one_call(void **state)
+{
+    AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
+                         .class = DEVICE_CLASS_BLOCK,
+                         .subject = { "sys-usb" },
+                         .backend = { "sys-usb" },
+                         .port = { "sda" },
+                         .has_identity = true };
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    assert_true(identity_parse(&added.identity, "0781:5581:A:u080650", 19));
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    call = rig_call_to(&rig, ADMIN_ATTACH, &request);
+    assert_true(request.pinned);
+    assert_string_equal(request.identity.s, "0781+5581+A+u080650");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    /* not after it went off the list, or while nobody heard */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    (void) rig_call(&rig, ADMIN_AVAILABLE);
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    added.port = (DeviceName){ "sdb" };
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    reconnect();
+    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
+{
+    AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
+                         .class = DEVICE_CLASS_BLOCK,
+                         .subject = { "sys-usb" },
+                         .backend = { "sys-usb" },
+                         .port = { "sda" },
+                         .has_identity = true };
+
+    (void) state;
+
+    assert_true(identity_parse(&added.identity, "0781:5581:B:u080650", 19));
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* A second USB qube with the same name for a device, which is attached too. */
+static void test_a_namesake_of_another_source_is_not_torn_away(void **state)
+{
+    AdminAnswer both = answer_listed(NULL);
+    const Record other = rig_record(RECORD_ADD, "sda");
+    uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(rig_tell_record(&rig, second, &other), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+
+    both.listing.namesake = true;
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call_to(&rig, ADMIN_ATTACHED, &request);
+    assert_string_equal(request.backend.s, "sys-usb");
+    rig_reply(&rig, call, both);
+    assert_true(rig_is_quiet(&rig)); /* no Detach: it could be the other's */
+    rig_pass(&rig, USEC_PER_SEC);
+    /* qubesd has taken ours away by itself */
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_namesake_elsewhere_does_not_keep_ours_attached(void **state)
+{
+    const Record other = rig_record(RECORD_ADD, "sda");
+    uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
+
+    (void) state;
+
+    attach("sda");
+    rig_set_rules(&rig, "");
+    assert_int_equal(rig_tell_record(&rig, second, &other), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
+{
+    const Record first = rig_record_at(RECORD_ADD, "sda", "2-1", "A");
+    const Record second = rig_record_at(RECORD_ADD, "sdb", "2-2", "B");
+    uint64_t attaching, start;
+
+    (void) s;
+
+    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    start = rig_call(&rig, ADMIN_START);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    attaching = rig_call(&rig, ADMIN_ATTACH);
+    rig_pass(&rig, 1000);
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_reply(&rig, attaching, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_an_attach_that_is_told_before_the_source_calls_counts(void **s)
+{
+    const Record record = rig_record(RECORD_ADD, "sda");
+    uint64_t second;
+
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb2", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb2", "sdb", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb2", "sdb", "vault");
+    second = rig_connect(&rig, "sys-usb2", 'b');
+    rig_set_rules(&rig, "r: allow block to work\n");
+    assert_int_equal(rig_tell_record(&rig, second, &record), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb2", "sda", "vault");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* it was known */
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_a_no_to_an_earlier_plug_does_not_come_back_to_life),
+        TEST(test_a_resumption_is_known_after_a_restart),
+        TEST(test_an_unreadable_part_is_not_ripped_away),
+        TEST(test_a_usb_attach_that_failed_is_not_ours),
+        TEST(test_a_job_in_work_does_not_start_what_was_just_stopped),
+        TEST(test_a_removal_after_the_detach_is_the_new_probe),
+        TEST(test_a_shutdown_after_the_detach_changes_nothing),
+        TEST(test_what_is_known_is_asked_when_the_list_is_there),
+        TEST(test_an_empty_slot_is_not_ripped_away),
+        TEST(test_the_command_ends_jobs_of_the_other_parts_too),
+        TEST(test_nothing_but_a_disposable_of_ours_is_killed),
+        TEST(test_what_another_attaches_before_our_attach_is_seen),
+        TEST(test_an_answer_older_than_a_detach_is_not_believed),
+        TEST(test_the_list_may_tell_of_the_plug_before),
+        TEST(test_what_was_off_the_list_was_not_taken_by_the_person),
+        TEST(test_our_own_detach_told_late_is_not_the_persons),
+        TEST(test_what_comes_after_the_detach_is_not_detached),
+        TEST(test_what_may_be_held_is_told_to_be_gone),
+        TEST(test_a_removed_slot_leaves_its_name_clean),
+        TEST(test_a_partition_waits_for_the_look_at_its_disk),
+        TEST(test_what_is_undone_is_what_was_attached),
+        TEST(test_what_is_unlisted_before_its_prompt_is_not_shown),
+        TEST(test_a_plug_after_a_detach_for_nothing_is_a_new_one),
+        TEST(test_a_restored_partition_is_part_of_its_usb_device),
+        TEST(test_a_retry_sees_that_the_plug_was_taken_away),
+        TEST(test_an_event_may_overtake_the_answer_to_available),
+        TEST(test_a_start_that_is_told_in_the_middle_is_not_missed),
+        TEST(test_a_detach_before_the_job_could_verify_is_the_persons),
+        TEST(test_a_part_that_comes_after_the_survey_is_looked_at),
+        TEST(test_our_own_shutdown_of_a_disposable_stops_nothing),
+        TEST(test_a_second_suspend_is_as_good_as_the_first),
+        TEST(test_what_others_attached_is_looked_at_after_a_reconnect),
+        TEST(test_an_overdue_attach_keeps_its_device_from_other_targets),
+        TEST(test_a_detach_without_an_answer_may_be_told_by_an_event),
+        TEST(test_a_target_that_is_unpaused_has_lost_nothing),
+        TEST(test_no_prompt_is_shown_while_a_detach_is_looked_at),
+        TEST(test_what_was_announced_takes_one_call),
+        TEST(test_an_attach_that_is_told_before_the_source_calls_counts),
+        TEST(test_a_namesake_of_another_source_is_not_torn_away),
+        TEST(test_a_namesake_elsewhere_does_not_keep_ours_attached),
+        TEST(test_a_refusal_from_before_the_start_starts_nothing_again),
+        TEST(test_an_announced_identity_that_is_old_is_read_anew),
+    };
+#undef TEST
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
