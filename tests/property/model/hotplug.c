@@ -369,7 +369,6 @@ void source_refresh(Model *m, unsigned int source)
 
     for (size_t i = 0; i < world->n_active; i++) {
         Dev *dev = &m->devs[world->active[i]];
-        Seat *seat = &m->seats[dev->seat];
         bool listed = dev_is_listed(m, dev);
         char devid[IDENTITY_MAX + 1];
         AdminEvent event = { .type = listed ? ADMIN_EVENT_DEVICE_ADDED
@@ -382,7 +381,6 @@ void source_refresh(Model *m, unsigned int source)
             continue;
         dev->was_listed = listed;
         if (listed) {
-            seat->unlisted_tick = m->tick;
             event.has_identity = identity_parse(&event.identity, devid,
                                                 dev_identity(m, dev, devid));
         }

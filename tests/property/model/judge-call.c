@@ -85,23 +85,6 @@ static const BookRule *leave_of(const Model *m, int index, uint64_t *ret_since)
     return rule_of(m, index, seat->yes_set);
 }
 
-/* Whether it was decided before the look at what the person took away ended. */
-static bool is_before_look(Model *m, int index, uint64_t since)
-{
-    const Group *group = group_of(m, index);
-
-    return group->noted_tick < group->left_alone_tick ||
-           since <= group->noted_tick;
-}
-
-/* Whether what the person took away is still being looked at. */
-static bool is_look_out(Model *m, int index)
-{
-    const Group *group = group_of(m, index);
-
-    return group->noted_tick < group->left_alone_tick;
-}
-
 static void check_leave(Model *m, int index, int qube)
 {
     const Seat *seat = &m->seats[index];
@@ -109,9 +92,6 @@ static void check_leave(Model *m, int index, int qube)
     uint64_t since;
     const BookRule *rule = leave_of(m, index, &since);
     bool allowed = false;
-
-    if (since == 0 && SPARE_UNREAD && seat->port == m->things[THING_ODD].port)
-        return;
     if (since == 0)
         wrong(m, "it is attached, though nothing calls for it");
     if (!rule || rule->action == RULE_DENY)
@@ -125,13 +105,7 @@ static void check_leave(Model *m, int index, int qube)
     if (!allowed)
         wrong(m, "it is attached to %s without leave of policy or person",
               target->name.s);
-    if (left_alone(m, index) == SURE_YES &&
-        !(SPARE_IN_FLIGHT && seat->failed_tick >= since) &&
-        !(SPARE_CHAIN &&
-          m->synced_tick[seat_source(index)] <= m->restart_tick) &&
-        !(SPARE_WHILE_LOOK && is_look_out(m, index)) &&
-        !(SPARE_ACT && since < group_of(m, index)->act_tick) &&
-        !(SPARE_IN_WORK && is_before_look(m, index, since)))
+    if (left_alone(m, index) == SURE_YES)
         wrong(m, "it is attached again, though the person took it away");
     if (is_taken(m, index))
         wrong(m, "it is attached, though the person took it away meanwhile");
@@ -158,23 +132,16 @@ static void check_exclusion(Model *m, int index)
         if (call->seat == index)
             wrong(m, "two Attach calls of one device at a time");
         if (seats_exclude(m, call->seat, index) &&
-            m->seats[call->seat].unplug_tick <= call->tick &&
-            !(SPARE_ALL_AT_ONCE && m->restart_tick > 1 &&
-              since < m->first_synced_tick[seat_source(index)]))
+            m->seats[call->seat].unplug_tick <= call->tick)
             wrong(m, "%s, another part of the same plug, is being attached",
                   seat_name(call->seat).s);
     }
     for (int i = 0; i < SEATS; i++)
         if (seats_exclude(m, i, index) && m->seats[i].told_at != NOWHERE &&
             dev_attached_at(m, i) != NONE &&
-            !(SPARE_UNTOLD && !m->seats[i].told_at_plugged) &&
-            !is_unreadable(m, i) &&
-            !(SPARE_LATE_PART && m->seats[i].told_at_tick >= since) &&
-            !(SPARE_IN_FLIGHT && seat->failed_tick >= since) &&
-            !(SPARE_CHAIN &&
-              m->synced_tick[seat_source(i)] <= m->restart_tick) &&
-            !(SPARE_ALL_AT_ONCE && m->restart_tick > 1 &&
-              since < m->first_synced_tick[seat_source(index)]) &&
+            /* what was attached before a record told of it, or while no
+             * event could be heard, is not known: a slot without a medium */
+            m->seats[i].told_at_plugged &&
             m->seats[i].told_at_tick <
                 (seat->looked.tick > since ? seat->looked.tick : since))
             wrong(m, "%s, another part of the same plug, is attached already",
@@ -191,8 +158,7 @@ static void check_parts(Model *m, int index)
         int dev = dev_attached_at(m, i);
 
         if (seats_exclude(m, i, index) && dev != NONE && m->seats[i].plugged &&
-            m->devs[dev].attach_tick < since && !SPARE_UNTOLD &&
-            !is_unreadable(m, i))
+            m->devs[dev].attach_tick < since)
             wrong(m, "%s, which hangs on it, is attached", seat_name(i).s);
     }
 }
@@ -246,10 +212,6 @@ static void check_look(Model *m, int index, const AdminRequest *request)
     bool announced = is_announced(m, seat);
     uint64_t since, tick;
     const BookRule *rule = leave_of(m, index, &since);
-
-    if (SPARE_ANNOUNCED &&
-        (seat->event_over_tick >= since || m->stream_down_tick >= since))
-        announced = true;
     tick = announced ? 0 : since;
     if (seat->yes_tick >= since && seat->yes_rule == rule)
         tick = seat->yes_tick;
@@ -284,8 +246,7 @@ static void on_attach(Model *m, const AdminRequest *request)
     if (m->paused_until_usec != 0)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
-    if (!is_unreadable(m, index) &&
-        !(dev_attached_at(m, index) == NONE && !qube_runs(m, seat->ours)) &&
+    if (!(dev_attached_at(m, index) == NONE && !qube_runs(m, seat->ours)) &&
         seat->removed_tick <= seat->ours_tick && seat->ours != NOWHERE &&
         !seat->ours_doubt && seat->ours_told && seat->ours_plug == seat->plug &&
         seat->told_at == seat->ours)
@@ -353,11 +314,7 @@ static bool is_start_wanted(Model *m, int qube)
         rule = leave_of(m, i, &since);
         /* what the person has stopped is not started by a record */
         if (m->seats[i].restores == qube && m->seats[i].restores_sure &&
-            m->seats[i].yes_tick <= m->seats[i].restores_tick &&
-            !is_unreadable(m, i) &&
-            !(SPARE_STOP_IN_WORK && m->seats[i].trigger_tick > 0 &&
-              (m->seats[i].queued ||
-               m->seats[i].restores_tick > m->seats[i].trigger_tick)))
+            m->seats[i].yes_tick <= m->seats[i].restores_tick)
             continue;
         if (rule && since > 0 && rule->action != RULE_DENY &&
             rule->start == RULE_START_TARGET &&
@@ -398,7 +355,7 @@ static void on_disposable(Model *m, const AdminRequest *request)
 {
     int qube = qube_find(m, request->dest.s);
 
-    if (qube != NOWHERE && !m->qubes[qube].disposable && !SPARE_KILL)
+    if (qube != NOWHERE && !m->qubes[qube].disposable)
         wrong(m, "the daemon calls %s of %s, which it has not made",
               method_name(request->method), request->dest.s);
     if (qube != NOWHERE && request->method == ADMIN_SHUTDOWN &&
@@ -524,10 +481,7 @@ void judge_on_prompt(Model *m, OpenWindow *window)
         wrong(m, "a prompt, though the person took it away meanwhile");
     if (seat->refused == SURE_YES)
         wrong(m, "a prompt, though the person has said no");
-    if (left_alone(m, index) == SURE_YES &&
-        !(SPARE_WHILE_LOOK && is_look_out(m, index)) &&
-        !(SPARE_ACT && seat_since(seat) < group_of(m, index)->act_tick) &&
-        !(SPARE_IN_WORK && is_before_look(m, index, seat_since(seat))))
+    if (left_alone(m, index) == SURE_YES)
         wrong(m, "a prompt, though the person took it away");
     if (seat->listed == SURE_NO)
         wrong(m, "a prompt for what qubesd does not list");

@@ -50,7 +50,7 @@ static void check_target(const Claim *claim)
         Choice choice = claim->rule->targets[i];
 
         named = named || (choice >= CHOICE_DISPVM
-                              ? SPARE_HELD || m->qubes[claim->target].disposable
+                              ? m->qubes[claim->target].disposable
                               : qube_of_choice(choice) == claim->target);
     }
     require(claim, named, "its rule wants another target");
@@ -98,10 +98,6 @@ static void check_detached(const Claim *claim)
 {
     const Model *m = claim->m;
     int dev = dev_attached_at(m, claim->index);
-
-    if (SPARE_UNPAUSED && claim->target != NOWHERE &&
-        m->qubes[claim->target].unpaused_tick > 0)
-        return;
     require(claim,
             dev == NONE || m->devs[dev].attached_by != ACTOR_DAEMON ||
                 claim->seat->ours == NOWHERE ||
@@ -130,8 +126,6 @@ static bool all_denied(const Claim *claim)
         bool no = m->policy_no_tick[choice] >= claim->since ||
                   (choice == CHOICE_DISPVM &&
                    (m->knobs.no_default_dispvm ||
-                    (SPARE_DISPVM && (qubesd_away_since(m, claim->since) ||
-                                      has_fault(claim))) ||
                     m->policy_no_tick[CHOICE_DISPVM_DVM] >= claim->since));
 
         if (!no && !is_ruled_out(claim, choice))
@@ -144,9 +138,6 @@ static bool all_denied(const Claim *claim)
 static bool all_idle(const Claim *claim)
 {
     const Model *m = claim->m;
-
-    if (SPARE_SELECT && qubesd_away_since(m, claim->since))
-        return true;
     /* once one is chosen it is for that one to start */
     if (claim->target != NOWHERE)
         return qube_idle_since(m, claim->target, claim->since);
@@ -189,11 +180,6 @@ static bool is_elsewhere(const Claim *claim)
 {
     const Model *m = claim->m;
     uint64_t before = claim->before;
-
-    if (SPARE_OLD_HOLD && m->restart_tick > 1 &&
-        (m->synced_tick[seat_source(claim->index)] <= m->restart_tick ||
-         claim->since < m->first_synced_tick[seat_source(claim->index)]))
-        return true;
     if (seat_class(claim->index) == DEVICE_CLASS_USB && has_untold_part(claim))
         return true;
     if (attached_since(m, claim->index, claim->since) ||
@@ -208,10 +194,7 @@ static bool is_elsewhere(const Claim *claim)
               !m->seats[i].looked.has_identity) ||
              m->seats[i].job_tick >= before || m->seats[i].trigger_tick > 0 ||
              m->seats[i].permit_tick == m->tick ||
-             m->seats[i].ours != NOWHERE || is_open(&m->seats[i]) ||
-             (SPARE_OLDER &&
-              m->seats[i].older_tick > m->seats[i].unplug_tick) ||
-             (SPARE_OLD_HOLD && m->seats[i].lost)))
+             m->seats[i].ours != NOWHERE || is_open(&m->seats[i])))
             return true;
     return false;
 }
@@ -225,7 +208,6 @@ static bool is_superseded(const Claim *claim)
            seat->last_trigger_tick > seat->trigger_tick ||
            claim->m->rules_tick >= claim->since ||
            seat->mismatch_tick >= claim->since ||
-           (SPARE_OLD_MEMORY && group->old_memory) ||
            /* what makes it the same plug was told late */
            (group->left_alone != SURE_NO &&
             (group->usb_detach_usec >= claim->since_usec ||
@@ -277,9 +259,7 @@ static void check_refusal(const Claim *claim)
         require(claim, rule && rule->action == RULE_DENY, "no rule denies it");
         break;
     case STATUS_DENIED_BY_POLICY:
-        require(claim,
-                rule && (all_denied(claim) || (SPARE_OWN_CLOSE && rule->close)),
-                "policy lets it");
+        require(claim, rule && (all_denied(claim)), "policy lets it");
         break;
     case STATUS_DENIED_BY_USER:
         require(claim, group->refused != SURE_NO, "the person did not say no");
@@ -295,14 +275,9 @@ static void check_refusal(const Claim *claim)
     case STATUS_WAITING_FOR_TARGET:
         /* what the person has stopped is not started by a record */
         require(claim,
-                rule &&
-                    (all_idle(claim) ||
-                     (SPARE_OLD_TARGET && claim->target != NOWHERE &&
-                      claim->target == claim->seat->restores)) &&
+                rule && (all_idle(claim)) &&
                     (rule->start == RULE_WHEN_RUNNING ||
                      ((group->stopped ||
-                       (SPARE_UNLOOKED && m->restart_tick > 1 &&
-                        claim->target != NOWHERE) ||
                        (claim->seat->ours != NOWHERE &&
                         qube_idle_since(m, claim->seat->ours, claim->since))))),
                 "a target runs, or may be started");
@@ -318,22 +293,9 @@ static void check_refusal(const Claim *claim)
                     (claim->seat->blind_tick > claim->seat->ours_tick &&
                      claim->seat->ours_tick > 0) ||
                     !qube_runs(m, (int) seat_source(claim->index)) ||
-                    (SPARE_INNER && m->restart_tick > 1 &&
-                     claim->seat->port >= USB_PORTS) ||
                     /* it was started again before it was looked at */
                     (claim->seat->lost && claim->target != NOWHERE &&
-                     qube_idle_since(m, claim->target, m->stream_down_tick)) ||
-                    (SPARE_MAYBE_HELD && claim->seat->failed_tick > 0) ||
-                    (SPARE_OLD_PLUG && m->restart_tick > 1 &&
-                     claim->seat->unplug_tick > claim->seat->ours_tick &&
-                     claim->seat->ours_tick > 0) ||
-                    (SPARE_UNREAD &&
-                     claim->seat->port == m->things[THING_ODD].port) ||
-                    (SPARE_UNLOOKED && claim->target != NOWHERE &&
-                     m->restart_tick > 1 &&
-                     qube_idle_since(m, claim->target, m->killed_tick)) ||
-                    (SPARE_UNLOOKED && m->restart_tick > 1 &&
-                     claim->seat->fault_tick > 0),
+                     qube_idle_since(m, claim->target, m->stream_down_tick)),
                 "the person did not take it away");
         break;
     case STATUS_PAUSED:
@@ -354,13 +316,11 @@ static void check_refusal(const Claim *claim)
                 "its source is not silenced");
         break;
     case STATUS_NO_SUCH_DEVICE:
-        require(
-            claim,
-            (dev_listed_at(m, claim->index) == NONE ||
-             (SPARE_OVERTAKEN && claim->seat->unlisted_tick >= claim->since) ||
-             claim->seat->listed != SURE_YES) &&
-                took_usec >= APPEAR_USEC,
-            "qubesd lists it");
+        require(claim,
+                (dev_listed_at(m, claim->index) == NONE ||
+                 claim->seat->listed != SURE_YES) &&
+                    took_usec >= APPEAR_USEC,
+                "qubesd lists it");
         break;
     case STATUS_QUBESD_REFUSED:
         require(claim,
@@ -372,8 +332,7 @@ static void check_refusal(const Claim *claim)
         require(claim,
                 qubesd_away_since(m, claim->since) ||
                     m->policy_fault_tick >= claim->since ||
-                    m->agent_died_tick >= claim->since ||
-                    (SPARE_USB && seat_class(claim->index) == DEVICE_CLASS_USB),
+                    m->agent_died_tick >= claim->since,
                 "all were there");
         break;
     case STATUS_TIMEOUT:
@@ -485,9 +444,6 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
 
     if (entry->status == STATUS_SUPERSEDED)
         claim.seat->superseded_tick = m->tick;
-    if (entry->status == STATUS_DETACHED_BY_USER &&
-        m->synced_tick[seat_source(index)] <= m->restart_tick)
-        group_of(m, index)->early = true;
     if (entry->status == STATUS_DETACHED_BY_USER && claim.seat->taken) {
         claim.seat->taken = false;
         leave_alone(m, index, SURE_YES);
@@ -496,7 +452,6 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         left_alone(m, index) == SURE_NO)
         leave_alone(m, index, SURE_MAYBE);
     if (entry->status == STATUS_DETACHED_BY_USER) {
-        group_of(m, index)->noted_tick = m->tick;
         if (claim.seat->ours == claim.target)
             claim.seat->ours = NOWHERE;
     }
@@ -504,8 +459,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     claim.seat->claim_since = claim.since;
     claim.seat->claim = entry->status;
     claim.seat->claim_tick = m->tick;
-    claim.seat->excused = SPARE_OLDER && claim.seat->older_tick > 0 &&
-                          claim.seat->older_tick >= claim.since;
+    claim.seat->excused = false;
     claim.seat->claim_target = claim.target;
     if (status_is_success(entry->status) ||
         entry->status == STATUS_DETACHED_BY_USER ||
@@ -515,8 +469,6 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         forget_restores(m, index);
     else if (entry->status >= STATUS_INTERNAL)
         claim.seat->restores_sure = false; /* it was tried */
-    else if (SPARE_FORGETS && has_fault(&claim))
-        claim.seat->ours_told = false;
     /* what a look has found out is no answer to a record */
     if (entry->rule.s[0] != '\0' || entry->status == STATUS_NO_RULE)
         close_trigger(m, claim.seat, entry);
@@ -585,10 +537,7 @@ bool is_at_rest(const Model *m, const ReportJob *job)
         return true;
     if (strcmp(state, "awaiting-qubesd") == 0)
         return !m->qubesd_up;
-    return (strcmp(state, "undoing") == 0 ||
-            (SPARE_QUEUED && (strcmp(state, "queued") == 0 ||
-                              strcmp(state, "discarding-disposable") == 0))) &&
-           is_overdue(m, job);
+    return (strcmp(state, "undoing") == 0) && is_overdue(m, job);
 }
 
 void judge_on_report(Model *m, const Report *report)

@@ -24,15 +24,12 @@ static const ReportJob *find_job(const Report *report, const Model *m, int seat)
     return NULL;
 }
 
-static bool any_target_runs(const Model *m,
-                            const BookRule *rule,
-                            uint64_t since)
+static bool any_target_runs(const Model *m, const BookRule *rule)
 {
     for (size_t i = 0; rule && i < rule->n_targets; i++) {
         int qube = qube_of_choice(rule->targets[i]);
 
         if (qube != NOWHERE && qube_runs(m, qube) &&
-            !(SPARE_UNPAUSE && m->qubes[qube].unpaused_tick >= since) &&
             m->policy[rule->targets[i]] != RULE_DENY)
             return true;
     }
@@ -62,10 +59,9 @@ static void check_seat(Model *m, int index, const Report *report)
     DeviceName name = seat_name(index);
     int dev = dev_attached_at(m, index);
 
-    if (find_job(report, m, index) ||
-        (SPARE_UNREAD && seat->port == m->things[THING_ODD].port))
+    if (find_job(report, m, index))
         return;
-    if (is_taken(m, index) && !SPARE_UNLOOKED)
+    if (is_taken(m, index))
         wrong(m, "at rest: nobody has noted that the person took %s:%s away",
               source, name.s);
     if (seat->trigger_tick > 0)
@@ -74,9 +70,7 @@ static void check_seat(Model *m, int index, const Report *report)
 
     /* what another had attached there does not come back with its target */
     if (seat->claim == STATUS_ALREADY_ATTACHED && seat->ours == NOWHERE &&
-        (SPARE_KNOWN ||
-         (SPARE_READ_ANEW && m->stream_down_tick >= seat->claim_tick) ||
-         qube_idle_since(m, seat->claim_target, seat->claim_tick)))
+        (qube_idle_since(m, seat->claim_target, seat->claim_tick)))
         return;
     if (status_is_success(seat->claim) && seat->claim_target != NOWHERE &&
         qube_runs(m, seat->claim_target) && !seat->excused &&
@@ -84,24 +78,18 @@ static void check_seat(Model *m, int index, const Report *report)
         wrong(m, "at rest: %s:%s ended %d %s, but is not attached there",
               source, name.s, (int) seat->claim,
               m->qubes[seat->claim_target].name.s);
-    if (seat->claim == STATUS_SUPERSEDED && !SPARE_OVERTAKEN &&
+    if (seat->claim == STATUS_SUPERSEDED &&
         seat->mismatch_tick >= seat->last_trigger_tick &&
         m->rules_tick < seat->claim_since &&
         !qubesd_away_since(m, seat->claim_since) && is_as_told(m, index))
         wrong(m, "at rest: %s:%s ended 311, but is what the record says",
               source, name.s);
-    if (SPARE_OLD_TARGET && seat->claim == STATUS_WAITING_FOR_TARGET &&
-        seat->claim_target != NOWHERE && seat->claim_target == seat->restores)
-        return;
     if (seat->claim == STATUS_WAITING_FOR_TARGET && dev == NONE &&
         seat->claim_set == m->rules && !seat->excused &&
-        !(SPARE_MISSED_START && seat->started_tick >= seat->claim_since) &&
         m->policy_fault_tick < seat->last_trigger_tick &&
-        !(SPARE_SELECT && m->any_fault_tick >= seat->last_trigger_tick) &&
         (seat->claim_target != NOWHERE
              ? qube_runs(m, seat->claim_target)
-             : any_target_runs(m, rule_of(m, index, m->rules),
-                               seat->last_trigger_tick)))
+             : any_target_runs(m, rule_of(m, index, m->rules))))
         wrong(m, "at rest: %s:%s waits for a target that runs", source, name.s);
 }
 
@@ -111,12 +99,6 @@ static void check_attachment(Model *m, const Dev *dev)
     const Seat *seat = &m->seats[dev->seat];
 
     if (dev->attached_by != ACTOR_DAEMON || seat->fault_tick > 0)
-        return;
-    if (SPARE_BOOTING && seat->claim == STATUS_ALREADY_ATTACHED &&
-        m->stream_down_tick > 0)
-        return;
-    if (is_unreadable(m, dev->seat) ||
-        (SPARE_UNPAUSED && m->qubes[dev->attached_to].unpaused_tick > 0))
         return;
     /* an earlier run of the daemon has attached it: nobody can know that the
      * medium is another one */
@@ -128,15 +110,6 @@ static void check_attachment(Model *m, const Dev *dev)
               m->qubes[dev->attached_to].name.s);
 }
 
-/* Whether an Attach into it is over its deadline and still goes on. */
-static bool has_overdue(const Model *m, int qube)
-{
-    for (size_t i = 0; i < CALLS_MAX; i++)
-        if (m->calls[i].used && m->calls[i].overdue && m->calls[i].qube == qube)
-            return true;
-    return false;
-}
-
 static void check_disposables(Model *m)
 {
     for (int i = QUBE_DISPOSABLE; i < QUBES_MAX; i++) {
@@ -144,7 +117,7 @@ static void check_disposables(Model *m)
 
         if (!qube->exists || m->any_fault_tick > 0)
             continue;
-        if (!SPARE_KILL && !qube->used && !(SPARE_QUEUED && has_overdue(m, i)))
+        if (!qube->used)
             wrong(m, "at rest: %s was made for nothing and is still there",
                   qube->name.s);
     }

@@ -29,9 +29,6 @@ Sure left_alone(Model *m, int seat)
     if (m->seats[seat].port >= USB_PORTS && group->left_alone_seat != seat &&
         group->left_alone == SURE_YES)
         return SURE_MAYBE;
-    if (SPARE_UNREAD && m->seats[seat].port == m->things[THING_ODD].port &&
-        group->left_alone == SURE_YES)
-        return SURE_MAYBE;
     return group->left_alone;
 }
 
@@ -39,7 +36,7 @@ bool is_taken(const Model *m, int seat)
 {
     const Seat *taken = &m->seats[seat];
 
-    return taken->taken && !is_unreadable(m, seat) &&
+    return taken->taken &&
            !qube_idle_since(m, taken->taken_from, m->blind_since_tick);
 }
 
@@ -47,7 +44,6 @@ void leave_alone(Model *m, int index, Sure sure)
 {
     Group *group = group_of(m, index);
 
-    group->left_alone_tick = m->tick;
     if (sure >= group->left_alone)
         group->left_alone_seat = index;
     if (sure > group->left_alone)
@@ -58,14 +54,6 @@ const BookRule *rule_of(const Model *m, int seat, size_t set)
 {
     return book_match(set, m->qubes[seat_source(seat)].name.s,
                       &m->seats[seat].record);
-}
-
-bool is_unreadable(const Model *m, int seat)
-{
-    const char *id = m->seats[seat].record.properties.vendor_id;
-
-    return (SPARE_UNKNOWN || SPARE_UNREAD) &&
-           strcmp(id, catalogue_get(THING_ODD)->vendor_id) == 0;
 }
 
 bool seats_exclude(const Model *m, int a, int b)
@@ -116,7 +104,7 @@ void judge_begin(Model *m)
 }
 
 /* What it was in work for is lost; what the person and it have done is not. */
-static void on_restart_with_state(Model *m)
+void judge_on_restart(Model *m)
 {
     for (int i = 0; i < SEATS; i++) {
         Seat *seat = &m->seats[i];
@@ -134,38 +122,10 @@ static void on_restart_with_state(Model *m)
         seat->listed = SURE_MAYBE;
         if (seat->ours == NOWHERE)
             seat->told_at = NOWHERE;
-        if (SPARE_CHAIN) {
-            seat->ours_doubt = true;
-            seat->restores_sure = false;
-        }
     }
     memset(m->n_starts, 0, sizeof(m->n_starts));
     m->last_serial = 0;
-    m->restart_usec = m->now.monotonic_usec;
     m->restart_tick = m->tick;
-}
-
-/* Without a state nothing of what was is known. */
-void judge_on_restart(Model *m)
-{
-    if (!SPARE_STATE) {
-        on_restart_with_state(m);
-        return;
-    }
-    memset(m->seats, 0, sizeof(m->seats));
-    memset(m->groups, 0, sizeof(m->groups));
-    memset(m->noes, 0, sizeof(m->noes));
-    memset(m->quiet_usec, 0, sizeof(m->quiet_usec));
-    memset(m->n_starts, 0, sizeof(m->n_starts));
-    memset(m->told_booted, 0, sizeof(m->told_booted));
-    m->last_serial = 0;
-    judge_begin(m);
-    /* what it has attached is the person's from now on, as far as it knows */
-    for (size_t i = 0; i < m->n_devs; i++)
-        if (m->devs[i].attached_by == ACTOR_DAEMON)
-            m->devs[i].attached_by = ACTOR_PERSON;
-    for (int i = QUBE_DISPOSABLE; i < QUBES_MAX; i++)
-        m->qubes[i].used = true;
 }
 
 /* plugs */
@@ -200,7 +160,6 @@ static void trigger(Model *m, Seat *seat)
                seat->yes_plug == seat->plug && is_in_work(m, seat)) {
         seat->trigger_tick = seat->yes_tick;
     } else if (seat->trigger_tick == 0) {
-        seat->queued = is_in_work(m, seat);
         seat->trigger_tick = m->tick;
         seat->trigger_usec = m->now.monotonic_usec;
         seat->before_tick = m->report_tick;
@@ -235,10 +194,6 @@ static void seat_unplug(Model *m, int index)
         seat->restores_sure = false;
     seat->lost = false;
     seat->taken = false;
-    if (SPARE_SAME_PLUG) {
-        doubt(&seat->refused);
-        doubt(&group->left_alone);
-    }
     seat->trigger_tick = 0;
     seat->permit_tick = 0;
     if (index == usb || usb == NO_SEAT || !m->seats[usb].plugged) {
@@ -256,12 +211,8 @@ static void group_forget(Model *m, unsigned int source, unsigned int port)
     Group *group = &m->groups[source][port];
     bool memory = group->left_alone != SURE_NO || group->refused != SURE_NO ||
                   group->stopped || group->old_memory;
-    bool early = SPARE_EARLY_LOOK && (group->early || memory) &&
-                 m->synced_tick[source] <= m->restart_tick;
 
     *group = (Group){ .old_memory = memory,
-                      .left_alone = early ? SURE_MAYBE : SURE_NO,
-                      .refused = early ? SURE_MAYBE : SURE_NO,
                       .same = group->same,
                       .back_tick = group->back_tick,
                       .back_usec = group->back_usec };
@@ -363,17 +314,12 @@ static Sure group_come_back(Model *m, int index, const Record *record)
     if (same == SURE_NO && record->action == RECORD_PRESENT &&
         identity_same(&group->record, record) && may_have_come_back(m, index))
         same = SURE_MAYBE;
-    if (SPARE_OVER && same == SURE_YES && m->resumed_before[source])
-        same = SURE_MAYBE;
     group->same = same;
     group->back_tick = m->tick;
     group->back_usec = now_usec;
-    if (SPARE_RESUME && same == SURE_YES &&
-        now_usec - m->restart_usec < RESUME_MAYBE_USEC)
-        same = SURE_MAYBE;
     if (same == SURE_NO)
         group_forget(m, source, port);
-    else if (same == SURE_MAYBE || SPARE_SAME_PLUG)
+    else if (same == SURE_MAYBE)
         doubt(&group->left_alone);
     /* its disks cannot be told from one another if their names change */
     if (same == SURE_MAYBE ||
@@ -457,8 +403,6 @@ void judge_on_record(Model *m,
 
     same = seat->plugged && record_same(&seat->record, record);
     if (!same) {
-        if (SPARE_DISKSEQ && seat->lost)
-            doubt(&group_of(m, dev->seat)->left_alone);
         if (seat->plugged && dev->class == DEVICE_CLASS_USB)
             unplug_parts(m, dev->seat, record);
         seat_unplug(m, dev->seat);
@@ -474,10 +418,6 @@ void judge_on_record(Model *m,
             seat->restores = NOWHERE;
         else if (back == SURE_MAYBE)
             seat->restores_sure = false;
-        if (SPARE_SAME_PLUG) {
-            doubt(&seat->refused);
-            doubt(&group_of(m, dev->seat)->left_alone);
-        }
         seat->plug = ++m->last_plug;
         seat->plugged = true;
     }
@@ -492,9 +432,6 @@ void judge_on_synced(Model *m, const Connection *connection)
 {
     int base = (int) connection->source * SEATS_OF_SOURCE;
 
-    if (m->synced_tick[connection->source] <= m->restart_tick)
-        m->first_synced_tick[connection->source] = m->tick;
-    m->synced_tick[connection->source] = m->tick;
     for (int i = base; i < base + SEATS_OF_SOURCE; i++)
         if (m->seats[i].plugged &&
             (m->seats[i].connections & connection_bit(m, connection)) == 0)
@@ -550,27 +487,14 @@ static void on_detached_by_person(Model *m, int index, int qube)
                                      : NO_SEAT;
     bool held = seat->ours == qube && seat->ours_told && !seat->ours_doubt &&
                 seat->ours_plug == seat->plug;
-    bool known =
-        held ||
-        (!SPARE_KNOWN &&
-         !(SPARE_READ_ANEW && m->stream_down_tick >= seat->claim_tick) &&
-         seat->claim_target == qube && seat->claim == STATUS_ALREADY_ATTACHED &&
-         seat->claim_tick > seat->unplug_tick);
+    bool known = held || (seat->claim_target == qube &&
+                          seat->claim == STATUS_ALREADY_ATTACHED &&
+                          seat->claim_tick > seat->unplug_tick);
     bool sure = known && seat->listed == SURE_YES &&
                 !has_call(m, index, ADMIN_DETACH) &&
                 (dev == NONE || m->devs[dev].attached_to != qube);
 
     if (!seat->plugged)
-        sure = false;
-    /* a look of which the answer may be older */
-    if (SPARE_LOOK && is_in_work(m, seat) && seat->trigger_tick == 0) {
-        sure = false;
-        seat->excused = true;
-    }
-    if (SPARE_VERIFYING && is_in_work(m, seat) && seat->trigger_tick > 0)
-        sure = false;
-    if (SPARE_FORGETS && is_in_work(m, seat) &&
-        seat->fault_tick >= seat_since(seat))
         sure = false;
     if (usb != NO_SEAT && usb != index && m->seats[usb].listed != SURE_YES)
         sure = false;
@@ -609,22 +533,17 @@ static void on_detached(Model *m, const StreamEvent *event)
     if (event->event.class == DEVICE_CLASS_USB) {
         group->usb_detach_usec = m->now.monotonic_usec;
         /* it may have come back before the detach was told */
-        if (SPARE_OLD_MEMORY ||
-            m->now.monotonic_usec - group->back_usec < REPROBE_MAYBE_USEC)
+        if (m->now.monotonic_usec - group->back_usec < REPROBE_MAYBE_USEC)
             revive(group);
     }
     /* ours was of the plug before */
     if (event->cause != CAUSE_DAEMON)
         seat->event_over_tick = m->tick;
-    if (has_call(m, index, ADMIN_ATTACHED) && seat->told_at != qube)
-        seat->older_tick = m->tick;
     seat->told_detach_tick = m->tick;
     seat->detached_from = qube;
     if (event->cause == CAUSE_PERSON)
         on_detached_by_person(m, index, qube);
-    else if (seat->listed == SURE_MAYBE ||
-             (SPARE_READDED && seat->listed == SURE_YES) ||
-             (SPARE_LOOK && is_in_work(m, seat)))
+    else if (seat->listed == SURE_MAYBE)
         leave_alone(m, index, SURE_MAYBE); /* why was not heard */
     if (seat->told_at == qube) {
         seat->told_at = NOWHERE;
@@ -652,23 +571,10 @@ static void on_listed(Model *m, const StreamEvent *event)
 static void on_unlisted(Model *m, const StreamEvent *event)
 {
     int index = event_seat(m, &event->event.subject, &event->event);
-    Group *group = group_of(m, index);
 
     m->seats[index].listed = SURE_NO;
     m->seats[index].event_over_tick = m->tick;
     m->seats[index].removed_tick = m->tick;
-    /* the look is still under way */
-    if (SPARE_REPROBED && group->noted_tick < group->left_alone_tick) {
-        doubt(&group->left_alone);
-        m->seats[index].excused = true;
-    }
-}
-
-/* A rule had attached it to a target that has stopped. */
-static bool is_sure_to_come_back(const Seat *seat)
-{
-    return seat->restores_sure &&
-           !(SPARE_RESTORES && seat->claim_tick > seat->restores_tick);
 }
 
 static void on_started(Model *m, int qube)
@@ -680,11 +586,6 @@ static void on_started(Model *m, int qube)
 
         if (!seat->plugged)
             continue;
-        if (SPARE_BOOTING && m->stream_down_tick > 0 &&
-            (seat->ours == qube || seat->claim_target == qube)) {
-            permit(m, seat);
-            group_of(m, i)->stopped = true;
-        }
         /* what is in work will find it running */
         if (is_in_work(m, seat)) {
             seat->started_tick = m->tick;
@@ -696,7 +597,7 @@ static void on_started(Model *m, int qube)
         if (seat->restores == qube) {
             seat->excused = seat->excused || rule_of(m, i, seat->claim_set) !=
                                                  rule_of(m, i, m->rules);
-            if (!is_sure_to_come_back(seat) || left_alone(m, i) != SURE_NO)
+            if (!seat->restores_sure || left_alone(m, i) != SURE_NO)
                 permit(m, seat);
             else
                 trigger(m, seat);
@@ -723,10 +624,6 @@ static void on_started(Model *m, int qube)
 
 static void on_stopped(Model *m, int qube)
 {
-    int last = m->qubes[qube].seat;
-
-    if (SPARE_OWN_CLOSE && m->qubes[qube].closes && last != NO_SEAT)
-        group_of(m, last)->stopped = true;
     for (int i = 0; i < SEATS; i++) {
         Seat *seat = &m->seats[i];
 
@@ -735,15 +632,6 @@ static void on_stopped(Model *m, int qube)
             (seat->claim_target == qube || seat->detached_from == qube)) {
             group_of(m, i)->stopped = true;
             permit(m, seat);
-        }
-        /* what another had attached meanwhile is held as ours */
-        if (SPARE_OTHERS && seat->plugged && seat->ours == NOWHERE &&
-            status_is_success(seat->claim) &&
-            (seat->claim == STATUS_ATTACHED || m->restart_tick > 1) &&
-            seat->claim_target == qube) {
-            group_of(m, i)->stopped = true;
-            seat->restores = qube;
-            seat->restores_sure = false;
         }
         /* it came back before that was told */
         if (seat->ours == qube && seat->ours_plug != seat->plug &&
@@ -759,13 +647,6 @@ static void on_stopped(Model *m, int qube)
             seat->restores = qube;
             seat->restores_sure = seat->ours_told && !seat->ours_doubt;
             seat->restores_tick = m->tick;
-        }
-        if (SPARE_REPROBED && seat->plugged && seat->detached_from == qube &&
-            group_of(m, i)->noted_tick < group_of(m, i)->left_alone_tick) {
-            doubt(&group_of(m, i)->left_alone);
-            group_of(m, i)->stopped = true;
-            seat->restores = qube;
-            seat->restores_sure = false;
         }
         /* nobody has seen that it was not there any more */
         if (seat->taken && seat->taken_from == qube)
@@ -783,12 +664,10 @@ static void on_stopped(Model *m, int qube)
 
 static void on_resumed(Model *m, unsigned int source)
 {
-    m->resumed_before[source] = m->resumed_usec[source] > 0;
     m->resumed_usec[source] = m->now.monotonic_usec;
     for (unsigned int port = 0; port < PORTS; port++)
-        if (SPARE_OLD_MEMORY ||
-            m->now.monotonic_usec - m->groups[source][port].back_usec <
-                RESUME_MAYBE_USEC)
+        if (m->now.monotonic_usec - m->groups[source][port].back_usec <
+            RESUME_MAYBE_USEC)
             revive(&m->groups[source][port]);
 }
 
@@ -839,8 +718,6 @@ static void on_blind_loss(Model *m, int index)
     bool ran = !qube_idle_since(m, seat->ours, m->blind_since_tick);
 
     seat->lost = true;
-    if (!seat->ours_told && SPARE_MAYBE_HELD)
-        leave_alone(m, index, SURE_MAYBE);
     if (!seat->ours_told)
         permit(m, seat);
     if (seat->plugged && !qube_runs(m, seat->ours)) {
@@ -852,7 +729,7 @@ static void on_blind_loss(Model *m, int index)
         /* one that is paused has not been stopped since */
         if (m->qubes[seat->ours].power == POWER_PAUSED)
             seat->restores_sure = false;
-        if (SPARE_TRANSIENT || m->qubes[seat->ours].power == POWER_PAUSED)
+        if (m->qubes[seat->ours].power == POWER_PAUSED)
             leave_alone(m, index, SURE_MAYBE);
     } else if (seat->plugged && ran && seat->blind_cause == CAUSE_PERSON &&
                seat->act_tick <= seat->ours_tick && seat->ours_told &&
@@ -877,7 +754,7 @@ static void on_reconnect_waiting(Model *m, int index)
 
     permit(m, seat);
     if (seat->restores != NOWHERE && qube_runs(m, seat->restores) &&
-        is_sure_to_come_back(seat) && left_alone(m, index) == SURE_NO)
+        seat->restores_sure && left_alone(m, index) == SURE_NO)
         trigger(m, seat);
     if (seat->claim != STATUS_WAITING_FOR_TARGET || !rule ||
         rule != rule_of(m, index, seat->claim_set))
@@ -1134,9 +1011,7 @@ static void forgive(Model *m, int index)
 {
     unsigned int source = seat_source(index), port = m->seats[index].port;
 
-    if (SPARE_CHAIN && m->synced_tick[source] <= m->restart_tick)
-        doubt(&group_of(m, index)->left_alone);
-    else if (port < USB_PORTS)
+    if (port < USB_PORTS)
         group_of(m, index)->left_alone = SURE_NO;
     else /* what is no part of a USB device is forgiven by itself */
         doubt(&group_of(m, index)->left_alone);

@@ -10,7 +10,6 @@
  */
 
 #include "tests/property/model/model.h"
-#include "tests/property/model/spare.h"
 
 void judge_begin(Model *m);
 /* The daemon has started anew. */
@@ -67,8 +66,6 @@ bool is_approved_for(const Seat *seat, Choice choice);
 Sure left_alone(Model *m, int seat);
 void leave_alone(Model *m, int index, Sure sure);
 const BookRule *rule_of(const Model *m, int seat, size_t set);
-/* Whether who has it cannot be read from qubesd's list. */
-bool is_unreadable(const Model *m, int seat);
 /* Whether two seats are parts of one plug that exclude one another. */
 bool seats_exclude(const Model *m, int a, int b);
 /* Whether what device-added told of it is still so, as far as is known. */

@@ -66,7 +66,6 @@ typedef struct Qube {
     unsigned int usb_work; /* USB attaches under way into it */
     bool disposable;
     uint64_t last_idle_tick; /* when it was seen not to run last */
-    uint64_t unpaused_tick;
     /* disposables: of the job that has made it */
     bool used; /* a device was attached to it */
     int seat;  /* the first that was; NO_SEAT */
@@ -294,7 +293,6 @@ typedef struct Seat {
     bool told_at_plugged;
     uint64_t told_detach_tick;
     int detached_from;
-    uint64_t older_tick; /* detached, while it is being looked at */
     Sure listed;
     Told looked; /* by an answer to Available */
     Told event;  /* by device-added */
@@ -332,7 +330,6 @@ typedef struct Seat {
     uint64_t trigger_tick; /* the oldest without an outcome */
     uint64_t trigger_usec;
     uint64_t before_tick; /* the last report before it */
-    bool queued;          /* it waits for something that is in work */
     uint64_t last_trigger_tick;
     size_t trigger_set;
     uint64_t permit_tick; /* one would be understood */
@@ -350,9 +347,8 @@ typedef struct Seat {
 
     /* truth */
     uint64_t attached_tick;
-    uint64_t went_tick; /* while it was attached */
-    Actor attached_by;  /* last */
-    uint64_t unlisted_tick;
+    uint64_t went_tick;  /* while it was attached */
+    Actor attached_by;   /* last */
     uint64_t taken_tick; /* by the person, heard or not */
     bool lost;           /* and nobody has said so yet */
     bool taken;          /* by the person, while nobody heard */
@@ -364,15 +360,12 @@ typedef struct Seat {
 
 /* A port of a source, and so a plug as a whole. */
 typedef struct Group {
-    Sure left_alone; /* 308 */
-    uint64_t left_alone_tick;
-    uint64_t noted_tick; /* when the daemon said so last */
-    int left_alone_seat; /* the part that was taken away */
-    uint64_t act_tick;   /* of the last command to detach */
-    bool early;          /* said to be taken away before the picture had come */
-    bool old_memory;     /* something was said of a plug that is gone */
-    bool stopped;        /* a target that had a part of it was stopped */
-    Sure refused;        /* 304 of any part of it */
+    Sure left_alone;          /* 308 */
+    int left_alone_seat;      /* the part that was taken away */
+    uint64_t act_tick;        /* of the last command to detach */
+    bool old_memory;          /* something was said of a plug that is gone */
+    bool stopped;             /* a target that had a part of it was stopped */
+    Sure refused;             /* 304 of any part of it */
     uint64_t usb_detach_usec; /* told */
     uint64_t detach_usec;     /* of any part, told */
     bool gone;
@@ -479,12 +472,7 @@ struct Model {
     unsigned int noes[SOURCES];
     uint64_t quiet_usec[SOURCES];
     uint64_t resumed_usec[SOURCES]; /* told */
-    bool resumed_before[SOURCES];
-    uint64_t restart_usec;
-    uint64_t killed_tick; /* before the restart */
     uint64_t restart_tick;
-    uint64_t first_synced_tick[SOURCES]; /* since the restart */
-    uint64_t synced_tick[SOURCES];
     uint64_t policy_yes_tick[SOURCES][CHOICES]; /* without assuming one */
     uint64_t assumed_yes_tick[SOURCES][CHOICES];
     uint64_t started_tick[QUBES_MAX];               /* answered */

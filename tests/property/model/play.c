@@ -551,9 +551,7 @@ static void settle(Model *m)
         }
         if (advance(m, until_usec))
             continue;
-        if (!SPARE_LATE_CALL)
-            wrong(m, "it does not come to rest");
-        return;
+        wrong(m, "it does not come to rest");
     }
 }
 

@@ -7,7 +7,6 @@
 #include "tests/property/model/hotplug.h"
 #include "tests/property/model/play.h"
 #include "tests/property/model/qubesd.h"
-#include "tests/property/model/spare.h"
 #include "tests/property/model/world.h"
 
 #define LOOK_MAX_USEC   (300 * USEC_PER_MSEC)
@@ -240,13 +239,6 @@ static bool identity_fits(const Model *m, int dev, const DeviceIdentity *pin)
            strcmp(now.s, pin->s) == 0;
 }
 
-/* What a daemon that is dead has asked for is nobody's, if it is not known. */
-static Actor call_actor(const Model *m, const Call *call)
-{
-    return SPARE_STATE && call->daemon_life != m->daemon_life ? ACTOR_PERSON
-                                                              : ACTOR_DAEMON;
-}
-
 /* A USB attach takes a while, and cannot stand another one beside it. */
 static AdminAnswer usb_begin(Model *m, Call *call, int dev)
 {
@@ -290,7 +282,7 @@ static AdminAnswer exec_attach(Model *m, Call *call)
         return plain(ADMIN_EMPTY, "an empty answer");
     if (request->class == DEVICE_CLASS_USB)
         return usb_begin(m, call, dev);
-    dev_attach(m, dev, call->qube, call_actor(m, call));
+    dev_attach(m, dev, call->qube, ACTOR_DAEMON);
     return plain(ADMIN_OK, "");
 }
 
@@ -308,7 +300,7 @@ void qubesd_on_worked(Model *m, const Due *due)
         call->answer = exception(ADMIN_ERROR_OTHER);
     else
         call->answer = plain(ADMIN_OK, ""),
-        dev_attach(m, call->dev, call->qube, call_actor(m, call));
+        dev_attach(m, call->dev, call->qube, ACTOR_DAEMON);
     call->dev = NONE;
     call_finish(m, call);
 }

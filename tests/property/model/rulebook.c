@@ -7,13 +7,11 @@
 
 #include "common/text.h"
 #include "tests/property/model/rulebook.h"
-#include "tests/property/model/spare.h"
 #include "tests/support/manager-rig.h"
 
-#define SETS       14
-#define BLOCK_SETS 10 /* the first ones, without a word of USB */
-#define RULES_MAX  5
-#define TEXT_MAX   2048
+#define SETS      14
+#define RULES_MAX 5
+#define TEXT_MAX  2048
 
 #define TO(...)                 \
     .targets = { __VA_ARGS__ }, \
@@ -157,7 +155,7 @@ static Ruleset *parsed[SETS];
 
 size_t book_count(void)
 {
-    return SPARE_USB ? BLOCK_SETS : SETS;
+    return SETS;
 }
 
 static bool text_is(const Properties *properties,

@@ -264,7 +264,6 @@ static void do_daemon_kill(Model *m, const Step *step)
     /* the windows stay on the screen */
     memset(m->askers, 0, sizeof(m->askers));
     m->n_waiting = 0;
-    m->killed_tick = m->tick;
     /* of what is being made, nobody will hear the name */
     for (size_t i = 0; i < CALLS_MAX; i++)
         if (m->calls[i].used && m->calls[i].executed &&

@@ -292,7 +292,6 @@ void qube_pause(Model *m, int index, bool pause)
     if (m->qubes[index].power != (pause ? POWER_RUNNING : POWER_PAUSED))
         return;
     qube_set(m, index, pause ? POWER_PAUSED : POWER_RUNNING);
-    m->qubes[index].unpaused_tick = m->tick;
     if (!pause)
         qube_tell(m, index, ADMIN_EVENT_DOMAIN_UNPAUSED);
     qubesd_on_power(m, index);
@@ -360,8 +359,8 @@ static void dev_tell(Model *m,
 
     /* a detach names the port only (WIRE 1) */
     if (type == ADMIN_EVENT_ATTACH)
-        event.has_identity = identity_parse(&event.identity, devid,
-                                            dev_identity(m, dev, devid));
+        event.has_identity =
+            identity_parse(&event.identity, devid, dev_identity(m, dev, devid));
     qubesd_emit(m, &event, cause, actor);
 }
 
