@@ -573,6 +573,24 @@ static void test_a_detach_of_unknown_end_says_nothing_of_the_next_plug(void **s)
     (void) rig_call(&rig, ADMIN_ATTACH);
 }
 
+static void test_what_is_taken_away_while_verifying_stays_away(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, PORTS);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    /* the kernel probes it anew */
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DETACHED_BY_USER);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -597,6 +615,7 @@ int main(void)
         test(test_a_no_outlives_a_usb_device_that_comes_twice),
         test(test_what_another_had_is_not_in_the_way_before_the_look),
         test(test_a_partition_stays_where_it_came),
+        test(test_what_is_taken_away_while_verifying_stays_away),
         test(test_a_detach_of_unknown_end_leaves_what_is_known),
         test(test_a_detach_of_unknown_end_says_nothing_of_the_next_plug),
         test(test_what_went_with_its_target_was_not_taken_away),

@@ -36,7 +36,8 @@ bool is_taken(const Model *m, int seat)
 {
     const Seat *taken = &m->seats[seat];
 
-    return taken->taken &&
+    /* what was told to be off the list was not taken away, or reset */
+    return taken->taken && taken->removed_tick <= taken->taken_tick &&
            !qube_idle_since(m, taken->taken_from, m->blind_since_tick);
 }
 
