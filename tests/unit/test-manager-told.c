@@ -562,6 +562,27 @@ static void test_a_plug_after_a_detach_for_nothing_is_a_new_one(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
 }
 
+/* It was attached, taken away and probed anew while the job was looking. */
+static void test_taken_away_before_the_job_had_seen_it_is_remembered(void **s)
+{
+    uint64_t look;
+
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    (void) tell(RECORD_REMOVE, "2-1");
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DETACHED_BY_USER);
+}
+
 static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
 {
     (void) state;
@@ -978,6 +999,7 @@ int main(void)
         TEST(test_what_is_undone_is_what_was_attached),
         TEST(test_what_is_unlisted_before_its_prompt_is_not_shown),
         TEST(test_a_plug_after_a_detach_for_nothing_is_a_new_one),
+        TEST(test_taken_away_before_the_job_had_seen_it_is_remembered),
         TEST(test_a_restored_partition_is_part_of_its_usb_device),
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),
