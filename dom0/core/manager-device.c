@@ -25,9 +25,10 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
 {
     /* qubesd has told that it was detached before anything told that it went:
      * that is what we were about to look at */
-    if (device->job && (device->job->kind == JOB_KIND_LOOK
-                            ? !device->job->job.look_further
-                            : device->job->job.taken && !device->job->told))
+    if (device->detach_told ||
+        (device->job && (device->job->kind == JOB_KIND_LOOK
+                             ? !device->job->job.look_further
+                             : device->job->job.taken && !device->job->told)))
         device_mark_detached(device);
     if (device->plugged)
         device_remember(device, now.monotonic_usec);

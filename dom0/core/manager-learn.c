@@ -44,7 +44,8 @@ static void device_learn_look(Manager *m,
 /* The job has found out that the target that had it was stopped. */
 static void device_learn_stopped(Device *device, const Job *job)
 {
-    if (!qube_name_equal(&device->held_by, &job->found_stopped))
+    /* it had it by this very job, or by an earlier one */
+    if (!job->tried && !qube_name_equal(&device->held_by, &job->found_stopped))
         return;
 
     device->holding = HOLDING_NOTHING;

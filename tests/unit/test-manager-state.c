@@ -329,6 +329,20 @@ static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
+/* It has gone since, because its qube was suspended, and comes back. */
+static void test_a_told_detach_outlasts_a_suspend_as_well(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    come_back('a');
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -779,6 +793,7 @@ int main(void)
         TEST(test_a_told_detach_of_anothers_is_known_after_a_restart),
         TEST(test_what_another_attached_anew_is_not_ours),
         TEST(test_what_went_by_itself_is_nowhere_after_a_restart),
+        TEST(test_a_told_detach_outlasts_a_suspend_as_well),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),

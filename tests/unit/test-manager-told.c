@@ -583,6 +583,26 @@ static void test_taken_away_before_the_job_had_seen_it_is_remembered(void **s)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DETACHED_BY_USER);
 }
 
+/* Its target was stopped before the job had seen it there; nobody told of that:
+ * it comes back with it. */
+static void test_a_stop_before_the_job_had_seen_it_is_known(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+}
+
 static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
 {
     (void) state;
@@ -1000,6 +1020,7 @@ int main(void)
         TEST(test_what_is_unlisted_before_its_prompt_is_not_shown),
         TEST(test_a_plug_after_a_detach_for_nothing_is_a_new_one),
         TEST(test_taken_away_before_the_job_had_seen_it_is_remembered),
+        TEST(test_a_stop_before_the_job_had_seen_it_is_known),
         TEST(test_a_restored_partition_is_part_of_its_usb_device),
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),
