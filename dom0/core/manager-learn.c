@@ -141,8 +141,9 @@ void device_learn(Manager *m,
     /* an event may have told what the job could not find out */
     if (device->holding == HOLDING_MAYBE && managed->attached_meanwhile)
         device->holding = HOLDING_DEVICE;
-    device->held_by =
-        device->holding == HOLDING_NOTHING ? (QubeName){} : job->target;
+    device->held_by = job->target;
+    if (device->holding == HOLDING_NOTHING)
+        device->held_by = (QubeName){};
     device->held_template = job_made_from(job);
     if (!managed->by_person)
         device->close = (QubeName){};
