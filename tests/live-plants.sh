@@ -25,7 +25,6 @@ plants=(
     'dom0/core/source.c|return a != b && (device_is_ancestor(a, b) \|\| device_is_ancestor(b, a));|return a != b && false && (device_is_ancestor(a, b) \|\| device_is_ancestor(b, a));|parts of one plug do not exclude one another'
     'dom0/core/manager-source.c|source_unplug(m, source, "its qube was restarted", now);||a new boot of the source is not noticed'
     'dom0/io/control-client.c|    fd_close(client->fd);\n    control_buffer_clear|    control_buffer_clear|a descriptor leaks with each call'
-    'dom0/io/rules-dir.c|IN_MOVED_TO|0|rules that are moved into place are not seen'
     'dom0/core/manager-qubesd.c|qube_name_equal(&device->lingers_at, &event->subject)|false|an echo of a stopped target is believed'
 )
 

@@ -42,6 +42,7 @@ class Judge:
         self.idle: dict[str, int] = {}
         self.stopped: dict[str, int] = {}
         self.killed = {"daemon": -1, "forwarder": -1}
+        self.deaf = -1
         self.n_noes = 0
         self.n_lost_windows = 0
         # Attach calls in work, and what they gave: by key of the device
@@ -163,9 +164,16 @@ class Judge:
         if plug is not None:
             plug.unanswered = self.round
 
+    def lost_events(self) -> None:
+        """The daemon, or qubesd, was away."""
+        self.deaf = self.round
+        for plug in self.kernel.plugs.values():
+            plug.taken_unheard |= plug.taken == self.round
+
     def lost_daemon(self, open_calls: list[int]) -> None:
         """It was killed; whoever clicks now tells nobody."""
         self.killed["daemon"] = self.round
+        self.lost_events()
         self.n_lost_windows += len(open_calls)
         for call in open_calls:
             self.unanswered(call)
@@ -288,7 +296,8 @@ class Judge:
             known, owner = told.get(key), self._owner(*key)
             # what no rule wants it need not have looked at since it began
             if known and known["attached_to"] != owner and (
-                    known["attached_to"] or not self._is_by_hand(key)):
+                    known["attached_to"] or not self._is_by_hand(key)) and \
+                    not (key[0] == "usb" and plug.taken_unheard):
                 self.find(f"{key[1]} is attached to {owner}, the daemon says "
                           f"{known['attached_to']}")
         owned = [key[1] for key in plug.devices[:2] if self._owner(*key)]
@@ -366,7 +375,12 @@ class Judge:
             plug.left_alone = True
 
     def take(self, plug: Plug, key: tuple, attachment) -> None:
-        """The person detached it."""
+        """The person detached it.
+
+        If nobody heard of that, qubesd's list is all there is, and that has a
+        USB device for another second; the daemon does not look once more.
+        """
         plug.taken = self.round
+        plug.taken_unheard = self.deaf == self.round
         if self._at_rest.get(key) is attachment:
             plug.taken_from = attachment.frontend

@@ -70,7 +70,8 @@ def work(seeds: list[int], n_lanes: int, results) -> None:
     try:
         asyncio.run(lanes())
     except asyncio.CancelledError:
-        pass
+        # nobody reads what is still in it
+        results.cancel_join_thread()
     except BaseException:
         results.put({"seed": None, "failure": traceback.format_exc()})
         raise

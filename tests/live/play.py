@@ -143,11 +143,11 @@ class Play:
             self.machine.sim.changes.notify()
 
     async def _pull_out(self, plug: Plug, udev_first: bool) -> None:
-        self.judge.pulled(plug)
         if udev_first:
             del self.kernel.plugs[plug.port]
             self.machine.sim.changes.notify()
             await asyncio.sleep(0.01)
+        self.judge.pulled(plug)
         await self.machine.commands.run("unplug", {
             "backend": SOURCE, "port": plug.port, "class": "usb"})
         if not udev_first:
@@ -299,6 +299,7 @@ class Play:
         if not self.machine.sim.qubesd.is_up:
             return None
         await self.machine.commands.run("crash", {"service": "qubesd"})
+        self.judge.lost_events()
         self.judge.may_decide(self.kernel.plugs.values())
         self._soon(self._restart_qubesd(act.away_s))
         return f"for {act.away_s} s"

@@ -66,6 +66,7 @@ class Plug:
     refused_for_sure: set = dataclasses.field(default_factory=set)
     taken_from: str | None = None  # it had been there for long
     left_alone: bool = False
+    taken_unheard: bool = False
     approved: set = dataclasses.field(default_factory=set)
     had: set = dataclasses.field(default_factory=set)
 
