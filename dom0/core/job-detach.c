@@ -28,7 +28,7 @@ static bool is_of_another(const Job *job, const DeviceListing *listing)
 /* It was detached before we could do so. */
 static JobWish job_on_found_detached(Job *job)
 {
-    job->missing = true;
+    job->missing = !job->detach_unsure;
     return job_on_detached(job);
 }
 
@@ -199,7 +199,8 @@ JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EXCEPTION:
-        job->missing = answer->error == ADMIN_ERROR_NOT_ATTACHED;
+        job->missing =
+            answer->error == ADMIN_ERROR_NOT_ATTACHED && !job->detach_unsure;
         if (answer->error == ADMIN_ERROR_NOT_ATTACHED ||
             answer->error == ADMIN_ERROR_NOT_RUNNING ||
             answer->error == ADMIN_ERROR_NO_SUCH_QUBE)
@@ -207,6 +208,7 @@ JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         break;
     case ADMIN_EMPTY:
     case ADMIN_GARBAGE:
+        job->detach_unsure = true;
         break;
     }
     job->look_first = false;

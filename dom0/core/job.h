@@ -174,6 +174,7 @@ typedef struct Job {
     bool look_further;  /* see job_begin_look() */
     bool look_first;    /* DETACH_VERIFYING: nothing was detached yet */
     bool missing;       /* Detach said that it was not attached */
+    bool detach_unsure; /* one of ours may have been done, unanswered */
     bool detached;      /* our Detach has gone well */
     bool told_detached; /* by an event, since the detach began */
     bool has_turn;      /* its rate is paid, see job_holds_port_turn() */

@@ -591,6 +591,24 @@ static void test_what_is_taken_away_while_verifying_stays_away(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DETACHED_BY_USER);
 }
 
+static void test_a_detach_that_may_have_been_ours_is_no_persons(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach_port();
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -616,6 +634,7 @@ int main(void)
         test(test_what_another_had_is_not_in_the_way_before_the_look),
         test(test_a_partition_stays_where_it_came),
         test(test_what_is_taken_away_while_verifying_stays_away),
+        test(test_a_detach_that_may_have_been_ours_is_no_persons),
         test(test_a_detach_of_unknown_end_leaves_what_is_known),
         test(test_a_detach_of_unknown_end_says_nothing_of_the_next_plug),
         test(test_what_went_with_its_target_was_not_taken_away),
