@@ -6,7 +6,7 @@
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
-histories=${1:-10000}
+histories=${1:-5000} # from each of its seeds
 tree=$(mktemp -d) || exit 1
 trap 'rm -rf "$tree"' EXIT
 git ls-files -z | xargs -0 tar -c | tar -x -C "$tree"
@@ -21,7 +21,7 @@ plants=(
     'manager-turn.c|return other;|return NULL;|USB attaches into one target side by side'
     'job-attach.c|if (answer->power == POWER_RUNNING)|if (true)|USB into a target that does not run'
     'manager-source.c|if (!device->plugged \|\| (device->told_by & bit) == 0)|if (false)|what is not in the picture stays'
-    'manager-qubesd.c|device_set_stopped(device, name);|(void) name;|a stopped target is started again'
+    'manager-device.c|if (device->stopped.s[0] && task.start == RULE_START_TARGET)|if (false)|a stopped target is started again'
     'job-choose.c|return job_question(job, task->ask \|\| job->approved);|return job_question(job, false);|an ask rule does not ask'
     'manager-state.c|device->refused_by_user = plug->refused_by_user;||a restart forgets a no'
     'manager-source.c|source_unplug(m, source, "its qube was restarted", now);||a new boot of the source is not noticed'

@@ -5,8 +5,8 @@
  * person's acts and of what goes wrong, in virtual time, judged by what DESIGN
  * says.
  *
- *     AUTOATTACH_SEED       where the histories begin
- *     AUTOATTACH_HISTORIES  how many
+ *     AUTOATTACH_SEED       where the histories begin, if not at several seeds
+ *     AUTOATTACH_HISTORIES  how many, from each
  *
  * A history that fails is made as small as it can be and printed, step by step
  * and with all that happened; its own seed repeats it alone.
@@ -20,7 +20,9 @@
 #include "tests/support/random.h"
 #include "tests/support/test.h"
 
-#define HISTORIES 10000U
+#define HISTORIES (2500U / TESTS_SHARE)
+
+static const uint64_t seeds[] = { 1, 2, 3, 4, 5 };
 
 static size_t histories(void)
 {
@@ -44,25 +46,33 @@ static void fail_history(ModelHistory *history, uint64_t seed, size_t index)
              failure.text, index, seed);
 }
 
-static void test_every_history_ends_as_design_says(void **state)
+static void play_all(Random random, size_t n, Coverage *coverage)
 {
-    static Coverage coverage;
-    Random random = random_begin();
-    size_t n = histories();
-
-    (void) state;
-
     for (size_t i = 0; i < n; i++) {
         static ModelHistory history;
         uint64_t seed = random.state;
 
         history_make(&history, &random);
-        if (play(&history, &coverage, false).failed)
+        if (play(&history, coverage, false).failed)
             fail_history(&history, seed, i);
     }
+}
+
+static void test_every_history_ends_as_design_says(void **state)
+{
+    static Coverage coverage;
+    bool one = getenv("AUTOATTACH_SEED") != NULL;
+    size_t n = histories(), n_all = one ? n : n * ARRAY_SIZE(seeds);
+
+    (void) state;
+
+    if (one)
+        play_all(random_begin(), n, &coverage);
+    for (size_t i = 0; !one && i < ARRAY_SIZE(seeds); i++)
+        play_all((Random){ .state = seeds[i] }, n, &coverage);
     (void) printf("%zu histories: %zu attached, %zu Detach calls, %zu prompts, "
                   "%zu times at rest\n",
-                  n, (size_t) coverage.attaches, (size_t) coverage.detaches,
+                  n_all, (size_t) coverage.attaches, (size_t) coverage.detaches,
                   (size_t) coverage.prompts, (size_t) coverage.quiets);
     for (size_t i = 0; i < ARRAY_SIZE(coverage.outcomes); i++)
         if (coverage.outcomes[i] > 0)
