@@ -57,6 +57,8 @@ fi
 
 find "$build" -name '*.gcda' -delete
 status=0
+# what is waited for takes longer so
+export AUTOATTACH_DEADLINE=${AUTOATTACH_DEADLINE:-120}
 # what a daemon has run is written when it ends
 setup_as_user . ctest --test-dir "$build" -j"$((2 * $(nproc)))" --output-on-failure \
     --timeout 900 --no-tests=error -R "${regex:-.}" </dev/null 2>&1 |
