@@ -30,7 +30,8 @@ if __name__ == "__main__":
 
 import rig  # noqa: E402
 
-SETTLE_SECONDS = 1
+# what was left out of the log is told a second behind it
+SETTLE_SECONDS = 3
 FORWARDER = rig.BUILD / "sysusb" / "qubes-autoattach-forwarder"
 
 
