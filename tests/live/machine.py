@@ -360,8 +360,10 @@ class Kernel:
             if self._is_over:
                 return
             self._busy = True
+            again, self._again = self._again, []
             for port in list(self._shown):
-                await self._follow_down(port)
+                await self._follow_down(port, [
+                    keep_root for name, keep_root in again if name == port])
             for port in list(self.plugs):
                 await self._follow_up(port)
             self._busy = False
@@ -370,10 +372,8 @@ class Kernel:
         self.n_stirs += 1
         self.stirred(plug)
 
-    async def _follow_down(self, port: str) -> None:
+    async def _follow_down(self, port: str, again: list[bool]) -> None:
         plug, text = self._shown[port]
-        again = [keep_root for name, keep_root in self._again if name == port]
-        self._again = [item for item in self._again if item[0] != port]
         if self.plugs.get(port) is not plug or False in again:
             self._stir(plug)
             await self._hide(port)
