@@ -111,6 +111,7 @@ static void begin_value(JsonText *json, const char *key)
         *at++ = ',';
     if (key) {
         *at++ = '"';
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it goes on */
         memcpy(at, key, len);
         at += len;
         *at++ = '"';
