@@ -16,7 +16,7 @@ cmake -S "$tree" -B "$tree/build" -G Ninja >/dev/null || exit 1
 plants=(
     'manager-device.c|if (device->refused_by_user)|if (false)|a no is not kept'
     'manager-device.c|if (device_is_left_alone(device))|if (false)|a detach by the person is undone'
-    'manager-device.c|if (device_is_excluded(device))|if (false)|parts of one plug do not exclude one another'
+    'source.c|return a != b && (|return false && (|parts of one plug do not exclude one another'
     'source-memory.c|device->detached_by_user \|= found->detached_by_user;||a new probe is another plug'
     'manager-turn.c|return other;|return NULL;|USB attaches into one target side by side'
     'job-attach.c|if (answer->power == POWER_RUNNING)|if (true)|USB into a target that does not run'
@@ -25,7 +25,7 @@ plants=(
     'job-choose.c|return job_question(job, task->ask \|\| job->approved);|return job_question(job, false);|an ask rule does not ask'
     'manager-state.c|device->refused_by_user = plug->refused_by_user;||a restart forgets a no'
     'manager-source.c|source_unplug(m, source, "its qube was restarted", now);||a new boot of the source is not noticed'
-    'manager-turn.c|if (device_is_looked_at(managed->device))|if (false)|parts do not wait for a look'
+    'manager-turn.c|if (device_is_looked_at(managed->device) \|\||if (|parts do not wait for a look'
     'job-detach.c|return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|return job_finish(job, STATUS_DETACHED, ""); return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|a Detach that failed is taken for done'
     'target-start.c|if (start->running)|if (false)|a target is started once for each device'
 )
