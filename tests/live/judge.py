@@ -212,7 +212,13 @@ class Judge:
                     by == pid or ended < self.machine.daemon_begun):
             self.find(f"{what}: it is attached already, by an earlier one")
         plug = self.plug_of(*key[1:])
+        pinned = call.arg.split("+", 2)[2:]
+        device = self.world.devices.get(key)
+        if device and pinned and \
+                pinned[0] != self.world.identity(device).replace(":", "+"):
+            return  # meant for what was there before: qubesd refuses that
         if plug is not None:
+            plug.crossed |= plug.by_hand == self.round
             self._check_leave(plug, key, call.dest, what)
 
     def _check_leave(self, plug: Plug, key: tuple, dest: str,
@@ -239,8 +245,10 @@ class Judge:
         hand = next((number for each, number in self.by_hand
                      if each is attachment), None)
         if hand is not None:
-            # it is to take from there what was plugged in when it died
-            if not plug or not plug.born == hand == self.killed["daemon"]:
+            # it is to take from there what was plugged in when it died; or
+            # the person has detached ours, put it back, and it was probed anew
+            if not plug or not (plug.born == hand == self.killed["daemon"] or
+                                plug.taken == hand):
                 self.find(f"Detach of {key[2]}: the person attached it")
         elif plug and plug.born < self.round and plug.stirred < self.round:
             self.find(f"Detach of {key[2]}: it is still plugged in")
@@ -297,7 +305,8 @@ class Judge:
             # what no rule wants it need not have looked at since it began
             if known and known["attached_to"] != owner and (
                     known["attached_to"] or not self._is_by_hand(key)) and \
-                    not (key[0] == "usb" and plug.taken_unheard):
+                    not (key[0] == "usb" and
+                         (plug.taken_unheard or plug.crossed)):
                 self.find(f"{key[1]} is attached to {owner}, the daemon says "
                           f"{known['attached_to']}")
         owned = [key[1] for key in plug.devices[:2] if self._owner(*key)]
@@ -373,6 +382,11 @@ class Judge:
         if plug.taken == self.round and plug.taken_from is not None and \
                 self.idle.get(plug.taken_from, -1) < self.round:
             plug.left_alone = True
+
+    def give(self, plug: Plug, key: tuple) -> None:
+        """The person attaches it. Of two USB attaches at once both go well."""
+        plug.by_hand = self.round
+        plug.crossed |= any(key == other for other, _ in self._running.values())
 
     def take(self, plug: Plug, key: tuple, attachment) -> None:
         """The person detached it.

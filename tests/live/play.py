@@ -211,7 +211,7 @@ class Play:
             return None
         plug = self.judge.plug_of(*key[1:])
         if plug is not None:
-            plug.by_hand = self.judge.round
+            self.judge.give(plug, key)
         self._soon(self._by_hand("attach", key, target))
         return f"{key[2]} to {target}"
 
