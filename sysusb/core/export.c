@@ -127,8 +127,10 @@ static Export decide_usb(const UdevNode *node, bool export_qemu)
     if (is_hub(node))
         return EXPORT_HUB;
     /* Pulled before udev was done with it: what udev tells of it, as with
-     * "unbind", lacks all that makes it known, and "remove" follows. */
-    if (!udev_node_attribute(node, "idVendor"))
+     * "unbind", lacks all that makes it known, and "remove" follows. What
+     * sysfs has by then may be of the next one in that port. */
+    if (!udev_node_attribute(node, "idVendor") ||
+        !udev_node_property(node, "ID_VENDOR_ID"))
         return EXPORT_GONE;
     if (is(udev_node_property(node, "ID_VENDOR"), "QEMU") && !export_qemu)
         return EXPORT_QEMU;

@@ -7,7 +7,8 @@
 #define BLOCK(name, ...) \
     block((name), TABLE("DEVTYPE=disk", "size:2048", "dev:8:0", __VA_ARGS__))
 #define USB(name, ...) \
-    usb((name), TABLE("DEVTYPE=usb_device", "idVendor:1050", __VA_ARGS__))
+    usb((name), TABLE("DEVTYPE=usb_device", "idVendor:1050", \
+                      "ID_VENDOR_ID=1050", __VA_ARGS__))
 
 static Export block(const char *name, const char **lines)
 {
@@ -165,10 +166,22 @@ static void test_what_was_pulled_before_udev_looked_is_gone(void **state)
         EXPORT_GONE);
 }
 
+/* "unbind" of the one before; what sysfs has is the next one's. */
+static void test_what_was_swapped_before_udev_looked_is_gone(void **state)
+{
+    (void) state;
+
+    assert_int_equal(
+        usb("2-1", TABLE("DEVTYPE=usb_device", "TYPE=0/0/0", "idVendor:46f4",
+                         "PRODUCT=46f4/1/0", "ID_PATH=pci-0000:00:05.0")),
+        EXPORT_GONE);
+}
+
 static void test_devices_of_other_qubes_are_left_out(void **state)
 {
     UdevNode node = table_node(
-        "usb", "3-1", TABLE("DEVTYPE=usb_device", "idVendor:0781"));
+        "usb", "3-1", TABLE("DEVTYPE=usb_device", "idVendor:0781",
+                            "ID_VENDOR_ID=0781"));
     UdevView view = { .self = &node };
 
     (void) state;
@@ -181,7 +194,8 @@ static void test_qemu_is_left_out_unless_asked_for(void **state)
 {
     UdevNode node = table_node(
         "usb", "1-1",
-        TABLE("DEVTYPE=usb_device", "ID_VENDOR=QEMU", "idVendor:46f4"));
+        TABLE("DEVTYPE=usb_device", "ID_VENDOR=QEMU", "ID_VENDOR_ID=46f4",
+              "idVendor:46f4"));
     UdevView view = { .self = &node };
 
     (void) state;
@@ -219,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_what_is_in_use_is_there_but_not_offered),
         cmocka_unit_test(test_only_ports_with_a_device_are_offered),
         cmocka_unit_test(test_what_was_pulled_before_udev_looked_is_gone),
+        cmocka_unit_test(test_what_was_swapped_before_udev_looked_is_gone),
         cmocka_unit_test(test_devices_of_other_qubes_are_left_out),
         cmocka_unit_test(test_qemu_is_left_out_unless_asked_for),
         cmocka_unit_test(test_only_what_is_offered_or_in_use_is_there),
