@@ -89,6 +89,8 @@ JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                          now_usec);
     if (answer->listing.listed)
         return job_finish(job, STATUS_ALREADY_ATTACHED, "");
+    if (job->restarted)
+        return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
     if (job->look_further)
         return job_call(job, JOB_LOOKING_FURTHER, ADMIN_CURRENT_STATE);
     return job_finish(job, STATUS_DETACHED_BY_USER, "");
@@ -103,6 +105,9 @@ JobWish job_on_looked_further(Job *job,
 
     if (exists && answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
+    /* it was not there before the target started: once more */
+    if (job->restarted)
+        return job_call(job, JOB_LOOKING, ADMIN_ATTACHED);
     if (exists &&
         (answer->power == POWER_RUNNING || answer->power == POWER_PAUSED))
         return job_finish(job, STATUS_DETACHED_BY_USER, "");

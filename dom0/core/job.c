@@ -216,6 +216,12 @@ void job_on_changed(Job *job)
     job->task.announced = false;
 }
 
+void job_on_target_started(Job *job)
+{
+    job->restarted = true;
+    job->stale = true;
+}
+
 void job_on_told_detached(Job *job)
 {
     job->told_detached = true;

@@ -171,6 +171,7 @@ typedef struct Job {
     QubeName found_stopped; /* what had it, and does not run any more; "" */
     bool taken;             /* events told of the attach, then of a detach */
     bool lost;          /* @held_by has it no longer, and nobody has told why */
+    bool restarted;     /* LOOKING: its target has started meanwhile */
     bool look_further;  /* see job_begin_look() */
     bool look_first;    /* DETACH_VERIFYING: nothing was detached yet */
     bool missing;       /* Detach said that it was not attached */
@@ -313,6 +314,9 @@ void job_on_sent(Job *job);
 /* Something has happened to the device, or may have: what is known of it, and
  * the answer to a question that is out, may be old. */
 void job_on_changed(Job *job);
+
+/* The target of a look has started: what is not there went with its stop. */
+void job_on_target_started(Job *job);
 
 /* qubesd's event says that it is not attached to @target of a detach any more:
  * what is attached there from now on is not ours. */

@@ -453,6 +453,12 @@ static void on_holder_started(Manager *m,
     if (device->attachment_known || !qube_name_equal(&holder, name))
         return;
 
+    /* or it was attached while that was starting: the look tells */
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        device->job->job.look_further) {
+        job_on_target_started(&device->job->job);
+        return;
+    }
     if (device->job && device->job->kind == JOB_KIND_LOOK)
         managed_supersede(m, device->job, "its target was restarted", now);
     if (device->holding == HOLDING_NOTHING) {

@@ -603,6 +603,43 @@ static void test_a_stop_before_the_job_had_seen_it_is_known(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
 }
 
+/* It was attached while its target was starting, before qubesd went away. */
+static void test_a_start_told_late_takes_nothing_away(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, look, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+/* The same, and it is not there: it comes back. */
+static void test_a_start_told_while_looking_brings_it_back(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
 {
     (void) state;
@@ -1021,6 +1058,8 @@ int main(void)
         TEST(test_a_plug_after_a_detach_for_nothing_is_a_new_one),
         TEST(test_taken_away_before_the_job_had_seen_it_is_remembered),
         TEST(test_a_stop_before_the_job_had_seen_it_is_known),
+        TEST(test_a_start_told_late_takes_nothing_away),
+        TEST(test_a_start_told_while_looking_brings_it_back),
         TEST(test_a_restored_partition_is_part_of_its_usb_device),
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),
