@@ -214,7 +214,7 @@ class Judge:
         plug = self.plug_of(*key[1:])
         pinned = call.arg.split("+", 2)[2:]
         device = self.world.devices.get(key)
-        if device and pinned and \
+        if not device or pinned and \
                 pinned[0] != self.world.identity(device).replace(":", "+"):
             return  # meant for what was there before: qubesd refuses that
         if plug is not None:

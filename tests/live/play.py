@@ -46,6 +46,8 @@ class Play:
         self.later: set[asyncio.Task] = set()
         # none is started in a qube that stops meanwhile
         self.forwarder_lock = asyncio.Lock()
+        # what was pulled out last, by port
+        self.gone: dict[str, Plug] = {}
         self.n_plugs = 0
         # windows that nobody answers before all else has come to rest
         self.never: set[int] = set()
@@ -117,13 +119,14 @@ class Play:
         things = list(things)
         return things[draw % len(things)] if things else None
 
-    def _new_plug(self, thing, port: str, prior: Plug | None = None) -> Plug:
+    def _new_plug(self, thing, port: str) -> Plug:
         used = self.kernel.disks_besides(port)
         disk = None
         if thing.n_parts is not None:
             disk = next(name for name in ("sda", "sdb", "sdc", "sdd")
                         if name not in used)
         self.n_plugs += 1
+        prior = self.gone.get(port)
         return Plug(
             self.n_plugs, thing, port, disk, self.judge.round, time.monotonic(),
             prior if prior and prior.thing.is_like(thing) else None)
@@ -143,6 +146,7 @@ class Play:
             self.machine.sim.changes.notify()
 
     async def _pull_out(self, plug: Plug, udev_first: bool) -> None:
+        self.gone[plug.port] = plug
         if udev_first:
             del self.kernel.plugs[plug.port]
             self.machine.sim.changes.notify()
@@ -176,7 +180,7 @@ class Play:
             return None
         await self._pull_out(plug, bool(act.b & 1))
         await asyncio.sleep(act.away_s)
-        again = self._new_plug(thing or plug.thing, plug.port, plug)
+        again = self._new_plug(thing or plug.thing, plug.port)
         await self._plug_in(again, bool(act.b & 2))
         return f"{again.thing.name} for {plug.thing.name} at {plug.port}"
 
