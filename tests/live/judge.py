@@ -41,6 +41,7 @@ class Judge:
         # the round in which each was so last
         self.idle: dict[str, int] = {}
         self.stopped: dict[str, int] = {}
+        self.paused: dict[str, int] = {}
         self.killed = {"daemon": -1, "forwarder": -1}
         self.deaf = -1
         self.n_noes = 0
@@ -358,6 +359,8 @@ class Judge:
     def _target_excuse(self, plug: Plug, rule) -> str | None:
         for name in rule.targets:
             runs = self.world.qubes[name].state == "Running"
+            if self.paused.get(name, -1) >= plug.decided:
+                return f"{name} was paused"
             if rule.option == "if-running" and \
                     self.idle.get(name, -1) >= plug.decided:
                 return f"{name} did not run"

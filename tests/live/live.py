@@ -98,7 +98,21 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--lanes", type=int, default=LANES)
     parser.add_argument("--log", action="store_true")
     parser.add_argument("--first", action="store_true")
+    parser.add_argument("--again", action="store_true")
     return parser.parse_args()
+
+
+def fails_again(seed: int) -> bool:
+    """Whether it fails once more, on its own."""
+    results: multiprocessing.Queue = multiprocessing.Queue()
+    worker = multiprocessing.Process(target=work, args=([seed], 1, results),
+                                     daemon=True)
+    worker.start()
+    result = results.get()
+    worker.join()
+    if result["failure"]:
+        print(f"    again: {result['failure']}", flush=True)
+    return bool(result["failure"])
 
 
 def main() -> int:
@@ -125,7 +139,7 @@ def main() -> int:
     for worker in workers:
         worker.start()
     counts: collections.Counter = collections.Counter()
-    n_failed = 0
+    failed: list[int] = []
     for n_done in range(1, len(seeds) + 1):
         result = results.get()
         if result["seed"] is None:
@@ -133,7 +147,7 @@ def main() -> int:
             return 1
         counts.update(result["counts"])
         if result["failure"]:
-            n_failed += 1
+            failed.append(result["seed"])
             number = numbers[result["seed"]] if arguments.only is None \
                 else arguments.only
             print(f"history {number} after {result['seconds']:.0f} s: "
@@ -154,14 +168,18 @@ def main() -> int:
                   flush=True)
     for worker in workers:
         worker.join()
+    if arguments.again:
+        n_once = len(failed)
+        failed = [each for each in failed if fails_again(each)]
+        print(f"{n_once} failed once, {len(failed)} again")
     print_table(counts)
     missing = [name for name in MUST_OCCUR if not counts[name]] \
         if len(seeds) >= HISTORIES_FOR_ALL else []
     if missing:
         print(f"never occurred: {', '.join(missing)}")
     print(f"{len(seeds)} histories in {time.monotonic() - begun:.0f} s, "
-          f"{n_failed} failed")
-    return 1 if n_failed or missing else 0
+          f"{len(failed)} failed")
+    return 1 if failed or missing else 0
 
 
 if __name__ == "__main__":

@@ -263,7 +263,7 @@ class Play:
             if self.world.qubes[name].state == "Running"])
         if name is None:
             return None
-        self.judge.idle[name] = self.judge.round
+        self.judge.idle[name] = self.judge.paused[name] = self.judge.round
         await self.machine.commands.run("qube-pause", {"name": name})
         self._soon(self._unpause(name, act.away_s))
         return name
