@@ -201,7 +201,8 @@ int qube_of_choice(Choice choice)
 
 bool qube_runs(const Model *m, int qube)
 {
-    return m->qubes[qube].exists && m->qubes[qube].power == POWER_RUNNING;
+    return qube != NOWHERE && m->qubes[qube].exists &&
+           m->qubes[qube].power == POWER_RUNNING;
 }
 
 bool qube_idle_since(const Model *m, int qube, uint64_t tick)
