@@ -161,7 +161,7 @@ build_rpm() {
         spec=$work/rpm/SPECS/$package.spec
         sed -e "s/@VERSION@/$version/" \
             -e "/@CHANGELOG@/{r $work/rpm-changelog" -e 'd}' \
-            packaging/rpm/$package.spec.in >"$spec"
+            "packaging/rpm/$package.spec.in" >"$spec"
         rpmbuild -bb "${options[@]}" \
             --define "_topdir $work/rpm" \
             --define '_buildhost localhost' \
