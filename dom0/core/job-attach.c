@@ -193,24 +193,18 @@ static JobWish job_on_attach_exception(Job *job,
 
     switch (answer->error) {
     case ADMIN_ERROR_NOT_RUNNING:
-        job->holding = HOLDING_NOTHING;
         job->has_turn = true; /* it was no attempt yet */
         return job_on_not_running(job);
     case ADMIN_ERROR_NO_SUCH_QUBE:
-        job->holding = HOLDING_NOTHING;
-        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
     case ADMIN_ERROR_VALUE:
-        job->holding = HOLDING_NOTHING;
         return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
     case ADMIN_ERROR_PERMISSION:
-        job->holding = HOLDING_NOTHING;
         (void) text_format(detail, sizeof(detail),
                            "qubesd does not permit it; the denied devices of "
                            "%s may name it: %s",
                            job->target.s, answer->detail);
         return job_finish(job, STATUS_QUBESD_REFUSED, detail);
     case ADMIN_ERROR_USB_PROXY:
-        job->holding = HOLDING_NOTHING;
         (void) text_format(detail, sizeof(detail),
                            "%s cannot take USB devices: qubes-usb-proxy is "
                            "not installed there",
@@ -218,7 +212,6 @@ static JobWish job_on_attach_exception(Job *job,
         return job_finish(job, STATUS_ATTACH_FAILED, detail);
     case ADMIN_ERROR_PROTOCOL:
         /* an unknown device: its identity may just have changed */
-        job->holding = HOLDING_NOTHING;
         if (!job->reread) {
             job->reread = true;
             job->has_turn = true; /* it was no attempt yet */
@@ -226,7 +219,6 @@ static JobWish job_on_attach_exception(Job *job,
         }
         break;
     case ADMIN_ERROR_ALREADY_ATTACHED:
-        job->holding = HOLDING_NOTHING;
         if (job_port_is_stale(job, now_usec)) /* the old attachment */
             return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED,
                              answer->detail, now_usec);
@@ -236,8 +228,7 @@ static JobWish job_on_attach_exception(Job *job,
     case ADMIN_ERROR_OTHER:
         /* a USB attach that failed did nothing */
         if (job->task.class == DEVICE_CLASS_USB)
-            job->holding = HOLDING_NOTHING;
-        break;
+            break;
     }
     return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
 }
@@ -247,10 +238,11 @@ JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     job->attach_result = answer->result;
     job->attach_error = answer->error;
     job->has_turn = false;
+    if (!job_may_hold(job, answer))
+        job->holding = HOLDING_NOTHING;
 
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
-        job->holding = HOLDING_NOTHING;
         return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
         return job_finish(job, STATUS_TIMEOUT, answer->detail);
@@ -281,15 +273,12 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
     memcpy(detail, job->detail, sizeof(detail));
     job->holding = HOLDING_NOTHING;
     /* it was told to be there, and is not: was it the person, unheard? */
-    if (!job->taken && qube_name_equal(&job->known_at, &job->target)) {
+    if (job->taken || qube_name_equal(&job->known_at, &job->target)) {
         job->lost = true;
         job->detail[0] = '\0';
-        return job_call(job, JOB_LOOKING_FURTHER, ADMIN_CURRENT_STATE);
-    }
-    if (job->taken) {
-        job->lost = true;
-        job->detail[0] = '\0';
-        return job_finish(job, STATUS_DETACHED_BY_USER, "");
+        return job->taken
+                   ? job_finish(job, STATUS_DETACHED_BY_USER, "")
+                   : job_call(job, JOB_LOOKING_FURTHER, ADMIN_CURRENT_STATE);
     }
 
     switch (job->attach_result) {
@@ -359,13 +348,11 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_detach(job);
     }
     /* our Attach had no effect: others were quicker, or had the plug before */
-    if (job->holding == HOLDING_NOTHING &&
-        qube_name_equal(&job->past_holder, &job->target) &&
-        job->n_retries < JOB_RETRIES_MAX)
-        return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE, "",
-                         now_usec);
     if (job->holding == HOLDING_NOTHING)
-        return job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
+        return qube_name_equal(&job->past_holder, &job->target)
+                   ? job_retry(job, JOB_RECHECKING, STATUS_ALREADY_ATTACHED,
+                               BY_OTHERS, now_usec)
+                   : job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
     job->holding = HOLDING_DEVICE;
     return job_finish(job, STATUS_ATTACHED,
                       job->pinned ? "" : "not bound to the device's identity");

@@ -121,8 +121,7 @@ JobWish job_on_looked_further(Job *job,
     return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 
-/* Whether something may be attached because of us, by the answer to Attach. */
-static bool attach_may_hold(const AdminAnswer *answer)
+bool job_may_hold(const Job *job, const AdminAnswer *answer)
 {
     if (answer->result == ADMIN_UNREACHABLE)
         return false;
@@ -143,7 +142,8 @@ static bool attach_may_hold(const AdminAnswer *answer)
     case ADMIN_ERROR_OTHER:
         break;
     }
-    return true;
+    /* a USB attach that failed did nothing */
+    return job->task.class != DEVICE_CLASS_USB;
 }
 
 /* The Attach, or the look at it, has answered; the job had ended before. */
@@ -155,11 +155,7 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
         job->disposable = answer->qube;
         return job_done(job);
     }
-    if (job->resume == JOB_ATTACHING &&
-        (!attach_may_hold(answer) ||
-         /* a USB attach that failed did nothing */
-         (answer->result == ADMIN_EXCEPTION &&
-          job->task.class == DEVICE_CLASS_USB)))
+    if (job->resume == JOB_ATTACHING && !job_may_hold(job, answer))
         job->holding = HOLDING_NOTHING;
     /* with the disposable goes what is on its way there, and never comes */
     if (job->holding == HOLDING_NOTHING ||
