@@ -87,7 +87,9 @@ class Service:
         """Go away at once: no socket, no connection, no call goes on.
 
         An answer that was begun is there whole: the pieces are the simulator's,
-        a real service has given it to the kernel in one go.
+        a real service has given it to the kernel in one go. What the kernel does
+        not take at once, as single bytes soon fill its buffer, is sent as the
+        client reads.
         """
         if self._server is not None:
             self._server.close()
@@ -96,12 +98,10 @@ class Service:
             self._socket.close()
             self._socket = None
             self.path.unlink(missing_ok=True)
-        tasks = dict(self._connections)
+        tasks = list(self._connections)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for writer in tasks.values():
-            writer.transport.abort()
 
     def drop(self, chosen: set) -> None:
         """Cut off some connections, given by their tasks."""
