@@ -119,6 +119,20 @@ static bool is_hub(const UdevNode *node)
     return type && (starts_with(type, "9/") || is(type, "9"));
 }
 
+/*
+ * Whether the event is of an earlier device in that port: udev, when it comes
+ * to "unbind" of the first, tells of it by what sysfs has of the second. Each
+ * plug has a number of its own: "007" in the event, "7" in sysfs.
+ */
+static bool is_replaced(const UdevNode *node)
+{
+    const char *number = udev_node_property(node, "DEVNUM");
+    const char *now = udev_node_attribute(node, "devnum");
+
+    return number && now &&
+           strcmp(number + strspn(number, "0"), now + strspn(now, "0")) != 0;
+}
+
 static Export decide_usb(const UdevNode *node, bool export_qemu)
 {
     if (!is_name(node, DEVICE_CLASS_USB))
@@ -128,9 +142,10 @@ static Export decide_usb(const UdevNode *node, bool export_qemu)
         return EXPORT_HUB;
     /* Pulled before udev was done with it: what udev tells of it, as with
      * "unbind", lacks all that makes it known, and "remove" follows. What
-     * sysfs has by then may be of the next one in that port. */
+     * sysfs has by then may be of the next one in that port, which is told of
+     * when udev is done with it. */
     if (!udev_node_attribute(node, "idVendor") ||
-        !udev_node_property(node, "ID_VENDOR_ID"))
+        !udev_node_property(node, "ID_VENDOR_ID") || is_replaced(node))
         return EXPORT_GONE;
     if (is(udev_node_property(node, "ID_VENDOR"), "QEMU") && !export_qemu)
         return EXPORT_QEMU;

@@ -177,6 +177,21 @@ static void test_what_was_swapped_before_udev_looked_is_gone(void **state)
         EXPORT_GONE);
 }
 
+/* A mouse is pulled and a keyboard plugged in: udev comes to "unbind" of the
+ * mouse, and looks the rest up in sysfs. */
+static void test_an_event_of_the_one_before_does_not_tell_of_the_next(
+    void **state)
+{
+    (void) state;
+
+    assert_int_equal(USB("1-4", "DEVNUM=024", "devnum:25"), EXPORT_GONE);
+    assert_int_equal(USB("1-4", "DEVNUM=002", "devnum:20"), EXPORT_GONE);
+    assert_int_equal(USB("1-4", "DEVNUM=025", "devnum:25"), EXPORT_OFFERED);
+    assert_int_equal(USB("1-4", "DEVNUM=120", "devnum:120"), EXPORT_OFFERED);
+    assert_int_equal(USB("1-4", "DEVNUM=025"), EXPORT_OFFERED);
+    assert_int_equal(USB("1-4", "devnum:25"), EXPORT_OFFERED);
+}
+
 static void test_devices_of_other_qubes_are_left_out(void **state)
 {
     UdevNode node = table_node(
@@ -234,6 +249,8 @@ int main(void)
         cmocka_unit_test(test_only_ports_with_a_device_are_offered),
         cmocka_unit_test(test_what_was_pulled_before_udev_looked_is_gone),
         cmocka_unit_test(test_what_was_swapped_before_udev_looked_is_gone),
+        cmocka_unit_test(
+            test_an_event_of_the_one_before_does_not_tell_of_the_next),
         cmocka_unit_test(test_devices_of_other_qubes_are_left_out),
         cmocka_unit_test(test_qemu_is_left_out_unless_asked_for),
         cmocka_unit_test(test_only_what_is_offered_or_in_use_is_there),
