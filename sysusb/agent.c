@@ -110,13 +110,43 @@ static void agent_log_full(Agent *agent)
                 SNAPSHOT_MAX);
 }
 
+static void agent_tell(Agent *agent, const Record *record)
+{
+    log_message(LOG_INFO, "%s: %s", record->device.s,
+                record_action_to_string(record->action));
+    (void) agent_send(agent, record);
+}
+
+/*
+ * What a USB device that goes takes with it, as dom0 thinks. A part that was
+ * found already may be that of the next one at the port, which the events that
+ * are still to be read tell of: so look anew.
+ */
+static void agent_drop_parts(Agent *agent, const UdevLook *look)
+{
+    bool dropped = false;
+    Record part;
+    int r;
+
+    while (snapshot_drop_part(agent->snapshot, &part, &look->record)) {
+        agent_tell(agent, &part);
+        dropped = true;
+    }
+    r = dropped ? udev_source_enumerate_soon(agent->udev) : 0;
+    if (r < 0)
+        log_message(LOG_ERR, "Cannot look for devices anew: %s", strerror(-r));
+}
+
 static void agent_on_look(const UdevLook *look, void *userdata)
 {
     Agent *agent = userdata;
     Presence presence = export_presence(look->export);
     Record record;
-    int r = snapshot_note(agent->snapshot, &record, &look->record, presence);
+    int r;
 
+    if (presence == PRESENCE_NONE)
+        agent_drop_parts(agent, look);
+    r = snapshot_note(agent->snapshot, &record, &look->record, presence);
     if (r == -ENOSPC)
         agent_log_full(agent);
     else if (r < 0)
@@ -125,9 +155,7 @@ static void agent_on_look(const UdevLook *look, void *userdata)
     if (r <= 0)
         return;
 
-    log_message(LOG_INFO, "%s: %s", record.device.s,
-                record_action_to_string(record.action));
-    (void) agent_send(agent, &record);
+    agent_tell(agent, &record);
 
     /* room for one that was left out */
     if (record.action == RECORD_REMOVE &&
@@ -152,10 +180,8 @@ static void agent_on_enumerate_end(void *userdata)
     size_t n_left_out = snapshot_left_out(agent->snapshot);
     Record gone;
 
-    while (snapshot_sweep_next(agent->snapshot, &gone)) {
-        log_message(LOG_INFO, "%s: remove", gone.device.s);
-        (void) agent_send(agent, &gone);
-    }
+    while (snapshot_sweep_next(agent->snapshot, &gone))
+        agent_tell(agent, &gone);
     agent->full_logged = n_left_out > 0;
     if (n_left_out > 0)
         log_message(LOG_WARNING, "%zu devices over %u are left out", n_left_out,

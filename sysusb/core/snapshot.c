@@ -137,6 +137,42 @@ int snapshot_note(Snapshot *snapshot,
     return 0;
 }
 
+static bool is_child(const Record *record, const Record *whole)
+{
+    return record->parent_class == whole->class &&
+           device_name_equal(&record->parent, &whole->device);
+}
+
+/* Whether it hangs on @whole: a disk, or a partition of such a disk. */
+static bool is_part(const Snapshot *snapshot,
+                    const Record *record,
+                    const Record *whole)
+{
+    const Record disk = { .class = record->parent_class,
+                          .device = record->parent };
+    size_t at;
+
+    if (is_child(record, whole))
+        return true;
+    at = disk.class == DEVICE_CLASS_BLOCK ? find(snapshot, &disk)
+                                          : snapshot->n_entries;
+    return at < snapshot->n_entries &&
+           is_child(&snapshot->entries[at]->record, whole);
+}
+
+bool snapshot_drop_part(Snapshot *snapshot, Record *ret, const Record *seen)
+{
+    if (seen->class != DEVICE_CLASS_USB ||
+        find(snapshot, seen) == snapshot->n_entries)
+        return false;
+    for (size_t i = snapshot->n_entries; i > 0; i--)
+        if (is_part(snapshot, &snapshot->entries[i - 1]->record, seen)) {
+            drop(snapshot, i - 1, ret);
+            return true;
+        }
+    return false;
+}
+
 void snapshot_sweep_begin(Snapshot *snapshot)
 {
     snapshot->n_left_out = 0;

@@ -36,6 +36,15 @@ int snapshot_note(Snapshot *snapshot,
                   Presence presence);
 
 /*
+ * @seen goes: if it is a USB device that is known, so does what hangs on it.
+ * Answers in @ret the "remove" of one part, partitions first, and false when
+ * there is none left. To be called before snapshot_note(): dom0 takes the parts
+ * of what goes for gone, and has to be told anew of those that have come since
+ * under the same names.
+ */
+bool snapshot_drop_part(Snapshot *snapshot, Record *ret, const Record *seen);
+
+/*
  * A sweep: after snapshot_sweep_begin() note everything that is there; then
  * snapshot_sweep_next() answers, one by one, the "remove" of each device that
  * was not noted, and false when there is none left.

@@ -313,6 +313,18 @@ class Changes(TestCase):
                          ["remove sda1", "remove sda", "remove 2-1"])
         self.assertEqual([event["seq"] for event in events], [4, 5, 6])
 
+    def test_what_went_with_a_usb_device_and_is_there_is_told_anew(self):
+        """dom0 takes the parts of what goes for gone. These are of the next
+        stick at the port, found before the old one's end was read."""
+        stick = plug.description("sandisk-ultra")
+        _, call, _ = self.start(stick)
+        self.testbed.change(plug.find(stick, "2-1"), action="remove")
+        events = [short(event) for event in call.events(6)]
+        self.assertEqual(events[:3],
+                         ["remove sda1", "remove sda", "remove 2-1"])
+        self.assertEqual(sorted(events[3:]),
+                         ["add 2-1", "add sda", "add sda1"])
+
     def test_a_change_is_told_only_if_something_is_different(self):
         stick = plug.description("sandisk-ultra")
         _, call, _ = self.start(stick)

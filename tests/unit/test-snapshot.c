@@ -128,6 +128,49 @@ static void test_a_removal_says_who_and_not_what(void **state)
     assert_int_equal(sent.properties.present, 0);
 }
 
+static Record child_of(const char *name, const char *parent)
+{
+    Record record = record_of(name, 1);
+
+    record.parent_class =
+        device_name_parse_any(&record.parent, parent, strlen(parent));
+    assert_int_not_equal(record.parent_class, DEVICE_CLASS_INVALID);
+    return record;
+}
+
+/* A forwarder that started between two sticks in one port had found the new
+ * disk, then read of the old stick's going: dom0 took the disk for gone. */
+static void test_parts_of_what_goes_are_told_anew(void **state)
+{
+    static const char *const gone[] = { "sda1", "sda" };
+    _cleanup_(snapshot_freep) Snapshot *s = new_snapshot();
+    const Record parts[] = { child_of("sda", "2-2"), child_of("sda1", "sda"),
+                             child_of("sdb", "2-1") };
+    Record stick = record_of("2-2", 1), hub = record_of("2-3", 1), sent;
+
+    (void) state;
+
+    (void) note(s, "2-1", 1, PRESENCE_OFFERED);
+    (void) note(s, "2-2", 1, PRESENCE_OFFERED);
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        assert_int_equal(snapshot_note(s, &sent, &parts[i], PRESENCE_OFFERED),
+                         1);
+    /* one that is not exported may have parts that are */
+    assert_false(snapshot_drop_part(s, &sent, &hub));
+    /* a disk that is not offered does not take a partition along */
+    assert_false(snapshot_drop_part(s, &sent, &parts[0]));
+    for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+        assert_true(snapshot_drop_part(s, &sent, &stick));
+        assert_int_equal(sent.action, RECORD_REMOVE);
+        assert_string_equal(sent.device.s, gone[i]);
+    }
+    assert_false(snapshot_drop_part(s, &sent, &stick));
+    assert_int_equal(note(s, "2-2", 0, PRESENCE_NONE), RECORD_REMOVE);
+    assert_int_equal(snapshot_count(s), 2);
+    assert_int_equal(snapshot_note(s, &sent, &parts[0], PRESENCE_OFFERED), 1);
+    assert_int_equal(sent.action, RECORD_ADD);
+}
+
 static void test_a_sweep_finds_what_is_gone(void **state)
 {
     _cleanup_(snapshot_freep) Snapshot *s = new_snapshot();
@@ -181,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_what_becomes_in_use_stays_and_is_offered_again),
         cmocka_unit_test(test_parents_come_first),
         cmocka_unit_test(test_a_removal_says_who_and_not_what),
+        cmocka_unit_test(test_parts_of_what_goes_are_told_anew),
         cmocka_unit_test(test_a_sweep_finds_what_is_gone),
         cmocka_unit_test(test_what_is_over_the_limit_is_left_out_and_counted),
     };
