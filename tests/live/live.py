@@ -49,15 +49,18 @@ async def play_one(seed: int, mock: Mock) -> dict:
 
 
 async def play_lane(seeds: list[int], report) -> None:
-    """One after the other, on the same mock /sys."""
-    mock = Mock()
-    await mock.start()
-    try:
-        while seeds:
-            result = await play_one(seeds.pop(0), mock)
-            report(result)
-    finally:
-        await mock.end()
+    """One after the other, on the same mock /sys as long as all goes well."""
+    while seeds:
+        mock = Mock()
+        try:
+            await mock.start()
+            failure = None
+            while seeds and not failure:
+                result = await play_one(seeds.pop(0), mock)
+                failure = result["failure"]
+                report(result)
+        finally:
+            await mock.end()
 
 
 def work(seeds: list[int], n_lanes: int, results) -> None:

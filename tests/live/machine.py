@@ -27,6 +27,8 @@ QREXEC_CLIENT = HERE.parent / "sim" / "qrexec-client-vm"
 INTERFACE = "org.qubes-contrib.autoattach"
 ANSWER_MAX = 1 << 24
 CALL_S = 60.0
+# of what a mock has said last
+WORDS_MAX = 4000
 
 
 class Gone(Exception):
@@ -37,6 +39,10 @@ class Ended(Exception):
     """A program ended that nobody killed."""
 
 
+class MockGone(Exception):
+    """The mock /sys does not answer: the test's own fault."""
+
+
 class Mock:
     """A mock /sys, in a process of its own; used by one history after another."""
 
@@ -44,12 +50,14 @@ class Mock:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="aa-"))
         self.environment: dict = {}
         self._n = 0
+        self._words = self.dir / "words"
 
     async def start(self) -> None:
         """Until it can be told."""
-        process = await asyncio.create_subprocess_exec(
-            MOCK, "serve", self.dir / "mock.sock",
-            stderr=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE)
+        with self._words.open("wb") as words:
+            process = await asyncio.create_subprocess_exec(
+                MOCK, "serve", self.dir / "mock.sock",
+                stderr=words, stdout=asyncio.subprocess.PIPE)
         output, _ = await process.communicate()
         name, _, value = output.decode().strip().partition("=")
         self.environment = {name: value, "SYSTEMD_DEVICE_VERIFY_SYSFS": "0"}
@@ -64,15 +72,25 @@ class Mock:
             path = self.dir / f"{self._n}.umockdev"
             path.write_text(text, encoding="ascii")
             words += f"\t{path}"
+        try:
+            answer = await self._ask(words)
+        except OSError as error:
+            answer = str(error)
+        finally:
+            if path is not None:
+                path.unlink()
+        if answer != "ok\n":
+            last = self._words.read_text("utf-8", "replace")[-WORDS_MAX:]
+            raise MockGone(f"umockdev-plug {word}: {answer!r}\n{text}\n{last}")
+
+    async def _ask(self, words: str) -> str:
         reader, writer = await asyncio.open_unix_connection(
             self.dir / "mock.sock")
-        writer.write(words.encode() + b"\n")
-        answer = await reader.readline()
-        writer.close()
-        if path is not None:
-            path.unlink()
-        if answer != b"ok\n":
-            raise RuntimeError(f"umockdev-plug {word}: {answer!r}\n{text}")
+        try:
+            writer.write(words.encode() + b"\n")
+            return (await reader.readline()).decode()
+        finally:
+            writer.close()
 
     def set_boot_id(self, boot_id: str) -> None:
         """What the kernel of the source says."""
@@ -83,8 +101,9 @@ class Mock:
         path.write_text("-".join(groups) + "\n", encoding="ascii")
 
     async def end(self) -> None:
-        """No more."""
-        await self.tell("quit")
+        """No more, if there still is one."""
+        with contextlib.suppress(MockGone):
+            await self.tell("quit")
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
@@ -315,10 +334,12 @@ class Kernel:
         self._is_over = True
         self.machine.sim.changes.notify()
         await asyncio.gather(self._task, return_exceptions=True)
-        for port in list(self._shown):
-            await self._hide(port)
-        if self._barrier_text:
-            await self.machine.mock.tell("unplug", self._barrier_text)
+        # without its mock it is all gone already
+        with contextlib.suppress(MockGone):
+            for port in list(self._shown):
+                await self._hide(port)
+            if self._barrier_text:
+                await self.machine.mock.tell("unplug", self._barrier_text)
 
     def failure(self) -> BaseException | None:
         """Why it follows no longer."""
