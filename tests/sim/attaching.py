@@ -294,6 +294,14 @@ class Attaching:
         for key, frontend in list(self.world.lingering.items()):
             self._linger(self.world.devices[key], frontend)
 
+    def end_lags_of(self, frontend: str) -> None:
+        """What a qube had before it halted is over once it is up again."""
+        if self.behaviour.usb_detach_lag < 0:
+            return  # only when asked for
+        for key, name in list(self.world.lingering.items()):
+            if name == frontend:
+                self.end_lag(key)
+
     def end_lag(self, key: tuple) -> None:
         """The backend has written that the device is free: a list change."""
         if self.world.lingering.pop(key, None) is not None:

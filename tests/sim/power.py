@@ -25,6 +25,8 @@ class Power:
         self.behaviour = behaviour
         # a qube is up or was resumed; gives tasks that its Start waits for
         self.on_started: collections.abc.Callable = lambda name: []
+        # a start takes longer than anything that was so before it
+        self.on_starting: collections.abc.Callable = lambda name: None
         # what the system paused or suspended when it went to sleep
         self.asleep: list[str] = []
         self._tell = emit
@@ -92,6 +94,7 @@ class Power:
         self._tell_extra(qube.name, "domain-pre-spawn", (("start_guid", True),))
         self._tell_extra(qube.name, "domain-spawn", (("start_guid", True),))
         self._tell_extra(qube.name, "domain-unpaused")
+        self.on_starting(qube.name)
         qube.state = "Running"
         self.world.new_boot(qube)
         self._tell(qube.name, "domain-start", (("start_guid", True),))

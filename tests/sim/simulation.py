@@ -76,6 +76,7 @@ class Simulation:
         self.hotplug.on_added = self.native.added
         self.hotplug.on_released = self.attaching.released
         self.power.on_started = self.native.started
+        self.power.on_starting = self.attaching.end_lags_of
         self.attaching.on_call = self.native.called
 
     def _make_services(self, directory: pathlib.Path) -> None:
