@@ -53,6 +53,7 @@ class Judge:
         self.by_hand: list[tuple] = []
         self._usb_detached: dict[str, float] = {}
         self._at_rest: dict[tuple, object] = {}
+        self._round_at = time.monotonic()
         self._shown: dict[int, tuple] = {}
         self._watch()
 
@@ -100,6 +101,7 @@ class Judge:
             if qube.state != "Running":
                 self.idle[name] = number
         self._at_rest = dict(self.world.attachments)
+        self._round_at = time.monotonic()
 
     def born(self, plug: Plug) -> None:
         """It was put in."""
@@ -247,12 +249,21 @@ class Judge:
                      if each is attachment), None)
         if hand is not None:
             # it is to take from there what was plugged in when it died; or
-            # the person has detached ours, put it back, and it was probed anew
+            # the person has detached ours, put it back, and it was probed
+            # anew; or has put this one where the one before it had just been
             if not plug or not (plug.born == hand == self.killed["daemon"] or
-                                plug.taken == hand):
+                                plug.taken == hand or
+                                self._follows(key, plug, hand, call.dest)):
                 self.find(f"Detach of {key[2]}: the person attached it")
         elif plug and plug.born < self.round and plug.stirred < self.round:
             self.find(f"Detach of {key[2]}: it is still plugged in")
+
+    def _follows(self, key: tuple, plug: Plug, hand: int, dest: str) -> bool:
+        """In this very round the daemon's went from there, and this one came."""
+        before, _, ended = self._given.get(key, (None, 0, 0.0))
+        return plug.born == hand == self.round and before is not None and \
+            before.frontend == dest and (
+                before is self._at_rest.get(key) or ended > self._round_at)
 
     def _begun_ask(self, call) -> None:
         device = call.arg.split("+")[2]
