@@ -161,6 +161,9 @@ Source *manager_find_source(const Manager *m, const QubeName *name);
 /* -ENOBUFS when there are MANAGER_SOURCES_MAX; -ENOMEM. */
 int manager_add_source(Manager *m, Source **ret, const QubeName *name);
 
+/* Nobody reports: ask whether it runs at all, if that is not known. */
+void source_probe(const Manager *m, Source *source);
+
 /* manager-qubesd */
 
 /* A qube, source or target, does not run any more. */

@@ -58,6 +58,9 @@ static bool on_probed(Manager *m,
             (answer->result == ADMIN_EXCEPTION &&
              answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
             manager_on_qube_stopped(m, &source->name, now);
+        else
+            source->runs = answer->result == ADMIN_OK;
+        source->wants_probe &= !source->runs;
         return true;
     }
     return false;
@@ -481,6 +484,10 @@ static void on_domain_started(Manager *m,
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 
+        if (source && from_off && qube_name_equal(&source->name, name)) {
+            source->runs = true;
+            source->probe_call = 0; /* its answer is older */
+        }
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
             next = device->next;
@@ -577,8 +584,11 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
              memory = memory->next)
             if (qube_name_equal(&memory->missing_from, name))
                 memory->missing_from = (QubeName){};
-        if (source && qube_name_equal(&source->name, name))
-            source_unplug(m, source, "its qube was shut down", now);
+        if (!source || !qube_name_equal(&source->name, name))
+            continue;
+        source->runs = false;
+        source->probe_call = 0; /* its answer may be older */
+        source_unplug(m, source, "its qube was shut down", now);
     }
 }
 
@@ -662,6 +672,9 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
         job_on_changed(&managed->job);
     memset(m->strangers, 0, sizeof(m->strangers));
     m->qubesd = state;
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        if (m->sources[i])
+            m->sources[i]->runs = false;
     if (state != QUBESD_CONNECTED)
         return;
 
@@ -674,10 +687,8 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 
-        if (source)
-            source->wants_probe =
-                source->n_devices > 0 && source_count_connections(source) == 0;
         if (source) {
+            source_probe(m, source);
             source_clear_early(source);
             source_clear_expected(source);
         }

@@ -57,6 +57,13 @@ int manager_add_source(Manager *m, Source **ret, const QubeName *name)
     return -ENOBUFS;
 }
 
+void source_probe(const Manager *m, Source *source)
+{
+    source->wants_probe = m->qubesd == QUBESD_CONNECTED && !source->runs &&
+                          source->n_devices > 0 &&
+                          source_count_connections(source) == 0;
+}
+
 Status manager_connect(Manager *m,
                        const QubeName *name,
                        Instant now,
@@ -77,6 +84,7 @@ Status manager_connect(Manager *m,
     if (!connection)
         return STATUS_TOO_MANY;
 
+    source->wants_probe = false; /* until that ends */
     *connection = (SourceConnection){ .id = ++m->last_connection };
     bit = source_connection_bit(source, connection->id);
     for (Device *device = source->devices; device; device = device->next)
@@ -93,6 +101,7 @@ void manager_disconnect(Manager *m, uint64_t id, Instant now)
     if (connection->synced)
         source_open_memories(source, now.monotonic_usec);
     *connection = (SourceConnection){};
+    source_probe(m, source);
     waiters_drop(&m->answers, id);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
         waiters_drop(&managed->attach_waiters, id);

@@ -163,10 +163,11 @@ struct Source {
     size_t n_waiters; /* records that wait for their outcome */
     size_t n_jobs;
     size_t n_calls; /* to qubesd, under way */
-    /* does the qube run? asked when events were missed and nobody is
-     * connected */
+    /* does the qube run? asked when events were missed, or records have come
+     * that may be older than its shutdown, and nobody is connected */
     bool wants_probe;
     uint64_t probe_call; /* under way; 0: none */
+    bool runs;           /* told or asked since events are heard */
 
     Rate lines;
     Quota attaches;

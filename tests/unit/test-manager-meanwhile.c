@@ -414,6 +414,64 @@ static void test_parts_go_with_their_usb_device(void **state)
                      STATUS_NO_SUCH_DEVICE);
 }
 
+/* Its forwarder's connection ends after qubesd's events are heard again. */
+static void test_a_shutdown_that_nobody_told_of_is_found_out(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    assert_true(rig_is_quiet(&rig));
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
+                     STATUS_NO_SUCH_DEVICE);
+}
+
+/* Its records were still to be read when qubesd told of its shutdown. */
+static void test_what_a_halted_source_had_sent_is_not_kept(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "sys-usb");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
+                     STATUS_NO_SUCH_DEVICE);
+}
+
+static void test_a_source_that_runs_is_asked_once(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_disconnect(rig.manager, usb, rig.now);
+    assert_true(rig_is_quiet(&rig));
+
+    /* an answer from before it was started says nothing */
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "sys-usb");
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    rig_reply(&rig, call, answer_power(POWER_HALTED));
+    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
+                     STATUS_NO_RULE);
+    manager_disconnect(rig.manager, usb, rig.now);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_an_attach_that_was_told_is_known_after_a_restart(void **state)
 {
     const uint64_t call = attach_begins("sda");
@@ -644,6 +702,9 @@ int main(void)
         test(test_what_a_picture_has_is_there_whoever_told_it_too),
         test(test_what_only_others_have_told_is_not_in_the_picture),
         test(test_parts_go_with_their_usb_device),
+        test(test_a_shutdown_that_nobody_told_of_is_found_out),
+        test(test_what_a_halted_source_had_sent_is_not_kept),
+        test(test_a_source_that_runs_is_asked_once),
         test(test_an_attach_that_was_told_is_known_after_a_restart),
     };
 
