@@ -14,7 +14,7 @@
 #define DETAIL_MAX 255U
 
 struct StateKeeper {
-    const char *dir_path;
+    StateFile file;
     BootId boot_id;  /* dom0's; "" if it cannot be known */
     uint64_t digest; /* of what is in the file */
     bool write_failed;
@@ -29,7 +29,7 @@ int state_keeper_new(StateKeeper **ret, const char *dir_path)
     if (!keeper)
         return -ENOMEM;
 
-    keeper->dir_path = dir_path;
+    state_file_init(&keeper->file, dir_path);
     if (sd_id128_get_boot(&boot_id) >= 0)
         (void) sd_id128_to_string(boot_id, keeper->boot_id.s);
     *ret = keeper;
@@ -38,6 +38,10 @@ int state_keeper_new(StateKeeper **ret, const char *dir_path)
 
 StateKeeper *state_keeper_free(StateKeeper *keeper)
 {
+    if (!keeper)
+        return NULL;
+
+    state_file_close(&keeper->file);
     free(keeper);
     return NULL;
 }
@@ -51,12 +55,12 @@ static void keeper_complain(StateKeeper *keeper, const char *detail)
 static void keeper_set_aside(StateKeeper *keeper, const char *reason)
 {
     char detail[DETAIL_MAX + 1];
-    int r = state_file_set_aside(keeper->dir_path);
+    int r = state_file_set_aside(&keeper->file);
 
     (void) text_format(detail, sizeof(detail),
                        "%s/state is worth nothing: %s. It was %s; what was "
                        "known before is forgotten",
-                       keeper->dir_path, reason,
+                       keeper->file.dir_path, reason,
                        r < 0 ? "left where it is" : "renamed to state.bad");
     keeper_complain(keeper, detail);
 }
@@ -72,7 +76,7 @@ static int keeper_read(StateKeeper *keeper, State **ret)
     int r;
 
     *ret = NULL;
-    r = state_file_read(&text, &len, keeper->dir_path, STATE_SIZE_MAX);
+    r = state_file_read(&text, &len, &keeper->file, STATE_SIZE_MAX);
     if (r == -ENOENT || r == -ENOMEM)
         return r == -ENOMEM ? r : 0;
     if (r < 0) {
@@ -121,7 +125,7 @@ int state_keeper_restore(StateKeeper *keeper, Manager **ret, bool unlimited)
     return 0;
 }
 
-static int keeper_write(const StateKeeper *keeper, const Manager *manager)
+static int keeper_write(StateKeeper *keeper, const Manager *manager)
 {
     _cleanup_(state_freep) State *state = NULL;
     _cleanup_(freep) char *text = NULL;
@@ -132,7 +136,7 @@ static int keeper_write(const StateKeeper *keeper, const Manager *manager)
         return r;
     state->boot_id = keeper->boot_id;
     r = state_encode(&text, &len, state);
-    return r < 0 ? r : state_file_write(keeper->dir_path, text, len);
+    return r < 0 ? r : state_file_write(&keeper->file, text, len);
 }
 
 void state_keeper_save(StateKeeper *keeper, const Manager *manager)
@@ -157,7 +161,7 @@ void state_keeper_save(StateKeeper *keeper, const Manager *manager)
     (void) text_format(detail, sizeof(detail),
                        "%s cannot be written to: %s. A restart of the daemon "
                        "will forget what it has attached and what was refused",
-                       keeper->dir_path, strerror(-r));
+                       keeper->file.dir_path, strerror(-r));
     keeper_complain(keeper, detail);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,16 @@
 #define STATE_NEXT  "state.next"
 #define STATE_ASIDE "state.bad"
 #define STATE_MODE  0600
+
+void state_file_init(StateFile *file, const char *dir_path)
+{
+    *file = (StateFile){ .dir_path = dir_path, .fd = -1 };
+}
+
+void state_file_close(StateFile *file)
+{
+    file->fd = fd_close(file->fd);
+}
 
 static int open_dir(const char *path)
 {
@@ -57,12 +69,26 @@ static int read_all(int fd, char *buffer, size_t size, size_t *ret_len)
     return 0;
 }
 
+/* Leave the last text alone in the buffer. */
+static size_t keep_last(char *buffer, size_t len)
+{
+    const char *end = memrchr(buffer, '\0', len), *begin;
+
+    if (!end)
+        return len;
+    begin = memrchr(buffer, '\0', (size_t) (end - buffer));
+    begin = begin ? begin + 1 : buffer;
+    len = (size_t) (end - begin);
+    memmove(buffer, begin, len);
+    return len;
+}
+
 int state_file_read(char **ret,
                     size_t *ret_len,
-                    const char *dir_path,
+                    const StateFile *file,
                     size_t max)
 {
-    _cleanup_(fd_closep) int dir = open_dir(dir_path), fd = -1;
+    _cleanup_(fd_closep) int dir = open_dir(file->dir_path), fd = -1;
     _cleanup_(freep) char *buffer = NULL;
     size_t size = 0;
     int r;
@@ -74,17 +100,21 @@ int state_file_read(char **ret,
                 O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return errno == ELOOP || errno == ENXIO ? -EPERM : -errno;
-    r = check(fd, max, &size);
+    r = check(fd, max + STATE_FILE_TEXTS_MAX, &size);
     if (r < 0)
         return r;
     buffer = malloc(size + 1);
     if (!buffer)
         return -ENOMEM;
-    r = read_all(fd, buffer, size, ret_len);
+    r = read_all(fd, buffer, size, &size);
     if (r < 0)
         return r;
+    size = keep_last(buffer, size);
+    if (size > max)
+        return -EFBIG;
 
     *ret = TAKE_PTR(buffer);
+    *ret_len = size;
     return 0;
 }
 
@@ -113,15 +143,26 @@ static int create_next(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-int state_file_write(const char *dir_path, const char *text, size_t len)
+/* Whether one more text goes behind what we have written, and only that: the
+ * file may have been removed, or cut, by another. */
+static bool takes(const StateFile *file, size_t size)
+{
+    struct stat st;
+
+    return file->fd >= 0 && file->size + size <= STATE_FILE_TEXTS_MAX &&
+           fstat(file->fd, &st) == 0 && st.st_nlink > 0 &&
+           (uintmax_t) st.st_size == file->size;
+}
+
+static int replace(StateFile *file, const char *text, size_t size)
 {
     char next[PATH_MAX], path[PATH_MAX];
     _cleanup_(fd_closep) int fd = -1;
     int r;
 
-    if (text_format(next, sizeof(next), "%s/" STATE_NEXT, dir_path) ==
+    if (text_format(next, sizeof(next), "%s/" STATE_NEXT, file->dir_path) ==
             sizeof(next) - 1 ||
-        text_format(path, sizeof(path), "%s/" STATE_NAME, dir_path) ==
+        text_format(path, sizeof(path), "%s/" STATE_NAME, file->dir_path) ==
             sizeof(path) - 1)
         return -ENAMETOOLONG;
 
@@ -133,17 +174,37 @@ int state_file_write(const char *dir_path, const char *text, size_t len)
     }
     if (fd < 0)
         return fd;
-    r = write_all(fd, text, len);
+    r = write_all(fd, text, size);
     if (r >= 0 && renameat(AT_FDCWD, next, AT_FDCWD, path) < 0)
         r = -errno;
-    if (r < 0)
+    if (r < 0) {
         (void) unlinkat(AT_FDCWD, next, 0);
-    return r;
+        return r;
+    }
+
+    file->fd = take_fd(&fd);
+    file->size = size;
+    return 0;
 }
 
-int state_file_set_aside(const char *dir_path)
+int state_file_write(StateFile *file, const char *text, size_t len)
 {
-    _cleanup_(fd_closep) int dir = open_dir(dir_path);
+    size_t size = len + 1; /* with the NUL */
+
+    assert(strlen(text) == len);
+
+    if (takes(file, size) && write_all(file->fd, text, size) >= 0) {
+        file->size += size;
+        return 0;
+    }
+    /* what of it has been written may be less than a text */
+    state_file_close(file);
+    return replace(file, text, size);
+}
+
+int state_file_set_aside(const StateFile *file)
+{
+    _cleanup_(fd_closep) int dir = open_dir(file->dir_path);
 
     if (dir < 0)
         return dir;

@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * State <-> the text of the state file
+ * State <-> a text of the state file (dom0/io/state-file.h)
  *
  * One JSON object a line: "state", then for each source "source" and its
  * devices, each a "plug" followed by its record in the form of the event
  * protocol, then "disposable" and "window", and "end" last: a file that was
  * cut is told from a whole one. Nobody else writes this file, but it is read as
- * strictly as what a source sends: a file with anything in it that the encoder
+ * strictly as what a source sends: a text with anything in it that the encoder
  * could not have written is refused as a whole.
  */
 

@@ -289,12 +289,14 @@ static void test_the_stream_of_events_comes_byte_by_byte(void **state)
 
 /* the state file */
 
+static StateFile file;
+
 static void assert_content(const char *expected, const char *or_this)
 {
     _cleanup_(freep) char *text = NULL;
     size_t len;
 
-    assert_int_equal(state_file_read(&text, &len, folder, FILE_MAX), 0);
+    assert_int_equal(state_file_read(&text, &len, &file, FILE_MAX), 0);
     text[len] = '\0';
     if (strcmp(text, expected) != 0)
         assert_string_equal(text, or_this);
@@ -302,16 +304,16 @@ static void assert_content(const char *expected, const char *or_this)
 
 static bool is_there(const char *name)
 {
-    char file[96];
+    char name_path[96];
     struct stat st;
 
-    (void) snprintf(file, sizeof(file), "%s/%s", folder, name);
-    return lstat(file, &st) == 0;
+    (void) snprintf(name_path, sizeof(name_path), "%s/%s", folder, name);
+    return lstat(name_path, &st) == 0;
 }
 
-static void put_old(void)
+static int put(const char *text)
 {
-    assert_int_equal(state_file_write(folder, OLD_TEXT, strlen(OLD_TEXT)), 0);
+    return state_file_write(&file, text, strlen(text));
 }
 
 static void remove_files(void)
@@ -319,10 +321,11 @@ static void remove_files(void)
     static const char *const names[] = { "state", "state.next", "state.bad" };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        char file[96];
+        char name_path[96];
 
-        (void) snprintf(file, sizeof(file), "%s/%s", folder, names[i]);
-        (void) unlink(file);
+        (void) snprintf(name_path, sizeof(name_path), "%s/%s", folder,
+                        names[i]);
+        (void) unlink(name_path);
     }
 }
 
@@ -332,15 +335,18 @@ static void test_a_state_file_is_the_old_or_the_new_one(void **state)
 
     (void) state;
 
+    state_file_init(&file, folder);
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
         for (size_t n = 0;; n++) {
             int r;
 
-            put_old();
+            assert_int_equal(put(OLD_TEXT), 0);
+            state_file_close(&file);
             call_fault_begin(n, errors[i]);
-            r = state_file_write(folder, NEW_TEXT, strlen(NEW_TEXT));
+            r = put(NEW_TEXT);
             if (!call_fault_end()) {
                 assert_int_equal(r, 0);
+                state_file_close(&file);
                 break;
             }
             n_faults++;
@@ -349,9 +355,39 @@ static void test_a_state_file_is_the_old_or_the_new_one(void **state)
             assert_true(r == 0 || r == -errors[i]);
             assert_content(r == 0 ? NEW_TEXT : OLD_TEXT, "");
             assert_false(is_there("state.next"));
+            state_file_close(&file);
             assert_int_equal(n_descriptors(), n_before);
         }
     assert_true(n_faults >= 3 * ARRAY_SIZE(errors));
+    remove_files();
+}
+
+/* A failure makes a new file, and that one is good. */
+static void test_a_text_behind_others_is_whole_or_in_a_new_file(void **state)
+{
+    size_t n_faults = 0, n_before = n_descriptors();
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            bool failed;
+
+            state_file_init(&file, folder);
+            assert_int_equal(put(OLD_TEXT), 0);
+            call_fault_begin(n, errors[i]);
+            assert_int_equal(put(NEW_TEXT), 0);
+            failed = call_fault_end();
+            n_faults += failed;
+            assert_content(NEW_TEXT, "");
+            assert_int_equal(put(OLD_TEXT), 0);
+            assert_content(OLD_TEXT, "");
+            state_file_close(&file);
+            assert_int_equal(n_descriptors(), n_before);
+            if (!failed)
+                break;
+        }
+    assert_true(n_faults >= ARRAY_SIZE(errors));
     remove_files();
 }
 
@@ -361,7 +397,9 @@ static void test_a_state_file_is_read_or_it_is_told_why_not(void **state)
 
     (void) state;
 
-    put_old();
+    state_file_init(&file, folder);
+    assert_int_equal(put(OLD_TEXT), 0);
+    state_file_close(&file);
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
         for (size_t n = 0;; n++) {
             _cleanup_(freep) char *text = NULL;
@@ -369,7 +407,7 @@ static void test_a_state_file_is_read_or_it_is_told_why_not(void **state)
             int r;
 
             call_fault_begin(n, errors[i]);
-            r = state_file_read(&text, &len, folder, FILE_MAX);
+            r = state_file_read(&text, &len, &file, FILE_MAX);
             if (!call_fault_end()) {
                 assert_int_equal(r, 0);
                 break;
@@ -389,9 +427,12 @@ static void test_a_state_file_is_read_or_it_is_told_why_not(void **state)
     assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
 
     call_fault_begin_short(true);
-    assert_int_equal(state_file_write(folder, NEW_TEXT, strlen(NEW_TEXT)), 0);
+    assert_int_equal(put(NEW_TEXT), 0);
     assert_content(NEW_TEXT, "");
+    assert_int_equal(put(OLD_TEXT), 0);
+    assert_content(OLD_TEXT, "");
     (void) call_fault_end();
+    state_file_close(&file);
     remove_files();
 }
 
@@ -404,6 +445,7 @@ int main(void)
         TEST(test_the_stream_of_events_is_always_found_again),
         TEST(test_the_stream_of_events_comes_byte_by_byte),
         TEST(test_a_state_file_is_the_old_or_the_new_one),
+        TEST(test_a_text_behind_others_is_whole_or_in_a_new_file),
         TEST(test_a_state_file_is_read_or_it_is_told_why_not),
     };
 

@@ -64,7 +64,14 @@ class Restart(DaemonCase):
 
 
 class File(DaemonCase):
-    """Ours, bounded, replaced as a whole, never fatal."""
+    """Ours, bounded, of whole texts, never fatal."""
+
+    @staticmethod
+    def last_text(rig: harness.Rig) -> str:
+        """Each text has a NUL behind it, and the last one counts."""
+        whole, end, rest = (rig.daemon.state_dir / "state").read_text().rpartition("\0")
+        assert end and not rest
+        return whole.rpartition("\0")[2]
 
     def restart_with(self, text: bytes | None, mode: int = 0o600) -> harness.Rig:
         rig = self.start()
@@ -93,7 +100,7 @@ class File(DaemonCase):
         self.attach_stick(rig)
         path = rig.daemon.state_dir / "state"
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = [json.loads(line) for line in self.last_text(rig).splitlines()]
         self.assertEqual(lines[0]["type"], "state")
         self.assertEqual(lines[-1], {"type": "end"})
         self.assertEqual([line["held_by"] for line in lines
@@ -108,8 +115,27 @@ class File(DaemonCase):
     def test_half_a_file_is_set_aside(self):
         rig = self.start()
         self.attach_stick(rig)
+        half = self.last_text(rig).encode("ascii")[:-5]
+        self.assert_set_aside(self.restart_with(half), half)
+
+    def test_what_a_kill_cut_off_does_not_count(self):
+        rig = self.start()
+        self.attach_stick(rig)
         whole = (rig.daemon.state_dir / "state").read_bytes()
-        self.assert_set_aside(self.restart_with(whole[:-5]), whole[:-5])
+        rig = self.restart_with(whole + b'{"type":"state","version":')
+        self.assertNotIn("state.bad", rig.daemon.process.stderr())
+        connection = self.by_hand(rig)
+        self.assert_told(connection,
+                         connection.present("block", "sda", **STICK), 201)
+        # what follows is kept as well
+        rig.daemon.kill()
+        rig.daemon.start()
+        rig.settle()
+        self.assertNotIn("state.bad", rig.daemon.process.stderr())
+        connection = self.by_hand(rig)
+        self.assert_told(connection,
+                         connection.present("block", "sda", **STICK), 201)
+        self.assert_told(connection, connection.remove("block", "sda"), 203)
 
     def test_a_file_that_others_may_write_is_set_aside(self):
         self.assert_set_aside(self.restart_with(None, 0o666), None)
@@ -119,10 +145,10 @@ class File(DaemonCase):
         self.attach_stick(rig)
         rig.daemon.kill()
         path = rig.daemon.state_dir / "state"
-        lines = path.read_text().splitlines(keepends=True)
+        lines = self.last_text(rig).splitlines(keepends=True)
         first = json.loads(lines[0])
         first["boot_id"] = "0" * 32
-        path.write_text(json.dumps(first) + "\n" + "".join(lines[1:]))
+        path.write_text(json.dumps(first) + "\n" + "".join(lines[1:]) + "\0")
         rig.daemon.start()
         rig.settle()
         self.assertNotIn("state.bad", rig.daemon.process.stderr())
