@@ -45,14 +45,21 @@ static void exchange_stop(Exchange *exchange)
     exchange->fd = fd_close(exchange->fd);
 }
 
+/* What the answer leads to comes first: taking down the connection has time. */
 static void exchange_end(Exchange *exchange, ExchangeEnd end, int error)
 {
     bool complete = end == EXCHANGE_COMPLETE && exchange->answer;
+    Exchange ended = {
+        .io_source = TAKE_PTR(exchange->io_source),
+        .deadline_source = TAKE_PTR(exchange->deadline_source),
+        .connect_source = TAKE_PTR(exchange->connect_source),
+        .fd = take_fd(&exchange->fd),
+    };
 
-    exchange_stop(exchange);
     exchange->fn(exchange, end, error, complete ? exchange->answer : "",
                  complete ? exchange->answer_len : 0, exchange->userdata);
     /* @exchange may be gone from here on */
+    exchange_stop(&ended);
 }
 
 /* Room for at least one more byte. */
