@@ -165,14 +165,14 @@ static void daemon_pump(Daemon *daemon)
     daemon->n_inputs = 0;
     (void) sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_OFF);
     do {
-        /* before the calls: what they do must be known after a crash */
-        state_keeper_save(daemon->keeper, daemon->manager);
         while (manager_next_answer(daemon->manager, &connection, &seq, &status))
             if (!control_answer(daemon->control, connection, status))
                 event_service_answer(daemon->event_service, connection, seq,
                                      status_told(status));
         while (manager_next_close(daemon->manager, &connection))
             event_service_close(daemon->event_service, connection);
+        /* before the calls: what they do must be known after a crash */
+        state_keeper_save(daemon->keeper, daemon->manager);
     } while (daemon_make_calls(daemon) || daemon_ask_policy(daemon) ||
              daemon_ask_person(daemon));
 
@@ -194,14 +194,22 @@ static int daemon_on_pump(sd_event_source *source, void *userdata)
     return 0;
 }
 
+/* Something has happened that is seen to along with what else is there. */
+static void daemon_wake_later(Daemon *daemon)
+{
+    if (++daemon->n_inputs >= INPUTS_PER_PUMP ||
+        sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_ONESHOT) < 0)
+        daemon_pump(daemon);
+}
+
 /* Something has happened. If there is only one job it is seen to at once; of
  * many the state is written for all to which something happens now, and not
  * again and again for each. */
 static void daemon_wake(Daemon *daemon)
 {
-    if (!manager_has_jobs(daemon->manager, 2) ||
-        ++daemon->n_inputs >= INPUTS_PER_PUMP ||
-        sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_ONESHOT) < 0)
+    if (manager_has_jobs(daemon->manager, 2))
+        daemon_wake_later(daemon);
+    else
         daemon_pump(daemon);
 }
 
@@ -310,7 +318,8 @@ static void on_admin_event(const AdminEvent *event, void *userdata)
     Daemon *daemon = userdata;
 
     manager_on_admin_event(daemon->manager, event, instant_now());
-    daemon_wake(daemon);
+    /* the answer to the call that it is about is mostly there as well */
+    daemon_wake_later(daemon);
 }
 
 static void on_admin_answer(uint64_t id,
