@@ -134,6 +134,7 @@ class Judge:
     def may_decide(self, plugs) -> None:
         """Something that may have them decided anew."""
         for plug in plugs:
+            plug.may_decide = self.round
             plug.sets |= self.sets_of_round
 
     def stirred(self, plug: Plug) -> None:
@@ -146,7 +147,7 @@ class Judge:
         self.set_now = number
         self.sets_of_round.add(number)
         for plug in self.kernel.plugs.values():
-            if plug.decided == self.round:
+            if self.round in (plug.decided, plug.may_decide):
                 plug.sets |= self.sets_of_round
 
     def answered(self, call: int, target: str | None) -> None:

@@ -55,6 +55,7 @@ class Plug:
     # be that nobody saw the difference
     prior: "Plug | None" = None
     decided: int = 0
+    may_decide: int = 0  # something else may have had it decided anew
     # numbers of the rule sets by which it may have been decided
     sets: set = dataclasses.field(default_factory=set)
     refused: dict = dataclasses.field(default_factory=dict)  # said no, of each
