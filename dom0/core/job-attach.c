@@ -40,7 +40,8 @@ JobWish job_on_listing(Job *job,
                              task->product_id))
         return job_await_change(job, now_usec);
     /* a line that cannot be read says nothing: what events have told does */
-    if (listing->attachment == ATTACHMENT_UNKNOWN)
+    job->unread = listing->attachment == ATTACHMENT_UNKNOWN;
+    if (job->unread)
         holder = job->known_at;
     /* that may be how it was before the device went */
     if (holder.s[0] != '\0' &&

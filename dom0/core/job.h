@@ -158,6 +158,7 @@ typedef struct Job {
     Holding holding;
     QubeName target;  /* "" until one was chosen */
     QubeName seen_at; /* who has it by qubesd's list; "" nobody, or unknown */
+    bool unread;      /* the list could not be read: @seen_at was told before */
     /* as in the task, but kept up to date by its owner */
     QubeName known_at;
     QubeName held_by; /* "" also when it is known why it has it no longer */

@@ -257,6 +257,9 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     bool look = managed->detached_meanwhile;
+    /* who has it was told before events were missed, and could not be read */
+    bool look_further = device->missed_events && managed->job.unread &&
+                        managed->job.seen_at.s[0] != '\0';
     const QubeName target = managed->job.target;
     QubeName made = {};
     bool again;
@@ -290,6 +293,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                    device->holding == HOLDING_NOTHING ? STATUS_DETACHED
                                                       : STATUS_NOT_ATTACHED);
     device->job = NULL;
+    device->missed_events = false;
     m->turns_changed |= managed->kind != JOB_KIND_ATTACH;
     again = managed->kind == JOB_KIND_LOOK
                 ? device_lacks_decision(m, device) ||
@@ -308,6 +312,9 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                (device->holding == HOLDING_DEVICE ||
                 qube_name_equal(&device->attached_to, &target))) {
         device_begin_look(m, device, &target, now);
+    } else if (look_further && device->plugged &&
+               qube_name_equal(&device->attached_to, &managed->job.seen_at)) {
+        device_look_further(m, device, &managed->job.seen_at, now);
     } else if (again && device->plugged) {
         device_decide_again(m, device, now);
     } else {

@@ -129,6 +129,7 @@ void device_learn(Manager *m,
     }
 
     device->holding = job->holding;
+    device->bound = managed->kind == JOB_KIND_ATTACH && job->pinned;
     /* what was sent before its target stopped has not outlived that */
     if (managed->kind == JOB_KIND_ATTACH && managed->target_stopped &&
         !managed->attached_meanwhile && job->holding != HOLDING_NOTHING) {

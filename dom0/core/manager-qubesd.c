@@ -33,7 +33,10 @@ static void learn_part(const ManagedJob *managed, const AdminAnswer *answer)
     const AdminRequest *request = &managed->job.request;
     Device *part = source_find(managed->source, request->class, &request->port);
 
-    if (!part || answer->result != ADMIN_OK)
+    /* a line that cannot be read does not make it known */
+    if (!part || answer->result != ADMIN_OK ||
+        (answer->listing.listed &&
+         answer->listing.attachment == ATTACHMENT_UNKNOWN))
         return;
     part->attachment_known = true;
     if (answer->listing.attachment == ATTACHMENT_QUBE)
@@ -343,7 +346,8 @@ static bool device_was_found_attached(const Device *device)
 {
     return device->outcome != 0 &&
            (device->status == STATUS_ALREADY_ATTACHED ||
-            device->status == STATUS_ATTACHED_ELSEWHERE);
+            device->status == STATUS_ATTACHED_ELSEWHERE ||
+            (device->status == STATUS_ATTACHED && !device->bound));
 }
 
 static void on_detached(Manager *m, const AdminEvent *event, Instant now)
@@ -648,6 +652,7 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
 
     device->attachment_known = false;
     device->lingers_at = (QubeName){};
+    device->missed_events = device->job != NULL;
     if (device->job)
         return;
 

@@ -122,6 +122,9 @@ struct Device {
     QubeName attached_to;
     /* that is what qubesd has said since we are connected to it */
     bool attachment_known;
+    /* qubesd's events were missed while a job was in work */
+    bool missed_events;
+    bool bound; /* our last Attach was, to its identity */
     /* the target that had it by a rule, and was stopped: no record starts it
      * again, that is the person's to do; "" */
     QubeName stopped;

@@ -152,6 +152,54 @@ static void test_a_line_that_cannot_be_read_is_not_attached_twice(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static AdminAnswer answer_unreadable(void)
+{
+    AdminAnswer answer = answer_listed(NULL);
+
+    answer.listing.attachment = ATTACHMENT_UNKNOWN;
+    answer.listing.has_identity = false;
+    return answer;
+}
+
+/* What had it before the events were cut says nothing of who has it now. */
+static void test_an_unreadable_line_after_a_gap_is_looked_behind(void **s)
+{
+    uint64_t look;
+
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    look = rig_call(&rig, ADMIN_AVAILABLE);
+    reconnect();
+    rig_reply(&rig, look, answer_unreadable());
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* It was bound to nothing, and had been the plug before. */
+static void test_an_unbound_attach_is_undone_by_a_new_list(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_unreadable());
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_qube_is_not_taken_for_a_disposable(void **state)
 {
     (void) state;
@@ -644,6 +692,8 @@ int main(void)
         TEST(test_a_reconnect_starts_no_target_that_was_stopped),
         TEST(test_a_list_that_is_still_the_old_one_is_waited_out),
         TEST(test_a_line_that_cannot_be_read_is_not_attached_twice),
+        TEST(test_an_unreadable_line_after_a_gap_is_looked_behind),
+        TEST(test_an_unbound_attach_is_undone_by_a_new_list),
         TEST(test_a_qube_is_not_taken_for_a_disposable),
         TEST(test_a_disposable_is_one_of_its_template),
         TEST(test_a_detach_ends_jobs_of_the_other_parts),

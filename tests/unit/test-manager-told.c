@@ -178,6 +178,11 @@ static void test_an_unreadable_part_is_not_ripped_away(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_AVAILABLE, unknown);
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    /* nor when it is told of once more */
+    assert_int_equal(tell(RECORD_CHANGE, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 }
 
 static void test_a_usb_attach_that_failed_is_not_ours(void **state)

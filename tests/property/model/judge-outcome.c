@@ -71,6 +71,15 @@ static bool has_fault(const Claim *claim)
     return claim->m->any_fault_tick >= claim->since;
 }
 
+/* It was there before the events were lost: when at rest it has to be found out
+ * that it is not any more. */
+static bool was_claimed_before_gap(const Claim *claim)
+{
+    return status_is_success(claim->seat->claim) &&
+           claim->seat->claim_target == claim->target &&
+           claim->m->stream_down_tick > claim->seat->claim_tick;
+}
+
 static void check_attached(const Claim *claim)
 {
     const Model *m = claim->m;
@@ -84,7 +93,8 @@ static void check_attached(const Claim *claim)
                 /* it cannot be read: what was told last counts */
                 (claim->seat->looked.tick >= claim->since &&
                  !claim->seat->looked.has_identity &&
-                 claim->seat->told_at == claim->target),
+                 (claim->seat->told_at == claim->target ||
+                  was_claimed_before_gap(claim))),
             "it was not attached");
     if (claim->entry->status == STATUS_ATTACHED)
         require(claim,
@@ -292,7 +302,9 @@ static void check_refusal(const Claim *claim)
                     /* nor why it is attached no longer */
                     (claim->seat->blind_tick > claim->seat->ours_tick &&
                      claim->seat->ours_tick > 0) ||
-                    !qube_runs(m, (int) seat_source(claim->index)) ||
+                    /* nor that its source was started anew */
+                    qube_idle_since(m, (int) seat_source(claim->index),
+                                    m->stream_down_tick) ||
                     /* it was started again before it was looked at */
                     (claim->seat->lost && claim->target != NOWHERE &&
                      qube_idle_since(m, claim->target, m->stream_down_tick)),

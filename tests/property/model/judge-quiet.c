@@ -24,13 +24,15 @@ static const ReportJob *find_job(const Report *report, const Model *m, int seat)
     return NULL;
 }
 
-static bool any_target_runs(const Model *m, const BookRule *rule)
+/* Nobody tells the daemon that policy lets now what it did not at @tick. */
+static bool any_target_runs(const Model *m, const BookRule *rule, uint64_t tick)
 {
     for (size_t i = 0; rule && i < rule->n_targets; i++) {
         int qube = qube_of_choice(rule->targets[i]);
 
         if (qube != NOWHERE && qube_runs(m, qube) &&
-            m->policy[rule->targets[i]] != RULE_DENY)
+            m->policy[rule->targets[i]] != RULE_DENY &&
+            m->policy_no_tick[rule->targets[i]] < tick)
             return true;
     }
     return false;
@@ -89,7 +91,8 @@ static void check_seat(Model *m, int index, const Report *report)
         m->policy_fault_tick < seat->last_trigger_tick &&
         (seat->claim_target != NOWHERE
              ? qube_runs(m, seat->claim_target)
-             : any_target_runs(m, rule_of(m, index, m->rules))))
+             : any_target_runs(m, rule_of(m, index, m->rules),
+                               seat->claim_since)))
         wrong(m, "at rest: %s:%s waits for a target that runs", source, name.s);
 }
 

@@ -479,6 +479,17 @@ static bool has_call(const Model *m, int seat, AdminMethod method)
     return false;
 }
 
+/* Whether an Attach of an earlier run of the daemon is still in work. */
+static bool is_attach_left(const Model *m, int seat)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++)
+        if (m->calls[i].used && m->calls[i].seat == seat &&
+            m->calls[i].request.method == ADMIN_ATTACH &&
+            m->calls[i].daemon_life != m->daemon_life && !m->calls[i].answered)
+            return true;
+    return false;
+}
+
 /* The person has taken away what was attached to @qube. */
 static void on_detached_by_person(Model *m, int index, int qube)
 {
@@ -519,7 +530,9 @@ static void permit_anew(Model *m, Seat *seat)
 {
     if (seat->plugged && seat->told_detach_tick > seat->claim_tick &&
         (seat->claim == STATUS_ALREADY_ATTACHED ||
-         seat->claim == STATUS_ATTACHED_ELSEWHERE))
+         seat->claim == STATUS_ATTACHED_ELSEWHERE ||
+         /* by an Attach that was bound to nothing */
+         (seat->claim == STATUS_ATTACHED && !seat->looked.has_identity)))
         permit(m, seat);
 }
 
@@ -748,12 +761,15 @@ static void on_blind_loss(Model *m, int index)
 }
 
 /* Whether what it waits for has come is seen anew. */
-static void on_reconnect_waiting(Model *m, int index)
+static void on_reconnect_waiting(Model *m, int index, bool told)
 {
     Seat *seat = &m->seats[index];
     const BookRule *rule = rule_of(m, index, m->rules);
 
     permit(m, seat);
+    /* known to be at another one, it is only looked at */
+    if (told)
+        return;
     if (seat->restores != NOWHERE && qube_runs(m, seat->restores) &&
         seat->restores_sure && left_alone(m, index) == SURE_NO)
         trigger(m, seat);
@@ -776,7 +792,8 @@ void judge_on_qubesd(Model *m, QubesdState state)
         Seat *seat = &m->seats[i];
         int dev = dev_attached_at(m, i);
         /* known to be where it could only be taken away from */
-        bool known = seat->told_at != NOWHERE &&
+        bool told = seat->told_at != NOWHERE;
+        bool known = told &&
                      (qube_runs(m, seat->told_at) ||
                       m->qubes[seat->told_at].power == POWER_PAUSED);
         bool held;
@@ -785,6 +802,13 @@ void judge_on_qubesd(Model *m, QubesdState state)
         if (state != QUBESD_CONNECTED)
             continue;
         held = seat->ours != NOWHERE && !has_call(m, i, ADMIN_ATTACH);
+        /* an earlier run's Attach has not come to its end yet */
+        if (held && is_attach_left(m, i)) {
+            seat->ours_doubt = true;
+            if (seat->plugged)
+                permit(m, seat);
+            continue;
+        }
         if (held && (dev == NONE || m->devs[dev].attached_to != seat->ours))
             on_blind_loss(m, i);
         if (seat->told_at != NOWHERE &&
@@ -796,7 +820,8 @@ void judge_on_qubesd(Model *m, QubesdState state)
             continue;
         /* what is attached, or was, is looked at, not decided anew, but for
          * what has no outcome yet */
-        if (dev != NONE ? !held : held && seat->claim == STATUS_UNAVAILABLE)
+        if (dev != NONE ? !held || seat->ours_doubt
+                        : held && seat->claim == STATUS_UNAVAILABLE)
             permit(m, seat);
         if (held || dev != NONE)
             continue;
@@ -804,7 +829,7 @@ void judge_on_qubesd(Model *m, QubesdState state)
             !seat->lost && !known)
             trigger(m, seat);
         else
-            on_reconnect_waiting(m, i);
+            on_reconnect_waiting(m, i, told);
     }
 }
 
