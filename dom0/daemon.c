@@ -277,6 +277,13 @@ static void on_synced(uint64_t id, void *userdata)
     manager_synced(daemon->manager, id, instant_now());
 }
 
+static void on_input_ended(uint64_t id, void *userdata)
+{
+    Daemon *daemon = userdata;
+
+    manager_input_ended(daemon->manager, id, instant_now());
+}
+
 static void on_refused(const QubeName *source,
                        Status status,
                        const char *reason,
@@ -299,6 +306,7 @@ static const EventServiceHooks event_hooks = {
     .on_hello = on_hello,
     .on_event = on_event,
     .on_synced = on_synced,
+    .on_input_ended = on_input_ended,
     .on_refused = on_refused,
     .on_idle = on_idle,
 };

@@ -100,6 +100,7 @@ void manager_disconnect(Manager *m, uint64_t id, Instant now)
 
     if (connection->synced)
         source_open_memories(source, now.monotonic_usec);
+    m->turns_changed |= connection->picturing;
     *connection = (SourceConnection){};
     source_probe(m, source);
     waiters_drop(&m->answers, id);
@@ -295,9 +296,12 @@ Status manager_event(Manager *m,
                      const Record *record,
                      Instant now)
 {
-    Source *source = source_of(m, connection, NULL);
+    SourceConnection *from;
+    Source *source = source_of(m, connection, &from);
     Status status;
 
+    if (record->action == RECORD_PRESENT && !from->synced)
+        from->picturing = true;
     if (record->action == RECORD_REMOVE)
         status = event_gone(m, source, connection, seq, record, now);
     else
@@ -315,6 +319,7 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
     for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++) {
         SourceConnection *other = &source->connections[i];
 
+        other->picturing = false; /* that is an old one now */
         if (other != connection && other->id != 0 && other->synced &&
             m->n_closing < ARRAY_SIZE(m->closing)) {
             other->synced = false;
@@ -332,5 +337,15 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
             device_unplug(m, device, "no longer plugged in", now);
         device_release(device);
     }
+    manager_settle(m, now);
+}
+
+void manager_input_ended(Manager *m, uint64_t id, Instant now)
+{
+    SourceConnection *connection;
+
+    (void) source_of(m, id, &connection);
+    m->turns_changed |= connection->picturing;
+    connection->picturing = false;
     manager_settle(m, now);
 }

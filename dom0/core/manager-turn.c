@@ -39,7 +39,9 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     if (device_is_looked_at(managed->device) ||
         device_follows_detach(managed->device))
         turn = JOB_TURN_LATER;
-    else if (device_is_open(managed->device))
+    else if (device_is_open(managed->device) ||
+             (managed->job.task.class == DEVICE_CLASS_USB &&
+              source_is_picturing(managed->source, managed->device)))
         turn = JOB_TURN_SHUT;
     else if (holder)
         turn = holder->late_call != 0 || holder->dead ? JOB_TURN_SHUT

@@ -91,6 +91,8 @@ Status manager_event(Manager *manager,
                      const Record *record,
                      Instant now);
 void manager_synced(Manager *manager, uint64_t connection, Instant now);
+/* It sends nothing more: there is no picture to come. */
+void manager_input_ended(Manager *manager, uint64_t connection, Instant now);
 
 /* Every call got by manager_next_call() is answered exactly once. */
 void manager_on_answer(Manager *manager,

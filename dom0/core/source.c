@@ -80,6 +80,15 @@ uint8_t source_connection_bit(const Source *source, uint64_t id)
     return 0;
 }
 
+bool source_is_picturing(const Source *source, const Device *device)
+{
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].picturing &&
+            (device->told_by & 1U << i) != 0)
+            return true;
+    return false;
+}
+
 bool source_is_idle(const Source *source, uint64_t now_usec)
 {
     return source->n_devices == 0 && source->n_jobs == 0 &&

@@ -87,6 +87,8 @@ typedef struct PortDetach {
 typedef struct SourceConnection {
     uint64_t id; /* 0: this slot is free */
     bool synced; /* it has sent the whole picture */
+    /* it is about to: of a USB device's parts there may be more to come */
+    bool picturing;
 } SourceConnection;
 
 struct Device {
@@ -204,6 +206,8 @@ unsigned int source_count_connections(const Source *source);
 bool source_has_picture(const Source *source);
 /* NULL if there is none of that id. */
 SourceConnection *source_find_connection(Source *source, uint64_t id);
+/* Whether a picture that the device is in is still being sent. */
+bool source_is_picturing(const Source *source, const Device *device);
 /* The bit of its place in Device.told_by; 0 if there is none of that id. */
 uint8_t source_connection_bit(const Source *source, uint64_t id);
 

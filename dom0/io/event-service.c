@@ -306,12 +306,15 @@ static void connection_work(EventConnection *connection)
 /* The rest behind a line that never ended. */
 static void connection_end_input(EventConnection *connection)
 {
+    const EventService *service = connection->service;
     const WireAnswer cut = { .status = STATUS_MALFORMED };
 
-    if (line_buffer_has_partial(connection->lines))
+    if (line_buffer_has_partial(connection->lines)) {
         connection_refuse(connection, &cut, "the input ended within a line");
-    else
-        connection->stage = STAGE_ENDED;
+        return;
+    }
+    connection->stage = STAGE_ENDED;
+    service->hooks->on_input_ended(connection->id, service->userdata);
 }
 
 /* Read once. False if the connection is broken. */

@@ -51,6 +51,8 @@ typedef struct EventServiceHooks {
                        const Record *record,
                        void *userdata);
     void (*on_synced)(uint64_t id, void *userdata);
+    /* no more lines come; answers may be due */
+    void (*on_input_ended)(uint64_t id, void *userdata);
     /* it was closed for what it sent; @reason is a sentence */
     void (*on_refused)(const QubeName *source,
                        Status status,

@@ -243,6 +243,12 @@ static void on_synced(uint64_t id, void *userdata)
     (void) userdata;
 }
 
+static void on_input_ended(uint64_t id, void *userdata)
+{
+    (void) id;
+    (void) userdata;
+}
+
 static void on_refused(const QubeName *source,
                        Status status,
                        const char *reason,
@@ -266,6 +272,7 @@ static const EventServiceHooks hooks = {
     .on_hello = on_hello,
     .on_event = on_event,
     .on_synced = on_synced,
+    .on_input_ended = on_input_ended,
     .on_refused = on_refused,
     .on_idle = on_idle,
 };

@@ -42,6 +42,7 @@ typedef struct Rig {
     size_t n_disconnects;
     size_t n_hellos;
     size_t n_synced;
+    size_t n_ended;
     size_t n_refused;
     size_t n_idle;
     Status refused;
@@ -113,6 +114,13 @@ static void on_synced(uint64_t id, void *userdata)
     rig.n_synced++;
 }
 
+static void on_input_ended(uint64_t id, void *userdata)
+{
+    (void) id;
+    assert_ptr_equal(userdata, &rig);
+    rig.n_ended++;
+}
+
 static void on_refused(const QubeName *source,
                        Status status,
                        const char *reason,
@@ -138,6 +146,7 @@ static const EventServiceHooks hooks = {
     .on_hello = on_hello,
     .on_event = on_event,
     .on_synced = on_synced,
+    .on_input_ended = on_input_ended,
     .on_refused = on_refused,
     .on_idle = on_idle,
 };
@@ -528,8 +537,10 @@ static void test_the_end_of_input_ends_nothing(void **state)
     rig.outcome = STATUS_INVALID;
     say_event(fd, 1);
     say_event(fd, 2);
-    assert_int_equal(shutdown(fd, SHUT_WR), 0);
     LOOP_UNTIL(rig.event, rig.n_events == 2);
+    assert_int_equal(rig.n_ended, 0);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    LOOP_UNTIL(rig.event, rig.n_ended == 1);
     loop_settle(rig.event);
     event_service_answer(rig.service, 1, 1, STATUS_ATTACHED);
     expect(fd, "{\"seq\":1,\"code\":200,\"status\":\"attached\"}\n");

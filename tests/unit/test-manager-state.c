@@ -469,11 +469,93 @@ static void test_another_device_in_the_port_inherits_nothing(void **state)
     assert_true(rig_is_quiet(&rig)); /* no look before the picture is there */
     usb = rig_connect(&rig, "sys-usb", 'a');
     assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    manager_synced(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* 2-1 is told of in a picture that has more to come. */
+static void begin_picture(void)
+{
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void finish_attach(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* The person has attached its disk while we were not there. */
+static void test_a_disk_that_the_picture_has_yet_to_tell_is_not_ripped_away(
+    void **state)
+{
+    (void) state;
+
+    begin_picture();
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    assert_true(rig_is_quiet(&rig));
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_is_sent_by_hand_waits_for_the_end_of_input(void **state)
+{
+    (void) state;
+
+    begin_picture();
+    manager_input_ended(rig.manager, usb, rig.now);
+    finish_attach();
+}
+
+static void test_a_picture_that_breaks_off_is_not_waited_for(void **state)
+{
+    uint64_t broken = usb;
+
+    (void) state;
+
+    begin_picture();
+    manager_disconnect(rig.manager, broken, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+/* Nobody has told yet that the old connection is gone. */
+static void test_a_newer_picture_ends_the_wait_for_an_old_one(void **state)
+{
+    uint64_t newer;
+    const Record stick = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "A");
+
+    (void) state;
+
+    begin_picture();
+    newer = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(rig_tell_record(&rig, newer, &stick), 0);
+    assert_true(rig_is_quiet(&rig));
+    manager_synced(rig.manager, newer, rig.now);
+    finish_attach();
+}
+
+static void test_a_picture_that_never_ends_costs_the_job_its_time(void **state)
+{
+    (void) state;
+
+    begin_picture();
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
 }
 
 static void test_another_boot_of_the_source_detaches_all(void **state)
@@ -802,6 +884,11 @@ int main(void)
         TEST(test_what_is_not_in_the_new_picture_is_detached),
         TEST(test_what_was_to_be_detached_is),
         TEST(test_another_device_in_the_port_inherits_nothing),
+        TEST(test_a_disk_that_the_picture_has_yet_to_tell_is_not_ripped_away),
+        TEST(test_what_is_sent_by_hand_waits_for_the_end_of_input),
+        TEST(test_a_picture_that_breaks_off_is_not_waited_for),
+        TEST(test_a_newer_picture_ends_the_wait_for_an_old_one),
+        TEST(test_a_picture_that_never_ends_costs_the_job_its_time),
         TEST(test_another_boot_of_the_source_detaches_all),
         TEST(test_an_attach_that_was_in_work_is_looked_for),
         TEST(test_a_source_that_was_shut_down_meanwhile_is_forgotten),

@@ -160,6 +160,7 @@ void forwarder_send(Model *m, unsigned int source, int dev)
     if (connection == NONE)
         return;
     send_line(m, connection, LINE_EVENT, dev, RECORD_PRESENT);
+    send_line(m, connection, LINE_END, NONE, RECORD_ACTION_INVALID);
     m->connections[connection].ended = true;
 }
 
@@ -192,7 +193,12 @@ void forwarder_on_line(Model *m, const Due *due)
         play_synced(m, line->connection);
         break;
     case LINE_END:
-        play_disconnect(m, line->connection);
+        if (!connection->by_hand) {
+            play_disconnect(m, line->connection);
+            break;
+        }
+        play_input_ended(m, line->connection);
+        forwarder_on_answered(m, line->connection);
         break;
     }
 }

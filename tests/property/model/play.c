@@ -247,6 +247,16 @@ void play_synced(Model *m, int index)
     collect(m);
 }
 
+void play_input_ended(Model *m, int index)
+{
+    const Connection *connection = &m->connections[index];
+
+    trace(m, "%s: end of input", m->qubes[connection->source].name.s);
+    input(m);
+    manager_input_ended(m->manager, connection->id, m->now);
+    collect(m);
+}
+
 /* what qubesd tells */
 
 void play_tell_qubesd(Model *m, QubesdState state)

@@ -15,6 +15,7 @@ bool play_take_line(Model *m, int connection, uint64_t *ret_when_usec);
 void play_hello(Model *m, int connection);
 void play_event(Model *m, int connection, int dev, RecordAction action);
 void play_synced(Model *m, int connection);
+void play_input_ended(Model *m, int connection);
 void play_tell_qubesd(Model *m, QubesdState state);
 /* Deliver what qubesd has told so far, at once. */
 void play_flush_events(Model *m);
