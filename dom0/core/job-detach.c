@@ -105,8 +105,9 @@ JobWish job_on_looked_further(Job *job,
 
     if (exists && answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
-    /* it was not there before the target started: once more */
-    if (job->restarted)
+    /* it was not there before the target started, or before what an event has
+     * told of since: once more */
+    if (job->restarted || (!job->lost && job_rereads(job)))
         return job_call(job, JOB_LOOKING, ADMIN_ATTACHED);
     if (exists &&
         (answer->power == POWER_RUNNING || answer->power == POWER_PAUSED))

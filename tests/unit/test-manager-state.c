@@ -571,6 +571,27 @@ static void test_another_boot_of_the_source_detaches_all(void **state)
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
 }
 
+/* It is done just behind the look for it. */
+static void test_an_attach_told_behind_the_look_was_not_taken_away(void **state)
+{
+    uint64_t power;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    power = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, power, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+}
+
 static void test_an_attach_that_was_in_work_is_looked_for(void **state)
 {
     (void) state;
@@ -890,6 +911,7 @@ int main(void)
         TEST(test_a_newer_picture_ends_the_wait_for_an_old_one),
         TEST(test_a_picture_that_never_ends_costs_the_job_its_time),
         TEST(test_another_boot_of_the_source_detaches_all),
+        TEST(test_an_attach_told_behind_the_look_was_not_taken_away),
         TEST(test_an_attach_that_was_in_work_is_looked_for),
         TEST(test_a_source_that_was_shut_down_meanwhile_is_forgotten),
         TEST(test_a_no_is_not_asked_again),
