@@ -147,12 +147,18 @@ static void agent_on_look(const UdevLook *look, void *userdata)
     if (presence == PRESENCE_NONE)
         agent_drop_parts(agent, look);
     r = snapshot_note(agent->snapshot, &record, &look->record, presence);
-    if (r == -ENOSPC)
+    if (r == -ENOSPC) {
         agent_log_full(agent);
-    else if (r < 0)
-        log_message(LOG_ERR, "%s: left out: %s", look->record.device.s,
+        return;
+    }
+    if (r < 0) {
+        /* one that is left out for want of memory would never be told of */
+        log_message(LOG_ERR, "Cannot keep %s: %s", look->record.device.s,
                     strerror(-r));
-    if (r <= 0)
+        (void) sd_event_exit(agent->event, r);
+        return;
+    }
+    if (r == 0)
         return;
 
     agent_tell(agent, &record);

@@ -136,7 +136,7 @@ static int set_up(void **state)
 
     json_set_alloc_funcs(malloc, free);
     assert_return_code(sd_event_new(&event), 0);
-    loop_divisor = 1000;
+    loop_divisor = 20;
     loop_set_time_fails = set_time_fails;
     return 0;
 }

@@ -28,6 +28,8 @@ void call_fault_begin_short(bool writes);
 
 /* While held, nothing fails and nothing is counted. */
 void call_fault_hold(bool hold);
+/* The same for libudev alone (udev-fault.c), which tells some errors only. */
+void call_fault_hold_udev(bool hold);
 
 /* For further wrappers: whether this call, of this name, is to fail. */
 bool call_fault_fails(const char *name);

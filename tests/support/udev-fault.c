@@ -8,12 +8,24 @@
 
 #include "tests/support/call-fault.h"
 
+static bool held;
+
+void call_fault_hold_udev(bool hold)
+{
+    held = hold;
+}
+
+static bool fails(const char *name)
+{
+    return !held && call_fault_fails(name);
+}
+
 #define WRAP_POINTER(type, fn, parameters, arguments) \
     type *__real_##fn parameters;                     \
     type *__wrap_##fn parameters;                     \
     type *__wrap_##fn parameters                      \
     {                                                 \
-        if (call_fault_fails(#fn))                    \
+        if (fails(#fn))                               \
             return NULL;                              \
         return __real_##fn arguments;                 \
     }
@@ -49,7 +61,7 @@ const char *__wrap_udev_device_get_property_value(struct udev_device *device,
                                                   const char *key)
 {
     if (strcmp(key, "USEC_INITIALIZED") == 0 &&
-        call_fault_fails("udev_device_get_property_value"))
+        fails("udev_device_get_property_value"))
         return NULL;
     return __real_udev_device_get_property_value(device, key);
 }
@@ -64,7 +76,7 @@ struct udev_device *__wrap_udev_monitor_receive_device(
 {
     struct udev_device *device = __real_udev_monitor_receive_device(monitor);
 
-    if (!device || !call_fault_fails("udev_monitor_receive_device"))
+    if (!device || !fails("udev_monitor_receive_device"))
         return device;
     (void) udev_device_unref(device);
     errno = ENOMEM;
