@@ -11,7 +11,8 @@ KINDS = {
     "plug": 28, "unplug": 10, "replug": 8, "replug another": 6,
     "user detach": 10, "user attach": 7,
     "target start": 8, "target stop": 7, "target pause": 3,
-    "source stop": 3, "source start": 12,
+    "target restart": 4, "unplug in start": 4,
+    "source stop": 3, "source start": 12, "source restart unheard": 3,
     "qubesd crash": 4, "daemon kill": 5, "forwarder kill": 5, "reload": 6,
 }
 # not drawn: how a person answers a prompt

@@ -209,6 +209,7 @@ class Judge:
         for other_key, other_pid in self._running.values():
             if (key, pid) == (other_key, other_pid):
                 self.find(f"{what}: one is in work already")
+        self._check_parts(key, pid, what)
         self._running[call.n] = (key, pid)
         attachment, by, ended = self._given.get(key, (None, 0, 0.0))
         if attachment is not None and \
@@ -224,6 +225,21 @@ class Judge:
         if plug is not None:
             plug.crossed |= plug.by_hand == self.round
             self._check_leave(plug, key, call.dest, what)
+
+    def _check_parts(self, key: tuple, pid: int, what: str) -> None:
+        """A USB device, its disk and the partitions of that are one plug."""
+        plug = self.plug_of(*key[1:])
+        if plug is None:
+            return
+        for part in plug.devices:
+            other = (SOURCE, *part)
+            if other == key or not {part, key[1:]} & set(plug.devices[:2]):
+                continue
+            if (other, pid) in self._running.values():
+                self.find(f"{what}: {part[1]} is in work")
+            found = self.world.attachments.get(other)
+            if found is not None and found is self._at_rest.get(other):
+                self.find(f"{what}: {part[1]} is attached")
 
     def _check_leave(self, plug: Plug, key: tuple, dest: str,
                      what: str) -> None:
@@ -272,6 +288,8 @@ class Judge:
         plug = self.plug_of(devclass, device)
         if plug is not None and (devclass, device) in plug.refused_for_sure:
             self.find(f"prompt for {device}: the person said no")
+        if plug is not None and plug.left_alone:
+            self.find(f"prompt for {device}: the person took it away")
         for window in self.machine.sim.agent.open_windows:
             if not window.call.abandoned:
                 self.find(f"prompt for {device}: another is open")
@@ -298,6 +316,9 @@ class Judge:
                 for device in look["devices"]}
         running = self.world.is_running(SOURCE)
         for plug in self.kernel.plugs.values():
+            # found where it runs, it was taken away as far as can be known
+            plug.restarted_unheard |= self.deaf == self.round and any(
+                self.stopped.get(name, -1) == self.round for name in plug.had)
             if running:
                 self._check_told(plug, told)
                 self._check_attached(plug, told)
@@ -362,6 +383,8 @@ class Judge:
                 return what
         if plug.refused:
             return "refused"
+        if plug.restarted_unheard:
+            return "what had it was restarted while nobody heard"
         if rule.action == "ask" and self.n_noes >= NOES_MAX:
             return "the source is silenced"
         if rule.action == "ask" and self.n_lost_windows:

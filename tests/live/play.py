@@ -4,6 +4,7 @@
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import random
 import re
 import time
@@ -19,6 +20,10 @@ from things import PORTS, SOURCE, THINGS, Plug
 QUIET_S = 120.0
 # between two questions to the daemon
 PACE_S = 0.03
+# so long a start is waited for
+START_S = 3.0
+# how long qubesd is away: the source is up before
+REBOOT_S = 0.8
 MEMORY_GROWTH_MAX = 1 << 20
 OTHERS_GROWTH_MAX = 2
 CODE = re.compile(r"daemon: \S+ .*?: (\d{3}) [a-z-]+")
@@ -272,6 +277,61 @@ class Play:
         await asyncio.sleep(after_s)
         if self.world.qubes[name].state == "Paused":
             await self.machine.commands.run("qube-unpause", {"name": name})
+
+    async def _do_target_restart(self, act: Act) -> str | None:
+        """And before the backend has noticed, its list changes."""
+        name = self._choose(act.a, dict.fromkeys(
+            attachment.frontend for key, attachment
+            in self.world.attachments.items() if key[1] == "usb"))
+        if name is None:
+            return None
+        self.judge.stopped[name] = self.judge.idle[name] = self.judge.round
+        await self.machine.commands.run("qube-stop", {"name": name})
+        other = await self._do_plug(act)
+        await asyncio.sleep(act.away_s)
+        self.judge.may_decide(self.kernel.plugs.values())
+        self._soon(self.machine.sim.power.start(self.world.qubes[name]))
+        return f"{name}, and plug {other}"
+
+    async def _do_unplug_in_start(self, act: Act) -> str | None:
+        """Something is plugged in, a target starts for it, it is pulled out."""
+        rules = self.judge.sets[self.judge.set_now]
+        thing = self._choose(act.b, [
+            thing for thing in THINGS
+            if any(rule.id == thing.id and rule.action == "allow" and
+                   not rule.option and not any(
+                       self.world.qubes[name].state == "Running"
+                       for name in rule.targets) for rule in rules.rules)])
+        port = self._choose(act.a, [port for port in PORTS
+                                    if port not in self.kernel.plugs])
+        if thing is None or port is None or \
+                self.machine.source.state != "Running":
+            return None
+        plug = self._new_plug(thing, port)
+        await self._plug_in(plug, bool(act.a & 0x10000))
+        log = self.machine.sim.log
+
+        def is_starting() -> bool:
+            return any(call.method == "admin.vm.Start" and
+                       call.state == "running" for call in log.calls)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(
+                self.machine.sim.changes.until(is_starting), START_S)
+        if self.kernel.plugs.get(port) is not plug or not is_starting():
+            return None
+        await self._pull_out(plug, bool(act.b & 1))
+        return f"{thing.name} at {port}"
+
+    async def _do_source_restart_unheard(self, act: Act) -> str | None:
+        """It is shut down and up again while qubesd is away."""
+        if self.machine.source.state != "Running" or \
+                not self.machine.sim.qubesd.is_up:
+            return None
+        crash = await self._do_qubesd_crash(
+            dataclasses.replace(act, away_s=REBOOT_S))
+        stop = await self._do_source_stop(act)
+        start = await self._do_source_start(act)
+        return f"{stop}, {start}, qubesd is away {crash}"
 
     async def _do_source_stop(self, _act: Act) -> str | None:
         if self.machine.source.state != "Running":

@@ -68,6 +68,7 @@ class Plug:
     taken_from: str | None = None  # it had been there for long
     left_alone: bool = False
     taken_unheard: bool = False
+    restarted_unheard: bool = False
     crossed: bool = False  # two attached it at once
     approved: set = dataclasses.field(default_factory=set)
     had: set = dataclasses.field(default_factory=set)
