@@ -46,6 +46,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device->detached_by_user = false;
     device->refused_by_user = false;
     device->stopped = (QubeName){};
+    device->late_at = (QubeName){};
 
     device_drop_queued(m, device, STATUS_SUPERSEDED, detail, now);
     if (device->job) {

@@ -67,6 +67,7 @@ static void device_learn_lost_target(Device *device, const Job *job)
         return;
     device->waits_for = job->target;
     device->stopped = job->target;
+    device->late_at = job->target;
 }
 
 /* A record was quicker than the event that tells of its end. */

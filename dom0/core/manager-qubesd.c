@@ -257,6 +257,13 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, &event->subject))
         device->holding = HOLDING_DEVICE;
+    if (!device->job && qube_name_equal(&device->late_at, &event->subject)) {
+        device->holding = HOLDING_DEVICE;
+        device->held_by = event->subject;
+        device->waits_for = (QubeName){};
+        device->stopped = (QubeName){};
+    }
+    device->late_at = (QubeName){};
     if (device->job)
         job_on_changed(&device->job->job);
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
@@ -497,6 +504,8 @@ static void on_domain_started(Manager *m,
             next = device->next;
             if (qube_name_equal(&device->lingers_at, name))
                 device->lingers_at = (QubeName){};
+            if (qube_name_equal(&device->late_at, name))
+                device->late_at = (QubeName){};
             if (from_off)
                 on_holder_started(m, device, name, now);
             if (device->job && device->job->kind == JOB_KIND_ATTACH)
@@ -562,6 +571,8 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             if (device->record.class == DEVICE_CLASS_USB &&
                 device_may_be_at(device, name))
                 device->lingers_at = *name;
+            if (qube_name_equal(&device->late_at, name))
+                device->late_at = (QubeName){};
             if (device->job && device->job->kind == JOB_KIND_LOOK &&
                 qube_name_equal(&device->job->job.target, name))
                 on_looked_at_stopped(m, device, name, now);

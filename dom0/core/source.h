@@ -126,6 +126,9 @@ struct Device {
     bool attachment_known;
     /* qubesd's events were missed while a job was in work */
     bool missed_events;
+    /* an Attach was sent there before it stopped, and has gone well: if events
+     * tell so before it starts, it was done after that; "" */
+    QubeName late_at;
     bool bound; /* our last Attach was, to its identity */
     /* the target that had it by a rule, and was stopped: no record starts it
      * again, that is the person's to do; "" */

@@ -112,6 +112,24 @@ static void test_an_attach_into_a_stopped_target_is_in_nobodys_way(void **state)
     (void) rig_call(&rig, ADMIN_AVAILABLE);
 }
 
+/* The target was being started anew when it was done. */
+static void test_an_attach_done_after_its_target_stopped_is_ours(void **state)
+{
+    const uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 static void test_a_target_that_is_there_again_has_what_was_sent_to_it(void **s)
 {
     uint64_t call = attach_begins("sda");
@@ -675,6 +693,7 @@ int main(void)
         test(test_what_was_lost_before_attach_answered_comes_back),
         test(test_a_target_stopped_while_verifying_is_not_started),
         test(test_an_attach_into_a_stopped_target_is_in_nobodys_way),
+        test(test_an_attach_done_after_its_target_stopped_is_ours),
         test(test_a_target_that_is_there_again_has_what_was_sent_to_it),
         test(test_a_look_does_not_eat_what_ended_503),
         test(test_a_look_that_finds_it_taken_away_decides_nothing),
