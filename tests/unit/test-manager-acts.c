@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "dom0/core/source.h"
-#include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
 #define RULES                                     \
@@ -15,33 +14,7 @@
 #define ASK    "disks: ask block type disk to work timeout 60s\n"
 #define MINUTE (60 * USEC_PER_SEC)
 
-static ManagerRig rig;
-static uint64_t usb; /* a connection of sys-usb */
-
-static int set_up(void **state)
-{
-    (void) state;
-
-    rig_begin(&rig, RULES);
-    usb = rig_connect(&rig, "sys-usb", 'a');
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void) state;
-
-    rig_end(&rig);
-    return 0;
-}
-
-static const HistoryEntry *last_outcome(void)
-{
-    const History *history = manager_history(rig.manager);
-
-    assert_true(history_count(history) > 0);
-    return history_get(history, history_count(history) - 1);
-}
+#include "tests/support/manager-fixture.h"
 
 static DeviceRef ref_of(const char *device)
 {

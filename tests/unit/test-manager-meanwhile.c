@@ -7,51 +7,16 @@
 
 #include <string.h>
 
-#include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
 #define RULES "parts: allow block type { disk partition } to work\n"
 #define PORTS "ports: allow usb to work\n"
 
+#include "tests/support/manager-fixture.h"
+
 static const DeviceRef disk = { .source = { "sys-usb" },
                                 .class = DEVICE_CLASS_BLOCK,
                                 .device = { "sda" } };
-
-static ManagerRig rig;
-static uint64_t usb; /* a connection of sys-usb */
-
-static int set_up(void **state)
-{
-    (void) state;
-
-    rig_begin(&rig, RULES);
-    usb = rig_connect(&rig, "sys-usb", 'a');
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void) state;
-
-    rig_end(&rig);
-    return 0;
-}
-
-static Status last_status(void)
-{
-    const History *history = manager_history(rig.manager);
-
-    assert_true(history_count(history) > 0);
-    return history_get(history, history_count(history) - 1)->status;
-}
-
-/* A record of the stick in port 2-1. */
-static Status tell(RecordAction action, const char *device)
-{
-    const Record record = rig_record_at(action, device, "2-1", "A");
-
-    return rig_tell_record(&rig, usb, &record);
-}
 
 /* Its Attach is sent. */
 static uint64_t attach_begins(const char *device)
@@ -77,7 +42,7 @@ static void test_what_was_lost_before_attach_answered_comes_back(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
 static void test_a_target_stopped_while_verifying_is_not_started(void **state)
@@ -171,7 +136,7 @@ static void test_a_look_does_not_eat_what_ended_503(void **state)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
 static void test_a_look_that_finds_it_taken_away_decides_nothing(void **state)
@@ -184,7 +149,7 @@ static void test_a_look_that_finds_it_taken_away_decides_nothing(void **state)
     n = history_count(manager_history(rig.manager));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    assert_int_equal(last_status(), STATUS_DETACHED_BY_USER);
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
     assert_int_equal(history_count(manager_history(rig.manager)), n + 1);
 }
 
@@ -206,7 +171,7 @@ static void test_a_plug_is_not_where_the_one_before_it_was(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
 static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
@@ -221,7 +186,7 @@ static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
 /* A quick replug that only qubesd has told of. */
@@ -237,7 +202,7 @@ static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
 static void test_what_no_rule_wanted_is_not_decided_by_the_list(void **state)
@@ -268,7 +233,7 @@ static void test_what_is_found_attached_may_be_taken_away(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_status(), STATUS_DETACHED_BY_USER);
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
 static void test_a_usb_attach_that_failed_is_not_undone(void **state)
@@ -536,7 +501,7 @@ static void test_an_attach_of_what_went_before_its_record_is_over(void **state)
     rig_set_rules(&rig, "");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    assert_int_equal(last_status(), STATUS_NO_RULE);
+    assert_int_equal(last_outcome()->status, STATUS_NO_RULE);
     assert_true(rig_is_quiet(&rig));
 }
 

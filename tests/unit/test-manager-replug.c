@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "dom0/core/source.h"
-#include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
 #define RULES                    \
@@ -15,41 +14,7 @@
 #define ASK    "disks: ask block type disk to work timeout 60s\n"
 #define MINUTE (60 * USEC_PER_SEC)
 
-static ManagerRig rig;
-static uint64_t usb; /* a connection of sys-usb */
-
-static int set_up(void **state)
-{
-    (void) state;
-
-    rig_begin(&rig, RULES);
-    usb = rig_connect(&rig, "sys-usb", 'a');
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void) state;
-
-    rig_end(&rig);
-    return 0;
-}
-
-static const HistoryEntry *last_outcome(void)
-{
-    const History *history = manager_history(rig.manager);
-
-    assert_true(history_count(history) > 0);
-    return history_get(history, history_count(history) - 1);
-}
-
-/* A record of the stick in port 2-1: 2-1 itself, or a disk in it. */
-static Status tell(RecordAction action, const char *device)
-{
-    const Record record = rig_record_at(action, device, "2-1", "A");
-
-    return rig_tell_record(&rig, usb, &record);
-}
+#include "tests/support/manager-fixture.h"
 
 static void attach(const char *device)
 {

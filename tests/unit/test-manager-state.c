@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "dom0/core/source.h"
-#include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
 #define RULES                    \
@@ -15,40 +14,7 @@
 #define DISPOSABLE "disks: allow block type disk to @dispvm:media\n"
 #define MINUTE     (60 * USEC_PER_SEC)
 
-static ManagerRig rig;
-static uint64_t usb; /* a connection of sys-usb */
-
-static int set_up(void **state)
-{
-    (void) state;
-
-    rig_begin(&rig, RULES);
-    usb = rig_connect(&rig, "sys-usb", 'a');
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void) state;
-
-    rig_end(&rig);
-    return 0;
-}
-
-static const HistoryEntry *last_outcome(void)
-{
-    const History *history = manager_history(rig.manager);
-
-    assert_true(history_count(history) > 0);
-    return history_get(history, history_count(history) - 1);
-}
-
-static Status tell(RecordAction action, const char *device)
-{
-    const Record record = rig_record_at(action, device, "2-1", "A");
-
-    return rig_tell_record(&rig, usb, &record);
-}
+#include "tests/support/manager-fixture.h"
 
 static void attach(const char *device)
 {
@@ -64,19 +30,6 @@ static void come_back(char boot)
     rig_restart(&rig);
     usb = rig_connect(&rig, "sys-usb", boot);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
-}
-
-static void prompt_opens(const char *device, uint64_t *ret_id)
-{
-    AdminAnswer guivm = answer_of(ADMIN_OK);
-    Prompt prompt;
-
-    memcpy(guivm.value.s, "dom0", 5);
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    for (unsigned int i = 0; i < 3; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
-    assert_true(manager_next_prompt(rig.manager, ret_id, &prompt, rig.now));
 }
 
 static void refuse(const char *device)

@@ -5,52 +5,17 @@
 #include <string.h>
 
 #include "dom0/core/source.h"
-#include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
 #define RULES                                  \
     "to-vault: allow usb serial V* to vault\n" \
     "to-work: allow usb to work\n"
 
-static ManagerRig rig;
-static uint64_t usb; /* a connection of sys-usb */
-
-static int set_up(void **state)
-{
-    (void) state;
-
-    rig_begin(&rig, RULES);
-    usb = rig_connect(&rig, "sys-usb", 'a');
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void) state;
-
-    rig_end(&rig);
-    return 0;
-}
-
-static const HistoryEntry *last_outcome(void)
-{
-    const History *history = manager_history(rig.manager);
-
-    assert_true(history_count(history) > 0);
-    return history_get(history, history_count(history) - 1);
-}
+#include "tests/support/manager-fixture.h"
 
 static Status plug(const char *device, const char *serial)
 {
     const Record record = rig_record_at(RECORD_ADD, device, device, serial);
-
-    return rig_tell_record(&rig, usb, &record);
-}
-
-/* A disk, or a partition, of the USB device 2-1. */
-static Status plug_part(const char *device)
-{
-    const Record record = rig_record_at(RECORD_ADD, device, "2-1", "A");
 
     return rig_tell_record(&rig, usb, &record);
 }
@@ -347,8 +312,8 @@ static void test_parts_that_are_not_known_to_be_free_are_looked_at(void **state)
 
     (void) state;
 
-    assert_int_equal(plug_part("sda"), STATUS_NO_RULE);
-    assert_int_equal(plug_part("sdb"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sdb"), STATUS_NO_RULE);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     for (unsigned int i = 0; i < 2; i++) {
@@ -365,7 +330,7 @@ static void test_a_disk_of_it_is_not_ripped_away(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug_part("sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault")); /* sda */
@@ -382,7 +347,7 @@ static void test_a_disk_that_is_attached_meanwhile_counts(void **state)
     (void) state;
 
     first = attach_half("2-2", "B");
-    assert_int_equal(plug_part("sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* sda */
@@ -402,7 +367,7 @@ static void test_a_disk_whose_partition_is_attached_ends_310(void **state)
 
     rig_set_rules(&rig, "r: allow block to work\n");
     assert_int_equal(rig_tell_record(&rig, usb, &part), STATUS_NO_RULE);
-    assert_int_equal(plug_part("sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     /* a partition that is attached takes its disk off the list */
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_APPEAR_USEC);
@@ -416,7 +381,7 @@ static void test_the_disk_of_an_attached_usb_device_ends_310(void **state)
 
     rig_set_rules(&rig, "u: allow usb to work\nb: allow block to vault\n");
     attach("2-1", "A");
-    assert_int_equal(plug_part("sda"), STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_ATTACHED_ELSEWHERE);
     assert_true(rig_is_quiet(&rig));
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "dom0/core/source.h"
-#include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
 #define RULES                                     \
@@ -15,33 +14,7 @@
 /* a test that has taken this many calls of one kind goes round in circles */
 #define ROUNDS_MAX 16U
 
-static ManagerRig rig;
-static uint64_t usb; /* a connection of sys-usb */
-
-static int set_up(void **state)
-{
-    (void) state;
-
-    rig_begin(&rig, RULES);
-    usb = rig_connect(&rig, "sys-usb", 'a');
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void) state;
-
-    rig_end(&rig);
-    return 0;
-}
-
-static const HistoryEntry *last_outcome(void)
-{
-    const History *history = manager_history(rig.manager);
-
-    assert_true(history_count(history) > 0);
-    return history_get(history, history_count(history) - 1);
-}
+#include "tests/support/manager-fixture.h"
 
 static size_t n_outcomes(void)
 {

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * One rig for the tests of a file, with a forwarder of sys-usb connected.
+ * Define RULES, the rules that each test begins with, and include it then.
+ */
+
+#include <string.h>
+
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+#ifndef RULES
+#define RULES ""
+#endif
+
+static ManagerRig rig;
+static uint64_t usb; /* a connection of sys-usb */
+
+static inline int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, RULES);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static inline const HistoryEntry *last_outcome(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    assert_true(history_count(history) > 0);
+    return history_get(history, history_count(history) - 1);
+}
+
+/* A record of the stick in port 2-1: 2-1 itself, or a part of it. */
+static inline Status tell(RecordAction action, const char *device)
+{
+    const Record record = rig_record_at(action, device, "2-1", "A");
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
+/* The prompt about @device, which an ask rule wants, is to be opened. */
+static inline void prompt_opens(const char *device, uint64_t *ret_id)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+
+    memcpy(guivm.value.s, "dom0", 5);
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_true(manager_next_prompt(rig.manager, ret_id, &prompt, rig.now));
+}
+
+/* qubesd goes and comes back at once. */
+static inline void reconnect(void)
+{
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+}
