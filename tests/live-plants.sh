@@ -17,7 +17,7 @@ cmake -S "$tree" -B "$tree/build" -G Ninja >/dev/null || exit 1
 plants=(
     'dom0/core/manager-state.c|device->detached_by_user = plug->detached_by_user;||a restart forgets a detach by the person'
     'dom0/core/manager-state.c|device->refused_by_user = plug->refused_by_user;||a restart forgets a no'
-    'sysusb/agent.c|log_message(LOG_INFO, "%s: %s", record.device.s,|if (record.action == RECORD_REMOVE && record.class == DEVICE_CLASS_USB) return; log_message(LOG_INFO, "%s: %s", record.device.s,|the forwarder drops a remove'
+    'sysusb/agent.c|    log_message(LOG_INFO, "%s: %s", record->device.s,|    if (record->action == RECORD_REMOVE && record->class == DEVICE_CLASS_USB) return; log_message(LOG_INFO, "%s: %s", record->device.s,|the forwarder drops a remove'
     'dom0/core/job-attach.c|job->holding = HOLDING_DEVICE;\n        return job_finish(job, STATUS_ATTACHED, "");|job->holding = HOLDING_DEVICE; static unsigned int planted; if (planted++ % 2 == 0) return job_call(job, JOB_ATTACHING, ADMIN_ATTACH); return job_finish(job, STATUS_ATTACHED, "");|an Attach that went well is called once more'
     'dom0/core/manager-source.c|    drop_parts(m, device, now);\n    device_unplug|    if (device->job && device->job->job.state == JOB_STARTING) return STATUS_DETACHED; drop_parts(m, device, now);\n    device_unplug|an unplug during a start is not noticed'
     'dom0/core/manager-qubesd.c|else if (waits_for(m, device, name))|else if (false)|what waits for a target does not come with it'

@@ -56,6 +56,7 @@ struct ManagedJob {
     bool attached_meanwhile; /* by an event, after Attach was sent */
     bool detached_meanwhile; /* the same, before the job's end */
     bool target_stopped;     /* the same, with all that is attached to it */
+    bool outdated;           /* other rules are in force: decide anew */
     bool told;               /* the outcome is in the history */
     bool dead;               /* to be freed once no call is under way */
     bool wants_call;         /* job.request is to be made */

@@ -299,8 +299,10 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                 ? device_lacks_decision(m, device) ||
                       (managed->job.restarted &&
                        managed->job.outcome == STATUS_TARGET_NOT_RUNNING)
-                : managed->kind == JOB_KIND_ATTACH && managed->target_started &&
-                      managed->job.outcome == STATUS_WAITING_FOR_TARGET;
+                : managed->outdated ||
+                      (managed->kind == JOB_KIND_ATTACH &&
+                       managed->target_started &&
+                       managed->job.outcome == STATUS_WAITING_FOR_TARGET);
     managed_bury(m, managed);
 
     if (device->queued) {

@@ -123,8 +123,10 @@ static bool is_current(const Manager *m, const Device *device, const Rule *rule)
     return now && rule_equal(now, rule);
 }
 
+/* It was decided by rules that are not in force any more. */
 static void refuse_outdated(Manager *m, ManagedJob *managed, Instant now)
 {
+    managed->outdated = true;
     managed_apply(m, managed,
                   job_on_refused(&managed->job, STATUS_SUPERSEDED,
                                  RULES_CHANGED, now.monotonic_usec),
@@ -441,14 +443,13 @@ static void on_yes(Manager *m,
                       job_on_approved(&managed->job, window->choices[answer],
                                       now.monotonic_usec),
                       now);
-    } else if (managed)
-        managed_apply(m, managed,
-                      job_on_refused(&managed->job, STATUS_SUPERSEDED,
-                                     RULES_CHANGED, now.monotonic_usec),
-                      now);
-    else if (good && !device->refused_by_user && !device_is_left_alone(device))
+    } else if (managed) {
+        refuse_outdated(m, managed, now);
+    } else if (good && !device->refused_by_user &&
+               !device_is_left_alone(device)) {
         device_attach_approved(m, device, rule, window->choices[answer],
                                &window->default_dispvm, now);
+    }
 }
 
 void manager_on_prompt(Manager *m,

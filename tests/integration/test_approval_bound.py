@@ -191,12 +191,20 @@ class Rules(ApprovalCase):
                       "stick: ask block type disk to { work vault }\n",
                       "stick: ask block type disk to vault\n",
                       "stick: ask block to work\n",
-                      "stick: allow block type disk to work\n",
-                      "stick: deny block type disk\n",
                       "stick: ask block type disk to work timeout 5m\n"):
             with self.subTest(rules=rules):
                 rig, connection, seq = self.reloaded(rules)
                 self.refused(rig, connection, seq, 311)
+
+    def test_what_the_rules_say_now_is_done_without_it(self):
+        rig, connection, seq = self.reloaded(
+            "stick: allow block type disk to work\n")
+        self.assert_told(connection, seq, 300)
+        rig.daemon.wait_outcome("sda", 200)
+        self.assertEqual(
+            [each["code"] for each in rig.daemon.outcomes("sda")], [311, 200])
+        rig, connection, seq = self.reloaded("stick: deny block type disk\n")
+        self.refused(rig, connection, seq, 302)
 
     def test_another_name_counts_for_nothing(self):
         rig, connection, seq = self.reloaded(ASK.replace("stick", "disk"))
@@ -204,11 +212,11 @@ class Rules(ApprovalCase):
 
     def test_a_rule_that_is_gone_counts_for_nothing(self):
         rig, connection, seq = self.reloaded("")
-        self.refused(rig, connection, seq, 311)
+        self.refused(rig, connection, seq, 301)
 
     def test_a_rule_that_is_no_longer_the_first_counts_for_nothing(self):
         rig, connection, seq = self.reloaded("no: deny block\n" + ASK)
-        self.refused(rig, connection, seq, 311)
+        self.refused(rig, connection, seq, 302)
 
     def test_bad_rules_change_nothing(self):
         rig, connection, seq = self.reloaded("stick: aks block to work\n")

@@ -146,6 +146,9 @@ class Judge:
         """These rules are in force before long."""
         self.set_now = number
         self.sets_of_round.add(number)
+        if self.n_lost_windows:
+            # what waits for its prompt is decided anew
+            self.may_decide(self.kernel.plugs.values())
         for plug in self.kernel.plugs.values():
             if self.round in (plug.decided, plug.may_decide):
                 plug.sets |= self.sets_of_round

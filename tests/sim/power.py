@@ -91,10 +91,10 @@ class Power:
 
     def set_running(self, qube: Qube) -> list[asyncio.Task]:
         """The qube is up; what it offers as a backend appears after that."""
+        self.on_starting(qube.name)
         self._tell_extra(qube.name, "domain-pre-spawn", (("start_guid", True),))
         self._tell_extra(qube.name, "domain-spawn", (("start_guid", True),))
         self._tell_extra(qube.name, "domain-unpaused")
-        self.on_starting(qube.name)
         qube.state = "Running"
         self.world.new_boot(qube)
         self._tell(qube.name, "domain-start", (("start_guid", True),))

@@ -98,6 +98,59 @@ static void test_a_line_that_cannot_be_read_is_not_attached_twice(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* No window is shown by rules that are not in force any more. */
+static void test_what_waits_for_its_prompt_is_decided_by_new_rules(void **state)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    uint64_t icon;
+
+    (void) state;
+
+    memcpy(guivm.value.s, "dom0", 5);
+    rig_set_rules(&rig, ASK);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    icon = rig_call(&rig, ADMIN_PROPERTY_GET);
+    rig_set_rules(&rig, RULES);
+    rig_reply(&rig, icon, guivm);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
+{
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    rig_set_rules(&rig, "disks: allow block type disk to vault\n");
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_string_equal(last_outcome()->target, "vault");
+
+    /* those that have no rule for it, too */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    rig_set_rules(&rig, "");
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(last_outcome()->status, STATUS_NO_RULE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static AdminAnswer answer_unreadable(void)
 {
     AdminAnswer answer = answer_listed(NULL);
@@ -638,6 +691,8 @@ int main(void)
         TEST(test_a_reconnect_starts_no_target_that_was_stopped),
         TEST(test_a_list_that_is_still_the_old_one_is_waited_out),
         TEST(test_a_line_that_cannot_be_read_is_not_attached_twice),
+        TEST(test_what_waits_for_its_prompt_is_decided_by_new_rules),
+        TEST(test_a_yes_to_old_rules_has_the_new_ones_decide),
         TEST(test_an_unreadable_line_after_a_gap_is_looked_behind),
         TEST(test_an_unbound_attach_is_undone_by_a_new_list),
         TEST(test_a_qube_is_not_taken_for_a_disposable),

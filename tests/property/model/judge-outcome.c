@@ -484,6 +484,10 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     /* what a look has found out is no answer to a record */
     if (entry->rule.s[0] != '\0' || entry->status == STATUS_NO_RULE)
         close_trigger(m, claim.seat, entry);
+    /* it was to be asked for by rules that are not in force any more */
+    if (entry->status == STATUS_SUPERSEDED && m->rules_tick >= claim.since &&
+        claim.seat->plugged && claim.seat->trigger_tick == 0)
+        permit(m, claim.seat);
     /* a target may have been started too late for it */
     if (entry->status == STATUS_WAITING_FOR_TARGET &&
         claim.seat->started_tick >= claim.since)
