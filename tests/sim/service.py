@@ -2,6 +2,7 @@
 """A Unix socket service that can die and come back."""
 
 import asyncio
+import functools
 import os
 import pathlib
 import random
@@ -53,6 +54,7 @@ class Service:
         self.pieces: bool | str = True
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
+        self._life = 0
         self._connections: dict[asyncio.Task, asyncio.StreamWriter] = {}
         self._calls: dict[asyncio.Task, Call] = {}
 
@@ -80,8 +82,8 @@ class Service:
         if self._server is None:
             self.bind(mode)
             self._server = await asyncio.start_unix_server(
-                self._connected, sock=self._socket, backlog=BACKLOG,
-                limit=LINE_MAX)
+                functools.partial(self._connected, self._life),
+                sock=self._socket, backlog=BACKLOG, limit=LINE_MAX)
 
     async def crash(self) -> None:
         """Go away at once: no socket, no connection, no call goes on.
@@ -91,6 +93,7 @@ class Service:
         not take at once, as single bytes soon fill its buffer, is sent as the
         client reads.
         """
+        self._life += 1
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -109,9 +112,13 @@ class Service:
             self._connections[task].transport.abort()
             task.cancel()
 
-    async def _connected(self, reader: asyncio.StreamReader,
+    async def _connected(self, life: int, reader: asyncio.StreamReader,
                          writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
+        if life != self._life:
+            # accepted just before the crash
+            writer.transport.abort()
+            return
         self._connections[task] = writer
         watch = HangupWatch(writer.get_extra_info("socket"),
                             lambda: self.on_hangup(task))
