@@ -5,6 +5,7 @@
 import argparse
 import asyncio
 import collections
+import contextlib
 import multiprocessing
 import os
 import pathlib
@@ -25,6 +26,7 @@ from play import Play  # noqa: E402
 
 LANES = 16
 HISTORY_S = 400.0
+END_S = 30.0
 MUST_OCCUR = (*history.KINDS, *history.HABITS)
 # the least that shows that a kind is drawn at all
 HISTORIES_FOR_ALL = 200
@@ -65,6 +67,9 @@ async def play_lane(seeds: list[int], report) -> None:
 
 def work(seeds: list[int], n_lanes: int, results) -> None:
     """A process with its share of the histories."""
+    # its programs are of its group, and end with that
+    os.setpgid(0, 0)
+
     async def lanes() -> None:
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGTERM, asyncio.current_task().cancel)
@@ -78,6 +83,17 @@ def work(seeds: list[int], n_lanes: int, results) -> None:
     except BaseException:
         results.put({"seed": None, "failure": traceback.format_exc()})
         raise
+
+
+def end_early(workers: list) -> None:
+    """With all that they have begun, in good order if that goes."""
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(END_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.join()
 
 
 def print_log(result: dict) -> None:
@@ -161,10 +177,7 @@ def main() -> int:
                 print_log(result)
             if arguments.first:
                 print(f"first failure after {n_done} histories")
-                for worker in workers:
-                    worker.terminate()
-                for worker in workers:
-                    worker.join()
+                end_early(workers)
                 return 1
         if n_done % 100 == 0:
             print(f"{n_done} histories, {time.monotonic() - begun:.0f} s",
