@@ -21,6 +21,20 @@ static JobWish job_await_change(Job *job, uint64_t now_usec)
     return job_wait(job, JOB_AWAITING, job->appear_usec);
 }
 
+/* Whether that may be how it was before the device went, or its target. */
+static bool is_of_the_past(const Job *job,
+                           const QubeName *holder,
+                           uint64_t now_usec)
+{
+    if (job_port_is_stale(job, now_usec) ||
+        qube_name_equal(&job->past_holder, holder))
+        return true;
+    /* a USB device counts as attached for another moment */
+    return job->task.class == DEVICE_CLASS_USB &&
+           qube_name_equal(&job->task.stopped, holder) &&
+           !qube_name_equal(&job->known_at, holder);
+}
+
 /* What to do with a device that qubesd lists. */
 JobWish job_on_listing(Job *job,
                        const DeviceListing *listing,
@@ -43,10 +57,7 @@ JobWish job_on_listing(Job *job,
     job->unread = listing->attachment == ATTACHMENT_UNKNOWN;
     if (job->unread)
         holder = job->known_at;
-    /* that may be how it was before the device went */
-    if (holder.s[0] != '\0' &&
-        (job_port_is_stale(job, now_usec) ||
-         qube_name_equal(&job->past_holder, &holder)) &&
+    if (holder.s[0] != '\0' && is_of_the_past(job, &holder, now_usec) &&
         job->n_retries < JOB_RETRIES_MAX)
         return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE,
                          "another qube has it", now_usec);

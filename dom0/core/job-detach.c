@@ -118,7 +118,7 @@ JobWish job_on_looked_further(Job *job,
     job->lost = false;
     job->found_stopped = job->target;
     job->target = (QubeName){};
-    job_on_holder_stopped(job);
+    job_on_holder_stopped(job, &job->found_stopped);
     return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 

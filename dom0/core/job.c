@@ -199,8 +199,9 @@ void job_on_new_part(Job *job)
     job->surveyed = false;
 }
 
-void job_on_holder_stopped(Job *job)
+void job_on_holder_stopped(Job *job, const QubeName *target)
 {
+    job->task.stopped = *target;
     if (job->task.start == RULE_START_TARGET)
         job->task.start = RULE_WHEN_RUNNING;
     job->task.qubes_only = true;

@@ -135,7 +135,8 @@ typedef struct JobTask {
     /* another source has a device of this name: qubesd's Detach looks at the
      * name only, and would take whichever it finds first */
     bool namesakes;
-    bool qubes_only; /* make no disposable */
+    QubeName stopped; /* had it by a rule, as a USB device still may seem to */
+    bool qubes_only;  /* make no disposable */
     bool announced;  /* qubesd's events have told @identity */
     DeviceIdentity identity;
     /* see job_on_port_detached(), before the job began; 0: never */
@@ -307,7 +308,7 @@ void job_on_new_part(Job *job);
 
 /* The target that had the device by a rule was stopped: nothing is started, nor
  * made, in its stead. */
-void job_on_holder_stopped(Job *job);
+void job_on_holder_stopped(Job *job, const QubeName *target);
 
 /* The call that the job has wished for is made now. */
 void job_on_sent(Job *job);

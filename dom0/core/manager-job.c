@@ -135,6 +135,13 @@ static bool device_has_namesakes(const Manager *m, const Device *device)
     return false;
 }
 
+static void task_set_port(JobTask *task, const Device *device)
+{
+    if (task->class == DEVICE_CLASS_USB)
+        task->port_detached_usec =
+            source_port_detached_usec(device->source, &task->device);
+}
+
 JobTask task_of(const Manager *m, const Device *device)
 {
     JobTask task = { .source = device->source->name,
@@ -142,10 +149,7 @@ JobTask task_of(const Manager *m, const Device *device)
                      .device = device->record.device,
                      .namesakes = device_has_namesakes(m, device) };
 
-    if (task.class == DEVICE_CLASS_USB)
-        task.port_detached_usec =
-            source_port_detached_usec(device->source, &task.device);
-
+    task_set_port(&task, device);
     memcpy(task.vendor_id, device->record.properties.vendor_id,
            sizeof(task.vendor_id));
     memcpy(task.product_id, device->record.properties.product_id,
@@ -164,15 +168,17 @@ void task_set_holder(JobTask *task, const Device *device)
     task->known_at = device->attached_to;
     task->past_holder = source_past_holder(device->source, device->record.class,
                                            &device->record.device);
+    task->stopped = device->stopped;
+    task_set_port(task, device);
 }
 
 void device_set_stopped(Device *device, const QubeName *target)
 {
     device->stopped = *target;
     if (device->job && device->job->kind == JOB_KIND_ATTACH)
-        job_on_holder_stopped(&device->job->job);
+        job_on_holder_stopped(&device->job->job, target);
     if (device->queued)
-        job_on_holder_stopped(&device->queued->job);
+        job_on_holder_stopped(&device->queued->job, target);
 }
 
 void device_begin_detach(Manager *m, Device *device, Instant now)
@@ -284,9 +290,10 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
         source_expect_detach(managed->source, device->record.class,
                              &device->record.device, &target, true,
                              now.monotonic_usec);
-    if (managed->kind == JOB_KIND_DETACH &&
-        device->record.class == DEVICE_CLASS_USB && !managed->job.missing &&
-        managed->job.outcome == STATUS_DETACHED)
+    if (device->record.class == DEVICE_CLASS_USB &&
+        (managed->job.detached || (managed->kind == JOB_KIND_DETACH &&
+                                   !managed->job.missing &&
+                                   managed->job.outcome == STATUS_DETACHED)))
         source_on_port_detached(managed->source, &device->record.device,
                                 now.monotonic_usec);
     waiters_answer(m, &managed->remove_waiters,

@@ -438,6 +438,47 @@ static void test_our_own_detach_is_one_too(void **state)
 
 /* failures in words */
 
+/* What was sent before it went is undone; the next plug waits for that. */
+static void test_so_is_the_undoing_of_an_attach(void **state)
+{
+    uint64_t call = attach_half("2-1", "A");
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* It counts as attached to what was stopped for another moment. */
+static void test_a_target_that_was_stopped_does_not_have_it(void **state)
+{
+    const Record again = rig_record_at(RECORD_CHANGE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    attach("2-1", "A");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    assert_int_equal(rig_tell_record(&rig, usb, &again), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
 static void test_a_target_without_the_proxy_is_not_tried_again(void **state)
 {
     uint64_t call = attach_half("2-1", "A");
@@ -496,6 +537,8 @@ int main(void)
         TEST(test_what_is_said_of_a_port_just_detached_is_asked_again),
         TEST(test_later_it_is_believed),
         TEST(test_our_own_detach_is_one_too),
+        TEST(test_so_is_the_undoing_of_an_attach),
+        TEST(test_a_target_that_was_stopped_does_not_have_it),
         TEST(test_a_target_without_the_proxy_is_not_tried_again),
         TEST(test_an_attach_that_fails_is_tried_four_times),
     };
