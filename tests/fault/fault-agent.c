@@ -7,11 +7,8 @@
  * ends with an error, and systemd begins it anew. Runs below umockdev-wrapper.
  */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -23,6 +20,7 @@
 #include "sysusb/core/backoff.h"
 #include "tests/support/call-fault.h"
 #include "tests/support/fault.h"
+#include "tests/support/forwarder-rig.h"
 #include "tests/support/test.h"
 
 #define DEADLINE_USEC UINT64_C(60000000)
@@ -35,13 +33,8 @@
 /* dom0: keeps what it was told in this call */
 #define SCRIPT "#!/bin/sh\nexec cat >\"${0%/*}/told\"\n"
 
-/* what the mock's own thread opens, whenever it comes to that */
-#define N_OF_OTHERS 1U
-
 static UMockdevTestbed *testbed;
-static char folder[] = "/tmp/fault-agent-XXXXXX";
-static char client[64], told[64];
-static int said[2]; /* standard output and error, while they are closed */
+static char told[96];
 static sd_event *event;
 
 uint64_t __wrap_backoff_next(Backoff *backoff,
@@ -100,41 +93,18 @@ static void hold(bool yes)
 
 static int set_up(void **state)
 {
-    sigset_t signals;
-    FILE *file;
-    int null;
 
     (void) state;
 
-    (void) sigemptyset(&signals);
-    (void) sigaddset(&signals, SIGCHLD);
-    assert_return_code(sigprocmask(SIG_BLOCK, &signals, NULL), 0);
-    assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-    assert_int_equal(setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1), 0);
+    forwarder_begin(SCRIPT);
     testbed = umockdev_testbed_new();
     assert_true(
         umockdev_testbed_add_from_string(testbed, DISK("sdx", "0"), NULL));
 
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
-    assert_non_null(mkdtemp(folder));
-    (void) snprintf(client, sizeof(client), "%s/client", folder);
-    (void) snprintf(told, sizeof(told), "%s/told", folder);
-    file = fopen(client, "we");
-    assert_non_null(file);
-    assert_true(fputs(SCRIPT, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(client, 0700), 0);
+    (void) snprintf(told, sizeof(told), "%s/told", forwarder_folder);
 
     /* what it says of each fault is of no interest */
-    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    assert_return_code(null, 0);
-    for (int i = 0; i < 2; i++) {
-        (void) fflush(i == 0 ? stdout : stderr);
-        said[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, 3);
-        assert_return_code(said[i], 0);
-        assert_return_code(dup2(null, i + 1), 0);
-    }
-    fd_close(null);
+    forwarder_mute();
     return 0;
 }
 
@@ -142,28 +112,11 @@ static int tear_down(void **state)
 {
     (void) state;
 
-    for (int i = 0; i < 2; i++) {
-        (void) fflush(i == 0 ? stdout : stderr);
-        assert_return_code(dup2(said[i], i + 1), 0);
-        fd_close(said[i]);
-    }
-    (void) unlink(client);
+    forwarder_unmute();
     (void) unlink(told);
-    assert_int_equal(rmdir(folder), 0);
+    forwarder_end();
     g_object_unref(testbed);
     return 0;
-}
-
-static size_t n_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    (void) closedir(dir);
-    return n;
 }
 
 static int on_told(sd_event_source *source,
@@ -252,7 +205,7 @@ static bool watch(void)
 /* From begin to end; whether it told all, or ended with an error before. */
 static bool forward_once(void)
 {
-    const AgentConfig config = { .qrexec_client = client,
+    const AgentConfig config = { .qrexec_client = forwarder_client,
                                  .queue_max = AGENT_QUEUE_MAX };
     sd_event_source *watch_source = NULL;
     Agent *agent = NULL;
@@ -262,8 +215,9 @@ static bool forward_once(void)
     hold(true);
     (void) unlink(told);
     assert_return_code(sd_event_new(&event), 0);
-    assert_return_code(sd_event_add_inotify(event, &watch_source, folder,
-                                            IN_MODIFY, on_told, NULL),
+    assert_return_code(sd_event_add_inotify(event, &watch_source,
+                                            forwarder_folder, IN_MODIFY,
+                                            on_told, NULL),
                        0);
     hold(false);
 
@@ -312,7 +266,7 @@ static void test_each_system_call_may_fail(void **state)
             n_faults++;
             if (call_fault_is_transfer())
                 assert_true(told_all);
-            assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+            assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
         }
     call_fault_hold_udev(false);
     assert_true(n_faults >= 20 * ARRAY_SIZE(errors));
@@ -344,7 +298,7 @@ static void test_each_allocation_may_fail(void **state)
             break;
         }
         n_faults++;
-        assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+        assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
     }
     assert_true(n_faults >= 10);
 }

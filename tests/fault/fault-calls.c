@@ -6,9 +6,7 @@
  * whole, and the next try works.
  */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -63,18 +61,6 @@ static int tear_down(void **state)
     (void) unlink(path);
     assert_int_equal(rmdir(folder), 0);
     return 0;
-}
-
-static size_t n_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    (void) closedir(dir);
-    return n;
 }
 
 /* A call may be told to try again, and then nobody notices. */

@@ -6,7 +6,6 @@
  * nothing is left open, and the next client is served.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -92,18 +91,6 @@ static const ControlHandler handler = { .on_call = on_call,
 static bool set_time_fails(void)
 {
     return call_fault_fails("sd_event_source_set_time_relative");
-}
-
-static size_t n_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    (void) closedir(dir);
-    return n;
 }
 
 /* Whether the service could be made. */

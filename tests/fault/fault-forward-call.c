@@ -6,9 +6,7 @@
  * it ends and its owner is told, or nobody notices; and the next one works.
  */
 
-#include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +15,7 @@
 #include "sysusb/io/qrexec-call.h"
 #include "tests/support/call-fault.h"
 #include "tests/support/fault.h"
+#include "tests/support/forwarder-rig.h"
 #include "tests/support/test.h"
 
 #define QUEUE_MAX     4096U
@@ -26,30 +25,15 @@
 #define SCRIPT "#!/bin/sh\nexec cat\n"
 
 static sd_event *event;
-static char folder[] = "/tmp/fault-call-XXXXXX";
-static char client[64];
 
 static unsigned int n_lines, n_ends;
 
 static int set_up(void **state)
 {
-    sigset_t signals;
-    FILE *file;
 
     (void) state;
 
-    (void) sigemptyset(&signals);
-    (void) sigaddset(&signals, SIGCHLD);
-    assert_return_code(sigprocmask(SIG_BLOCK, &signals, NULL), 0);
-    assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
-    assert_non_null(mkdtemp(folder));
-    (void) snprintf(client, sizeof(client), "%s/client", folder);
-    file = fopen(client, "we");
-    assert_non_null(file);
-    assert_true(fputs(SCRIPT, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(client, 0700), 0);
+    forwarder_begin(SCRIPT);
     assert_return_code(sd_event_new(&event), 0);
     return 0;
 }
@@ -59,21 +43,8 @@ static int tear_down(void **state)
     (void) state;
 
     event = sd_event_unref(event);
-    (void) unlink(client);
-    (void) rmdir(folder);
+    forwarder_end();
     return 0;
-}
-
-static size_t n_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    (void) closedir(dir);
-    return n;
 }
 
 static void on_line(QrexecCall *call,
@@ -106,8 +77,8 @@ static bool call_once(void)
     int r;
 
     n_lines = n_ends = 0;
-    r = qrexec_call_new(&call, event, client, "autoattach.Event", QUEUE_MAX,
-                        &ops, NULL);
+    r = qrexec_call_new(&call, event, forwarder_client, "autoattach.Event",
+                        QUEUE_MAX, &ops, NULL);
     if (r >= 0) {
         /* what cannot be written is its owner's to mind: it closes */
         if (qrexec_call_write(call, LINE, strlen(LINE)) < 0)

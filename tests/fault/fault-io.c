@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -43,18 +41,6 @@ static int tear_down(void **state)
 
     event = sd_event_unref(event);
     return 0;
-}
-
-static size_t n_descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(folder);
-    while (readdir(folder))
-        n++;
-    (void) closedir(folder);
-    return n;
 }
 
 static void on_end(Exchange *exchange,

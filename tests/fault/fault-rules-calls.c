@@ -66,11 +66,6 @@ static size_t n_entries(const char *name)
     return n;
 }
 
-static size_t n_descriptors(void)
-{
-    return n_entries("/proc/self/fd");
-}
-
 static void assert_contents(const RulesFile *file, const char *text)
 {
     assert_null(file->error);

@@ -7,11 +7,9 @@
  * below umockdev-wrapper.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +20,7 @@
 #include "sysusb/sender.h"
 #include "tests/support/call-fault.h"
 #include "tests/support/fault.h"
+#include "tests/support/forwarder-rig.h"
 #include "tests/support/test.h"
 
 #define DESCRIPTION                                                    \
@@ -36,50 +35,23 @@
     "echo '{\"seq\":1,\"code\":200,\"status\":\"attached\"}';; esac\n" \
     "done\n"
 
-/* what the mock's own thread opens, whenever it comes to that */
-#define N_OF_OTHERS 1U
-
 static UMockdevTestbed *testbed;
-static char folder[] = "/tmp/fault-send-XXXXXX";
-static char client[64], attached[64];
-static int said[2]; /* standard output and error, while they are closed */
+static char attached[96];
 
 static int set_up(void **state)
 {
-    sigset_t signals;
-    FILE *file;
-    int null;
 
     (void) state;
 
-    (void) sigemptyset(&signals);
-    (void) sigaddset(&signals, SIGCHLD);
-    assert_return_code(sigprocmask(SIG_BLOCK, &signals, NULL), 0);
-    assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-    assert_int_equal(setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1), 0);
+    forwarder_begin(SCRIPT);
     testbed = umockdev_testbed_new();
     assert_true(umockdev_testbed_add_from_string(testbed, DESCRIPTION, NULL));
 
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
-    assert_non_null(mkdtemp(folder));
-    (void) snprintf(client, sizeof(client), "%s/client", folder);
-    (void) snprintf(attached, sizeof(attached), "%s/attached", folder);
-    file = fopen(client, "we");
-    assert_non_null(file);
-    assert_true(fputs(SCRIPT, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(client, 0700), 0);
+    (void) snprintf(attached, sizeof(attached), "%s/attached",
+                    forwarder_folder);
 
     /* what it says of each fault is of no interest */
-    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    assert_return_code(null, 0);
-    for (int i = 0; i < 2; i++) {
-        (void) fflush(i == 0 ? stdout : stderr);
-        said[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, 3);
-        assert_return_code(said[i], 0);
-        assert_return_code(dup2(null, i + 1), 0);
-    }
-    fd_close(null);
+    forwarder_mute();
     return 0;
 }
 
@@ -87,28 +59,11 @@ static int tear_down(void **state)
 {
     (void) state;
 
-    for (int i = 0; i < 2; i++) {
-        (void) fflush(i == 0 ? stdout : stderr);
-        assert_return_code(dup2(said[i], i + 1), 0);
-        fd_close(said[i]);
-    }
-    (void) unlink(client);
+    forwarder_unmute();
     (void) unlink(attached);
-    assert_int_equal(rmdir(folder), 0);
+    forwarder_end();
     g_object_unref(testbed);
     return 0;
-}
-
-static size_t n_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    (void) closedir(dir);
-    return n;
 }
 
 /* What sender_run() answers; dom0 has attached it if that says so. */
@@ -116,7 +71,7 @@ static int send_once(void)
 {
     char name[] = "sdx";
     char *devices[] = { name };
-    const SendOptions options = { .qrexec_client = client,
+    const SendOptions options = { .qrexec_client = forwarder_client,
                                   .devices = devices,
                                   .n_devices = 1 };
     sd_event *event = NULL;
@@ -172,7 +127,7 @@ static void test_each_system_call_may_fail(void **state)
             if (call_fault_is_transfer() &&
                 (errors[i] == EINTR || errors[i] == EAGAIN))
                 assert_int_equal(r, 0);
-            assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+            assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
             assert_int_equal(send_once(), 0);
         }
     assert_true(n_faults >= 10 * ARRAY_SIZE(errors));
@@ -205,7 +160,7 @@ static void test_each_allocation_may_fail(void **state)
         }
         n_faults++;
         check_end(r);
-        assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+        assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
         assert_int_equal(send_once(), 0);
     }
     assert_true(n_faults >= 4);

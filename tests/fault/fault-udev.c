@@ -7,7 +7,6 @@
  * umockdev-wrapper.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <umockdev.h>
@@ -16,6 +15,7 @@
 #include "sysusb/io/udev-source.h"
 #include "tests/support/call-fault.h"
 #include "tests/support/fault.h"
+#include "tests/support/forwarder-rig.h"
 #include "tests/support/test.h"
 
 #define DEADLINE_USEC UINT64_C(60000000)
@@ -32,9 +32,6 @@
     "A: dev=8:1\\n\n"
 
 static const int errors[] = { EINTR, EAGAIN, EIO, EMFILE, ENFILE, ENOMEM };
-
-/* what the mock's own thread opens, whenever it comes to that */
-#define N_OF_OTHERS 1U
 
 static UMockdevTestbed *testbed;
 static sd_event *event;
@@ -59,18 +56,6 @@ static int tear_down(void **state)
     event = sd_event_unref(event);
     g_object_unref(testbed);
     return 0;
-}
-
-static size_t n_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    size_t n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    (void) closedir(dir);
-    return n;
 }
 
 static void must_find(void)
@@ -115,7 +100,7 @@ static void test_a_device_is_found_or_not(void **state)
             }
             n_faults++;
             check_found(&look, r, errors[i]);
-            assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+            assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
             must_find();
         }
     FAULT_LOOP(n) {
@@ -126,7 +111,7 @@ static void test_a_device_is_found_or_not(void **state)
             break;
         n_faults++;
         check_found(&look, r, ENOMEM);
-        assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+        assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
         must_find();
     }
     assert_true(n_faults >= 6 * ARRAY_SIZE(errors));
@@ -198,7 +183,7 @@ static void test_a_device_that_cannot_be_looked_at_is_not_gone(void **state)
             if (!call_fault_end())
                 break;
             n_faults++;
-            assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+            assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
             assert_int_equal(look_at_all(), 0);
         }
     }
@@ -207,7 +192,7 @@ static void test_a_device_that_cannot_be_looked_at_is_not_gone(void **state)
         if (!fault_end())
             break;
         n_faults++;
-        assert_true(n_descriptors() <= n_before + N_OF_OTHERS);
+        assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
         assert_int_equal(look_at_all(), 0);
     }
     assert_true(n_faults >= 10);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/support/call-fault.h"
+#include "tests/support/test.h"
 
 static bool armed;
 static bool held;
@@ -294,3 +295,15 @@ WRAP_NEGATIVE(-,
               sd_event_source_set_io_events,
               (sd_event_source * source, uint32_t events),
               (source, events))
+
+size_t n_descriptors(void)
+{
+    DIR *dir = __real_opendir("/proc/self/fd");
+    size_t n = 0;
+
+    assert_non_null(dir);
+    while (__real_readdir(dir))
+        n++;
+    (void) closedir(dir);
+    return n;
+}

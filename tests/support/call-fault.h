@@ -40,3 +40,6 @@ bool call_fault_end(void);
 const char *call_fault_name(void);
 /* Whether it was one that moves bytes, and may be told to try again. */
 bool call_fault_is_transfer(void);
+
+/* How many are open in this process; this count never fails. */
+size_t n_descriptors(void);
