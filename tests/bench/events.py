@@ -156,7 +156,8 @@ def rules(bench: Bench) -> list[Row]:
     """One event against more and more rules."""
     section = "rules: record to answer, floor is 10 rules"
     shapes = [(count, "ids") for count in bench.scale.rules] + \
-        [(bench.scale.rules[-1], "serials"), (bench.scale.rules[-1], "globs")]
+        [(bench.scale.rules[-1], shape)
+         for shape in ("serials", "globs", "alike")]
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         plan = Plan(enter(rig.temporary_directory()))

@@ -122,8 +122,11 @@ def rules_text(count: int, shape: str = "ids") -> str:
         # nothing but patterns
         "globs": 'f{n}: allow block id 07?1:* model "*Ul?ra*{n:06}" '
                  'from sys-usb to work',
+        # patterns that the stick matches, all of them, in every rule
+        "alike": 'f{n}: allow block id 07?1:* model "*Ul?ra*" max-size {k}K '
+                 'from sys-usb to work',
     }[shape]
-    lines = [fill.format(n=n, a=0x1000 + n // 256, b=n % 256)
+    lines = [fill.format(n=n, a=0x1000 + n // 256, b=n % 256, k=n + 1)
              for n in range(count - len(BASE_RULES))]
     return "\n".join(lines + BASE_RULES) + "\n"
 
@@ -171,6 +174,10 @@ class Recording:
                 self._cycle(sim, forwarder, sticks, self.unannounced)
                 self._announce(sim, forwarder, sticks[0])
                 self._explain(sim, daemon, forwarder)
+            # it is not there any more; one device that it told of still is
+            sim.wait_call(method="admin.vm.CurrentState", since=self._n,
+                          done=True)
+            self._take(sim, [])
         recorded = {stick.target: stick for stick in sticks}
         for stick in STICKS:
             if stick not in sticks:
