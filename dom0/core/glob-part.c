@@ -5,7 +5,7 @@
 #include "common/text.h"
 #include "dom0/core/glob-part.h"
 
-const char *glob_next_char(const char *p, const char *end, uint32_t *ret)
+const char *glob_decode_char(const char *p, const char *end, uint32_t *ret)
 {
     size_t n = text_decode_utf8(ret, p, (size_t) (end - p));
 
@@ -14,11 +14,6 @@ const char *glob_next_char(const char *p, const char *end, uint32_t *ret)
         n = 1;
     }
     return p + n;
-}
-
-const char *glob_next_quoted(const char *p, const char *end, uint32_t *ret)
-{
-    return glob_next_char(*p == '\\' ? p + 1 : p, end, ret);
 }
 
 static bool is_lower(uint32_t c)

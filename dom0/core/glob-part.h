@@ -38,10 +38,28 @@ bool glob_part_takes(const GlobPart *part, uint32_t c, bool fold);
 typedef void (*GlobEdgeFn)(uint32_t c, void *userdata);
 void glob_part_edges(const GlobPart *part, GlobEdgeFn add, void *userdata);
 
+/* The same as glob_next_char(), for any character. */
+const char *glob_decode_char(const char *p, const char *end, uint32_t *ret);
+
 /* One character at @p, which is before @end; answers the place behind it. */
-const char *glob_next_char(const char *p, const char *end, uint32_t *ret);
+static inline const char *glob_next_char(const char *p,
+                                         const char *end,
+                                         uint32_t *ret)
+{
+    /* most are of ASCII */
+    if ((unsigned char) *p >= 0x80)
+        return glob_decode_char(p, end, ret);
+    *ret = (unsigned char) *p;
+    return p + 1;
+}
+
 /* The same for a character of a good pattern, which may be quoted. */
-const char *glob_next_quoted(const char *p, const char *end, uint32_t *ret);
+static inline const char *glob_next_quoted(const char *p,
+                                           const char *end,
+                                           uint32_t *ret)
+{
+    return glob_next_char(*p == '\\' ? p + 1 : p, end, ret);
+}
 
 /* Behind the set whose '[' is at @p. */
 const char *glob_skip_set(const char *p);

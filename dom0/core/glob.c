@@ -277,6 +277,8 @@ bool glob_match(const char *pattern, const char *text, bool fold)
         if (p < p_end && *p == '*') {
             after_star = ++p;
             taken = t;
+            if (p == p_end)
+                return true; /* all the rest is for it */
             continue;
         }
         next = glob_next_char(t, t_end, &c);
