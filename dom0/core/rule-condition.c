@@ -54,6 +54,11 @@ ConditionForm condition_key_form(ConditionKey key)
     return infos[key].form;
 }
 
+PropertyKey condition_key_property(ConditionKey key)
+{
+    return infos[key].property;
+}
+
 bool condition_key_is_block_only(ConditionKey key)
 {
     return key >= CONDITION_NAME;

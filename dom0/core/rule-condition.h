@@ -67,6 +67,8 @@ typedef struct Condition {
 /* The key as it is written. */
 const char *condition_key_name(ConditionKey key);
 ConditionForm condition_key_form(ConditionKey key);
+/* What it looks at, of an id the first of two; N_PROPERTIES: the name. */
+PropertyKey condition_key_property(ConditionKey key);
 bool condition_key_is_block_only(ConditionKey key);
 /* Whether its globs are made and tested without regard to case. */
 bool condition_key_folds(ConditionKey key);

@@ -4,16 +4,19 @@
 /*
  * RuleFilter: a glance at a rule, to leave out most of many
  *
- * Digests of the one id and the one serial number that a rule wants. A record
- * that the rule matches has the same ones; one that has the same ones need not
- * match: the rule itself decides.
+ * Which neighbouring bytes a rule's patterns want to be in the texts of a
+ * device, and which a record has: each pair is a bit, and several pairs may be
+ * the same bit. A record that the rule matches has all that the rule wants; one
+ * that has it need not match: the rule itself decides.
  */
 
 #include "dom0/core/rule.h"
 
+#define RULE_FILTER_WORDS 2U
+
+/* Zeroed: wants nothing, has nothing. */
 typedef struct RuleFilter {
-    uint32_t id; /* 0, of a rule: any */
-    uint32_t serial;
+    uint64_t pairs[RULE_FILTER_WORDS];
 } RuleFilter;
 
 RuleFilter rule_filter_of_rule(const Rule *rule);
@@ -22,6 +25,8 @@ RuleFilter rule_filter_of_record(const Record *record);
 static inline bool rule_filter_lets_through(const RuleFilter *rule,
                                             const RuleFilter *record)
 {
-    return (rule->id == 0 || rule->id == record->id) &&
-           (rule->serial == 0 || rule->serial == record->serial);
+    for (size_t i = 0; i < RULE_FILTER_WORDS; i++)
+        if ((rule->pairs[i] & ~record->pairs[i]) != 0)
+            return false;
+    return true;
 }

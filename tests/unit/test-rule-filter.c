@@ -40,7 +40,7 @@ static bool lets_through(const char *conditions, Record record, bool matches)
 
     assert_int_equal(diagnostics_new(&diagnostics), 0);
     assert_int_equal(ruleset_new(&ruleset), 0);
-    (void) snprintf(text, sizeof(text), "r: deny any %s\n", conditions);
+    (void) snprintf(text, sizeof(text), "r: deny block %s\n", conditions);
     assert_int_equal(
         ruleset_add_file(ruleset, "f", text, strlen(text), diagnostics), 0);
     assert_int_equal(ruleset_count(ruleset), 1);
@@ -71,6 +71,67 @@ static void test_what_matches_is_let_through(void **state)
         lets_through("serial \"A*\"", stick("0781", "55ab", "A b"), true));
     assert_true(lets_through("id 0781:55ab serial \"A b\"",
                              stick("0781", "55ab", "A b"), true));
+    assert_true(lets_through("serial { \"x*y\" \"*A b\" }",
+                             stick("0781", "55ab", "A b"), true));
+    assert_true(lets_through("serial \"[A]?[a-c]\"",
+                             stick("0781", "55ab", "A b"), true));
+    assert_true(lets_through("serial \"\xc3\x84*\xe2\x82\xac\"",
+                             stick("0781", "55ab", "\xc3\x84-\xe2\x82\xac"),
+                             true));
+    assert_true(lets_through("name \"sd[a-z]\"", stick(NULL, NULL, NULL),
+                             true));
+}
+
+static Record with_interfaces(void)
+{
+    Record record = stick("0781", "55ab", "x");
+
+    assert_true(properties_add_interface(&record.properties, "080650", 6));
+    assert_true(properties_add_interface(&record.properties, "030101", 6));
+    return record;
+}
+
+static void test_one_of_the_interfaces_is_enough(void **state)
+{
+    (void) state;
+
+    assert_true(lets_through("interface 03*", with_interfaces(), true));
+    assert_true(lets_through("interface { ff* 03* }", with_interfaces(), true));
+    assert_true(lets_through("only-interface { 03* 08* }", with_interfaces(),
+                             true));
+    assert_false(lets_through("interface ff*", with_interfaces(), false));
+}
+
+static void test_the_case_of_hex_digits_makes_no_difference(void **state)
+{
+    Record record = stick(NULL, NULL, NULL);
+
+    (void) state;
+
+    set(&record, PROPERTY_FS_UUID, "3F2A-91C0");
+    assert_true(lets_through("fs-uuid 3f2a-91c0", record, true));
+    assert_true(lets_through("fs-uuid 3F2A-*", record, true));
+    set(&record, PROPERTY_FS_UUID, "3f2a-91c0");
+    assert_true(lets_through("fs-uuid 3F2A-91C0", record, true));
+}
+
+static void test_what_a_pattern_does_not_take_is_mostly_not(void **state)
+{
+    static const char *const patterns[] = { "*XQ*", "Z*", "*-W", "?KJ*", "a*" };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(patterns); i++) {
+        char condition[64];
+
+        (void) snprintf(condition, sizeof(condition), "serial \"%s\"",
+                        patterns[i]);
+        assert_false(
+            lets_through(condition, stick("0781", "55ab", "A bc d"), false));
+    }
+    /* as none of the values is */
+    assert_false(lets_through("serial { \"A b*XQ\" \"*XQ d\" }",
+                              stick("0781", "55ab", "A bc d"), false));
 }
 
 static void test_what_is_of_another_id_or_serial_is_not(void **state)
@@ -90,6 +151,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_matches_is_let_through),
+        cmocka_unit_test(test_one_of_the_interfaces_is_enough),
+        cmocka_unit_test(test_the_case_of_hex_digits_makes_no_difference),
+        cmocka_unit_test(test_what_a_pattern_does_not_take_is_mostly_not),
         cmocka_unit_test(test_what_is_of_another_id_or_serial_is_not),
     };
 
