@@ -6,7 +6,7 @@ import unittest
 import harness
 from daemoncase import (ATTACH, ATTACHED, AVAILABLE, BOOT, IDENTITY, LOOK, PART,
                         PINNED, SHOW, STATE, STICK, TAKE_OFF, DaemonCase,
-                        request, stick, told, world)
+                        request, stick, stick_n, sticks, told, world)
 
 
 class ExactCalls(DaemonCase):
@@ -258,6 +258,19 @@ class Appearing(DaemonCase):
         rig.sim.plug(devices=stick())
         self.assert_told(connection, 1, 200)
         self.assertEqual(rig.requests(), [LOOK, PINNED])
+
+    def test_what_qubesds_events_have_told_of_takes_one_call(self):
+        rig = self.start(scenario=world(devices=[]))
+        connection = self.by_hand(rig)
+        connection.add("block", "sdb", **stick_n(1))
+        rig.daemon.wait_job("awaiting-device", "sdb")
+        # once sdb is attached the daemon has been told of sda as well
+        rig.sim.plug(devices=sticks(2))
+        self.assert_told(connection, 1, 200)
+        rig.mark()
+        connection.add("block", "sda", **stick_n(0))
+        self.assert_told(connection, 2, 200)
+        self.assertEqual(rig.requests(), [PINNED])
 
     def test_an_identity_that_cannot_be_sent_is_read_again_not_guessed(self):
         rig = self.start(scenario=world(devices=[]))
