@@ -10,7 +10,7 @@ import sys
 
 import rig
 from rig import Daemon, Plan, Recording, Samples, Sim, StandIn
-from table import Row, against, alone
+from table import Row, against
 
 STAMP = struct.Struct("<qiic15s")
 STAMPS_HEADER = 32
@@ -99,30 +99,38 @@ def _latency_simulated(bench: Bench, section: str, rules: str) -> Row:
 
 
 def added(bench: Bench) -> list[Row]:
-    """Between what the daemon receives and what it sends: its own time."""
+    """Between what the daemon receives and what it sends: its own time, against
+    that of a daemon that only makes the same calls."""
+    disk = rig.FIRST.disk
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         directory = enter(rig.temporary_directory())
-        stamps = directory / "stamps"
-        with stamps.open("wb") as file:
-            file.truncate(STAMPS_BYTES)
-        standin = enter(StandIn(bench.table))
+        files = [directory / name for name in ("stamps", "stamps-trivial")]
+        for path in files:
+            with path.open("wb") as file:
+                file.truncate(STAMPS_BYTES)
+        preload = [{"LD_PRELOAD": os.fspath(rig.PROGRAMS / "libbench-stamp.so"),
+                    "BENCH_STAMPS": os.fspath(path)} for path in files]
+        standins = [enter(StandIn(bench.table)) for _ in range(2)]
         daemon = enter(Daemon(
-            standin, rig.rules_text(len(rig.BASE_RULES) + 1), unlimited=True,
-            env={"LD_PRELOAD": os.fspath(rig.PROGRAMS / "libbench-stamp.so"),
-                 "BENCH_STAMPS": os.fspath(stamps)}))
+            standins[0], rig.rules_text(len(rig.BASE_RULES) + 1),
+            unlimited=True, env=preload[0]))
         plan = Plan(directory)
         plan.daemon("ours", daemon, [rig.FIRST],
-                    before=rig.replug(standin, rig.FIRST))
+                    before=rig.replug(standins[0], rig.FIRST))
+        plan.trivial("trivial", standins[1], rig.FIRST,
+                     bench.recording.announced[disk],
+                     bench.recording.detach[disk], stack, preload[1])
         plan.run(bench.scale.rounds)
-        parts = own_times(stamps.read_bytes())
-    section = "added by the daemon, device told before"
-    total = Samples(map(sum, parts))
+        ours, floor = (own_times(path.read_bytes()) for path in files)
+    section = "added by the daemon, device told before; " \
+        "floor only makes the same calls"
     names = ("record received to first call sent",
              "policy's answer to Attach sent", "Attach's answer to ours sent")
-    return [alone(section, "all together", total, "below 50")] + \
-        [alone(section, name, Samples(part))
-         for name, part in zip(names, zip(*parts))]
+    return [against(section, "all together", Samples(map(sum, ours)),
+                    Samples(map(sum, floor)), "below 50")] + \
+        [against(section, name, Samples(part), Samples(least))
+         for name, part, least in zip(names, zip(*ours), zip(*floor))]
 
 
 def own_times(data: bytes) -> list[tuple[int, ...]]:

@@ -416,7 +416,8 @@ class Plan:
 
     def trivial(self, name: str, standin: StandIn, stick: Stick,
                 calls: list[Call], undo: list[Call],
-                stack: contextlib.ExitStack) -> None:
+                stack: contextlib.ExitStack,
+                env: dict[str, str] | None = None) -> None:
         """The least that a daemon can do."""
         directory = stack.enter_context(temporary_directory())
         (directory / "calls").write_text("".join(
@@ -424,7 +425,8 @@ class Plan:
             for verb, some in (("add", calls), ("remove", undo))
             for service, request in some), encoding="ascii")
         start([PROGRAMS / "bench-trivial", directory, directory / "calls"],
-              directory, "bench-trivial", stack)
+              directory, "bench-trivial", stack,
+              env={**os.environ, **(env or {})})
         self.lines += [f"lane {name}",
                        f"connect {directory / 'event.sock'} {preamble()}",
                        f"add {self._file([stick.line('add')])} 200",

@@ -61,11 +61,6 @@ def against(section: str, what: str, ours, floor, aim: str = "",
                floor.p99(), aim)
 
 
-def alone(section: str, what: str, ours, aim: str = "") -> Row:
-    """A row of Samples with nothing to compare."""
-    return Row(section, what, "us", ours.median(), ours.p99(), aim=aim)
-
-
 def show(rows: list[Row]) -> str:
     """The table, with a line for each section and its notes."""
     lines: list[list[str] | str] = [list(HEADINGS)]
