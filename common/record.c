@@ -117,7 +117,8 @@ PropertyKey property_from_name(const char *untrusted_name)
     size_t i;
 
     for (i = 0; i < N_PROPERTIES; i++)
-        if (strcmp(infos[i].name, untrusted_name) == 0)
+        if (infos[i].name[0] == untrusted_name[0] &&
+            strcmp(infos[i].name, untrusted_name) == 0)
             break;
     return (PropertyKey) i;
 }

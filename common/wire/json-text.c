@@ -82,49 +82,52 @@ static size_t count_plain(const char *value)
     return n;
 }
 
-static void put_string(JsonText *json, const char *value)
+/* What stands before a value, and room for @len bytes more: where they go, or
+ * NULL. Keys are ours, and have nothing to escape. */
+static char *begin_value(JsonText *json, const char *key, size_t len)
 {
-    put_char(json, '"');
-    for (;;) {
-        size_t n = count_plain(value);
-        char escaped[ESCAPE_MAX + 1];
-
-        json_text_raw(json, value, n);
-        value += n;
-        if (*value == '\0')
-            break;
-        json_text_raw(json, escaped, escape(escaped, *value++));
-    }
-    put_char(json, '"');
-}
-
-/* What stands before a value: keys are ours, and have nothing to escape. */
-static void begin_value(JsonText *json, const char *key)
-{
-    size_t len = key ? strlen(key) : 0;
+    size_t key_len = key ? strlen(key) : 0;
     char *at;
 
-    if (!reserve(json, len + sizeof(",\"\":")))
-        return;
+    if (!reserve(json, key_len + sizeof(",\"\":") + len))
+        return NULL;
     at = json->text + json->len;
     if (json->behind_value)
         *at++ = ',';
     if (key) {
         *at++ = '"';
         /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it goes on */
-        memcpy(at, key, len);
-        at += len;
+        memcpy(at, key, key_len);
+        at += key_len;
         *at++ = '"';
         *at++ = ':';
     }
-    json->len = (size_t) (at - json->text);
     json->behind_value = true;
+    return at;
+}
+
+/* All up to @at is written. */
+static void end_value(JsonText *json, const char *at)
+{
+    json->len = (size_t) (at - json->text);
+}
+
+static void put_value(JsonText *json,
+                      const char *key,
+                      const char *bytes,
+                      size_t len)
+{
+    char *at = begin_value(json, key, len);
+
+    if (!at)
+        return;
+    memcpy(at, bytes, len);
+    end_value(json, at + len);
 }
 
 void json_text_open(JsonText *json, const char *key, char bracket)
 {
-    begin_value(json, key);
-    put_char(json, bracket);
+    put_value(json, key, &bracket, 1);
     json->behind_value = false;
 }
 
@@ -134,10 +137,36 @@ void json_text_close(JsonText *json, char bracket)
     json->behind_value = true;
 }
 
+/* The rest of a string, from what has to be escaped on. */
+static void put_escaped(JsonText *json, const char *value)
+{
+    while (*value != '\0') {
+        char escaped[ESCAPE_MAX + 1];
+        size_t n;
+
+        json_text_raw(json, escaped, escape(escaped, *value++));
+        n = count_plain(value);
+        json_text_raw(json, value, n);
+        value += n;
+    }
+    put_char(json, '"');
+}
+
 void json_text_string(JsonText *json, const char *key, const char *value)
 {
-    begin_value(json, key);
-    put_string(json, value);
+    size_t n = count_plain(value);
+    char *at = begin_value(json, key, n + 2);
+
+    if (!at)
+        return;
+    *at++ = '"';
+    memcpy(at, value, n);
+    at += n;
+    if (value[n] == '\0')
+        *at++ = '"';
+    end_value(json, at);
+    if (value[n] != '\0')
+        put_escaped(json, value + n);
 }
 
 void json_text_number(JsonText *json, const char *key, int64_t value)
@@ -153,22 +182,20 @@ void json_text_number(JsonText *json, const char *key, int64_t value)
     if (value < 0)
         text[--at] = '-';
 
-    begin_value(json, key);
-    json_text_raw(json, text + at, sizeof(text) - at);
+    put_value(json, key, text + at, sizeof(text) - at);
 }
 
 void json_text_bool(JsonText *json, const char *key, bool value)
 {
-    const char *text = value ? "true" : "false";
-
-    begin_value(json, key);
-    json_text_raw(json, text, strlen(text));
+    if (value)
+        put_value(json, key, "true", 4);
+    else
+        put_value(json, key, "false", 5);
 }
 
 void json_text_null(JsonText *json, const char *key)
 {
-    begin_value(json, key);
-    json_text_raw(json, "null", 4);
+    put_value(json, key, "null", 4);
 }
 
 void json_text_newline(JsonText *json)
