@@ -430,8 +430,9 @@ class Judge:
 
     def give(self, plug: Plug, key: tuple) -> None:
         """The person attaches it. Of two USB attaches at once both go well."""
+        plug.crossed |= plug.by_hand == self.round or any(
+            key == other for other, _ in self._running.values())
         plug.by_hand = self.round
-        plug.crossed |= any(key == other for other, _ in self._running.values())
 
     def take(self, plug: Plug, key: tuple, attachment) -> None:
         """The person detached it.
