@@ -885,6 +885,15 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
         seat->ours = NOWHERE;
 }
 
+/* It has asked, before an event could tell: what was attached there is not. */
+static void on_found_halted(Model *m, int qube)
+{
+    for (int i = 0; i < SEATS; i++)
+        if (m->seats[i].plugged && m->seats[i].ours == qube &&
+            m->seats[i].ours_plug == m->seats[i].plug)
+            group_of(m, i)->stopped = true;
+}
+
 void judge_on_answer(Model *m, const Call *call)
 {
     Seat *seat = call->seat == NO_SEAT ? NULL : &m->seats[call->seat];
@@ -900,6 +909,9 @@ void judge_on_answer(Model *m, const Call *call)
         call->answer.power == POWER_HALTED && call->qube >= 0 &&
         call->qube < SOURCES)
         source_forget_plugs(m, (unsigned int) call->qube);
+    if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
+        call->answer.power == POWER_HALTED && call->qube >= SOURCES)
+        on_found_halted(m, call->qube);
     if (!seat)
         return;
     if (call->request.method == ADMIN_AVAILABLE && result == ADMIN_OK)
