@@ -424,8 +424,10 @@ class Judge:
         if not killed:
             plug.refused_for_sure |= {key for key, when in plug.refused.items()
                                       if when == self.round}
+        # what others have attached is not remembered across a kill
         if plug.taken == self.round and plug.taken_from is not None and \
-                self.idle.get(plug.taken_from, -1) < self.round:
+                self.idle.get(plug.taken_from, -1) < self.round and \
+                not (killed and plug.taken_others):
             plug.left_alone = True
 
     def give(self, plug: Plug, key: tuple) -> None:
@@ -444,3 +446,4 @@ class Judge:
         plug.taken_unheard = self.deaf == self.round
         if self._at_rest.get(key) is attachment:
             plug.taken_from = attachment.frontend
+        plug.taken_others = any(each is attachment for each, _ in self.by_hand)

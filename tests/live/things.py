@@ -66,6 +66,7 @@ class Plug:
     # the daemon knows for sure
     refused_for_sure: set = dataclasses.field(default_factory=set)
     taken_from: str | None = None  # it had been there for long
+    taken_others: bool = False     # and somebody else had attached it
     left_alone: bool = False
     taken_unheard: bool = False
     restarted_unheard: bool = False
