@@ -1137,8 +1137,10 @@ void judge_on_truth_attached(Model *m, const Dev *dev)
     if (dev->attached_by == ACTOR_DAEMON)
         m->coverage->attaches++;
     /* a look that is on its way may find it where it was */
-    if (dev->attached_by != ACTOR_DAEMON)
-        doubt(&group_of(m, dev->seat)->left_alone);
+    if (dev->attached_by == ACTOR_DAEMON)
+        return;
+    doubt(&group_of(m, dev->seat)->left_alone);
+    seat->taken = false;
 }
 
 void judge_on_truth_detached(Model *m, const Dev *dev, Cause cause)
