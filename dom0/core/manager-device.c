@@ -47,6 +47,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device->refused_by_user = false;
     device->stopped = (QubeName){};
     device->late_at = (QubeName){};
+    device->suspect = false;
 
     device_drop_queued(m, device, STATUS_SUPERSEDED, detail, now);
     if (device->job) {

@@ -145,6 +145,11 @@ struct Manager {
     NotificationQueue notifications;
     uint64_t paused_until_usec; /* see manager_paused_until() */
 
+    /* until then qubesd may say of a USB device what was so while its events
+     * were not heard (WIRE 1) */
+    uint64_t suspect_until_usec;
+    bool any_suspect; /* has said so, and it is to be looked at then */
+
     uint64_t last_connection;
     uint64_t last_call;
     uint64_t last_plug;
@@ -166,6 +171,10 @@ int manager_add_source(Manager *m, Source **ret, const QubeName *name);
 void source_probe(const Manager *m, Source *source);
 
 /* manager-qubesd */
+
+/* Look again at what may have been old. */
+void suspects_on_time(Manager *m, Instant now);
+uint64_t suspects_next_usec(const Manager *m);
 
 /* A qube, source or target, does not run any more. */
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now);
@@ -234,6 +243,9 @@ void device_look_further(Manager *m,
                          Device *device,
                          const QubeName *target,
                          Instant now);
+
+/* The same if who has it was read too soon; nothing is in work. */
+void device_look_at_suspect(Manager *m, Device *device, Instant now);
 
 /* Whether the job's Attach was sent and what came of it is to be seen. */
 bool managed_is_attaching(const ManagedJob *managed);

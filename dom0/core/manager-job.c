@@ -232,6 +232,19 @@ void device_look_further(Manager *m,
         device->job->job.look_further = true;
 }
 
+void device_look_at_suspect(Manager *m, Device *device, Instant now)
+{
+    const QubeName target = device->holding != HOLDING_NOTHING
+                                ? device->held_by
+                                : device->attached_to;
+
+    if (!device->suspect || device->job || m->any_suspect)
+        return;
+    device->suspect = false;
+    if (device->plugged && target.s[0] != '\0')
+        device_look_further(m, device, &target, now);
+}
+
 /* The job that waits for another one of the device is not wanted any more. */
 void device_drop_queued(Manager *m,
                         Device *device,
@@ -301,6 +314,13 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                                                       : STATUS_NOT_ATTACHED);
     device->job = NULL;
     device->missed_events = false;
+    if (device->record.class == DEVICE_CLASS_USB &&
+        now.monotonic_usec < m->suspect_until_usec &&
+        (managed->job.outcome == STATUS_ALREADY_ATTACHED ||
+         managed->job.outcome == STATUS_ATTACHED_ELSEWHERE)) {
+        device->suspect = true;
+        m->any_suspect = true;
+    }
     m->turns_changed |= managed->kind != JOB_KIND_ATTACH;
     again = managed->kind == JOB_KIND_LOOK
                 ? device_lacks_decision(m, device) ||
@@ -326,6 +346,8 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
         device_look_further(m, device, &managed->job.seen_at, now);
     } else if (again && device->plugged) {
         device_decide_again(m, device, now);
+    } else if (device->suspect && device->plugged) {
+        device_look_at_suspect(m, device, now);
     } else {
         device_release(device);
     }

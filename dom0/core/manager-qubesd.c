@@ -252,6 +252,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     }
     device->attached_to = event->subject;
     device->attachment_known = true;
+    device->suspect = false;
     device->removed = false;
     device->added_attached = false;
     if (device->holding == HOLDING_MAYBE &&
@@ -393,6 +394,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     device->added_attached = false;
     device->attached_to = (QubeName){};
     device->attachment_known = true;
+    device->suspect = false;
     if (managed && managed->kind == JOB_KIND_ATTACH) {
         managed->job.known_at = (QubeName){};
         if (device->removed)
@@ -679,6 +681,26 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
         device_decide_again(m, device, now);
 }
 
+uint64_t suspects_next_usec(const Manager *m)
+{
+    return m->any_suspect ? m->suspect_until_usec : UINT64_MAX;
+}
+
+void suspects_on_time(Manager *m, Instant now)
+{
+    if (!m->any_suspect || now.monotonic_usec < m->suspect_until_usec)
+        return;
+
+    m->any_suspect = false;
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        for (Device *device = m->sources[i] ? m->sources[i]->devices : NULL,
+                    *next;
+             device; device = next) {
+            next = device->next;
+            device_look_at_suspect(m, device, now);
+        }
+}
+
 void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
@@ -691,9 +713,11 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
         if (m->sources[i])
             m->sources[i]->runs = false;
+    m->any_suspect = false;
     if (state != QUBESD_CONNECTED)
         return;
 
+    m->suspect_until_usec = now.monotonic_usec + JOB_PORT_STALE_USEC;
     orphans_on_qubesd(&m->orphans);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
         if (!managed->dead)

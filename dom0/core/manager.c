@@ -110,6 +110,7 @@ void manager_on_time(Manager *m, Instant now)
             managed_apply(m, managed,
                           job_on_time(&managed->job, now.monotonic_usec), now);
     pause_on_time(m, now);
+    suspects_on_time(m, now);
     manager_settle(m, now);
 }
 
@@ -233,7 +234,7 @@ bool manager_has_jobs(const Manager *m, size_t n)
 
 uint64_t manager_next_usec(const Manager *m)
 {
-    uint64_t next_usec = UINT64_MAX;
+    uint64_t next_usec = suspects_next_usec(m);
 
     for (const ManagedJob *managed = m->jobs; managed;
          managed = managed->next) {

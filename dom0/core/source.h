@@ -130,6 +130,9 @@ struct Device {
      * tell so before it starts, it was done after that; "" */
     QubeName late_at;
     bool bound; /* our last Attach was, to its identity */
+    /* who has this USB device was read so soon after events were missed that
+     * it may be old: look once more */
+    bool suspect;
     /* the target that had it by a rule, and was stopped: no record starts it
      * again, that is the person's to do; "" */
     QubeName stopped;

@@ -479,6 +479,60 @@ static void test_a_target_that_was_stopped_does_not_have_it(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
 
+/* It still counted as attached when the daemon looked. */
+static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
+{
+    (void) state;
+
+    attach("2-1", "A");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_int_equal(plug("2-1", "A"), STATUS_DETACHED_BY_USER);
+}
+
+/* The same of what another had attached, as a record found. */
+static void test_so_is_one_from_what_another_had_attached(void **state)
+{
+    (void) state;
+
+    reconnect();
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
+{
+    (void) state;
+
+    /* an event has told since */
+    reconnect();
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    /* it was attached by us since */
+    attach("2-2", "A");
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    assert_true(rig_is_quiet(&rig));
+    assert_true(manager_next_usec(rig.manager) == UINT64_MAX);
+
+    /* it was read so late that it is so */
+    assert_int_equal(plug("2-3", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(manager_next_usec(rig.manager) == UINT64_MAX);
+}
+
 static void test_a_target_without_the_proxy_is_not_tried_again(void **state)
 {
     uint64_t call = attach_half("2-1", "A");
@@ -539,6 +593,9 @@ int main(void)
         TEST(test_our_own_detach_is_one_too),
         TEST(test_so_is_the_undoing_of_an_attach),
         TEST(test_a_target_that_was_stopped_does_not_have_it),
+        TEST(test_a_detach_that_nobody_heard_is_found_out_late),
+        TEST(test_so_is_one_from_what_another_had_attached),
+        TEST(test_what_is_known_for_sure_is_not_looked_at_again),
         TEST(test_a_target_without_the_proxy_is_not_tried_again),
         TEST(test_an_attach_that_fails_is_tried_four_times),
     };

@@ -17,6 +17,7 @@
 
 /* all that is begun comes to rest within this time */
 #define REST_USEC (3000 * USEC_PER_SEC)
+#define LOOK_USEC (3 * USEC_PER_SEC)
 /* inputs at one moment: more is a loop without end */
 #define SPIN_MAX 5000U
 
@@ -538,7 +539,9 @@ static bool is_quiet(Model *m, const Report *report)
         if (m->calls[i].used && !m->calls[i].answered && !m->calls[i].overdue &&
             m->calls[i].daemon_life == m->daemon_life)
             return false;
-    if (!m->manager)
+    /* what was read too soon is looked at once more */
+    if (!m->manager ||
+        manager_next_usec(m->manager) <= m->now.monotonic_usec + LOOK_USEC)
         return false;
     for (size_t i = 0; i < report->n_jobs_shown; i++)
         if (!is_at_rest(m, &report->jobs[i]))
