@@ -2,10 +2,13 @@
 """Run the tests of a folder; the last line says how many passed and failed."""
 
 import argparse
+import os
 import pathlib
 import sys
 import time
 import unittest
+
+import notes
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -61,6 +64,7 @@ def main() -> int:
     parser.add_argument("-k", metavar="PATTERN", action="append")
     parser.add_argument("--folder", type=pathlib.Path, default=HERE)
     arguments = parser.parse_args()
+    begun = time.monotonic()
     loader = unittest.TestLoader()
     if arguments.k:
         loader.testNamePatterns = [f"*{pattern}*" for pattern in arguments.k]
@@ -75,6 +79,9 @@ def main() -> int:
     if result.testsRun == 0 and n_failed == 0:
         print(f"{folder}: no test has such a name")
         n_failed = 1
+    notes.add(f"{time.monotonic() - begun:.0f} s in all, load average now "
+              f"{os.getloadavg()[0]:.1f}")
+    notes.tell()
     print(f"\n{n_passed} passed, {n_failed} failed")
     return n_failed > 0
 
