@@ -344,47 +344,78 @@ class Stick(Plug):
         return [("blockdev-del", {"node-name": self.node})]
 
 
-class Reader(Plug):
-    """A card reader with the file @card in its slot, which can be changed."""
+class Slot:
+    """Of a reader: where a card can be."""
 
-    def __init__(self, card: pathlib.Path, *, port: str, serial: str, **words):
-        super().__init__("usb-bot", port=port, serial=serial, **words)
-        self.serial = serial
-        self.slot = f"{self.name}-slot"
-        self.cards = itertools.count(1)
+    numbers = itertools.count(1)
+
+    def __init__(self, reader: Plug, lun: int, card: pathlib.Path | None,
+                 removable: bool):
+        self.name = f"{reader.name}-slot{lun}"
+        self.words = {"driver": "scsi-hd", "id": self.name,
+                      "bus": f"{reader.name}.0", "lun": lun,
+                      "removable": removable}
+        self.card = card
         self.node = ""
-        self.first = card
 
-    def _card(self, image: pathlib.Path) -> tuple[str, dict]:
-        self.node = f"{self.name}-card{next(self.cards)}"
-        return ("blockdev-add", {"driver": "file", "node-name": self.node,
-                                 "filename": os.fspath(image),
-                                 "locking": "off"})
+    def _card(self, **file) -> tuple[str, dict]:
+        self.node = f"card{next(self.numbers)}"
+        return ("blockdev-add", {"node-name": self.node, **file})
+
+    def _open(self, image: pathlib.Path) -> tuple[str, dict]:
+        return self._card(driver="file", filename=os.fspath(image),
+                          locking="off")
 
     def commands(self) -> list[tuple[str, dict]]:
-        return [self._card(self.first), *super().commands(),
-                ("device_add", {"driver": "scsi-hd", "id": self.slot,
-                                "bus": f"{self.name}.0", "drive": self.node,
-                                "removable": True}),
+        """What makes it. QEMU wants a card to begin with."""
+        card = self._open(self.card) if self.card else \
+            self._card(driver="null-co")
+        made = [card, ("device_add", {**self.words, "drive": self.node})]
+        return made if self.card else [*made, *self.take_out()]
+
+    def take_out(self) -> list[tuple[str, dict]]:
+        """What takes the card out."""
+        node, self.node = self.node, ""
+        return [("blockdev-open-tray", {"id": self.name, "force": True}),
+                ("blockdev-remove-medium", {"id": self.name}),
+                ("blockdev-del", {"node-name": node})]
+
+    def put_in(self, image: pathlib.Path) -> list[tuple[str, dict]]:
+        """What puts a card in where there is none."""
+        return [self._open(image),
+                ("blockdev-insert-medium", {"id": self.name,
+                                            "node-name": self.node}),
+                ("blockdev-close-tray", {"id": self.name})]
+
+
+class Reader(Plug):
+    """A card reader: a slot for each of @cards, files or None."""
+
+    def __init__(self, *cards: pathlib.Path | None, port: str, serial: str,
+                 driver: str = "usb-bot", removable: bool = True, **words):
+        super().__init__(driver, port=port, serial=serial, **words)
+        self.serial = serial
+        self.slots = [Slot(self, lun, card, removable)
+                      for lun, card in enumerate(cards)]
+
+    def commands(self) -> list[tuple[str, dict]]:
+        return [*super().commands(),
+                *(one for slot in self.slots for one in slot.commands()),
                 # only now is its plug in
                 ("qom-set", {"path": f"/machine/peripheral/{self.name}",
                              "property": "attached", "value": True})]
 
-    def take_out(self) -> list[tuple[str, dict]]:
-        """What takes the card out."""
-        return [("blockdev-open-tray", {"id": self.slot, "force": True}),
-                ("blockdev-remove-medium", {"id": self.slot}),
-                ("blockdev-del", {"node-name": self.node})]
-
-    def put_in(self, image: pathlib.Path) -> list[tuple[str, dict]]:
-        """What puts another card in."""
-        return [self._card(image),
-                ("blockdev-insert-medium", {"id": self.slot,
-                                            "node-name": self.node}),
-                ("blockdev-close-tray", {"id": self.slot})]
-
     def end_commands(self) -> list[tuple[str, dict]]:
-        return [("blockdev-del", {"node-name": self.node})]
+        return [("blockdev-del", {"node-name": slot.node})
+                for slot in self.slots if slot.node]
+
+
+class UasDisk(Reader):
+    """A disk that speaks UAS, as fast enclosures do."""
+
+    def __init__(self, image: pathlib.Path, *, port: str, serial: str, **words):
+        super().__init__(image, port=port, serial=serial, driver="usb-uas",
+                         removable=False, **words)
 
 
 class Serial(Plug):

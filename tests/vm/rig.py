@@ -23,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 import image  # noqa: E402
+import notes  # noqa: E402
 
 IMAGE, PACKAGES = image.ensure()
 # where the daemon is that the harness runs: in the package
@@ -107,7 +108,7 @@ class Rig:
         self.machine = Machine(IMAGE, self.daemon.dir, self, append=append,
                                plugged=plugged)
         stack.callback(self.machine.close)
-        print(f"   {self.machine.describe()}", flush=True)
+        notes.add(f"the USB qube was {self.machine.describe()}")
         self.expect_truth(*(plug.serial for plug in plugged
                             if isinstance(plug, Stick)),
                           timeout=BOOT_DEADLINE)

@@ -2,7 +2,7 @@
 """Sticks and other things are plugged in and pulled out, one at a time."""
 
 import images
-from machine import Plug, Reader, Serial
+from machine import Plug, Reader, Serial, UasDisk
 from rig import UsbQubeCase
 
 QEMU_STICK = {"vendor_id": "46f4", "product_id": "0001", "vendor": "QEMU",
@@ -121,7 +121,7 @@ class PlugTest(UsbQubeCase):
         self.assertEqual(first["properties"]["fs_uuid"], images.FAT_UUID)
         self.assertEqual(self.rig.wait_answer(first)["code"], 200)
 
-        self.machine.tell(reader.take_out())
+        self.machine.tell(reader.slots[0].take_out())
         gone = self.rig.wait_record(self.since, action="remove",
                                     device=first["device"])
         self.assertEqual(self.rig.wait_answer(gone)["code"], 203)
@@ -130,13 +130,57 @@ class PlugTest(UsbQubeCase):
                          ["usb"])
 
         since = self.rig.mark()
-        self.machine.tell(reader.put_in(images.gpt()))
+        self.machine.tell(reader.slots[0].put_in(images.gpt()))
         second = self.rig.wait_record(since, serial="CARD0001", devtype="disk",
                                       part_table="gpt")
         self.assertEqual(self.rig.wait_answer(second)["code"], 200)
         self.assertNotEqual(second["properties"]["diskseq"],
                             first["properties"]["diskseq"])
         self.assertEqual(len(self.rig.expect_truth("CARD0001")), 4)
+
+    def test_each_slot_of_a_reader_has_cards_of_its_own(self):
+        # of the others QEMU does not tell that a card was changed
+        reader = Reader(None, images.fat(), images.luks(), port="1",
+                        serial="SLOTS001")
+        slot = reader.slots[0]
+        self.machine.plug(reader)
+        fat, luks = (self.rig.wait_record(self.since, serial="SLOTS001",
+                                          fs_type=fs_type)
+                     for fs_type in ("vfat", "crypto_LUKS"))
+        self.assertEqual(fat["parent"], luks["parent"])
+        self.assertNotEqual(fat["device"], luks["device"])
+        # the reader and two disks: an empty slot is none
+        self.assertEqual(len(self.rig.expect_truth("SLOTS001")), 3)
+
+        since = self.rig.mark()
+        self.machine.tell(slot.put_in(images.empty()))
+        card = self.rig.wait_record(since, serial="SLOTS001", devtype="disk")
+        self.assertEqual(self.rig.wait_answer(card)["code"], 200)
+        self.machine.tell(slot.take_out())
+        gone = self.rig.wait_record(since, action="remove",
+                                    device=card["device"])
+        self.assertEqual(self.rig.wait_answer(gone)["code"], 203)
+        self.assertEqual(
+            {device for devclass, device in self.rig.expect_truth("SLOTS001")
+             if devclass == "block"}, {fat["device"], luks["device"]})
+
+    def test_a_disk_that_speaks_uas_is_told_of_and_attached(self):
+        disk = UasDisk(images.gpt(), port="2", serial="UAS00001")
+        self.machine.plug(disk)
+        record = self.rig.wait_record(self.since, serial="UAS00001",
+                                      devtype="disk")
+        self.assertEqual(self.rig.wait_answer(record)["code"], 200)
+        found = record["properties"]
+        self.assertIn("080662", found["interfaces"])
+        self.assertEqual(found["part_table"], "gpt")
+        self.assertEqual(found["path"], "pci-0000:00:05.0-usb-0:2")
+        self.assertEqual(len(self.rig.expect_truth("UAS00001")), 4)
+        since = self.rig.mark()
+        self.machine.unplug(disk)
+        gone = self.rig.wait_record(since, action="remove",
+                                    device=record["device"])
+        self.assertEqual(self.rig.wait_answer(gone)["code"], 203)
+        self.assertEqual(self.rig.expect_truth(), {})
 
     def test_things_that_are_no_disks_are_told_of(self):
         for plug, number, interfaces in (

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Things that break or sleep while sticks come and go."""
 
+import image
 import images
 from rig import FORWARDER, UsbQubeCase
 
@@ -30,6 +31,43 @@ class RoughTest(UsbQubeCase):
         self.rig.wait_line(lambda line: line.get("type") == "synced",
                            "a new picture", since)
         self.expect_swapped()
+        self.assertNotIn(self.pid(), ("0", pid))
+
+    def test_a_forwarder_that_hangs_is_replaced(self):
+        self.assertEqual(self.machine.show(FORWARDER, "WatchdogUSec"), "30s")
+        drop_in = f"/run/systemd/system/{FORWARDER}.d"
+        self.addCleanup(self.machine.run, f"rm -r {drop_in};"
+                        "systemctl daemon-reload &&"
+                        f"systemctl restart {FORWARDER}")
+        self.machine.run(f"""
+            set -e
+            mkdir -p {drop_in}
+            printf '[Service]\nWatchdogSec=4s\n' >{drop_in}/soon.conf
+            systemctl daemon-reload
+            systemctl restart {FORWARDER}""")
+        self.rig.expect_truth("STAYS002", "GOES0001")
+        pid = self.pid()
+        since = self.rig.mark()
+        self.machine.run(f"kill -STOP {pid}")
+        self.swap()
+        self.rig.wait_line(lambda line: line.get("type") == "synced",
+                           "a new picture", since)
+        self.expect_swapped()
+        self.assertIn("watchdog", self.machine.run(
+            f"journalctl -b -u {FORWARDER} --no-pager").lower())
+        self.assertNotIn(self.pid(), ("0", pid))
+
+    def test_an_upgrade_of_its_package_loses_nothing(self):
+        pid = self.pid()
+        since = self.rig.mark()
+        self.machine.start("dpkg -i /root/newer.deb")
+        self.swap()
+        self.rig.wait_line(lambda line: line.get("type") == "synced",
+                           "a new picture", since)
+        self.expect_swapped()
+        self.machine.wait("dpkg-query -W -f '${Status} ${Version}' "
+                          "qubes-autoattach-vm",
+                          f"install ok installed {image.NEWER}")
         self.assertNotIn(self.pid(), ("0", pid))
 
     def test_a_killed_qrexec_client_is_called_again(self):

@@ -4,6 +4,7 @@
 import statistics
 
 import images
+import notes
 from rig import UsbQubeCase
 
 TIMES = 10
@@ -16,12 +17,13 @@ class TimesTest(UsbQubeCase):
     def test_from_device_add_to_attached(self):
         offset = self.machine.clock_offset()
         runs = [self.time_one(f"TIME{n:04}", offset) for n in range(TIMES)]
-        print("   ms after device_add           median   least    most   step")
+        notes.add(f"ms after device_add, of {TIMES}      median   least   "
+                  "worst   step")
         before = 0.0
         for name, *values in zip(STEPS, *runs):
             median = statistics.median(values)
-            print(f"   {name:30} {median:5.0f}   {min(values):5.0f}   "
-                  f"{max(values):5.0f}  {median - before:5.0f}", flush=True)
+            notes.add(f"{name:32} {median:6.0f}  {min(values):6.0f}  "
+                      f"{max(values):6.0f} {median - before:6.0f}")
             before = median
         for found in runs:
             # what is measured on two clocks may be a little off
