@@ -277,6 +277,17 @@ class Picture(TestCase):
                                    arguments=["--export-qemu"])
         self.assertEqual([short(event) for event in picture], ["present 2-6"])
 
+    def test_what_was_recorded_in_a_machine_is_told_as_it_was_there(self):
+        told = json.loads((plug.DEVICES / "emulated.json").read_text())
+        _, _, picture = self.start(*map(plug.description, told),
+                                   arguments=["--export-qemu"])
+        keys = ("class", "device", "parent", "properties")
+        self.assertEqual(
+            {event["device"]: {key: event[key] for key in keys if key in event}
+             for event in picture},
+            {device["device"]: device for devices in told.values()
+             for device in devices})
+
     def test_what_udev_is_not_done_with_comes_with_its_event(self):
         stick = plug.description("sandisk-ultra")
         self.testbed.plug(stick, initialized=False)

@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-Usage: sudo tests/vm/run.sh [-k PATTERN]
+Usage: sudo tests/vm/run.sh [-k PATTERN... | --record]
 
 Boot a machine of our own in QEMU, with a real kernel, udev and systemd and the
 built packages, and plug USB devices into it. On Debian 12 and 13, as root;
@@ -14,6 +14,7 @@ minutes on two slow cores, later ones about four. The last line says how many
 tests passed and failed; so does the exit status.
 
   -k PATTERN  only tests whose name has it, as test_plug or hub
+  --record    make the recordings of tests/integration/devices anew
 
 AUTOATTACH_VM_ACCEL   kvm: with KVM, if it is found to work within 20 s (tcg)
 AUTOATTACH_VM_MIRROR  whence Debian is taken (what mmdebstrap takes)
@@ -25,6 +26,10 @@ END
 
 case ${1-} in
 '' | -k) ;;
+--record)
+    export AUTOATTACH_VM_RECORD=1
+    set -- -k test_recordings
+    ;;
 --help)
     usage
     exit 0
