@@ -362,4 +362,7 @@ def ensure() -> tuple[pathlib.Path, pathlib.Path]:
 
 
 if __name__ == "__main__":
-    ensure()
+    try:
+        ensure()
+    except (AssertionError, subprocess.SubprocessError) as error:
+        sys.exit(f"tests/vm: {error}")

@@ -319,8 +319,10 @@ def parent_of(properties: dict) -> str:
     return [part for part in parts if re.fullmatch(r"\d+-[0-9.]+", part)][-1]
 
 
-# The one machine that runs, by the function that boots it.
+# The one machine that runs, by the function that boots it; and those functions
+# that have begun, once.
 _running: dict = {}
+_begun: set = set()
 _power = contextlib.ExitStack()
 atexit.register(_power.close)
 
@@ -328,6 +330,10 @@ atexit.register(_power.close)
 def the_machine(boot):
     """What boot(stack) made; another one is switched off first."""
     if boot not in _running:
+        if boot in _begun:
+            # not for each test anew
+            fail("the machine has not booted, or was switched off")
+        _begun.add(boot)
         _running.clear()
         _power.close()
         _running[boot] = boot(_power)

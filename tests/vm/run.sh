@@ -60,4 +60,7 @@ setup_ensure build-essential ccache cmake cpio debhelper dosfstools e2fsprogs \
 AUTOATTACH_PACKAGING_WORK=$(mktemp -d)
 export AUTOATTACH_PACKAGING_WORK
 trap 'rm -rf "$AUTOATTACH_PACKAGING_WORK"' EXIT
-/usr/bin/python3 -B tests/packaging/main.py --folder tests/vm "$@"
+/usr/bin/python3 -B tests/vm/image.py || fail "there is nothing to boot"
+# the two machines side by side
+/usr/bin/python3 -B tests/packaging/main.py --folder tests/vm \
+    --apart test_under_systemd "$@"
