@@ -19,6 +19,7 @@ LUKS_UUID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0ff"
 PART_UUIDS = ("6f2c1f0e-3b1d-4a57-9d0e-0a1b2c3d4e5f",
               "7f2c1f0e-3b1d-4a57-9d0e-0a1b2c3d4e5f")
 PART_LABELS = ("first", 'zw\u00f6lf "Teile"')
+LABEL_UUID = "26946e89-0391-4947-8095-8bc63b79ca56"
 DATA_UUID = "11111111-2222-4333-8444-555555555555"
 
 
@@ -45,7 +46,8 @@ def fat() -> pathlib.Path:
 def labelled(label: bytes) -> pathlib.Path:
     """An ext4 whose label is any 16 bytes."""
     path = blank(f"label-{label.hex()}")
-    run("mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum", path)
+    run("mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum", "-U",
+        LABEL_UUID, path)
     with path.open("r+b") as file:
         # superblock at 1024, its s_volume_name at 120
         file.seek(1024 + 120)
