@@ -17,7 +17,7 @@ stage_paths[packages]='^(packaging|debian|tests/packaging|policy)/|^version$'
 stage_command[packages]='tests/packaging/run.sh'
 
 stage_minutes[machine]=14
-stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb/io)/'
+stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb)/'
 stage_command[machine]='tests/vm/run.sh'
 
 stage_minutes[coverage]=6

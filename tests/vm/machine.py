@@ -14,11 +14,23 @@ import pathlib
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
 import accel
-from harness import DEADLINE, Clock, fail, witnesses
+import image
+
+sys.path.insert(0, str(image.HERE.parent / "integration"))
+IMAGE, PACKAGES = image.ensure()
+# where the daemon is that the harness runs: in the package
+os.environ["AUTOATTACH_BUILD"] = str(PACKAGES / "programs")
+os.environ.setdefault("AUTOATTACH_DEADLINE", "240")
+
+# the rig takes from here what is the harness's
+# pylint: disable=wrong-import-position,unused-import
+from harness import (DEADLINE, Clock, Daemon, HarnessError, Sim,  # noqa: E402,F401
+                     fail, witnesses)
 
 BOOT_DEADLINE = 600
 HEADER = struct.Struct("!cII")

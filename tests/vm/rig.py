@@ -14,24 +14,13 @@ import os
 import pathlib
 import re
 import socket
-import sys
 import threading
 import time
 import unittest
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
-
-import image  # noqa: E402
-import notes  # noqa: E402
-
-IMAGE, PACKAGES = image.ensure()
-# where the daemon is that the harness runs: in the package
-os.environ["AUTOATTACH_BUILD"] = str(PACKAGES / "programs")
-os.environ.setdefault("AUTOATTACH_DEADLINE", "120")
-
-from harness import Clock, Daemon, HarnessError, Sim, fail, witnesses  # noqa: E402
-from machine import BOOT_DEADLINE, DEADLINE, Machine, Plug, Stick  # noqa: E402
+import notes
+from machine import (BOOT_DEADLINE, DEADLINE, IMAGE, Clock, Daemon,
+                     HarnessError, Machine, Plug, Sim, Stick, fail, witnesses)
 
 FORWARDER = "qubes-autoattach-forwarder.service"
 SOURCE = "sys-usb"
