@@ -55,6 +55,7 @@ class Judge:
         self._at_rest: dict[tuple, object] = {}
         self._round_at = time.monotonic()
         self._shown: dict[int, tuple] = {}
+        self._clicked: list[int] = []  # since the last quiet
         self._watch()
 
     def find(self, text: str) -> None:
@@ -102,6 +103,7 @@ class Judge:
                 self.idle[name] = number
         self._at_rest = dict(self.world.attachments)
         self._round_at = time.monotonic()
+        self._clicked = []
 
     def born(self, plug: Plug) -> None:
         """It was put in."""
@@ -156,6 +158,7 @@ class Judge:
     def answered(self, call: int, target: str | None) -> None:
         """The person said yes, for a target, or no."""
         plug, devclass, device = self._shown[call]
+        self._clicked.append(call)
         if plug is None:
             return
         if target:
@@ -181,9 +184,11 @@ class Judge:
         """It was killed; whoever clicks now tells nobody."""
         self.killed["daemon"] = self.round
         self.lost_events()
-        self.n_lost_windows += len(open_calls)
-        for call in open_calls:
+        # what was clicked just before it may not have read either
+        for call in (*open_calls, *self._clicked):
+            self.n_lost_windows += 1
             self.unanswered(call)
+        self._clicked = []
 
     def plug_of(self, devclass: str, device: str) -> Plug | None:
         """Which has this device."""
@@ -326,6 +331,8 @@ class Judge:
                 self._check_told(plug, told)
                 self._check_attached(plug, told)
             self._be_sure(plug)
+        if look["status"]["prompts"]["n_open"] == 0:
+            self.n_lost_windows = 0
 
     def _owner(self, devclass: str, device: str) -> str | None:
         found = self.world.attachments.get((SOURCE, devclass, device))
