@@ -346,11 +346,13 @@ class Judge:
         """The daemon knows who has what, and no two parts have two owners."""
         for key in plug.devices:
             known, owner = told.get(key), self._owner(*key)
-            # what no rule wants it need not have looked at since it began
+            # what no rule wants it need not have looked at since it began; a
+            # USB device that went unheard it looks at once more, 3 s later
             if known and known["attached_to"] != owner and (
                     known["attached_to"] or not self._is_by_hand(key)) and \
                     not (key[0] == "usb" and
-                         (plug.taken_unheard or plug.crossed)):
+                         (plug.taken_unheard or plug.restarted_unheard or
+                          plug.crossed)):
                 self.find(f"{key[1]} is attached to {owner}, the daemon says "
                           f"{known['attached_to']}")
         owned = [key[1] for key in plug.devices[:2] if self._owner(*key)]
