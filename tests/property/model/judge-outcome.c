@@ -302,9 +302,10 @@ static void check_refusal(const Claim *claim)
                     /* nor why it is attached no longer */
                     (claim->seat->blind_tick > claim->seat->ours_tick &&
                      claim->seat->ours_tick > 0) ||
-                    /* nor that its source was started anew */
-                    qube_idle_since(m, (int) seat_source(claim->index),
-                                    m->stream_down_tick) ||
+                    !qube_runs(m, (int) seat_source(claim->index)) ||
+                    /* nor that its source was started anew, yet */
+                    m->told_boot[seat_source(claim->index)] !=
+                        m->sources[seat_source(claim->index)].boot ||
                     /* it was started again before it was looked at */
                     (claim->seat->lost && claim->target != NOWHERE &&
                      qube_idle_since(m, claim->target, m->stream_down_tick)),
