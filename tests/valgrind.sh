@@ -125,7 +125,7 @@ fi
 echo "== -O3, in build-O3/"
 build build-O3 -O3 10
 setup_as_user . ctest --test-dir build-O3 -j2 --output-on-failure --timeout 600 \
-    --no-tests=error -R "$regex" -E '^(integration|source)/' </dev/null 2>&1 |
+    --no-tests=error -R "$regex" -E '^(integration|live|bench|source)/' </dev/null 2>&1 |
     tee "$logs/O3" | grep -vE '^ +Start '
 if [[ "$(grep 'tests failed out of' "$logs/O3")" =~ \
     ([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+) ]]; then
