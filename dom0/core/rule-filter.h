@@ -25,8 +25,9 @@ RuleFilter rule_filter_of_record(const Record *record);
 static inline bool rule_filter_lets_through(const RuleFilter *rule,
                                             const RuleFilter *record)
 {
+    uint64_t missing = 0;
+
     for (size_t i = 0; i < RULE_FILTER_WORDS; i++)
-        if ((rule->pairs[i] & ~record->pairs[i]) != 0)
-            return false;
-    return true;
+        missing |= rule->pairs[i] & ~record->pairs[i];
+    return missing == 0;
 }

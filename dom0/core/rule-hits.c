@@ -11,33 +11,17 @@ void rule_hits_clear(RuleHits *hits)
     *hits = (RuleHits){};
 }
 
-/* The index of a rule, looked for from @start on: most often it is there. */
-static size_t index_of(const Ruleset *ruleset, const Rule *rule, size_t start)
-{
-    size_t n = ruleset_count(ruleset);
-
-    for (size_t i = start; i < n; i++)
-        if (ruleset_get(ruleset, i) == rule)
-            return i;
-    for (size_t i = 0; i < start; i++)
-        if (ruleset_get(ruleset, i) == rule)
-            return i;
-    return n;
-}
-
 /* What was counted for rules that are still the same. */
 static void take_over(const RuleHits *old, RuleHits *new)
 {
-    size_t n = ruleset_count(new->ruleset), next = 0;
+    size_t n = ruleset_count(new->ruleset);
 
     for (size_t i = 0; i < n; i++) {
         const Rule *rule = ruleset_get(new->ruleset, i);
         const Rule *before = ruleset_find(old->ruleset, rule->name.s);
 
-        if (!before || !rule_equal(before, rule))
-            continue;
-        next = index_of(old->ruleset, before, next);
-        new->counts[i] = old->counts[next];
+        if (before && rule_equal(before, rule))
+            new->counts[i] = old->counts[ruleset_index(old->ruleset, before)];
     }
 }
 
@@ -57,7 +41,7 @@ int rule_hits_set_rules(RuleHits *hits, Ruleset *ruleset)
 void rule_hits_add(RuleHits *hits, const Rule *rule)
 {
     if (rule && hits->counts)
-        hits->counts[index_of(hits->ruleset, rule, 0)]++;
+        hits->counts[ruleset_index(hits->ruleset, rule)]++;
 }
 
 uint64_t rule_hits_get(const RuleHits *hits, size_t index)

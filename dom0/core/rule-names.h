@@ -15,6 +15,7 @@ typedef struct RuleNameEntry {
     const char *file; /* must outlive the table */
     unsigned int line;
     const Rule *rule; /* NULL if its line was refused */
+    size_t index;     /* of @rule in its ruleset */
 } RuleNameEntry;
 
 typedef struct RuleNames {

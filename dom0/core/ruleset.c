@@ -86,6 +86,7 @@ static int append(Ruleset *ruleset, const Rule *rule)
         if (r < 0)
             return r;
     }
+    rule_names_find(&ruleset->names, rule->name.s)->index = ruleset->n_rules;
     ruleset->filters[ruleset->n_rules] = rule_filter_of_rule(rule);
     ruleset->rules[ruleset->n_rules++] = rule;
     return 0;
@@ -138,6 +139,16 @@ const Rule *ruleset_find(const Ruleset *ruleset, const char *name)
     const RuleNameEntry *entry = rule_names_find(&ruleset->names, name);
 
     return entry ? entry->rule : NULL;
+}
+
+size_t ruleset_index(const Ruleset *ruleset, const Rule *rule)
+{
+    const RuleNameEntry *entry =
+        rule_names_find(&ruleset->names, rule->name.s);
+
+    assert(entry && entry->rule == rule);
+
+    return entry->index;
 }
 
 const Rule *ruleset_match(const Ruleset *ruleset,

@@ -40,6 +40,8 @@ int ruleset_add_file(Ruleset *ruleset,
 size_t ruleset_count(const Ruleset *ruleset);
 const Rule *ruleset_get(const Ruleset *ruleset, size_t index);
 const Rule *ruleset_find(const Ruleset *ruleset, const char *name);
+/* Where ruleset_get() has this rule of it. */
+size_t ruleset_index(const Ruleset *ruleset, const Rule *rule);
 
 /* The first rule that matches, or NULL. */
 const Rule *ruleset_match(const Ruleset *ruleset,
