@@ -61,6 +61,7 @@ struct ManagedJob {
     bool dead;               /* to be freed once no call is under way */
     bool wants_call;         /* job.request is to be made */
     uint64_t call;           /* under way; 0: none */
+    bool unheard;            /* its event may have come when none were heard */
     uint64_t late_call;      /* the same, but it is overdue; 0: none */
     bool ignores_call;       /* its answer is of no interest any more */
     bool wants_question;     /* job.question is to be asked */

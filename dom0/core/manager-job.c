@@ -299,7 +299,8 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     device->made = device->made && device->holding == HOLDING_MAYBE;
     if (managed->kind == JOB_KIND_DETACH)
         device_learn_missing(m, device, managed, now);
-    if (managed->job.detached && !managed->job.told_detached)
+    if (managed->job.detached && !managed->job.told_detached &&
+        !managed->unheard)
         source_expect_detach(managed->source, device->record.class,
                              &device->record.device, &target, true,
                              now.monotonic_usec);

@@ -706,8 +706,10 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
         if (m->sources[i])
             source_clear_announced(m->sources[i]);
-    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        managed->unheard |= managed->call != 0;
         job_on_changed(&managed->job);
+    }
     memset(m->strangers, 0, sizeof(m->strangers));
     m->qubesd = state;
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)

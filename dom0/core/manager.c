@@ -153,6 +153,7 @@ bool manager_next_call(Manager *m,
         managed->wants_call = false;
         managed->call = ++m->last_call;
         managed->source->n_calls++;
+        managed->unheard = m->qubesd != QUBESD_CONNECTED;
         job_on_sent(&managed->job);
         *ret_request = managed->job.request;
         return true;

@@ -397,6 +397,29 @@ static void test_parts_go_with_their_usb_device(void **state)
                      STATUS_NO_SUCH_DEVICE);
 }
 
+/* It was done before qubesd's events were heard again: none will tell. */
+static void test_a_detach_that_went_unheard_is_not_waited_for(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    /* so this is the person's */
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 /* Its forwarder's connection ends after qubesd's events are heard again. */
 static void test_a_shutdown_that_nobody_told_of_is_found_out(void **state)
 {
@@ -686,6 +709,7 @@ int main(void)
         test(test_what_a_picture_has_is_there_whoever_told_it_too),
         test(test_what_only_others_have_told_is_not_in_the_picture),
         test(test_parts_go_with_their_usb_device),
+        test(test_a_detach_that_went_unheard_is_not_waited_for),
         test(test_a_shutdown_that_nobody_told_of_is_found_out),
         test(test_what_a_halted_source_had_sent_is_not_kept),
         test(test_a_source_that_runs_is_asked_once),
