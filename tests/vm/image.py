@@ -59,7 +59,11 @@ UNITS_LEFT_OUT = ("getty.target", "systemd-logind.service", "apt-daily.timer",
                   "systemd-journal-catalog-update.service",
                   "systemd-hwdb-update.service", "systemd-update-done.service",
                   "systemd-journal-flush.service")
-BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
+# the last, so that the rig's port is there early
+BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic",
+                "virtio_console")
+# on a busy machine the kernel takes longer than systemd's 90 s to find it
+PORT_UNIT = "dev-virtio\\x2dports-rig.device"
 QUBES_GID = 98
 DISK_SIZE = "1200M"
 # of a mirror that does not answer
@@ -256,6 +260,10 @@ def configure(root: pathlib.Path):
     sim = root / "opt/rig/sim"
     shutil.copytree(HERE.parent / "sim", sim, dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("__pycache__", "selftest"))
+    patience = root / f"etc/systemd/system/{PORT_UNIT}.d"
+    patience.mkdir()
+    (patience / "patience.conf").write_text(
+        "[Unit]\nJobRunningTimeoutSec=infinity\n")
     for unit in UNITS_LEFT_OUT:
         link = root / "etc/systemd/system" / unit
         if not link.is_symlink():

@@ -73,6 +73,10 @@ class Call:
         fds = array.array("i")
         service, ancillary, _, _ = connection.recvmsg(
             4096, socket.CMSG_SPACE(2 * fds.itemsize))
+        if not ancillary:
+            # who only looks whether it can be reached
+            connection.close()
+            return
         fds.frombytes(ancillary[0][2])
         self.stdin, self.stdout = fds
         # the answer may come before this goes on
