@@ -438,10 +438,13 @@ class Judge:
         if not killed:
             plug.refused_for_sure |= {key for key, when in plug.refused.items()
                                       if when == self.round}
+        # nobody can know why a device went and came while nobody could hear
+        unheard = plug.taken_unheard and \
+            self.machine.sim.behaviour.reprobe == "usb"
         # what others have attached is not remembered across a kill
         if plug.taken == self.round and plug.taken_from is not None and \
                 self.idle.get(plug.taken_from, -1) < self.round and \
-                not (killed and plug.taken_others):
+                not unheard and not (killed and plug.taken_others):
             plug.left_alone = True
 
     def give(self, plug: Plug, key: tuple) -> None:

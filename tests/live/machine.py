@@ -51,6 +51,8 @@ class Mock:
         self.environment: dict = {}
         self._n = 0
         self._words = self.dir / "words"
+        # umockdev ends when it sends to a monitor that is just being killed
+        self.sending = asyncio.Lock()
 
     async def start(self) -> None:
         """Until it can be told."""
@@ -73,7 +75,8 @@ class Mock:
             path.write_text(text, encoding="ascii")
             words += f"\t{path}"
         try:
-            answer = await self._ask(words)
+            async with self.sending:
+                answer = await self._ask(words)
         except OSError as error:
             answer = str(error)
         finally:
@@ -183,9 +186,11 @@ class Machine:
         """Everything, however it stands."""
         for listener in self._listeners:
             listener.close()
-        for program in (self.daemon, self.forwarder):
-            if program is not None:
-                await program.kill()
+        if self.daemon is not None:
+            await self.daemon.kill()
+        if self.forwarder is not None:
+            async with self.mock.sending:
+                await self.forwarder.kill()
         self.daemon = self.forwarder = None
         await self.sim.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -234,7 +239,8 @@ class Machine:
             if program.process.returncode is not None:
                 raise Ended(f"the {name} ended by itself with "
                             f"{program.process.returncode}")
-            await program.kill()
+            async with self.mock.sending:
+                await program.kill()
 
     def write_rules(self, text: str) -> None:
         """In one step; the daemon sees it by itself."""
