@@ -118,6 +118,7 @@ class Judge:
         """Nobody saw that it was away, or it passes for a new probe."""
         detached = self._usb_detached.get(plug.port, 0.0)
         return plug.prior is not None and (
+            plug.unseen or
             plug.born in (self.killed["daemon"], self.killed["forwarder"]) or
             abs(plug.born_at - detached) < REPROBE_S)
 
@@ -324,6 +325,7 @@ class Judge:
                 for device in look["devices"]}
         running = self.world.is_running(SOURCE)
         for plug in self.kernel.plugs.values():
+            plug.unseen |= self._may_be_same(plug)
             # found where it runs, it was taken away as far as can be known
             plug.restarted_unheard |= self.deaf == self.round and any(
                 self.stopped.get(name, -1) == self.round for name in plug.had)

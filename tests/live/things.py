@@ -69,6 +69,7 @@ class Plug:
     taken_others: bool = False     # and somebody else had attached it
     left_alone: bool = False
     taken_unheard: bool = False
+    unseen: bool = False  # that it is another one
     restarted_unheard: bool = False
     crossed: bool = False  # two attached it at once
     approved: set = dataclasses.field(default_factory=set)
