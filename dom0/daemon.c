@@ -154,21 +154,38 @@ static void daemon_set_pause_timer(Daemon *daemon)
         daemon->pause_timer, has_end ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+/*
+ * That a device is attached is found out again after a crash. All else that was
+ * answered, as a no or what a command did, must be known then.
+ */
+static void daemon_tell_answers(Daemon *daemon)
+{
+    bool kept = false;
+    uint64_t connection;
+    int64_t seq;
+    Status status;
+
+    while (manager_next_answer(daemon->manager, &connection, &seq, &status)) {
+        if (status != STATUS_ATTACHED && !kept) {
+            state_keeper_save(daemon->keeper, daemon->manager);
+            kept = true;
+        }
+        if (!control_answer(daemon->control, connection, status))
+            event_service_answer(daemon->event_service, connection, seq,
+                                 status_told(status));
+    }
+}
+
 /* Do what the manager wants done, until it wants nothing more. */
 static void daemon_pump(Daemon *daemon)
 {
     Notification notification;
     uint64_t connection;
-    int64_t seq;
-    Status status;
 
     daemon->n_inputs = 0;
     (void) sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_OFF);
     do {
-        while (manager_next_answer(daemon->manager, &connection, &seq, &status))
-            if (!control_answer(daemon->control, connection, status))
-                event_service_answer(daemon->event_service, connection, seq,
-                                     status_told(status));
+        daemon_tell_answers(daemon);
         while (manager_next_close(daemon->manager, &connection))
             event_service_close(daemon->event_service, connection);
         /* before the calls: what they do must be known after a crash */

@@ -230,6 +230,24 @@ class Kept(RestartCase):
             self.assert_told(again, 1, 300)
             self.assert_last(rig, "2-1", 309)
 
+    def test_a_no_that_was_told_is_kept_whatever_comes_next(self):
+        # on one CPU, with the daemon behind: killed as soon as it has told
+        cpus = os.sched_getaffinity(0)
+        self.addCleanup(os.sched_setaffinity, 0, cpus)
+        os.sched_setaffinity(0, {min(cpus)})
+        for _ in range(5):
+            rig = self.start("key: ask usb id 0781:5581 to work\n",
+                             world(agent={"script": ["deny", "allow"]}))
+            os.setpriority(os.PRIO_PROCESS, rig.daemon.process.pid, 19)
+            first = self.forwarder(rig)
+            self.assert_told(first, first.add("usb", "2-1", **USB), 300)
+            rig.daemon.kill()
+            self.start_again(rig)
+            again = self.picture(rig, devices=ONLY_USB)
+            self.assert_told(again, 1, 300)
+            self.assertEqual(self.prompts(rig), 1)
+            self.assert_last(rig, "2-1", 304)
+
     def test_a_pause_that_was_over_meanwhile_is_over(self):
         rig = self.start()
         rig.daemon.call("Pause", duration_usec=1)
