@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,6 +119,50 @@ static void test_a_text_that_was_cut_off_does_not_count(void **state)
     assert_text("fourth");
     assert_int_equal(size_of_file(), 7);
     state_file_close(&next);
+}
+
+static void limit_files(rlim_t max)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = max < limit.rlim_max ? max : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_a_text_for_which_there_is_no_room_brings_a_new_file(void **s)
+{
+    int r;
+
+    (void) s;
+
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(state_file_write(&file, "first", 5), 0);
+    limit_files(9); /* half of the next */
+    r = state_file_write(&file, "second", 6);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(r, 0);
+    assert_text("second");
+    assert_int_equal(size_of_file(), 7);
+    /* and the next one goes behind it again */
+    assert_int_equal(state_file_write(&file, "third", 5), 0);
+    assert_text("third");
+    assert_int_equal(size_of_file(), 13);
+}
+
+static void test_a_text_that_cannot_be_written_leaves_the_last(void **state)
+{
+    int r;
+
+    (void) state;
+
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(state_file_write(&file, "one", 3), 0);
+    limit_files(5);
+    r = state_file_write(&file, "second", 6);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(r, -EFBIG);
+    assert_text("one");
 }
 
 static void test_a_file_of_one_text_without_its_end_is_read(void **state)
@@ -246,6 +292,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_was_written_is_read),
         TEST(test_a_text_that_was_cut_off_does_not_count),
+        TEST(test_a_text_for_which_there_is_no_room_brings_a_new_file),
+        TEST(test_a_text_that_cannot_be_written_leaves_the_last),
         TEST(test_a_file_of_one_text_without_its_end_is_read),
         TEST(test_what_others_did_to_the_file_is_noticed),
         TEST(test_the_file_does_not_grow_for_ever),
