@@ -5,7 +5,9 @@
  * Inside of the manager
  *
  *     manager-source   connections and records      (in)
- *     manager-qubesd   answers and events of qubesd (in)
+ *     manager-answer   what qubesd answers          (in)
+ *     manager-event    what its events tell         (in)
+ *     manager-qubesd   it is there, or gone         (in)
  *     manager-device   what a device's record means: decide, attach, unplug
  *     manager-job      one job: do what it wants, tell, end
  *     manager-turn     may it attach now, and what of an overdue attach
@@ -176,6 +178,8 @@ void source_probe(const Manager *m, Source *source);
 /* Look again at what may have been old. */
 void suspects_on_time(Manager *m, Instant now);
 uint64_t suspects_next_usec(const Manager *m);
+
+/* manager-event */
 
 /* A qube, source or target, does not run any more. */
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/manager-internal.h"
+
+/* The start of a target has ended: tell every job that waits for it. */
+static void on_started(Manager *m,
+                       const QubeName *target,
+                       const AdminAnswer *answer,
+                       Instant now)
+{
+    Status status = target_start_outcome(answer);
+
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        Job *job = &managed->job;
+
+        if (!managed->dead && job->state == JOB_STARTING &&
+            qube_name_equal(&job->target, target))
+            managed_apply(m, managed,
+                          answer->result == ADMIN_EMPTY
+                              ? job_on_start_unsure(job, answer->detail,
+                                                    now.monotonic_usec)
+                              : job_on_started(job, status, answer->detail,
+                                               now.monotonic_usec),
+                          now);
+    }
+}
+
+/* What qubesd says of a part of the device that a job is about. */
+static void learn_part(const ManagedJob *managed, const AdminAnswer *answer)
+{
+    const AdminRequest *request = &managed->job.request;
+    Device *part = source_find(managed->source, request->class, &request->port);
+
+    /* a line that cannot be read does not make it known */
+    if (!part || answer->result != ADMIN_OK ||
+        (answer->listing.listed &&
+         answer->listing.attachment == ATTACHMENT_UNKNOWN))
+        return;
+    part->attachment_known = true;
+    if (answer->listing.attachment == ATTACHMENT_QUBE)
+        part->attached_to = answer->listing.attached_to;
+    else if (answer->listing.attachment == ATTACHMENT_NONE)
+        part->attached_to = (QubeName){};
+}
+
+/* A source that has been shut down while its event could not be heard. */
+static bool on_probed(Manager *m,
+                      uint64_t call,
+                      const AdminAnswer *answer,
+                      Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        if (!source || source->probe_call != call)
+            continue;
+        source->probe_call = 0;
+        if ((answer->result == ADMIN_OK && answer->power == POWER_HALTED) ||
+            (answer->result == ADMIN_EXCEPTION &&
+             answer->error == ADMIN_ERROR_NO_SUCH_QUBE))
+            manager_on_qube_stopped(m, &source->name, now);
+        else
+            source->runs = answer->result == ADMIN_OK;
+        source->wants_probe &= !source->runs;
+        return true;
+    }
+    return false;
+}
+
+static void managed_tell_answer(Manager *m,
+                                ManagedJob *managed,
+                                const AdminAnswer *answer,
+                                Instant now)
+{
+    bool appeared = managed->appeared;
+
+    managed->appeared = false;
+    managed_apply(m, managed,
+                  job_on_answer(&managed->job, answer, now.monotonic_usec),
+                  now);
+    if (appeared && !managed->dead)
+        managed_apply(m, managed,
+                      job_on_appeared(&managed->job, NULL, now.monotonic_usec),
+                      now);
+}
+
+static void managed_on_answer(Manager *m,
+                              ManagedJob *managed,
+                              const AdminAnswer *answer,
+                              Instant now)
+{
+    bool ignored = managed->ignores_call;
+    uint64_t call = managed->call;
+
+    managed->call = 0;
+    managed->source->n_calls--;
+    managed->ignores_call = false;
+    if (answer->pending) {
+        /* a USB attach is over its time, but it goes on: until it ends, no
+         * other is made into that target; nor can it be undone before, but for
+         * a disposable that is done away with */
+        managed->late_call = call;
+        m->turns_changed = true;
+        if (managed->job.state == JOB_UNDOING && !managed->job.made)
+            return;
+    }
+    if (managed->dead) {
+        if (managed->port_turn && !answer->pending)
+            managed_on_late(m, managed, answer, now);
+        return;
+    }
+    if (ignored)
+        return;
+    if (managed->job.state == JOB_SURVEYING)
+        learn_part(managed, answer);
+    managed_tell_answer(m, managed, answer, now);
+}
+
+static void managed_on_late_answer(Manager *m,
+                                   ManagedJob *managed,
+                                   const AdminAnswer *answer,
+                                   Instant now)
+{
+    managed->late_call = 0;
+    if (!managed->dead && managed->job.state == JOB_UNDOING)
+        managed_tell_answer(m, managed, answer, now);
+    else
+        managed_on_late(m, managed, answer, now);
+}
+
+void manager_on_answer(Manager *m,
+                       uint64_t call,
+                       const AdminAnswer *answer,
+                       Instant now)
+{
+    QubeName target;
+
+    if (target_starts_on_answer(m->starts, call, answer, now.monotonic_usec,
+                                &target)) {
+        on_started(m, &target, answer, now);
+        manager_settle(m, now);
+        return;
+    }
+    if (orphans_on_answer(&m->orphans, call, answer) ||
+        on_probed(m, call, answer, now) ||
+        desk_on_answer(m, call, answer, now)) {
+        manager_settle(m, now);
+        return;
+    }
+
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        if (managed->call == call)
+            managed_on_answer(m, managed, answer, now);
+        else if (managed->late_call == call)
+            managed_on_late_answer(m, managed, answer, now);
+        else
+            continue;
+        break;
+    }
+    manager_settle(m, now);
+}

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/manager-internal.h"
+
+static Device *find_device(const Manager *m,
+                           const QubeName *source_name,
+                           DeviceClass class,
+                           const DeviceName *name)
+{
+    Source *source = manager_find_source(m, source_name);
+
+    return source ? source_find(source, class, name) : NULL;
+}
+
+static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
+{
+    Source *source = manager_find_source(m, &event->subject);
+    Device *device =
+        source ? source_find(source, event->class, &event->port) : NULL;
+    ManagedJob *managed = device ? device->job : NULL;
+
+    if (source)
+        source_announce(source, event);
+    if (device) {
+        device->added_attached = device_is_attached(device);
+        device->relisted = device->removed;
+    }
+    if (device && device->waits_for_list)
+        device_decide_again(m, device, now);
+    if (managed && device->removed)
+        job_on_changed(&managed->job);
+    if (managed && managed->call != 0)
+        managed->appeared = true; /* quicker than the answer to our question */
+    if (managed)
+        managed_apply(
+            m, managed,
+            job_on_appeared(&managed->job,
+                            event->has_identity ? &event->identity : NULL,
+                            now.monotonic_usec),
+            now);
+}
+
+/* A source that has not called yet has a device that is attached now, or not
+ * any more. */
+static void on_stranger(Manager *m, const AdminEvent *event)
+{
+    for (size_t i = 0; i < STRANGERS_MAX; i++) {
+        AdminEvent *other = &m->strangers[i];
+
+        if (other->type == ADMIN_EVENT_ATTACH && other->class == event->class &&
+            qube_name_equal(&other->backend, &event->backend) &&
+            device_name_equal(&other->port, &event->port))
+            *other = (AdminEvent){};
+    }
+    if (event->type != ADMIN_EVENT_ATTACH)
+        return;
+    m->strangers[m->next_stranger++] = *event;
+    m->next_stranger %= STRANGERS_MAX;
+}
+
+static void on_attached(Manager *m, const AdminEvent *event, Instant now)
+{
+    Source *source = manager_find_source(m, &event->backend);
+    Device *device =
+        source ? source_find(source, event->class, &event->port) : NULL;
+    bool look;
+
+    if (!source)
+        on_stranger(m, event);
+    /* an attach may change what it is listed as (WIRE 1) */
+    if (source)
+        source_unannounce(source, event->class, &event->port);
+    /* only once our Detach is told can it be attached there anew: that is told
+     * late, and is over */
+    if (source && source_expects_detach(source, event->class, &event->port,
+                                        &event->subject, now.monotonic_usec))
+        return;
+    if (source)
+        source_forget_past_holder(source, event->class, &event->port);
+    if (source && !device)
+        source_note_early(source, event);
+    if (!device || qube_name_equal(&device->lingers_at, &event->subject))
+        return;
+    /* it was off the list, or its detach was told, and somebody has attached it
+     * anew: what we had attached is no more */
+    look = device->job && device->job->kind == JOB_KIND_LOOK &&
+           !device->job->job.look_further;
+    if (look ||
+        (device->removed && !device->attachment_known && !device->job)) {
+        device->holding = HOLDING_NOTHING;
+        device->held_by = (QubeName){};
+    }
+    device->attached_to = event->subject;
+    device->attachment_known = true;
+    device->suspect = false;
+    device->removed = false;
+    device->added_attached = false;
+    if (device->holding == HOLDING_MAYBE &&
+        qube_name_equal(&device->held_by, &event->subject))
+        device->holding = HOLDING_DEVICE;
+    if (!device->job && qube_name_equal(&device->late_at, &event->subject)) {
+        device->holding = HOLDING_DEVICE;
+        device->held_by = event->subject;
+        device->waits_for = (QubeName){};
+        device->stopped = (QubeName){};
+    }
+    device->late_at = (QubeName){};
+    if (device->job)
+        job_on_changed(&device->job->job);
+    if (device->job && device->job->kind == JOB_KIND_ATTACH) {
+        device->job->job.known_at = event->subject;
+        device->job->job.past_holder = (QubeName){};
+        device->job->attached_meanwhile |=
+            managed_is_attaching(device->job) &&
+            qube_name_equal(&device->job->job.target, &event->subject);
+    }
+    /* what would be attached next to it must not be */
+    for (Device *part = source->devices; part; part = part->next)
+        if (part->job && part->job->kind == JOB_KIND_ATTACH &&
+            device_excludes(device, part) && !managed_is_attaching(part->job))
+            managed_withdraw(m, part->job, STATUS_ATTACHED_ELSEWHERE,
+                             "another part of the same device was attached "
+                             "meanwhile",
+                             now);
+}
+
+static void on_removed(Manager *m, const AdminEvent *event, Instant now)
+{
+    Source *source = manager_find_source(m, &event->subject);
+    Device *device =
+        find_device(m, &event->subject, event->class, &event->port);
+
+    if (source) {
+        source_on_removed(source, event->class, &event->port);
+        source_unannounce(source, event->class, &event->port);
+        /* what comes under its name is another plug */
+        (void) source_take_early(source, event->class, &event->port);
+    }
+    if (!device)
+        return;
+    device->removed = true;
+    device->relisted = false;
+    if (device->job) {
+        /* that is why it is not attached any more */
+        device->job->job.held_by = (QubeName){};
+        if (device->job->kind == JOB_KIND_ATTACH)
+            job_on_changed(&device->job->job);
+        managed_apply(m, device->job,
+                      job_on_unlisted(&device->job->job, now.monotonic_usec),
+                      now);
+    }
+    /* a disk also goes off the list because one of its partitions is attached:
+     * that says nothing of the partition */
+    if (event->class != DEVICE_CLASS_USB)
+        return;
+    for (Device *part = device->source->devices; part; part = part->next)
+        if (device_is_ancestor(device, part))
+            part->removed = true;
+}
+
+/*
+ * A USB port was detached, by whomever: what comes back there is the same plug.
+ * A device that went before we had detached it was detached already, and if
+ * qubesd has not taken it off its list either, it was the person who did.
+ */
+static void on_port_detached(Manager *m, const AdminEvent *event, Instant now)
+{
+    Source *source = manager_find_source(m, &event->backend);
+    Device *device;
+
+    if (!source)
+        return;
+    source_on_port_detached(source, &event->port, now.monotonic_usec);
+    device = source_find(source, event->class, &event->port);
+    if (device && device->job)
+        job_on_port_detached(&device->job->job, now.monotonic_usec);
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        if (device_name_equal(&memory->usb, &event->port) && !memory->removed &&
+            qube_name_equal(&memory->missing_from, &event->subject))
+            memory->detached_by_user = true;
+    source_recall(m, source, now);
+}
+
+/* Whether the device is attached to @qube, as far as is known, or may be. */
+static bool device_may_be_at(const Device *device, const QubeName *qube)
+{
+    return qube_name_equal(&device->attached_to, qube) ||
+           (device->holding != HOLDING_NOTHING &&
+            qube_name_equal(&device->held_by, qube));
+}
+
+/* It was so when it was decided: that may have been the plug before. */
+static bool device_was_found_attached(const Device *device)
+{
+    return device->outcome != 0 &&
+           (device->status == STATUS_ALREADY_ATTACHED ||
+            device->status == STATUS_ATTACHED_ELSEWHERE ||
+            (device->status == STATUS_ATTACHED && !device->bound));
+}
+
+static void on_detached(Manager *m, const AdminEvent *event, Instant now)
+{
+    Source *source = manager_find_source(m, &event->backend);
+    Device *device =
+        source ? source_find(source, event->class, &event->port) : NULL;
+    ManagedJob *managed;
+
+    if (!source)
+        on_stranger(m, event);
+    if (source) {
+        (void) source_take_early(source, event->class, &event->port);
+        source_unannounce(source, event->class, &event->port);
+    }
+    if (event->class == DEVICE_CLASS_USB)
+        on_port_detached(m, event, now);
+    if (source && source_take_expected(source, event->class, &event->port,
+                                       &event->subject, now.monotonic_usec))
+        return;
+    if (source)
+        source_forget_past_holder(source, event->class, &event->port);
+    managed = device ? device->job : NULL;
+    if (managed) {
+        job_on_changed(&managed->job);
+        managed->job.past_holder = (QubeName){};
+    }
+    if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
+        (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
+        job_on_told_detached(&managed->job);
+    if (!device || !device_may_be_at(device, &event->subject))
+        return;
+
+    /* what is attached stays on the list: it was off it while nobody heard */
+    device->removed |= device->added_attached;
+    device->added_attached = false;
+    device->attached_to = (QubeName){};
+    device->attachment_known = true;
+    device->suspect = false;
+    if (managed && managed->kind == JOB_KIND_ATTACH) {
+        managed->job.known_at = (QubeName){};
+        if (device->removed)
+            managed->job.held_by = (QubeName){};
+    }
+    /* quicker than qubesd with the answer to our call, or than a look that
+     * was answered before */
+    if (managed && !device->removed &&
+        qube_name_equal(&managed->job.target, &event->subject)) {
+        managed->detached_meanwhile = managed->kind != JOB_KIND_LOOK;
+        managed->job.taken |= managed->attached_meanwhile;
+        managed->job.look_further = false; /* it was told what happened */
+    }
+    if (!device->plugged)
+        return;
+    if (device->removed) {
+        device->waits_for_list = device_was_found_attached(device);
+        device->holding = HOLDING_NOTHING;
+        if (managed && managed->kind == JOB_KIND_LOOK &&
+            managed->job.look_further)
+            managed_supersede(m, managed, "it is not offered any more", now);
+        if (device->waits_for_list && device->relisted)
+            device_decide_again(m, device, now);
+        return;
+    }
+    /* a job that has not tried to attach yet must not undo what the person
+     * may have done */
+    if (managed && managed->kind == JOB_KIND_ATTACH &&
+        managed->job.holding == HOLDING_NOTHING)
+        managed_supersede(m, managed, "it was detached meanwhile", now);
+    if (!device->job)
+        device_begin_look(m, device, &event->subject, now);
+}
+
+static bool rule_targets(const Rule *rule, const QubeName *name)
+{
+    for (size_t i = 0; i < rule->n_targets; i++)
+        if (rule->targets[i].kind == TARGET_QUBE &&
+            qube_name_equal(&rule->targets[i].name, name))
+            return true;
+    return false;
+}
+
+/* Whether the device waits for this target to start. */
+static bool waits_for(const Manager *m,
+                      const Device *device,
+                      const QubeName *target)
+{
+    const Rule *rule;
+
+    if (qube_name_equal(&device->waits_for, target) ||
+        qube_name_equal(&device->stopped, target))
+        return true;
+    if (!device->waits_for_any)
+        return false;
+
+    rule = ruleset_match(m->ruleset, &device->source->name, &device->record);
+    return rule && rule_targets(rule, target);
+}
+
+/* A target starts that has the device, as far as was known before its events
+ * could be heard: it had been stopped meanwhile. */
+static void on_holder_started(Manager *m,
+                              Device *device,
+                              const QubeName *name,
+                              Instant now)
+{
+    const QubeName holder = device->holding == HOLDING_NOTHING
+                                ? device->attached_to
+                                : device->held_by;
+
+    if (device->attachment_known || !qube_name_equal(&holder, name))
+        return;
+
+    /* or it was attached while that was starting: the look tells */
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        device->job->job.look_further) {
+        job_on_target_started(&device->job->job);
+        return;
+    }
+    if (device->job && device->job->kind == JOB_KIND_LOOK)
+        managed_supersede(m, device->job, "its target was restarted", now);
+    if (device->holding == HOLDING_NOTHING) {
+        device->attached_to = (QubeName){};
+        return;
+    }
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device->attached_to = (QubeName){};
+    if (device->plugged)
+        device_set_stopped(device, name);
+}
+
+/* @from_off: it did not go on from a pause, in which it loses nothing. */
+static void on_domain_started(Manager *m,
+                              const QubeName *name,
+                              bool from_off,
+                              Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        if (source && from_off && qube_name_equal(&source->name, name)) {
+            source->runs = true;
+            source->probe_call = 0; /* its answer is older */
+        }
+        for (Device *device = source ? source->devices : NULL, *next; device;
+             device = next) {
+            next = device->next;
+            if (qube_name_equal(&device->lingers_at, name))
+                device->lingers_at = (QubeName){};
+            if (qube_name_equal(&device->late_at, name))
+                device->late_at = (QubeName){};
+            if (from_off)
+                on_holder_started(m, device, name, now);
+            if (device->job && device->job->kind == JOB_KIND_ATTACH)
+                device->job->target_started |=
+                    rule_targets(device->job->rule, name);
+            else if (waits_for(m, device, name))
+                device_decide_again(m, device, now);
+        }
+    }
+}
+
+/*
+ * A target stops while it is looked at. What has gone with it was not detached
+ * by the person; what was detached before, as an event had told, was.
+ */
+static void on_looked_at_stopped(Manager *m,
+                                 Device *device,
+                                 const QubeName *target,
+                                 Instant now)
+{
+    bool by_event = !device->job->job.look_further;
+
+    managed_supersede(m, device->job, "its target has stopped", now);
+    if (!by_event)
+        return;
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device_on_user_detach(m, device, target, now);
+}
+
+/*
+ * A target stops while our Attach into it, or Detach from it, is out. Had it
+ * been attached, by an event that was told before, it is lost; no record starts
+ * the target again.
+ */
+static void on_target_stopped(ManagedJob *managed)
+{
+    /* what was detached before, as an event had told, was by the person */
+    if (managed->kind == JOB_KIND_DETACH) {
+        managed->target_stopped = !managed->detached_meanwhile;
+        return;
+    }
+    managed->target_stopped = true;
+    if (managed->attached_meanwhile)
+        device_set_stopped(managed->device, &managed->job.target);
+    managed->attached_meanwhile = false;
+    managed->detached_meanwhile = false;
+}
+
+void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        for (Device *device = source ? source->devices : NULL, *next; device;
+             device = next) {
+            bool is_source = qube_name_equal(&source->name, name);
+
+            next = device->next;
+            /* an answer that is out may say that it is still there */
+            if (device->job && device_may_be_at(device, name))
+                job_on_changed(&device->job->job);
+            if (device->record.class == DEVICE_CLASS_USB &&
+                device_may_be_at(device, name))
+                device->lingers_at = *name;
+            if (qube_name_equal(&device->late_at, name))
+                device->late_at = (QubeName){};
+            if (device->job && device->job->kind == JOB_KIND_LOOK &&
+                qube_name_equal(&device->job->job.target, name))
+                on_looked_at_stopped(m, device, name, now);
+            if (device->job && managed_is_attaching(device->job) &&
+                qube_name_equal(&device->job->job.target, name))
+                on_target_stopped(device->job);
+            if (device->holding != HOLDING_NOTHING &&
+                (is_source || qube_name_equal(&device->held_by, name))) {
+                device->holding = HOLDING_NOTHING;
+                device->waits_for = device->held_by;
+                /* not one of ours, that is shut down with what was in it */
+                if (device->plugged &&
+                    !(device->job && device->job->kind == JOB_KIND_DETACH))
+                    device_set_stopped(device, name);
+                device->held_by = (QubeName){};
+            }
+            if (is_source || qube_name_equal(&device->attached_to, name))
+                device->attached_to = (QubeName){};
+            if (device->job &&
+                qube_name_equal(&device->job->job.known_at, name))
+                device->job->job.known_at = (QubeName){};
+        }
+        for (PlugMemory *memory = source ? source->memories : NULL; memory;
+             memory = memory->next)
+            if (qube_name_equal(&memory->missing_from, name))
+                memory->missing_from = (QubeName){};
+        if (!source || !qube_name_equal(&source->name, name))
+            continue;
+        source->runs = false;
+        source->probe_call = 0; /* its answer may be older */
+        source_unplug(m, source, "its qube was shut down", now);
+    }
+}
+
+/* All its devices have gone and come, or will: they are the same plugs. */
+static void on_source_resumed(Manager *m, const QubeName *name, Instant now)
+{
+    Source *source = manager_find_source(m, name);
+
+    if (!source)
+        return;
+    source->resumed_usec = now.monotonic_usec;
+    source_recall(m, source, now);
+}
+
+void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
+{
+    switch (event->type) {
+    case ADMIN_EVENT_DEVICE_ADDED:
+        on_device_added(m, event, now);
+        break;
+    case ADMIN_EVENT_DEVICE_REMOVED:
+        on_removed(m, event, now);
+        break;
+    case ADMIN_EVENT_ATTACH:
+        on_attached(m, event, now);
+        break;
+    case ADMIN_EVENT_DETACH:
+        on_detached(m, event, now);
+        break;
+    case ADMIN_EVENT_DOMAIN_START:
+        on_domain_started(m, &event->subject, true, now);
+        break;
+    case ADMIN_EVENT_DOMAIN_SHUTDOWN:
+        manager_on_qube_stopped(m, &event->subject, now);
+        break;
+    case ADMIN_EVENT_DOMAIN_RESUMED:
+        on_source_resumed(m, &event->subject, now);
+        on_domain_started(m, &event->subject, false, now);
+        break;
+    case ADMIN_EVENT_DOMAIN_UNPAUSED:
+        on_domain_started(m, &event->subject, false, now);
+        break;
+    case ADMIN_EVENT_OTHER:
+    case ADMIN_EVENT_ESTABLISHED:
+    case ADMIN_EVENT_LIST_CHANGE:
+        break;
+    }
+    manager_settle(m, now);
+}
