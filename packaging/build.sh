@@ -178,6 +178,8 @@ build_deb() {
     local tree=$work/deb/qubes-autoattach-$version
     mkdir "$work/deb"
     tar -xzf "$work/qubes-autoattach-$version.tar.gz" -C "$work/deb"
+    # where the tools of Debian look for it
+    ln -s packaging/debian "$tree/debian"
     (cd "$tree" &&
         DEB_BUILD_OPTIONS="noautodbgsym nocheck parallel=$(nproc)" \
             dpkg-buildpackage -b -us -uc)

@@ -13,7 +13,7 @@ ci_stages=(packages coverage memory analysers fuzz)
 declare -A stage_minutes stage_paths stage_command
 
 stage_minutes[packages]=10
-stage_paths[packages]='^(packaging|debian|tests/packaging|policy)/|^version$'
+stage_paths[packages]='^(packaging|tests/packaging|policy)/|^version$'
 stage_command[packages]='tests/packaging/run.sh'
 
 stage_minutes[machine]=14

@@ -88,9 +88,12 @@ class BuildTest(unittest.TestCase):
                              {"@VERSION@", "@CHANGELOG@"})
             self.assertIn("Source0:        qubes-autoattach-%{version}.tar.gz",
                           text)
-        self.assertEqual(told["vm"]["deb"]["build"], ["debian"])
+        deb = told["vm"]["deb"]
+        self.assertEqual(deb["build"], ["packaging/debian"])
         # the way it makes a source package, and unpacks it to build
         tree = products.source("for-the-builder")
+        for command in deb["source"]["commands"]:
+            run("sh", "-c", command.replace("@SOURCE_DIR@", str(tree)))
         run("dpkg-source", "-b", tree, cwd=products.WORK)
         run("dpkg-source", "-x", f"qubes-autoattach_{products.VERSION}.dsc",
             "from-the-builder", cwd=products.WORK)
