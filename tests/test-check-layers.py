@@ -160,6 +160,10 @@ class CheckLayers(unittest.TestCase):
         self.assert_bad("common/a.c", SPDX + "\tx\n", "a tab")
         self.assert_bad("common/a.c", SPDX + "/* */ \n", "a tab, or blanks")
 
+    def test_no_other_folder_stands_at_the_top(self):
+        self.assert_bad("debian/rules", "", "debian: no folder")
+        self.assert_good("packaging/debian/a.sh", "#!/bin/sh\n" + SPDX)
+
     def test_a_tree_without_sources_is_no_success(self):
         with tempfile.TemporaryDirectory() as folder:
             with contextlib.redirect_stdout(io.StringIO()):
