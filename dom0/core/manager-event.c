@@ -350,6 +350,8 @@ static void on_domain_started(Manager *m,
                 device->late_at = (QubeName){};
             if (from_off)
                 on_holder_started(m, device, name, now);
+            if (device->job && qube_name_equal(&device->job->job.target, name))
+                device->job->came_up = true;
             if (device->job && device->job->kind == JOB_KIND_ATTACH)
                 device->job->target_started |=
                     rule_targets(device->job->rule, name);
@@ -418,6 +420,8 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             if (device->job && device->job->kind == JOB_KIND_LOOK &&
                 qube_name_equal(&device->job->job.target, name))
                 on_looked_at_stopped(m, device, name, now);
+            if (device->job && qube_name_equal(&device->job->job.target, name))
+                device->job->came_up = false;
             if (device->job && managed_is_attaching(device->job) &&
                 qube_name_equal(&device->job->job.target, name))
                 on_target_stopped(device->job);

@@ -54,6 +54,7 @@ struct ManagedJob {
     uint64_t lineage;
     bool port_turn;          /* no other USB attach into its target now */
     bool target_started;     /* by an event: one of its rule's */
+    bool came_up;            /* by an event: the one it is to be attached to */
     bool appeared;           /* by an event, while Available was out */
     bool attached_meanwhile; /* by an event, after Attach was sent */
     bool detached_meanwhile; /* the same, before the job's end */

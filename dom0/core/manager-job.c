@@ -47,6 +47,20 @@ void manager_record(Manager *m,
     device->status_usec = now.realtime_usec;
 }
 
+/* It is wanted there all the same once someone else has started the target. One
+ * that did not stay up is not started for it again: so no two devices can start
+ * a target that always crashes by turns. */
+static void device_wait_for_start(Device *device, const ManagedJob *managed)
+{
+    const Job *job = &managed->job;
+
+    if (!managed->rule || job_is_in_disposable(job))
+        return;
+    device->waits_for = job->target;
+    if (job->started || managed->came_up)
+        device->stopped = job->target;
+}
+
 /* The outcome of a job is known: into the history, and to who asked. */
 static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
 {
@@ -66,6 +80,8 @@ static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
     if (status_is_success(job->outcome))
         device->stopped = (QubeName){};
     device->waits_for = (QubeName){};
+    if (job->outcome == STATUS_START_FAILED)
+        device_wait_for_start(device, managed);
     device->waits_for_any = job->outcome == STATUS_WAITING_FOR_TARGET;
     device->waits_for_qubesd = job->outcome == STATUS_UNAVAILABLE;
 }
@@ -305,9 +321,9 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                              &device->record.device, &target, true,
                              now.monotonic_usec);
     if (device->record.class == DEVICE_CLASS_USB &&
-        (managed->job.detached || (managed->kind == JOB_KIND_DETACH &&
-                                   !managed->job.missing &&
-                                   managed->job.outcome == STATUS_DETACHED)))
+        (managed->job.detached ||
+         (managed->kind == JOB_KIND_DETACH && !managed->job.missing &&
+          managed->job.outcome == STATUS_DETACHED)))
         source_on_port_detached(managed->source, &device->record.device,
                                 now.monotonic_usec);
     waiters_answer(m, &managed->remove_waiters,
@@ -329,8 +345,10 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                        managed->job.outcome == STATUS_TARGET_NOT_RUNNING)
                 : managed->outdated ||
                       (managed->kind == JOB_KIND_ATTACH &&
-                       managed->target_started &&
-                       managed->job.outcome == STATUS_WAITING_FOR_TARGET);
+                       ((managed->target_started &&
+                         managed->job.outcome == STATUS_WAITING_FOR_TARGET) ||
+                        (managed->came_up &&
+                         managed->job.outcome == STATUS_START_FAILED)));
     managed_bury(m, managed);
 
     if (device->queued) {

@@ -89,6 +89,81 @@ static void test_nothing_goes_into_a_paused_target(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_what_could_not_be_started_is_attached_once_it_runs(
+    void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_START, answer_error(ADMIN_ERROR_OTHER));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+    assert_true(rig_is_quiet(&rig));
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The person shuts it down while it is started for the device. */
+static void test_a_target_that_was_stopped_again_is_not_started_twice(
+    void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+    assert_true(rig_is_quiet(&rig));
+
+    /* started by someone else, and gone before it is asked for */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* It comes up once more before it is told that it had gone. */
+static void test_a_start_that_comes_while_it_fails_is_enough(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_target_that_is_not_to_be_started_is_not(void **state)
 {
     (void) state;
@@ -573,6 +648,9 @@ int main(void)
         TEST(test_it_is_attached_to_a_target_that_runs),
         TEST(test_a_target_that_does_not_run_is_started_first),
         TEST(test_nothing_goes_into_a_paused_target),
+        TEST(test_what_could_not_be_started_is_attached_once_it_runs),
+        TEST(test_a_target_that_was_stopped_again_is_not_started_twice),
+        TEST(test_a_start_that_comes_while_it_fails_is_enough),
         TEST(test_a_target_that_is_not_to_be_started_is_not),
         TEST(test_a_target_that_is_starting_up_is_tried_again),
         TEST(test_two_go_into_one_target_one_after_the_other),

@@ -478,6 +478,9 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         entry->status == STATUS_DETACHED_BY_USER ||
         entry->status == STATUS_WAITING_FOR_TARGET)
         claim.seat->lost = false;
+    /* it did not stay up */
+    if (entry->status == STATUS_START_FAILED)
+        group_of(m, index)->stopped = true;
     if (status_is_success(entry->status))
         forget_restores(m, index);
     else if (entry->status >= STATUS_INTERNAL)
@@ -490,7 +493,8 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         claim.seat->plugged && claim.seat->trigger_tick == 0)
         permit(m, claim.seat);
     /* a target may have been started too late for it */
-    if (entry->status == STATUS_WAITING_FOR_TARGET &&
+    if ((entry->status == STATUS_WAITING_FOR_TARGET ||
+         entry->status == STATUS_START_FAILED) &&
         claim.seat->started_tick >= claim.since)
         permit(m, claim.seat);
 }

@@ -624,7 +624,18 @@ static void on_started(Model *m, int qube)
         now = rule_of(m, i, m->rules);
         for (size_t k = 0; now && k < now->n_targets; k++)
             named = named || qube_of_choice(now->targets[k]) == qube;
-        if (seat->claim != STATUS_WAITING_FOR_TARGET || seat->trigger_tick > 0)
+        if (seat->trigger_tick > 0)
+            continue;
+        /* it could not be started for it; that it did not stay up is known */
+        if (seat->claim == STATUS_START_FAILED && seat->claim_target == qube) {
+            seat->excused = seat->excused || then != now;
+            if (then == now && named && left_alone(m, i) == SURE_NO)
+                trigger(m, seat);
+            else
+                permit(m, seat);
+            continue;
+        }
+        if (seat->claim != STATUS_WAITING_FOR_TARGET)
             continue;
         /* under other rules it may not wait for this one */
         if (then != now)
@@ -773,6 +784,11 @@ static void on_reconnect_waiting(Model *m, int index, bool told)
     if (seat->restores != NOWHERE && qube_runs(m, seat->restores) &&
         seat->restores_sure && left_alone(m, index) == SURE_NO)
         trigger(m, seat);
+    if (seat->claim == STATUS_START_FAILED && seat->claim_target != NOWHERE &&
+        qube_runs(m, seat->claim_target) && rule &&
+        rule == rule_of(m, index, seat->claim_set) &&
+        left_alone(m, index) == SURE_NO)
+        trigger(m, seat);
     if (seat->claim != STATUS_WAITING_FOR_TARGET || !rule ||
         rule != rule_of(m, index, seat->claim_set))
         return;
@@ -793,9 +809,8 @@ void judge_on_qubesd(Model *m, QubesdState state)
         int dev = dev_attached_at(m, i);
         /* known to be where it could only be taken away from */
         bool told = seat->told_at != NOWHERE;
-        bool known = told &&
-                     (qube_runs(m, seat->told_at) ||
-                      m->qubes[seat->told_at].power == POWER_PAUSED);
+        bool known = told && (qube_runs(m, seat->told_at) ||
+                              m->qubes[seat->told_at].power == POWER_PAUSED);
         bool held;
 
         seat->listed = SURE_MAYBE;
