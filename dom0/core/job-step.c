@@ -63,7 +63,8 @@ JobWish job_retry(Job *job,
 
 /*
  * qubesd could not be reached. Before it has answered anything that is the
- * outcome; later the job goes on where it was as soon as qubesd is back.
+ * outcome, after more tries if it is there; later the job goes on where it was
+ * as soon as qubesd is back.
  */
 JobWish job_lose_qubesd(Job *job,
                         JobState resume,
@@ -71,7 +72,10 @@ JobWish job_lose_qubesd(Job *job,
                         uint64_t now_usec)
 {
     if (!job->touched)
-        return job_finish(job, STATUS_UNAVAILABLE, detail);
+        return job->task.connected
+                   ? job_retry(job, resume, STATUS_UNAVAILABLE, detail,
+                               now_usec)
+                   : job_finish(job, STATUS_UNAVAILABLE, detail);
 
     job->resume = resume;
     return job_wait(job, JOB_OFFLINE, now_usec + JOB_OFFLINE_USEC);

@@ -137,7 +137,8 @@ typedef struct JobTask {
     bool namesakes;
     QubeName stopped; /* had it by a rule, as a USB device still may seem to */
     bool qubes_only;  /* make no disposable */
-    bool announced;  /* qubesd's events have told @identity */
+    bool connected;   /* qubesd's events are heard: it is there, if busy */
+    bool announced;   /* qubesd's events have told @identity */
     DeviceIdentity identity;
     /* see job_on_port_detached(), before the job began; 0: never */
     uint64_t port_detached_usec;

@@ -163,7 +163,8 @@ JobTask task_of(const Manager *m, const Device *device)
     JobTask task = { .source = device->source->name,
                      .class = device->record.class,
                      .device = device->record.device,
-                     .namesakes = device_has_namesakes(m, device) };
+                     .namesakes = device_has_namesakes(m, device),
+                     .connected = m->qubesd == QUBESD_CONNECTED };
 
     task_set_port(&task, device);
     memcpy(task.vendor_id, device->record.properties.vendor_id,

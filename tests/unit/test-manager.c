@@ -128,6 +128,36 @@ static void test_a_start_that_fails_is_the_outcome(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Its queue is full: nobody will tell that it has come back. */
+static void test_a_qubesd_that_is_busy_is_tried_again(void **state)
+{
+    (void) state;
+
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_qubesd_that_stays_busy_is_told_of(void **state)
+{
+    (void) state;
+
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* What qubesd tells of it while it answers may be older, or newer. */
 static void test_an_answer_is_read_again_so_often_and_no_more(void **state)
 {
@@ -804,6 +834,8 @@ int main(void)
         WITH_RIG(test_a_running_target_takes_two_calls),
         WITH_RIG(test_a_halted_target_is_started_and_looked_up_again),
         WITH_RIG(test_a_start_that_fails_is_the_outcome),
+        WITH_RIG(test_a_qubesd_that_is_busy_is_tried_again),
+        WITH_RIG(test_a_qubesd_that_stays_busy_is_told_of),
         WITH_RIG(test_an_answer_is_read_again_so_often_and_no_more),
         WITH_RIG(test_a_target_is_started_once_for_many_devices),
         WITH_RIG(test_the_same_record_joins_the_job_in_work),
