@@ -36,6 +36,8 @@ LOAD = PROGRAMS / "bench-load"
 SUBSCRIBE = b"admin.Events+ dom0 name dom0\0"
 EMPTY = "-"
 REPLUGS = 5
+# of the kernel's numbers of a process' clock
+CPUCLOCK_SCHED = 2
 
 N_ONE_TARGET = 20
 N_TARGETS = 8
@@ -509,6 +511,5 @@ def runs_of(pid: int) -> int:
 
 
 def cpu_ns(pid: int) -> int:
-    """CPU time it has had."""
-    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(
-        encoding="ascii").split()[0])
+    """CPU time it has had, up to now: see clock_getcpuclockid(3)."""
+    return time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED)
