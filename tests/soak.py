@@ -43,6 +43,19 @@ def memory_of(pid: int) -> int:
     return int(text.split("VmRSS:")[1].split()[0]) * 1024
 
 
+class Stick(Show):
+    """Plugged and unplugged while nobody begins or ceases to listen: umockdev
+    ends when it sends to a monitor that comes or goes just then."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.sending = threading.Lock()
+
+    def tell(self, word: str) -> None:
+        with self.sending:
+            super().tell(word)
+
+
 class Soak:
     """The three that can be killed, and the stick."""
 
@@ -51,7 +64,6 @@ class Soak:
         self.forwarder: Process | None = None
         self.n_kills = dict.fromkeys(("daemon", "forwarder", "qubesd"), 0)
         self.n_doubled = 0
-        self.lock = threading.Lock()
         services = directory / "rpc"
         services.mkdir()
         (services / "autoattach.Event").symlink_to(daemon.event_socket)
@@ -62,15 +74,22 @@ class Soak:
         self.environment = {
             **os.environ, name: value, "SYSTEMD_DEVICE_VERIFY_SYSFS": "0",
             "SIM_QREXEC_DIR": os.fspath(services)}
-        self.show = Show(sim, daemon, mock)
+        self.mock_root = pathlib.Path(value)
+        self.show = Stick(sim, daemon, mock)
 
     def start_forwarder(self) -> None:
-        """Also once more after a kill."""
+        """Also once more after a kill; until it listens."""
+        for path in self.mock_root.glob("event*"):
+            path.unlink()
         self.forwarder = Process(
             ["umockdev-wrapper", BUILD / "sysusb" / "qubes-autoattach-forwarder",
              "--qrexec-client", ROOT / "tests" / "sim" / "qrexec-client-vm"],
             self.directory, "forwarder", stdin=subprocess.DEVNULL,
             env=self.environment)
+        until = time.monotonic() + SETTLE_S
+        while not list(self.mock_root.glob("event*")):
+            if time.monotonic() > until or not self.forwarder.is_alive():
+                raise Lost(self.forwarder.testimony())
 
     def end(self) -> None:
         """The forwarder and the mock devices."""
@@ -86,8 +105,9 @@ class Soak:
             self.daemon.kill()
             self.daemon.start()
         elif victim == "forwarder":
-            self.forwarder.end(signal.SIGKILL)
-            self.start_forwarder()
+            with self.show.sending:
+                self.forwarder.end(signal.SIGKILL)
+                self.start_forwarder()
         else:
             self.sim.crash(service="qubesd")
             self.sim.restart(service="qubesd")

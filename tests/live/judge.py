@@ -156,10 +156,13 @@ class Judge:
             if self.round in (plug.decided, plug.may_decide):
                 plug.sets |= self.sets_of_round
 
+    def clicked(self, call: int) -> None:
+        """Whether who had asked is still there to read it or not."""
+        self._clicked.append(call)
+
     def answered(self, call: int, target: str | None) -> None:
         """The person said yes, for a target, or no."""
         plug, devclass, device = self._shown[call]
-        self._clicked.append(call)
         if plug is None:
             return
         if target:

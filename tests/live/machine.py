@@ -27,6 +27,7 @@ QREXEC_CLIENT = HERE.parent / "sim" / "qrexec-client-vm"
 INTERFACE = "org.qubes-contrib.autoattach"
 ANSWER_MAX = 1 << 24
 CALL_S = 60.0
+LISTEN_PACE_S = 0.002
 # of what a mock has said last
 WORDS_MAX = 4000
 
@@ -51,7 +52,8 @@ class Mock:
         self.environment: dict = {}
         self._n = 0
         self._words = self.dir / "words"
-        # umockdev ends when it sends to a monitor that is just being killed
+        # umockdev ends when it sends to a monitor that is just being killed, or
+        # that makes its socket anew; none begins to listen in mid-event
         self.sending = asyncio.Lock()
 
     async def start(self) -> None:
@@ -94,6 +96,17 @@ class Mock:
             return (await reader.readline()).decode()
         finally:
             writer.close()
+
+    async def listened_to(self, program: "Program") -> None:
+        """Until the one program that listens does so, or has ended."""
+        while not list(self.root.glob("event*")) and \
+                program.process.returncode is None:
+            await asyncio.sleep(LISTEN_PACE_S)
+
+    def forget_listener(self) -> None:
+        """It was killed, and has left its socket."""
+        for path in self.root.glob("event*"):
+            path.unlink()
 
     def set_boot_id(self, boot_id: str) -> None:
         """What the kernel of the source says."""
@@ -221,15 +234,19 @@ class Machine:
 
     async def start_forwarder(self) -> None:
         """In the source, which runs."""
-        process = await asyncio.create_subprocess_exec(
-            "umockdev-wrapper",
-            BUILD / "sysusb" / "qubes-autoattach-forwarder",
-            "--qrexec-client", QREXEC_CLIENT,
-            stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **self.mock.environment,
-                 "SIM_QREXEC_DIR": os.fspath(self.dir / "rpc")})
-        self.forwarder = Program(process,
-                                 lambda line: self.note(f"forwarder: {line}"))
+        async with self.mock.sending:
+            self.mock.forget_listener()
+            process = await asyncio.create_subprocess_exec(
+                "umockdev-wrapper",
+                BUILD / "sysusb" / "qubes-autoattach-forwarder",
+                "--qrexec-client", QREXEC_CLIENT,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, **self.mock.environment,
+                     "SIM_QREXEC_DIR": os.fspath(self.dir / "rpc")})
+            self.forwarder = Program(
+                process, lambda line: self.note(f"forwarder: {line}"))
+            await self.mock.listened_to(self.forwarder)
 
     async def kill(self, name: str) -> None:
         """SIGKILL for the daemon or the forwarder."""

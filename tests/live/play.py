@@ -441,6 +441,7 @@ class Play:
         if window.answer.done():
             return
         target = self.chance.choice(window.offered) if yes else None
+        self.judge.clicked(window.call.n)
         if not window.call.abandoned:
             self.judge.answered(window.call.n, target)
         self.agent.click(f"allow:{target}" if target else "deny", window.id)
