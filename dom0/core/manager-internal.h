@@ -14,10 +14,19 @@
  *     manager-learn    what a job that has ended says of its device
  *     manager-prompt   whose prompt is next, and what its answer is worth
  *     manager-acts     what the person does: pause, resume, retry, detach
+ *     manager-state    what is kept over a restart of the daemon
+ *     manager-notify   what the person is told       (out)
+ *     manager-report   what `status` and lists show  (out)
+ *     manager-trial    what `explain` needs to know  (out)
  *     manager          time, what is wanted          (out)
  *
- * A job that ends is buried, not freed: manager_settle() frees it at the end
- * of each public call, so whoever walks the jobs need not fear for its next
+ * Words: a *plug* is one plugging in of a device. *Parts* of a USB device are
+ * the disks in it and their partitions. A *look* is a job that asks qubesd
+ * whether a device still is attached. An *earlier run* is one of the daemon
+ * whose state was restored.
+ *
+ * A job that ends is only marked as dead. It is freed by manager_settle() at
+ * the end of the public call, so that a loop over the jobs never meets a freed
  * one.
  */
 
@@ -30,7 +39,7 @@
 
 #define WINDOWS_MAX       8U
 #define NOTIFICATIONS_MAX 8U
-/* attachments of sources that have not called yet */
+/* attachments of devices whose source has not called yet */
 #define STRANGERS_MAX 64U
 
 typedef enum JobKind {
@@ -49,38 +58,51 @@ struct ManagedJob {
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
     bool by_person;       /* a detach that the person has asked for */
-    uint64_t attach_usec; /* when its last Attach was wished for; or 0 */
+    uint64_t attach_usec; /* when its last Attach was wished for; 0: never */
     uint64_t plug;        /* of the device, when the job began */
-    uint64_t lineage;
-    bool port_turn;          /* no other USB attach into its target now */
-    bool target_started;     /* by an event: one of its rule's */
-    bool came_up;            /* by an event: the one it is to be attached to */
-    bool appeared;           /* by an event, while Available was out */
-    bool attached_meanwhile; /* by an event, after Attach was sent */
-    bool detached_meanwhile; /* the same, before the job's end */
-    bool target_stopped;     /* the same, with all that is attached to it */
-    bool outdated;           /* other rules are in force: decide anew */
-    bool told;               /* the outcome is in the history */
-    bool dead;               /* to be freed once no call is under way */
-    bool wants_call;         /* job.request is to be made */
-    uint64_t call;           /* under way; 0: none */
-    bool unheard;            /* its event may have come when none were heard */
-    uint64_t late_call;      /* the same, but it is overdue; 0: none */
-    bool ignores_call;       /* its answer is of no interest any more */
-    bool wants_question;     /* job.question is to be asked */
-    uint64_t question;       /* under way; 0: none */
+    uint64_t lineage;     /* the same */
+    /* it has its turn for a USB attach: none other into the same target, or of
+     * the same device, begins meanwhile */
+    bool port_turn;
+
+    /* what qubesd's events have told since the job began */
+    bool target_started; /* a target of its rule has started */
+    bool came_up;        /* job.target has started, and not stopped since */
+    bool appeared;       /* its device is listed; told while a call was out */
+    /* job.target has the device; told after Attach was sent */
+    bool attached_meanwhile;
+    /* job.target no longer has the device; told before the job knew so */
+    bool detached_meanwhile;
+    /* job.target stopped while Attach or Detach was out: the device is not
+     * attached there any more, and that was not the person's detach */
+    bool target_stopped;
+
+    bool outdated; /* its rule is no longer in force: decide the device anew */
+    bool told;     /* who waited for the outcome has it, see managed_tell() */
+    bool dead;     /* ended; to be freed once nothing of it is under way */
+
+    bool wants_call; /* job.request has to be made */
+    uint64_t call;   /* the one under way; 0: none */
+    bool unheard;    /* events were not heard all the time since then */
+    /* a USB Attach that is over its time, and that qubesd still works on; 0:
+     * none */
+    uint64_t late_call;
+    bool ignores_call;   /* the answer to @call is of no interest any more */
+    bool wants_question; /* job.question has to be asked */
+    uint64_t question;   /* the one under way; 0: none */
     WaiterList attach_waiters;
     WaiterList remove_waiters;
 };
 
 /*
- * A prompt window. It is there until the agent answers, also when the job that
- * wanted it has ended: then a yes still counts, if plug and rule are the same.
+ * A prompt window. It exists until the policy agent answers, even if the job
+ * that wanted it has ended: a late yes still counts as long as plug and rule
+ * are the same.
  */
 typedef struct Window {
     uint64_t id;         /* 0: this place is free */
     ManagedJob *managed; /* NULL once the job has ended */
-    bool lost;           /* an earlier run's: no answer will come */
+    bool lost;           /* opened by an earlier run: no answer will come */
     uint64_t opened_usec;
 
     QubeName source;
@@ -105,14 +127,14 @@ typedef enum DeskStep {
 typedef struct PromptDesk {
     ManagedJob *managed; /* whose prompt is being prepared, or NULL */
     DeskStep step;
-    size_t index; /* of the target whose icon is asked for */
+    size_t index; /* of the target whose icon is being asked for */
     Prompt prompt;
     size_t choices[APPROVAL_TARGETS_MAX];
     AdminRequest request;
     bool wants_call;
     uint64_t call;
 
-    bool no_agent;       /* nobody is logged in */
+    bool no_agent;       /* no policy agent listens: nobody is logged in */
     uint64_t retry_usec; /* when to try again */
     uint64_t backoff_usec;
     Window windows[WINDOWS_MAX];
@@ -121,7 +143,8 @@ typedef struct PromptDesk {
 typedef struct NotificationQueue {
     Rate rate;
     size_t n;
-    Notification waiting[NOTIFICATIONS_MAX]; /* the newest is dropped */
+    /* when full, further ones are dropped */
+    Notification waiting[NOTIFICATIONS_MAX];
 } NotificationQueue;
 
 struct Manager {
@@ -135,10 +158,11 @@ struct Manager {
     ManagedJob *jobs;
     ManagedJob **jobs_end;
     size_t n_dead;
-    bool turns_changed; /* jobs that wait for theirs ask again */
+    bool turns_changed; /* jobs that wait for their turn have to ask again */
     TargetStarts *starts;
     Orphans orphans;
-    AdminEvent strangers[STRANGERS_MAX]; /* a ring; OTHER: a free place */
+    /* a ring; type ADMIN_EVENT_OTHER: a free place */
+    AdminEvent strangers[STRANGERS_MAX];
     size_t next_stranger;
 
     WaiterList answers;
@@ -149,10 +173,10 @@ struct Manager {
     NotificationQueue notifications;
     uint64_t paused_until_usec; /* see manager_paused_until() */
 
-    /* until then qubesd may say of a USB device what was so while its events
-     * were not heard (WIRE 1) */
+    /* Until then qubesd's list may show a USB device as attached where it was
+     * before qubesd's events were missed (WIRE 1). */
     uint64_t suspect_until_usec;
-    bool any_suspect; /* has said so, and it is to be looked at then */
+    bool any_suspect; /* some Device.suspect is set */
 
     uint64_t last_connection;
     uint64_t last_call;
@@ -161,8 +185,8 @@ struct Manager {
 
 /* manager */
 
-/* At the end of each public call: see to the prompts, free the jobs that are
- * done and the sources that nothing is known of. */
+/* At the end of each public call: give out turns, see to the prompts, free jobs
+ * that have ended and sources of which nothing is known. */
 void manager_settle(Manager *m, Instant now);
 
 /* manager-source */
@@ -171,18 +195,20 @@ Source *manager_find_source(const Manager *m, const QubeName *name);
 /* -ENOBUFS when there are MANAGER_SOURCES_MAX; -ENOMEM. */
 int manager_add_source(Manager *m, Source **ret, const QubeName *name);
 
-/* Nobody reports: ask whether it runs at all, if that is not known. */
+/* See Source.wants_probe: ask whether the qube still runs, if nobody is
+ * connected and that is not known. */
 void source_probe(const Manager *m, Source *source);
 
 /* manager-qubesd */
 
-/* Look again at what may have been old. */
+/* Look again at each Device.suspect once what qubesd says can be relied on. */
 void suspects_on_time(Manager *m, Instant now);
 uint64_t suspects_next_usec(const Manager *m);
 
 /* manager-event */
 
-/* A qube, source or target, does not run any more. */
+/* A qube has stopped: a source's devices are gone with it, and what was
+ * attached to a target no longer is. */
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now);
 
 /* manager-job */
@@ -195,23 +221,25 @@ int managed_new(Manager *m,
                 Instant now);
 void managed_free(ManagedJob *managed);
 
-/* A call that was overdue has been answered after all. */
+/* The overdue Attach of a job that has ended, or has given up on it, was
+ * answered after all. */
 void managed_on_late(Manager *m,
                      ManagedJob *managed,
                      const AdminAnswer *answer,
                      Instant now);
-/* Let jobs ask for their turn again, if something has changed. */
+/* Let jobs in JOB_TURN ask again, if Manager.turns_changed. */
 void manager_give_turns(Manager *m, Instant now);
 
 /* Do what a job wants done. It may be dead afterwards. */
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now);
 
-/* The device of a job is gone or another one, or no rule wants it any more. */
+/* End a job with STATUS_SUPERSEDED: its device is gone or another one, or no
+ * rule wants it any more. What it may have attached is detached first. */
 void managed_supersede(Manager *m,
                        ManagedJob *managed,
                        const char *detail,
                        Instant now);
-/* The same, with another outcome. */
+/* The same, with the outcome @status. */
 void managed_withdraw(Manager *m,
                       ManagedJob *managed,
                       Status status,
@@ -221,11 +249,11 @@ void managed_withdraw(Manager *m,
 JobTask task_of(const Manager *m, const Device *device);
 /* What @rule wants done with the device. */
 JobTask task_by_rule(const Manager *m, const Device *device, const Rule *rule);
-/* Who has the device, as is known now. */
+/* Put into the task what is known now of who has the device. */
 void task_set_holder(JobTask *task, const Device *device);
 
-/* The person has approved the target of index @choice after the job that had
- * asked was over: attach now. */
+/* The person has approved the target of index @choice, but the job that asked
+ * has ended: begin one that attaches there. */
 void device_attach_approved(Manager *m,
                             Device *device,
                             const Rule *rule,
@@ -233,37 +261,42 @@ void device_attach_approved(Manager *m,
                             const QubeName *default_dispvm,
                             Instant now);
 
-/* @target, which had the device because of us, was stopped. */
+/* @target, which had the device because of us, was stopped: the device does not
+ * start it again. */
 void device_set_stopped(Device *device, const QubeName *target);
 
-/* Detach what we had attached. */
+/* Begin to detach the device from the target that has it because of us, or to
+ * shut down the disposable that it was in. */
 void device_begin_detach(Manager *m, Device *device, Instant now);
-/* Look whether it still is attached to @target. */
+/* qubesd's event says that @target has the device no longer: begin to look
+ * whether that is so. */
 void device_begin_look(Manager *m,
                        Device *device,
                        const QubeName *target,
                        Instant now);
 
-/* The same when nobody has told of anything: if it is not, does @target run? */
+/* Begin to look whether @target still has the device, although no event says
+ * otherwise; if it has not, also whether @target runs. */
 void device_look_further(Manager *m,
                          Device *device,
                          const QubeName *target,
                          Instant now);
 
-/* The same if who has it was read too soon; nothing is in work. */
+/* The same for a device whose @suspect is set, unless it has a job or
+ * Manager.any_suspect puts the look off. */
 void device_look_at_suspect(Manager *m, Device *device, Instant now);
 
-/* Whether the job's Attach was sent and what came of it is to be seen. */
+/* Whether the job's Attach was sent, and has not failed as far as is known. */
 bool managed_is_attaching(const ManagedJob *managed);
 
-/* The job that waits for another one of the device is not wanted any more. */
+/* End the job that waits for the device's other job, if there is one. */
 void device_drop_queued(Manager *m,
                         Device *device,
                         Status status,
                         const char *detail,
                         Instant now);
 
-/* An outcome, into the history. @rule may be NULL. */
+/* Put an outcome into the history. @rule may be NULL, @target "". */
 void manager_record(Manager *m,
                     Device *device,
                     const Rule *rule,
@@ -275,18 +308,21 @@ void manager_record(Manager *m,
 
 /* manager-turn */
 
-/* Each Attach has to pass here: is it still wanted, and is it its turn? */
+/* Asked before each Attach: is it still wanted, and is it the job's turn? */
 JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now);
-/* The next part of the same plug that a job has to look at. */
+/* Tell the job the next part of its USB device that has to be looked at. */
 JobWish managed_give_part(ManagedJob *managed, Instant now);
 
 /* manager-learn */
 
+/* Note what the job that has ended tells of its device: who has it, whether the
+ * person detached it, what it waits for. */
 void device_learn(Manager *m,
                   Device *device,
                   const ManagedJob *managed,
                   Instant now);
-/* The same of a detach: was it detached already, and by whom? */
+/* The same for a job of JOB_KIND_DETACH that found the device detached already:
+ * was that the person? */
 void device_learn_missing(Manager *m,
                           Device *device,
                           const ManagedJob *managed,
@@ -296,15 +332,16 @@ void device_learn_missing(Manager *m,
 
 /* Begin to prepare the next prompt, if there may be one now. */
 void desk_step(Manager *m, Instant now);
-/* Whether @call was the desk's; it has been answered then. */
+/* Whether @call was one of the desk's; then its answer was taken. */
 bool desk_on_answer(Manager *m,
                     uint64_t call,
                     const AdminAnswer *answer,
                     Instant now);
 bool desk_next_call(Manager *m, uint64_t call, AdminRequest *ret_request);
-/* The job is over: neither desk nor windows may know it any more. */
+/* The job has ended: desk and windows must not point to it any more. */
 void desk_forget(Manager *m, const ManagedJob *managed);
-/* When something is to be done that nobody tells of; UINT64_MAX: never. */
+/* When the next prompt may be due without any further event; UINT64_MAX:
+ * never. */
 uint64_t desk_next_usec(const Manager *m);
 /* Whether the person may still say no to @source in a window. */
 bool desk_has_window_of(const Manager *m, const QubeName *source);
@@ -312,65 +349,75 @@ void desk_clear(Manager *m);
 
 /* manager-notify */
 
-/* Tell the person of the outcome, if that is to be done. */
+/* Queue a notification of the job's outcome, if its rule and the rate allow
+ * one. */
 void manager_notify(Manager *m, const ManagedJob *managed, Instant now);
 
 /* manager-acts */
 
-/* The device of the source that was plugged in next after plug number @plug, or
- * NULL. */
+/* The device with the lowest plug number above @plug, of those plugged in; NULL
+ * if there is none. */
 Device *next_plug(const Source *source, uint64_t plug);
 
-/* End the pause when its time is over. */
 void pause_on_time(Manager *m, Instant now);
 
 /* manager-device */
 
-/* It is decided otherwise now. */
+/* Wait no more for a target, qubesd or its list: the device is decided anew. */
 void device_stop_waiting(Device *device);
 
 /*
- * Decide a device that is plugged in, by the rules in force. @waiter (NULL: it
- * is a later outcome) is taken only when the answer is STATUS_INVALID.
+ * Decide a device that is plugged in, by the rules in force. Answers the
+ * outcome, or STATUS_INVALID (0) if a job works on it: only then is @waiter
+ * taken over. @waiter is NULL if no record waits for the outcome.
  */
 Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now);
 
-/* Decide again what has no answer to wait for. */
+/* Decide the device again although there is no new record of it; nothing if it
+ * has a job. */
 void device_decide_again(Manager *m, Device *device, Instant now);
 
-/* The device has been unplugged, or is no longer what it was; it may yet turn
- * out to be the same plug when it comes back. */
+/* The device was unplugged, or is another one now. What is kept of it may still
+ * count if the same plug comes back, see PlugMemory. */
 void device_unplug(Manager *m, Device *device, const char *detail, Instant now);
-/* Nothing that its source has is plugged in any more, for good. */
+/* The source qube was stopped or restarted: all its devices are gone, and none
+ * that comes is the same plug. */
 void source_unplug(Manager *m, Source *source, const char *detail, Instant now);
 
-/* The person has detached it: leave it alone. */
+/* The person has detached the device from @target: note that, and leave it
+ * alone. */
 void device_on_user_detach(Manager *m,
                            Device *device,
                            const QubeName *target,
                            Instant now);
 
-/* Whether it is being looked at if the person has detached a part of the same
- * USB device, then it is to be left alone, or if one that excludes it is
- * attached. */
+/*
+ * Whether a look is under way whose result matters for the device: one at a
+ * part of the same USB device (if the person detached that, all of it is left
+ * alone), or at a device that excludes it (if that is attached, this one must
+ * not be).
+ */
 bool device_is_looked_at(const Device *device);
 
-/* Whether what is held was seen, or told of, in this run, and is not being
- * looked at. */
+/* Whether an attachment that is known can be relied on: a record of this run
+ * has told of the device, and no look at it is under way. */
 bool device_is_confirmed(const Device *device);
 
-/* Attached, and not only the plug before it, that is just being detached. */
+/* Whether the device is attached, not counting the plug before it that is just
+ * being detached. */
 bool device_is_attached_now(const Device *device);
 
-/* Whether what was in the place of another part before is being detached. */
+/* Whether a device that excludes it is just being detached, because a plug
+ * before went. */
 bool device_follows_detach(const Device *device);
 
-/* Nothing of the same USB device is attached any more, but for what is being
- * attached right now. */
+/* The person detached the device: end the attach jobs of the whole USB device,
+ * but for those that have sent their Attach. */
 void plug_withdraw(Manager *m, Device *device, Instant now);
 
-/* Something has shown which plugs are the same: decide again what is. */
+/* An event may show that devices are the same plugs as some that went: take
+ * over what the person said of those. */
 void source_recall(Manager *m, Source *source, Instant now);
 
-/* Forget a device of which nothing is left. */
+/* Free the device if it is not plugged in, not held and has no job. */
 void device_release(Device *device);

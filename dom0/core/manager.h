@@ -14,9 +14,9 @@
  *     while (manager_next_close(manager, &connection)) ...
  *     arm a timer for manager_next_usec(manager);
  *
- * All times are CLOCK_MONOTONIC but for what goes into the history, and for
- * the end of a pause, which is CLOCK_BOOTTIME: a night's sleep counts, a clock
- * that is set does not.
+ * Times are CLOCK_MONOTONIC, in microseconds, with two exceptions: the history
+ * has CLOCK_REALTIME, and the end of a pause is CLOCK_BOOTTIME, so that the
+ * time of a suspension counts and setting the clock makes no difference.
  *
  * Bounded: MANAGER_SOURCES_MAX sources, each within the limits of source.h, and
  * the targets of target-start.h.
@@ -33,9 +33,11 @@
 #include "dom0/core/state.h"
 
 #define MANAGER_SOURCES_MAX 16U
-/* a window that was not answered so long no longer blocks others */
+/* a prompt window that was not answered for so long no longer keeps other
+ * prompts from being shown */
 #define MANAGER_WINDOW_USEC (600 * USEC_PER_SEC)
-/* without an agent: when to try again, doubling */
+/* without a policy agent: the wait before the next try, doubled up to the
+ * maximum */
 #define MANAGER_AGENT_USEC     (1 * USEC_PER_SEC)
 #define MANAGER_AGENT_MAX_USEC (60 * USEC_PER_SEC)
 #define MANAGER_PAUSE_FOREVER  UINT64_MAX
@@ -53,13 +55,14 @@ int manager_new(Manager **ret, bool unlimited);
 Manager *manager_free(Manager *manager);
 
 /*
- * What is to outlive the daemon, see state.h: to be written before the calls
- * are made that manager_next_call() gives. -ENOMEM. Whether it is another one
- * than before is told by its digest.
+ * What has to outlive the daemon, see state.h; -ENOMEM. It has to be in the
+ * file before the calls are made that manager_next_call() gives. As long as the
+ * digest stays the same the file need not be written again.
  */
 int manager_save(const Manager *manager, State **ret);
 uint64_t manager_state_digest(const Manager *manager);
-/* Into a new manager. After a failure it is to be freed. */
+/* Into a manager that is new. -ENOMEM, or another errno for a state that cannot
+ * be; after a failure the manager is of no use and has to be freed. */
 int manager_restore(Manager *manager, const State *state);
 
 /* The rules in force from now on; takes a reference. */
@@ -73,7 +76,8 @@ Status manager_connect(Manager *manager,
                        uint64_t *ret_id);
 void manager_disconnect(Manager *manager, uint64_t connection, Instant now);
 
-/* Whether the source may send one more line now; if not, when. */
+/* Whether one more line of this connection may be handled now; it is counted
+ * then. If not, @ret_when_usec (CLOCK_MONOTONIC) says when to ask again. */
 bool manager_take_line(Manager *manager,
                        uint64_t connection,
                        Instant now,
@@ -83,15 +87,19 @@ void manager_hello(Manager *manager,
                    uint64_t connection,
                    const BootId *boot_id,
                    Instant now);
-/* The outcome if it is known at once, else STATUS_INVALID (0): then it comes
- * by manager_next_answer(). It is what dom0 knows, see status_told(). */
+/* The outcome if it is known at once, else STATUS_INVALID (0): then it comes by
+ * manager_next_answer(). Both are what dom0 knows; status_told() says what of
+ * that the source may learn. */
 Status manager_event(Manager *manager,
                      uint64_t connection,
                      int64_t seq,
                      const Record *record,
                      Instant now);
+/* The connection has reported all that is there: other devices of the source
+ * are gone. */
 void manager_synced(Manager *manager, uint64_t connection, Instant now);
-/* It sends nothing more: there is no picture to come. */
+/* The connection sends no more lines. Without `synced` it never was a picture,
+ * and nothing waits for it to become one. */
 void manager_input_ended(Manager *manager, uint64_t connection, Instant now);
 
 /* Every call got by manager_next_call() is answered exactly once. */
@@ -104,7 +112,9 @@ void manager_on_admin_event(Manager *manager,
                             Instant now);
 void manager_on_time(Manager *manager, Instant now);
 
-/* What qubesd is, as far as it is known; jobs that waited for it go on. */
+/* Whether qubesd can be worked with. Each call means that events may have been
+ * missed. With QUBESD_CONNECTED, jobs that waited for qubesd go on, and devices
+ * are looked at again. */
 void manager_set_qubesd(Manager *manager, QubesdState state, Instant now);
 
 bool manager_next_call(Manager *manager,
@@ -119,9 +129,9 @@ void manager_on_verdict(Manager *manager,
                         PolicyAnswer answer,
                         Instant now);
 /*
- * A prompt that is to be shown now. It is answered exactly once, however late;
- * there is never more than one at a time, but for windows that nobody has
- * answered in MANAGER_WINDOW_USEC.
+ * A prompt that has to be shown now; to be answered by manager_on_prompt()
+ * exactly once, however late. There is one window at a time; only one that was
+ * not answered in MANAGER_WINDOW_USEC does not count any more.
  */
 bool manager_next_prompt(Manager *manager,
                          uint64_t *ret_id,
@@ -131,7 +141,7 @@ void manager_on_prompt(Manager *manager,
                        uint64_t id,
                        const PromptAnswer *answer,
                        Instant now);
-/* There may be a policy agent now. */
+/* A policy agent may be listening now: try again without waiting longer. */
 void manager_on_agent(Manager *manager, Instant now);
 bool manager_next_notification(Manager *manager, Notification *ret);
 
@@ -139,10 +149,11 @@ bool manager_next_answer(Manager *manager,
                          uint64_t *ret_connection,
                          int64_t *ret_seq,
                          Status *ret_status);
-/* A connection that a newer one has taken the place of. */
+/* A connection to close, because a newer one has sent the picture of its
+ * source. */
 bool manager_next_close(Manager *manager, uint64_t *ret_connection);
-/* When manager_on_time() is due; UINT64_MAX: no time at all. The end of a pause
- * is another time when it is. */
+/* When to call manager_on_time(), by CLOCK_MONOTONIC; UINT64_MAX: not by time.
+ * It is also to be called at the end of a pause, see manager_paused_until(). */
 uint64_t manager_next_usec(const Manager *manager);
 
 /*
@@ -158,29 +169,36 @@ typedef struct DeviceRef {
 } DeviceRef;
 
 /*
- * Attach nothing until @until_usec, or with MANAGER_PAUSE_FOREVER until
- * manager_resume(). What is known is kept, devices that come and go are
- * followed, and what was attached is detached when it is unplugged. A job that
- * has not sent its Attach ends with STATUS_PAUSED, one that has goes on.
+ * Attach nothing until @until_usec (CLOCK_BOOTTIME), or with
+ * MANAGER_PAUSE_FOREVER until manager_resume(). What is known is kept, devices
+ * that come and go are followed, and what was attached is detached when it is
+ * unplugged. A job that has not sent its Attach ends with STATUS_PAUSED; one
+ * that has sent it goes on.
  */
 void manager_pause(Manager *manager, uint64_t until_usec, Instant now);
-/* Decide all that is plugged in as if it came now; a no and a detach by hand
- * are forgotten. Nothing if it is not paused. */
+/* Decide every device that is plugged in as if it had just come: that the
+ * person said no to it or detached it by hand is forgotten. Does nothing if
+ * attaching is not paused. */
 void manager_resume(Manager *manager, Instant now);
 /* CLOCK_BOOTTIME or MANAGER_PAUSE_FOREVER; 0 if it is not paused. */
 uint64_t manager_paused_until(const Manager *manager);
 
-/* An id that no connection has. */
+/* An id for somebody who asks for acts; no connection has the same. */
 uint64_t manager_new_asker(Manager *manager);
-/* It does not wait any more. */
+/* The asker does not wait for its answer any more. */
 void manager_drop_asker(Manager *manager, uint64_t asker);
-/* Decide the device again; a no and a detach by hand are forgotten. */
+/* Decide the device again; that the person said no to it or detached it by hand
+ * is forgotten. STATUS_NO_SUCH_DEVICE if it is not plugged in. */
 Status manager_retry(Manager *manager,
                      const DeviceRef *ref,
                      uint64_t asker,
                      Instant now);
-/* Detach it, whoever has it, and leave it alone until it is replugged, or
- * retried. STATUS_DETACHED, or STATUS_NOT_ATTACHED if that failed. */
+/*
+ * Detach the device from the qube that has it, by whatever it was attached, and
+ * leave it alone until it is replugged or retried. The answer is
+ * STATUS_DETACHED, or STATUS_NOT_ATTACHED if something of ours may be left
+ * attached.
+ */
 Status manager_detach(Manager *manager,
                       const DeviceRef *ref,
                       uint64_t asker,
@@ -191,30 +209,33 @@ const History *manager_history(const Manager *manager);
 /* Fill in pause, sources, attached devices, jobs and outcomes. */
 void manager_report(const Manager *manager, Report *report, Instant now);
 
-/* A place among the devices; zeroed, it is before the first. What comes and
- * goes meanwhile does no harm. */
+/* A position in the list of devices; zeroed, it is before the first one.
+ * Devices may come and go between two calls. */
 typedef struct DeviceCursor {
     size_t source;
     uint64_t plug;
 } DeviceCursor;
 
-/* The next device that is plugged in, of each source in the order of coming;
- * false at the end. */
+/* The next device that is plugged in: source by source, in the order in which
+ * they came. False at the end. */
 bool manager_next_device(const Manager *manager,
                          DeviceCursor *cursor,
                          ReportDevice *ret);
-/* A plugged device that somebody has, and that no job is on the way to attach:
- * the one of @ref, or (NULL) one that the rule @rule gave. False if there is
- * none. Its rule is left out. */
+/*
+ * A device that is plugged in and attached, and that no attach job is still
+ * working on: the one that @ref names, or, with @ref NULL, one that we attached
+ * by the rule named @rule. False if there is none. @ret has no rule: to match
+ * one takes time.
+ */
 bool manager_find_attached(const Manager *manager,
                            const DeviceRef *ref,
                            const char *rule,
                            ReportDevice *ret);
 
-/* The rules in force; @index below their number. */
-/* Whether at least @n jobs are in work. */
+/* Whether there are at least @n jobs. */
 bool manager_has_jobs(const Manager *manager, size_t n);
 
+/* The rules in force; @index below their number. */
 size_t manager_count_rules(const Manager *manager);
 ReportRule manager_get_rule(const Manager *manager, size_t index);
 const Rule *manager_find_rule(const Manager *manager, const char *name);

@@ -5,8 +5,9 @@
  * Orphans: disposables that were made for nothing, and whose job is no more
  *
  * An earlier run of the daemon made them. Each is killed, or removed if it
- * never ran (WIRE 1); while qubesd is away that waits. Pure like the jobs: the
- * calls are got by orphans_next_call().
+ * never ran (WIRE 1). A call that does not reach qubesd is made again once
+ * qubesd is there. Pure like the jobs: the calls are got by
+ * orphans_next_call().
  */
 
 #include "dom0/core/admin.h"
@@ -24,16 +25,16 @@ typedef struct Orphans {
     Orphan orphans[ORPHANS_MAX];
 } Orphans;
 
-/* False when there are too many: then it is left to the person. */
+/* False when there are too many: the disposable is left to the person then. */
 bool orphans_add(Orphans *orphans, const QubeName *name);
 
-/* A call that is to be made; @call is the id it gets. */
+/* Whether a call has to be made; @call is the id it gets. */
 bool orphans_next_call(Orphans *orphans,
                        uint64_t call,
                        AdminRequest *ret_request);
-/* Whether @call was one of ours; it has been answered then. */
+/* Whether @call was made for an orphan; then the answer was taken. */
 bool orphans_on_answer(Orphans *orphans,
                        uint64_t call,
                        const AdminAnswer *answer);
-/* qubesd is there again. */
+/* qubesd can be reached again: make anew the calls that did not reach it. */
 void orphans_on_qubesd(Orphans *orphans);

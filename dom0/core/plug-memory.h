@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * PlugMemory: what is kept of a device that was unplugged, lest it was not
+ * PlugMemory: what is kept of a device that went, in case the plug stayed
  *
  * A USB detach makes the kernel probe the device anew, and after a suspend all
  * devices go and come: their records look like those of another plug, but what
@@ -24,7 +24,7 @@
 
 #define PLUG_REPROBE_USEC (3 * USEC_PER_SEC)
 #define PLUG_RESUME_USEC  (60 * USEC_PER_SEC)
-/* of one source; the oldest is dropped */
+/* of one source; when full, the oldest is dropped */
 #define PLUG_MEMORIES_MAX 512U
 
 typedef struct PlugMemory PlugMemory;
@@ -52,26 +52,28 @@ struct PlugMemory {
     bool refused_by_user;
     QubeName stopped; /* the target that had it, and that stopped; "" */
 
-    /* A Detach of ours found it detached already, from this target; by whom
-     * is told by qubesd's next event. "": not so. */
+    /* Our Detach found that this target did not have the device any more. If
+     * qubesd's detach event comes and the device was not @removed, the person
+     * has detached it. "": not so. */
     QubeName missing_from;
     bool removed; /* qubesd took it off its list */
-    /* another has come in its place */
+    /* one that is alike has come since, and was not the same plug */
     bool replaced;
-    /* nobody has reported since it went, and it still might have come in time:
-     * what the next picture has may have come right away */
+    /* The connection to the forwarder was lost while the device could still
+     * come back in time: if the next picture has it, it counts as having come
+     * back right after it went. */
     bool open;
 };
 
 /* Fill in what the device was. */
 void plug_memory_set(PlugMemory *ret, const Record *record);
 
-/* Whether @record is alike: class, ids, serial and path, which it must have,
- * and the same part of the device. */
+/* Whether the device of @record is alike: same class, ids, serial and path
+ * (without a path none is), and the same part of its USB device. */
 bool plug_memory_is_of(const PlugMemory *memory, const Record *record);
 
 /*
- * Whether a device that came at @came_usec is the same plug.
+ * Whether a device that is alike and came at @came_usec is the same plug.
  *
  * @usb_lineage is that of the USB device it is a part of now; 0: none.
  * @resumed_usec is when its qube resumed last; 0: never.
@@ -81,8 +83,8 @@ bool plug_memory_holds(const PlugMemory *memory,
                        uint64_t came_usec,
                        uint64_t resumed_usec);
 
-/* Whether nothing can come that it holds for, but for a part of a USB device
- * that has stayed. */
+/* Whether plug_memory_holds() is false from now on, but for a part of a USB
+ * device that has stayed. */
 bool plug_memory_is_over(const PlugMemory *memory,
                          uint64_t resumed_usec,
                          uint64_t now_usec);

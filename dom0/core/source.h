@@ -24,15 +24,18 @@
 #define SOURCE_LINES_USEC        (USEC_PER_SEC / 64)
 #define SOURCE_ATTACHES_MAX      60U /* a minute */
 #define SOURCE_PATH_ATTACHES_MAX 20U /* a minute and device path */
-/* the newest; they are of interest for PLUG_REPROBE_USEC only */
+/* when full, the oldest makes room; an entry is of interest for
+ * PLUG_REPROBE_USEC */
 #define SOURCE_PORT_DETACHES_MAX 64U
 #define SOURCE_EARLY_MAX         64U
 #define SOURCE_ANNOUNCED_MAX     64U
 #define SOURCE_EXPECTED_MAX      64U
-/* after that an event has been lost, and the next is another */
+/* a detach event that we wait for comes within this time, or it was lost: a
+ * later one is of another detach */
 #define SOURCE_EXPECTED_USEC (10 * USEC_PER_SEC)
 #define SOURCE_MINUTE_USEC   (60 * USEC_PER_SEC)
-/* so many noes in a row silence its prompts, longer with each further one */
+/* so many noes in a row silence the source's prompts, longer with each further
+ * one */
 #define SOURCE_NOES_MAX       3U
 #define SOURCE_QUIET_USEC     (60 * USEC_PER_SEC)
 #define SOURCE_QUIET_MAX_USEC (3600 * USEC_PER_SEC)
@@ -41,7 +44,7 @@ typedef struct Source Source;
 typedef struct Device Device;
 typedef struct ManagedJob ManagedJob; /* the manager's */
 
-/* The attach attempts at one path, where a device is plugged in. */
+/* The attach attempts for one path: the place where a device is plugged in. */
 typedef struct PathQuota {
     struct PathQuota *next;
     Quota quota;
@@ -49,7 +52,8 @@ typedef struct PathQuota {
     char path[RECORD_LONG_MAX + 1];
 } PathQuota;
 
-/* qubesd has told that it is attached before there was a record of it. */
+/* qubesd's event has told that a qube has a device of which no record has come
+ * yet. */
 typedef struct EarlyAttach {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
     DeviceName device;
@@ -58,7 +62,7 @@ typedef struct EarlyAttach {
     DeviceIdentity identity;
 } EarlyAttach;
 
-/* qubesd has told that it lists a device, and as what. */
+/* qubesd's event has told that it lists a device, and with which identity. */
 typedef struct Announced {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
     DeviceName device;
@@ -66,9 +70,9 @@ typedef struct Announced {
 } Announced;
 
 /*
- * qubesd's event is still to tell of a detach: a Detach of ours has gone well,
- * or a plug went that another had attached. Until then its list may have that
- * one.
+ * A detach of which qubesd's event has not come yet: either our Detach has gone
+ * well (@ours), or a plug went that somebody else had attached to @qube. Until
+ * the event comes qubesd may still list the device as attached to @qube.
  */
 typedef struct ExpectedDetach {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
@@ -87,7 +91,7 @@ typedef struct PortDetach {
 typedef struct SourceConnection {
     uint64_t id; /* 0: this slot is free */
     bool synced; /* it has sent the whole picture */
-    /* it is about to: of a USB device's parts there may be more to come */
+    /* it has begun to send its picture: more parts of a USB device may come */
     bool picturing;
 } SourceConnection;
 
@@ -96,71 +100,79 @@ struct Device {
     Source *source;
     Record record;   /* the newest */
     bool plugged;    /* false: only kept until its last job is done */
-    bool told;       /* in this run of ours */
-    uint8_t told_by; /* bits: by the connections in these places */
+    bool told;       /* this run of the daemon has had a record of it */
+    uint8_t told_by; /* bit i: connections[i] of its source has reported it */
     uint64_t plug;   /* another number for each time it is plugged in */
     uint64_t came_usec;
     uint64_t outcome;     /* serial of the last one in the history; 0: none */
     Status status;        /* of that outcome */
     uint64_t status_usec; /* CLOCK_REALTIME of that outcome */
-    /* the same number as long as it is the same plug in the wider sense of
-     * PlugMemory, and that of the USB device it is a part of; 0: none */
+    /* A number that stays while it is the same plug in the wider sense of
+     * PlugMemory; and that of the USB device it is a part of, 0: none. */
     uint64_t lineage;
     uint64_t usb_lineage;
-    DeviceName usb_port; /* the USB device it is a part of, once known; "" */
-    PlugMemory *memory;  /* kept for when it goes; owned */
+    DeviceName usb_port; /* of the USB device it is a part of; "": not known */
+    PlugMemory *memory;  /* allocated in time, for device_remember(); owned */
 
     ManagedJob *job;    /* in work */
-    ManagedJob *queued; /* waits for it */
+    ManagedJob *queued; /* begins when @job has ended */
 
-    /* what is attached because of us, as far as we know */
+    /* Whether a target has the device because of us, and which one. @held_by
+     * stays set with HOLDING_NOTHING if qubesd's events told that the device is
+     * off the list and detached before the record of its unplug came. */
     Holding holding;
-    /* by whom; still set when the hypervisor has taken an unplugged device away
-     * before we were told */
     QubeName held_by;
-    QubeName held_template; /* @held_by is a disposable of it; "" */
-    RuleName held_rule;     /* which wanted it; with HOLDING_DEVICE only */
-    /* who has it, by qubesd's events and our own attach; "": nobody known */
+    QubeName held_template; /* @held_by is a disposable made from it; "" */
+    RuleName held_rule;     /* that wanted it there; with HOLDING_DEVICE only */
+    /* The qube that has it, whoever attached it, by qubesd's events and answers
+     * and our own attach; "": none is known. @attachment_known: qubesd has told
+     * so, or that none has it, since we are connected to it. */
     QubeName attached_to;
-    /* that is what qubesd has said since we are connected to it */
     bool attachment_known;
     /* qubesd's events were missed while a job was in work */
     bool missed_events;
-    /* an Attach was sent there before it stopped, and has gone well: if events
-     * tell so before it starts, it was done after that; "" */
+    /* A target that stopped while our Attach into it was out; the Attach did
+     * not fail. If the event of that attach comes before the target starts the
+     * next time, the attach was made after the stop, and holds. "": none. */
     QubeName late_at;
-    bool bound; /* our last Attach was, to its identity */
-    /* who has this USB device was read so soon after events were missed that
-     * it may be old: look once more */
+    bool bound; /* our last Attach was pinned to the device's identity */
+    /* The qube that has this USB device was read so soon after events were
+     * missed that it may be out of date: look once more. */
     bool suspect;
-    /* the target that had it by a rule, and was stopped: no record starts it
-     * again, that is the person's to do; "" */
+    /* A target that had it by a rule and was stopped: no record of the device
+     * starts that target again, only the person does. "": none. */
     QubeName stopped;
-    /* the qube that had this USB device and was stopped: it counts as attached
-     * there for another moment, of which events may tell (WIRE 1); "" */
+    /* A qube that had this USB device and was stopped: for another moment
+     * qubesd counts the device as attached there, and may send an event that
+     * says so (WIRE 1). "": none. */
     QubeName lingers_at;
-    /* qubesd took it, or its parent, off its list: a detach that follows is
-     * not the person's */
+    /* qubesd took it, or the USB device it is a part of, off its list: a detach
+     * event that follows is not of the person's doing */
     bool removed;
-    bool added_attached; /* it was put on it while attached */
-    bool relisted;       /* and has listed it again since */
-    /* where it was said to be may be where the plug before was: decide again
-     * once qubesd lists this one */
+    /* qubesd put it on its list while we knew it as attached: so it had been
+     * off the list, and that event was missed */
+    bool added_attached;
+    bool relisted; /* @removed, and qubesd has listed it again since */
+    /* Decide again once qubesd lists it: what its last outcome says of who has
+     * it may have been true of the plug before only. */
     bool waits_for_list;
     bool detached_by_user; /* left alone until it is replugged */
-    bool refused_by_user;  /* the same: the answer to a prompt was no */
-    bool made;             /* @held_by is to be done away with if that is so */
-    /* an earlier run of ours was told that it was detached */
+    bool refused_by_user;  /* the same: the person said no to a prompt */
+
+    /* Known from an earlier run of the daemon: */
+    /* @held_by was made for the attach; it is removed unless that is where the
+     * device turns out to be */
+    bool made;
+    /* qubesd told that @held_by has it no longer; that was not looked at yet */
     bool detach_told;
-    /* what is held was so for the plug before, and is still to be detached; an
-     * earlier run of ours knew that */
+    /* @held_by has the plug before, which is still to be detached */
     bool held_before;
-    QubeName close; /* a disposable to be shut down with it; "" */
-    /* decide again when this target starts; "" if not */
+
+    QubeName close; /* a disposable to shut down when it is unplugged; "" */
+    /* Decide again when this target starts ("": none), when any target of its
+     * rule does, or when qubesd is back. */
     QubeName waits_for;
-    /* the same for any target of its rule */
     bool waits_for_any;
-    /* decide again when qubesd is back */
     bool waits_for_qubesd;
 };
 
@@ -174,11 +186,13 @@ struct Source {
     size_t n_waiters; /* records that wait for their outcome */
     size_t n_jobs;
     size_t n_calls; /* to qubesd, under way */
-    /* does the qube run? asked when events were missed, or records have come
-     * that may be older than its shutdown, and nobody is connected */
+    /* Ask qubesd whether the qube runs: it has devices, nobody is connected,
+     * and its shutdown may have been missed, or have come before records sent
+     * by hand. */
     bool wants_probe;
     uint64_t probe_call; /* under way; 0: none */
-    bool runs;           /* told or asked since events are heard */
+    /* an event or an answer said so since events are heard */
+    bool runs;
 
     Rate lines;
     Quota attaches;
@@ -197,22 +211,24 @@ struct Source {
     PortDetach port_detaches[SOURCE_PORT_DETACHES_MAX]; /* a ring */
     size_t next_port_detach;
 
-    uint32_t n_noes;     /* of the person, since the last yes */
+    uint32_t n_noes;     /* answers of the person, since the last yes */
     uint64_t no_usec;    /* when the last one was */
-    uint64_t quiet_usec; /* until then it may not prompt */
+    uint64_t quiet_usec; /* no prompts before that time */
 };
 
 int source_new(Source **ret, const QubeName *name);
 Source *source_free(Source *source); /* its devices must have no jobs */
 
-/* Whether nothing is known of it, nobody is connected, and forgetting it would
- * allow no more than keeping it. */
+/* Whether the source can be freed: nothing is known of it, nobody is connected,
+ * and no limit of it is used up that would begin anew. */
 bool source_is_idle(const Source *source, uint64_t now_usec);
 unsigned int source_count_connections(const Source *source);
+/* Whether a connection that is open has sent the whole picture. */
 bool source_has_picture(const Source *source);
 /* NULL if there is none of that id. */
 SourceConnection *source_find_connection(Source *source, uint64_t id);
-/* Whether a picture that the device is in is still being sent. */
+/* Whether a connection that has reported the device is still sending its
+ * picture. */
 bool source_is_picturing(const Source *source, const Device *device);
 /* The bit of its place in Device.told_by; 0 if there is none of that id. */
 uint8_t source_connection_bit(const Source *source, uint64_t id);
@@ -226,76 +242,85 @@ void source_forget(Source *source, Device *device);
 
 /* The USB device that @device is, or is a part of; "" if there is none. */
 DeviceName device_usb_name(const Device *device);
-/* The same if it is plugged in; else NULL. */
+/* That USB device, if there is a record of it and it is plugged in; else
+ * NULL. */
 Device *device_usb(const Device *device);
 
 /*
  * source-memory: which plugs are the same, see plug-memory.h
  */
 
-/* @device is plugged in: -ENOMEM if it could not be remembered later. Whether
- * it is the same plug as one that went is told by device_recall(). */
+/* Mark @device as plugged in, with the number @plug. -ENOMEM: it is not, as it
+ * could not be remembered when it goes. device_recall() tells whether it is the
+ * same plug as one that went. */
 int device_arrive(Device *device, uint64_t plug, uint64_t now_usec);
-/* It goes, but may be the same plug when it comes back. */
+/* The device goes: keep what still counts if the same plug comes back. */
 void device_remember(Device *device, uint64_t now_usec);
-/* Whether it is the same plug as one that went; then it is marked as that
- * was. */
+/* Whether the device is the same plug as one that went; if so, what the person
+ * has said of that one counts for it. */
 bool device_recall(Device *device);
-/* The person took it, or something of the same USB device, away. */
+/* The person detached the device: it and its USB device are left alone. */
 void device_mark_detached(Device *device);
 
-/* What qubesd tells of a USB port, or of a device on it. */
+/* What is on the USB port was detached, by whomever. */
 void source_on_port_detached(Source *source,
                              const DeviceName *port,
                              uint64_t now_usec);
-/* When that was last; 0: not of late. */
+/* When the port was last detached; 0: not lately. */
 uint64_t source_port_detached_usec(const Source *source,
                                    const DeviceName *port);
+/* qubesd took a device off its list. */
 void source_on_removed(Source *source,
                        DeviceClass class,
                        const DeviceName *name);
-/* Nobody reports the source's devices from @now_usec on; the whole picture has
- * come again. See PlugMemory. */
+/* Begin and end of a time in which nobody reports what comes and goes, see
+ * PlugMemory.open. */
 void source_open_memories(Source *source, uint64_t now_usec);
 void source_close_memories(Source *source);
 /* NULL if there is none. */
 PlugMemory *source_find_memory(const Source *source, uint64_t lineage);
-/* What the person has said of what went from @usb holds no longer; NULL: from
- * anywhere. */
+/* Forget what the person has said of devices that went from the USB port @usb;
+ * NULL: from anywhere. */
 void source_forgive_memories(Source *source, const DeviceName *usb);
-/* The same of what was like @record. */
+/* The same for devices that were like @record. */
 void source_forgive_memory(Source *source, const Record *record);
-/* Nothing that comes is the same plug as what went. */
+/* Nothing that comes from now on is the same plug as one that went. */
 void source_clear_memories(Source *source);
+/* Whether something that went may still come back as the same plug. */
 bool source_remembers(const Source *source, uint64_t now_usec);
 
-/*
- * Whether the person has detached it, or another part of the same USB device:
- * then all of it is left alone until it is replugged.
- */
+/* Whether the person has detached the device, or anything of the same USB
+ * device: then all of it is left alone until it is replugged. */
 bool device_is_left_alone(const Device *device);
 
-/* Forget that, and that the person said no to it. */
+/* Forget that the person detached the device, or said no to it, or stopped the
+ * target that had it. */
 void device_forgive(Device *device);
 
 /* Whether two devices are, or are parts of, the same USB device. */
 bool device_is_same_usb(const Device *a, const Device *b);
 
-/* Devices that there is no record of yet: a qube has one; who that is ("":
- * nobody is known), which is forgotten then; nothing is known any more. */
+/*
+ * source-told: what qubesd's events tell, see also EarlyAttach, Announced and
+ * ExpectedDetach
+ */
+
+/* qubesd's event: a qube has a device that there is no record of yet. */
 void source_note_early(Source *source, const AdminEvent *event);
+/* The qube that was noted for the device, and is forgotten now; "": none. */
 QubeName source_take_early(Source *source,
                            DeviceClass class,
                            const DeviceName *device);
 void source_clear_early(Source *source);
-/* Whether a block device may be part of this USB device, by its identity, as
- * the empty slot of a card reader: there is never a record of that. */
+/* Whether one was noted of a block device that, by its identity, may be part of
+ * the USB device @usb, as the empty slot of a card reader: of that there is
+ * never a record. */
 bool source_has_early_of(const Source *source, const Record *usb);
 
 /*
- * What qubesd's events have told of what it lists, so that it need not be
- * asked. Only for what was told since its events are heard without a gap; an
- * identity that is not fit to be sent is not kept.
+ * qubesd's event: it lists a device. The identity that the event tells need not
+ * be asked for; one that is not safe to send is not kept. To be cleared when
+ * events were missed.
  */
 void source_announce(Source *source, const AdminEvent *event);
 void source_unannounce(Source *source,
@@ -307,35 +332,38 @@ Announced *source_find_announced(Source *source,
                                  DeviceClass class,
                                  const DeviceName *device);
 
-/* An event will tell of a detach from @qube. */
+/* qubesd's event will tell of a detach from @qube. */
 void source_expect_detach(Source *source,
                           DeviceClass class,
                           const DeviceName *device,
                           const QubeName *qube,
                           bool ours,
                           uint64_t now_usec);
-/* Whether one of ours is still to come; the same, and it has come now. */
+/* Whether the event of a Detach of ours from @qube has not come yet. */
 bool source_expects_detach(const Source *source,
                            DeviceClass class,
                            const DeviceName *device,
                            const QubeName *qube,
                            uint64_t now_usec);
+/* The same; it comes now, and is not expected any more. */
 bool source_take_expected(Source *source,
                           DeviceClass class,
                           const DeviceName *device,
                           const QubeName *qube,
                           uint64_t now_usec);
-/* Who had the plug before, as far as its end was not told; "": nobody. An event
- * has told who has the device now. */
+/* The qube that had the plug before, if its detach event has not come yet; "":
+ * none. */
 QubeName source_past_holder(const Source *source,
                             DeviceClass class,
                             const DeviceName *device);
+/* qubesd's event has told who has the device now: the plug before is over. */
 void source_forget_past_holder(Source *source,
                                DeviceClass class,
                                const DeviceName *device);
 void source_clear_expected(Source *source);
 
-/* By whomever, as far as is known. */
+/* Whether a qube has the device, or may have it because of us, as far as is
+ * known. */
 bool device_is_attached(const Device *device);
 
 /* Whether @ancestor is the USB device or the disk that @device is part of. */

@@ -7,8 +7,8 @@
  * Whatever must not be asked or done twice: plugs that the person refused or
  * took away, what we have attached and where, disposables of our making, open
  * windows, pause. A plain value, made by manager_save() and taken by
- * manager_restore(); state-wire.h is its form in a file. It holds what is out
- * of the ordinary only: a device of which nothing is to be kept is not in it.
+ * manager_restore(); state-wire.h is its form in a file. Only devices of which
+ * something has to be kept are in it.
  *
  * Bounded by the limits of the manager. Times are CLOCK_MONOTONIC but for the
  * pause, which is CLOCK_BOOTTIME.
@@ -23,11 +23,11 @@
 /* of one source: those that are plugged in, and those that went */
 #define STATE_PLUGS_MAX (SOURCE_DEVICES_MAX + PLUG_MEMORIES_MAX)
 
-/* A device that is plugged in, or that went and may come back, or that went
- * and still has to be detached. */
+/* A Device, or, if @plug is 0, a PlugMemory: the fields are theirs, see there.
+ * A Device is plugged in, or it went and still has to be detached. */
 typedef struct StatePlug {
     Record record;
-    uint64_t plug; /* 0: it went, and is only remembered */
+    uint64_t plug; /* 0: of a PlugMemory */
     bool plugged;
     uint64_t lineage;
     uint64_t usb_lineage;
@@ -35,20 +35,20 @@ typedef struct StatePlug {
     bool refused_by_user;
     QubeName stopped;
 
-    /* with @plug */
+    /* of a Device only */
     uint64_t came_usec;
     Holding holding;
     QubeName held_by;
-    QubeName held_template; /* @held_by is a disposable of it; "" */
-    RuleName held_rule;     /* "" if it is not known */
-    bool made; /* @held_by is done away with if it is not attached there */
-    bool detach_told; /* from @held_by, and it was not looked at yet */
-    bool held_before; /* by the plug before: it is still to be detached */
+    QubeName held_template;
+    RuleName held_rule; /* "" if it is not known */
+    bool made;
+    bool detach_told;
+    bool held_before;
     QubeName close;
 
-    DeviceName usb; /* the port it is in, or the one of what it is a part of */
+    DeviceName usb; /* Device.usb_port, or PlugMemory.usb */
 
-    /* without @plug */
+    /* of a PlugMemory only */
     uint64_t gone_usec;
     uint64_t detached_usec;
     QubeName missing_from;
@@ -76,13 +76,13 @@ typedef struct StateWindow {
 } StateWindow;
 
 typedef struct State {
-    BootId boot_id; /* dom0's; of another boot it is worth nothing */
+    BootId boot_id; /* dom0's; the state of another boot is worth nothing */
     uint64_t last_plug;
     uint64_t paused_until_usec; /* as manager_paused_until() */
 
     StateSource sources[STATE_SOURCES_MAX];
     size_t n_sources;
-    /* made, and nothing is attached to them */
+    /* made by us, and nothing is attached to them: to be removed */
     QubeName disposables[STATE_DISPOSABLES_MAX];
     size_t n_disposables;
     StateWindow windows[STATE_WINDOWS_MAX];

@@ -12,7 +12,7 @@
 #include "common/status.h"
 #include "dom0/core/admin.h"
 
-#define TARGETS_MAX        64U /* that were started of late */
+#define TARGETS_MAX        64U /* with starts in the last TARGET_STARTS_USEC */
 #define TARGET_STARTS_MAX  3U
 #define TARGET_STARTS_USEC (600 * USEC_PER_SEC)
 
@@ -22,9 +22,10 @@ int target_starts_new(TargetStarts **ret, bool unlimited);
 TargetStarts *target_starts_free(TargetStarts *starts);
 
 /*
- * A job wants @target started. STATUS_INVALID (0): it is being started; else
- * why not, with a sentence in @ret_detail. Only starts that are @limited count:
- * a disposable that was made for one job is started once.
+ * A job wants @target started. STATUS_INVALID (0): it is being started, for
+ * this job or for another; else why not, with a sentence in @ret_detail. Only
+ * starts that are @limited count for the limit: a disposable that was made for
+ * one job is started once.
  */
 Status target_starts_want(TargetStarts *starts,
                           const QubeName *target,
@@ -37,12 +38,13 @@ bool target_starts_ended(const TargetStarts *starts,
                          const QubeName *target,
                          uint64_t since_usec);
 
-/* A start that is to be made; @call is the id it gets. */
+/* Whether a start has to be made; @call is the id it gets. */
 bool target_starts_next_call(TargetStarts *starts,
                              uint64_t call,
                              AdminRequest *ret_request);
 
-/* Whether @call was one of ours; it has been answered then. */
+/* Whether @call was a start; then the answer was taken, and @ret_target is what
+ * was started. */
 bool target_starts_on_answer(TargetStarts *starts,
                              uint64_t call,
                              const AdminAnswer *answer,
