@@ -59,7 +59,8 @@ void manager_resume(Manager *m, Instant now)
         }
         if (source)
             source_forgive_memories(source, NULL);
-        /* in the order of their coming: the first part of a plug has it */
+        /* in the order in which they came: of parts that exclude one another
+         * the first one is attached */
         for (Device *device; source && (device = next_plug(source, plug));) {
             plug = device->plug;
             device_stop_waiting(device);
@@ -122,8 +123,8 @@ Status manager_retry(Manager *m,
     return status;
 }
 
-/* Begin to detach a device that nothing is in work for from who has it.
- * STATUS_INVALID (0) if so. */
+/* Begin to detach a device that has no job from the qube that has it.
+ * STATUS_INVALID (0) if a job has begun, else the outcome. */
 static Status person_begin_detach(Manager *m, Device *device, Instant now)
 {
     JobTask task = task_of(m, device);
@@ -169,7 +170,7 @@ Status manager_detach(Manager *m,
     device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH)
         managed_withdraw(m, device->job, STATUS_DETACHED_BY_USER, "", now);
-    /* there may be a look now that the job before had put off */
+    /* the job that has just ended may have been followed by a look */
     if (device->job && device->job->kind == JOB_KIND_LOOK)
         managed_supersede(m, device->job, "", now);
     if (!device->job)

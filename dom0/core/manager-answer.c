@@ -25,13 +25,13 @@ static void on_started(Manager *m,
     }
 }
 
-/* What qubesd says of a part of the device that a job is about. */
+/* The job has asked who has a part of its USB device: note the answer. */
 static void learn_part(const ManagedJob *managed, const AdminAnswer *answer)
 {
     const AdminRequest *request = &managed->job.request;
     Device *part = source_find(managed->source, request->class, &request->port);
 
-    /* a line that cannot be read does not make it known */
+    /* a line that cannot be read does not tell who has it */
     if (!part || answer->result != ADMIN_OK ||
         (answer->listing.listed &&
          answer->listing.attachment == ATTACHMENT_UNKNOWN))
@@ -43,7 +43,8 @@ static void learn_part(const ManagedJob *managed, const AdminAnswer *answer)
         part->attached_to = (QubeName){};
 }
 
-/* A source that has been shut down while its event could not be heard. */
+/* Whether @call asked if a source still runs: the event of its shutdown may
+ * have been missed, see Source.wants_probe. */
 static bool on_probed(Manager *m,
                       uint64_t call,
                       const AdminAnswer *answer,
@@ -96,9 +97,12 @@ static void managed_on_answer(Manager *m,
     managed->source->n_calls--;
     managed->ignores_call = false;
     if (answer->pending) {
-        /* a USB attach is over its time, but it goes on: until it ends, no
-         * other is made into that target; nor can it be undone before, but for
-         * a disposable that is done away with */
+        /*
+         * A USB attach is over its time, but qubesd goes on with it. Until that
+         * ends no other is made into the target, and this one cannot be undone.
+         * Only a job that has made a disposable does not wait: the attach ends
+         * together with the disposable.
+         */
         managed->late_call = call;
         m->turns_changed = true;
         if (managed->job.state == JOB_UNDOING && !managed->job.made)

@@ -13,7 +13,6 @@ void device_stop_waiting(Device *device)
     device->waits_for_list = false;
 }
 
-/* Forget a device of which nothing is left. */
 void device_release(Device *device)
 {
     if (!device->plugged && !device->job && !device->queued &&
@@ -23,8 +22,9 @@ void device_release(Device *device)
 
 void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
 {
-    /* qubesd has told that it was detached before anything told that it went:
-     * that is what we were about to look at */
+    /* qubesd's event told of a detach while the device was still plugged in: so
+     * the person detached it. A look, or the job that had attached it, was
+     * about to find that out. */
     if (device->detach_told ||
         (device->job && (device->job->kind == JOB_KIND_LOOK
                              ? !device->job->job.look_further
@@ -37,7 +37,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
         source_expect_detach(device->source, device->record.class,
                              &device->record.device, &device->attached_to,
                              false, now.monotonic_usec);
-        device->attached_to = (QubeName){}; /* that was so for this plug */
+        device->attached_to = (QubeName){}; /* the next plug is not attached */
     }
 
     device->plugged = false;
@@ -51,7 +51,8 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
 
     device_drop_queued(m, device, STATUS_SUPERSEDED, detail, now);
     if (device->job) {
-        /* hold the device: its job may end here and now */
+        /* its job may end in this call, and would free a device that is not
+         * plugged in */
         device->plugged = true;
         managed_supersede(m, device->job, detail, now);
         device->plugged = false;
@@ -100,7 +101,8 @@ void source_recall(Manager *m, Source *source, Instant now)
 {
     bool found = true;
 
-    /* a USB device that is recalled makes its parts the same plugs */
+    /* once a USB device is found to be the same plug, its parts may be so,
+     * too */
     while (found) {
         found = false;
         for (Device *device = source->devices; device; device = device->next) {
@@ -153,7 +155,7 @@ bool device_follows_detach(const Device *device)
     return false;
 }
 
-/* Whether another part of the same plug is attached or in work. */
+/* Whether a device that excludes this one is attached or in work. */
 static bool device_is_excluded(const Device *device)
 {
     for (const Device *other = device->source->devices; other;
@@ -171,6 +173,8 @@ static bool device_is_excluded(const Device *device)
     return false;
 }
 
+/* Settle the device with an outcome that needs no job; a job that wants it
+ * attached ends. */
 static Status device_settle(Manager *m,
                             Device *device,
                             const Rule *rule,
@@ -179,7 +183,6 @@ static Status device_settle(Manager *m,
                             Instant now)
 {
     device_stop_waiting(device);
-    /* what was in work is not wanted any more */
     device_drop_queued(m, device, STATUS_SUPERSEDED, DECIDED_ANEW, now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH)
         managed_supersede(m, device->job, DECIDED_ANEW, now);
@@ -188,8 +191,8 @@ static Status device_settle(Manager *m,
     return status;
 }
 
-/* Whether a job that is in work, or queued, does what @rule wants; then the
- * record joins it. */
+/* Whether the job (NULL: there is none) already does what @rule wants; if so,
+ * @waiter waits for its outcome, too. */
 static bool managed_joins(ManagedJob *managed, const Rule *rule, Waiter *waiter)
 {
     if (!managed || managed->kind != JOB_KIND_ATTACH || managed->told ||
@@ -201,7 +204,6 @@ static bool managed_joins(ManagedJob *managed, const Rule *rule, Waiter *waiter)
     return true;
 }
 
-/* What the rule wants done with the device. */
 JobTask task_by_rule(const Manager *m, const Device *device, const Rule *rule)
 {
     JobTask task = task_of(m, device);
@@ -211,7 +213,8 @@ JobTask task_by_rule(const Manager *m, const Device *device, const Rule *rule)
     task.ask = rule->action == RULE_ASK;
     task.start = rule->options.start;
     task_set_holder(&task, device);
-    /* whoever stopped the target does not want it back at once */
+    /* the target that had the device was stopped: do not start one for it
+     * again */
     if (device->stopped.s[0] && task.start == RULE_START_TARGET)
         task.start = RULE_WHEN_RUNNING;
     task.qubes_only = device->stopped.s[0] != '\0';
@@ -252,7 +255,8 @@ static Status device_attach(Manager *m,
 
     announced = source_find_announced(device->source, device->record.class,
                                       &device->record.device);
-    /* what it was listed as, and nothing has happened to it since */
+    /* qubesd's event told the identity, and nothing has happened to the device
+     * since: so it need not be asked for */
     if (announced && !device->job && !device_is_attached(device)) {
         task.announced = true;
         task.identity = announced->identity;
@@ -295,10 +299,6 @@ void device_attach_approved(Manager *m,
                   now);
 }
 
-/*
- * Decide a device that is plugged in, by the rules in force. @waiter (NULL: it
- * is a later outcome) is taken only when the answer is STATUS_INVALID.
- */
 Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
 {
     const Rule *rule =
@@ -310,7 +310,7 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
     if (rule->action == RULE_DENY)
         return device_settle(m, device, rule, STATUS_DENIED_BY_RULE, "", now);
     if (m->paused_until_usec != 0 && managed_joins(device->job, rule, waiter))
-        return STATUS_INVALID; /* an attach that was under way goes on */
+        return STATUS_INVALID; /* a job that is already attaching goes on */
     if (m->paused_until_usec != 0)
         return device_settle(m, device, rule, STATUS_PAUSED, "", now);
     if (device_is_left_alone(device))
@@ -327,7 +327,6 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
     return device_attach(m, device, rule, waiter, now);
 }
 
-/* Decide again what has no answer to wait for. */
 void device_decide_again(Manager *m, Device *device, Instant now)
 {
     if (!device->plugged || device->job)

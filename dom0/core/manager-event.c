@@ -30,7 +30,8 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
     if (managed && device->removed)
         job_on_changed(&managed->job);
     if (managed && managed->call != 0)
-        managed->appeared = true; /* quicker than the answer to our question */
+        /* told before the answer to the job's call came */
+        managed->appeared = true;
     if (managed)
         managed_apply(
             m, managed,
@@ -40,8 +41,8 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
             now);
 }
 
-/* A source that has not called yet has a device that is attached now, or not
- * any more. */
+/* An attach or a detach of a device whose source has not called yet: keep what
+ * is attached until it calls. */
 static void on_stranger(Manager *m, const AdminEvent *event)
 {
     for (size_t i = 0; i < STRANGERS_MAX; i++) {
@@ -67,11 +68,11 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
 
     if (!source)
         on_stranger(m, event);
-    /* an attach may change what it is listed as (WIRE 1) */
+    /* an attach may change the device's identity (WIRE 1) */
     if (source)
         source_unannounce(source, event->class, &event->port);
-    /* only once our Detach is told can it be attached there anew: that is told
-     * late, and is over */
+    /* Events come in order. One that comes before the event of our Detach from
+     * the same target is about the attachment that this Detach has ended. */
     if (source && source_expects_detach(source, event->class, &event->port,
                                         &event->subject, now.monotonic_usec))
         return;
@@ -81,8 +82,9 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
-    /* it was off the list, or its detach was told, and somebody has attached it
-     * anew: what we had attached is no more */
+    /* The device was off qubesd's list, or an event told of its detach and a
+     * look at that is under way: so somebody has attached it anew, and what we
+     * had attached is no more. */
     look = device->job && device->job->kind == JOB_KIND_LOOK &&
            !device->job->job.look_further;
     if (look ||
@@ -114,7 +116,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
             managed_is_attaching(device->job) &&
             qube_name_equal(&device->job->job.target, &event->subject);
     }
-    /* what would be attached next to it must not be */
+    /* jobs for devices that exclude it must not attach those now */
     for (Device *part = source->devices; part; part = part->next)
         if (part->job && part->job->kind == JOB_KIND_ATTACH &&
             device_excludes(device, part) && !managed_is_attaching(part->job))
@@ -133,7 +135,7 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     if (source) {
         source_on_removed(source, event->class, &event->port);
         source_unannounce(source, event->class, &event->port);
-        /* what comes under its name is another plug */
+        /* a device that comes under this name is another plug */
         (void) source_take_early(source, event->class, &event->port);
     }
     if (!device)
@@ -141,7 +143,7 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     device->removed = true;
     device->relisted = false;
     if (device->job) {
-        /* that is why it is not attached any more */
+        /* if the target has it no longer, this explains why */
         device->job->job.held_by = (QubeName){};
         if (device->job->kind == JOB_KIND_ATTACH)
             job_on_changed(&device->job->job);
@@ -159,9 +161,10 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
 }
 
 /*
- * A USB port was detached, by whomever: what comes back there is the same plug.
- * A device that went before we had detached it was detached already, and if
- * qubesd has not taken it off its list either, it was the person who did.
+ * A USB port was detached, by whomever: a device that comes back there is the
+ * same plug. Where our Detach of a device that went found that the target had
+ * it no longer (PlugMemory.missing_from), this is the event of that earlier
+ * detach: it was the person's, unless qubesd had taken the device off its list.
  */
 static void on_port_detached(Manager *m, const AdminEvent *event, Instant now)
 {
@@ -189,7 +192,8 @@ static bool device_may_be_at(const Device *device, const QubeName *qube)
             qube_name_equal(&device->held_by, qube));
 }
 
-/* It was so when it was decided: that may have been the plug before. */
+/* Whether the device's last outcome says that a qube has it, but qubesd may
+ * have meant the plug before. */
 static bool device_was_found_attached(const Device *device)
 {
     return device->outcome != 0 &&
@@ -229,7 +233,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (!device || !device_may_be_at(device, &event->subject))
         return;
 
-    /* what is attached stays on the list: it was off it while nobody heard */
+    /* An attached device stays on qubesd's list. This one was put on it anew,
+     * so it had been off the list, and that event was missed. */
     device->removed |= device->added_attached;
     device->added_attached = false;
     device->attached_to = (QubeName){};
@@ -240,13 +245,13 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         if (device->removed)
             managed->job.held_by = (QubeName){};
     }
-    /* quicker than qubesd with the answer to our call, or than a look that
-     * was answered before */
+    /* The event comes before the answer to the job's call, or before a look has
+     * ended: note it for then. */
     if (managed && !device->removed &&
         qube_name_equal(&managed->job.target, &event->subject)) {
         managed->detached_meanwhile = managed->kind != JOB_KIND_LOOK;
         managed->job.taken |= managed->attached_meanwhile;
-        managed->job.look_further = false; /* it was told what happened */
+        managed->job.look_further = false; /* the event tells what happened */
     }
     if (!device->plugged)
         return;
@@ -260,8 +265,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
             device_decide_again(m, device, now);
         return;
     }
-    /* a job that has not tried to attach yet must not undo what the person
-     * may have done */
+    /* a job that has not sent an Attach must not undo what the person may have
+     * done */
     if (managed && managed->kind == JOB_KIND_ATTACH &&
         managed->job.holding == HOLDING_NOTHING)
         managed_supersede(m, managed, "it was detached meanwhile", now);
@@ -295,8 +300,9 @@ static bool waits_for(const Manager *m,
     return rule && rule_targets(rule, target);
 }
 
-/* A target starts that has the device, as far as was known before its events
- * could be heard: it had been stopped meanwhile. */
+/* A target starts that has the device, as far as we know from before events
+ * were missed: so it had stopped meanwhile, and the device is not attached
+ * there. */
 static void on_holder_started(Manager *m,
                               Device *device,
                               const QubeName *name,
@@ -309,7 +315,8 @@ static void on_holder_started(Manager *m,
     if (device->attachment_known || !qube_name_equal(&holder, name))
         return;
 
-    /* or it was attached while that was starting: the look tells */
+    /* Or somebody attached the device while the target was starting: a look
+     * that is under way tells. */
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         device->job->job.look_further) {
         job_on_target_started(&device->job->job);
@@ -328,7 +335,8 @@ static void on_holder_started(Manager *m,
         device_set_stopped(device, name);
 }
 
-/* @from_off: it did not go on from a pause, in which it loses nothing. */
+/* @from_off: the qube was started. Else it went on from a pause or a
+ * suspension, which does not detach anything from it. */
 static void on_domain_started(Manager *m,
                               const QubeName *name,
                               bool from_off,
@@ -339,7 +347,7 @@ static void on_domain_started(Manager *m,
 
         if (source && from_off && qube_name_equal(&source->name, name)) {
             source->runs = true;
-            source->probe_call = 0; /* its answer is older */
+            source->probe_call = 0; /* its answer may be older than the start */
         }
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
@@ -361,10 +369,8 @@ static void on_domain_started(Manager *m,
     }
 }
 
-/*
- * A target stops while it is looked at. What has gone with it was not detached
- * by the person; what was detached before, as an event had told, was.
- */
+/* The target of a look stops. If an event had told of a detach before, that was
+ * the person; else the device was detached because the target stopped. */
 static void on_looked_at_stopped(Manager *m,
                                  Device *device,
                                  const QubeName *target,
@@ -381,13 +387,13 @@ static void on_looked_at_stopped(Manager *m,
 }
 
 /*
- * A target stops while our Attach into it, or Detach from it, is out. Had it
- * been attached, by an event that was told before, it is lost; no record starts
- * the target again.
+ * The target stops while our Attach into it, or our Detach from it, is out. If
+ * an event had told before that the device is attached there, it is not any
+ * more, and no record of the device starts the target again.
  */
 static void on_target_stopped(ManagedJob *managed)
 {
-    /* what was detached before, as an event had told, was by the person */
+    /* a detach that an event told of before the stop was the person's */
     if (managed->kind == JOB_KIND_DETACH) {
         managed->target_stopped = !managed->detached_meanwhile;
         return;
@@ -409,7 +415,8 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             bool is_source = qube_name_equal(&source->name, name);
 
             next = device->next;
-            /* an answer that is out may say that it is still there */
+            /* the answer to a call under way may say that it is still
+             * attached */
             if (device->job && device_may_be_at(device, name))
                 job_on_changed(&device->job->job);
             if (device->record.class == DEVICE_CLASS_USB &&
@@ -429,7 +436,8 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
                 (is_source || qube_name_equal(&device->held_by, name))) {
                 device->holding = HOLDING_NOTHING;
                 device->waits_for = device->held_by;
-                /* not one of ours, that is shut down with what was in it */
+                /* a disposable that our own job shuts down was not stopped by a
+                 * person */
                 if (device->plugged &&
                     !(device->job && device->job->kind == JOB_KIND_DETACH))
                     device_set_stopped(device, name);
@@ -448,12 +456,13 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
         if (!source || !qube_name_equal(&source->name, name))
             continue;
         source->runs = false;
-        source->probe_call = 0; /* its answer may be older */
+        source->probe_call = 0; /* its answer may be older than the stop */
         source_unplug(m, source, "its qube was shut down", now);
     }
 }
 
-/* All its devices have gone and come, or will: they are the same plugs. */
+/* The source resumes from a suspension. All its devices go and come again
+ * because of that: they are the same plugs. */
 static void on_source_resumed(Manager *m, const QubeName *name, Instant now)
 {
     Source *source = manager_find_source(m, name);

@@ -230,7 +230,8 @@ void managed_on_late(Manager *m,
 /* Let jobs in JOB_TURN ask again, if Manager.turns_changed. */
 void manager_give_turns(Manager *m, Instant now);
 
-/* Do what a job wants done. It may be dead afterwards. */
+/* Do what a job wants done, until it waits for something or has ended. It may
+ * be dead afterwards, but it is not freed before manager_settle(). */
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now);
 
 /* End a job with STATUS_SUPERSEDED: its device is gone or another one, or no

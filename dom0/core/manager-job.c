@@ -69,7 +69,7 @@ static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
 
     managed->told = true;
     if (managed->kind == JOB_KIND_LOOK)
-        return; /* managed_end() sees to it */
+        return; /* nobody waits for it; managed_end() acts on it */
     manager_record(m, device, managed->rule, job->target.s, job->outcome,
                    job->detail, now.monotonic_usec - managed->begun_usec, now);
     waiters_answer(m, &managed->attach_waiters, job->outcome);
@@ -124,11 +124,13 @@ void managed_free(ManagedJob *managed)
     free(managed);
 }
 
-/* It is done; manager_settle() frees it once no call of its is under way. */
+/* Mark a job that has ended as dead: manager_settle() frees it once none of its
+ * calls is under way. */
 static void managed_bury(Manager *m, ManagedJob *managed)
 {
     desk_forget(m, managed);
-    /* an attach that is still in work keeps its turn to the end */
+    /* a USB attach that qubesd still works on keeps its turn until it is
+     * answered */
     if (managed->port_turn) {
         managed->port_turn = managed->call != 0 || managed->late_call != 0;
         m->turns_changed = true;
@@ -178,7 +180,7 @@ void task_set_holder(JobTask *task, const Device *device)
 {
     bool held = device->holding != HOLDING_NOTHING;
 
-    /* qubesd took it off its list: that explains why it is not attached */
+    /* if qubesd took it off its list, it is no surprise that nobody has it */
     task->held_surely = device->holding == HOLDING_DEVICE && !device->removed;
     task->held_by = held ? device->held_by : (QubeName){};
     task->held_template = held ? device->held_template : (QubeName){};
@@ -201,12 +203,12 @@ void device_set_stopped(Device *device, const QubeName *target)
 void device_begin_detach(Manager *m, Device *device, Instant now)
 {
     JobTask task = task_of(m, device);
-    /* nothing is left in the disposable that is to be shut down */
+    /* without a holder, only the disposable is left to be shut down */
     const QubeName target =
         device->held_by.s[0] ? device->held_by : device->close;
     ManagedJob *managed;
 
-    /* without memory the device is left as if the call had failed */
+    /* without memory: as if the Detach had failed */
     if (managed_new(m, &managed, JOB_KIND_DETACH, device, NULL, now) < 0)
         return;
 
@@ -262,7 +264,6 @@ void device_look_at_suspect(Manager *m, Device *device, Instant now)
         device_look_further(m, device, &target, now);
 }
 
-/* The job that waits for another one of the device is not wanted any more. */
 void device_drop_queued(Manager *m,
                         Device *device,
                         Status status,
@@ -280,8 +281,9 @@ void device_drop_queued(Manager *m,
     managed_bury(m, queued);
 }
 
-/* It was known to be attached when qubesd was away, and is not any more: what
- * was asked for meanwhile is still to be decided. */
+/* A look after qubesd came back has found that the device is not attached.
+ * Whether a record that came while qubesd was away (STATUS_UNAVAILABLE) has
+ * still to be decided. */
 static bool device_lacks_decision(const Manager *m, const Device *device)
 {
     return device->waits_for_qubesd && m->qubesd == QUBESD_CONNECTED &&
@@ -293,7 +295,8 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     bool look = managed->detached_meanwhile;
-    /* who has it was told before events were missed, and could not be read */
+    /* events were missed, and the job took for the holder what events had told
+     * before, as qubesd's list could not be read */
     bool look_further = device->missed_events && managed->job.unread &&
                         managed->job.seen_at.s[0] != '\0';
     const QubeName target = managed->job.target;
@@ -301,7 +304,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     bool again;
 
     if (device->queued == managed) {
-        /* its time was over before it could begin */
+        /* its time was over before the job ahead of it had ended */
         device->queued = NULL;
         managed_bury(m, managed);
         return;
@@ -381,7 +384,8 @@ static JobWish managed_start_target(Manager *m,
     const char *detail;
     Status status;
 
-    /* the answer to Attach is older than the start that somebody else wanted */
+    /* The Attach that found the target not running is older than a start that
+     * another job has wanted: that start counts for this job. */
     if (target_starts_ended(m->starts, &job->target, managed->attach_usec))
         return job_on_started(job, STATUS_ATTACHED, "", now.monotonic_usec);
     status = target_starts_want(m->starts, &job->target, !job->made,
@@ -402,8 +406,6 @@ static bool is_held_up(const Manager *m,
             wish == JOB_WISH_TURN);
 }
 
-/* Do what a job wants done. It may be dead afterwards, but it is still there
- * until manager_sweep(). */
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
 {
     for (;;) {
@@ -421,10 +423,11 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         case JOB_WISH_NOTHING:
             return;
         case JOB_WISH_CALL:
-            /* a call that has not answered yet was given up */
+            /* a call of the job that is still under way was given up by it */
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;
-            /* what qubesd takes off its list from now on tells of this */
+            /* from now on, the device's removal from qubesd's list or the
+             * target's stop concern this Attach */
             if (managed->job.request.method == ADMIN_ATTACH) {
                 managed->device->removed = false;
                 managed->target_stopped = false;
@@ -466,14 +469,14 @@ void managed_withdraw(Manager *m,
                       const char *detail,
                       Instant now)
 {
-    /* what waits in our own queue was not sent, and need not be undone */
+    /* a call that manager_next_call() has not given out was not sent, and need
+     * not be undone */
     bool sent = !managed->wants_call;
 
     managed_apply(m, managed,
                   job_on_withdrawn(&managed->job, sent, status, detail), now);
 }
 
-/* The device of a job is gone or another one, or no rule wants it any more. */
 void managed_supersede(Manager *m,
                        ManagedJob *managed,
                        const char *detail,

@@ -2,7 +2,7 @@
 
 #include "dom0/core/manager-internal.h"
 
-/* What has been seen of a device that was attached, as far as we knew. */
+/* A look has ended: does its target still have the device? */
 static void device_learn_look(Manager *m,
                               Device *device,
                               const Job *job,
@@ -13,7 +13,8 @@ static void device_learn_look(Manager *m,
     bool known = !ours || device->holding == HOLDING_DEVICE;
 
     if (job->outcome == STATUS_ALREADY_ATTACHED) {
-        device->attached_to = job->target; /* a spurious event */
+        /* a detach event that said otherwise was a spurious one (WIRE 1) */
+        device->attached_to = job->target;
         device->attachment_known = true;
         if (ours)
             device->holding = HOLDING_DEVICE;
@@ -27,11 +28,13 @@ static void device_learn_look(Manager *m,
     if (qube_name_equal(&device->attached_to, &job->target))
         device->attached_to = (QubeName){};
     if (!known)
-        return; /* what may never have been attached was not detached */
+        /* it may never have been attached: then nobody has detached it */
+        return;
     if (job->outcome == STATUS_TARGET_NOT_RUNNING) {
         if (!ours)
             return;
-        device->waits_for = job->target; /* it comes back with it */
+        /* to be attached again when the target starts */
+        device->waits_for = job->target;
         device_set_stopped(device, &job->target);
         return;
     }
@@ -41,10 +44,12 @@ static void device_learn_look(Manager *m,
     device_on_user_detach(m, device, &job->target, now);
 }
 
-/* The job has found out that the target that had it was stopped. */
+/* The job has found out that the target that had the device, job.found_stopped,
+ * does not run any more. */
 static void device_learn_stopped(Device *device, const Job *job)
 {
-    /* it had it by this very job, or by an earlier one */
+    /* if we did not attach it there, by this job or an earlier one, nothing is
+     * lost */
     if (!job->tried && !qube_name_equal(&device->held_by, &job->found_stopped))
         return;
 
@@ -56,7 +61,8 @@ static void device_learn_stopped(Device *device, const Job *job)
         device->stopped = job->found_stopped;
 }
 
-/* Its target has stopped since it was attached there: it comes back with it. */
+/* The target stopped after our Attach was sent, so the device is not attached
+ * there: it is to be attached again when the target starts. */
 static void device_learn_lost_target(Device *device, const Job *job)
 {
     device->holding = HOLDING_NOTHING;
@@ -70,7 +76,8 @@ static void device_learn_lost_target(Device *device, const Job *job)
     device->late_at = job->target;
 }
 
-/* A record was quicker than the event that tells of its end. */
+/* The job found out by itself that the person has detached the device: note
+ * that as qubesd's event would have it noted. */
 static void device_learn_lost(Manager *m,
                               Device *device,
                               const Job *job,
@@ -87,7 +94,6 @@ static void device_learn_lost(Manager *m,
     plug_withdraw(m, device, now);
 }
 
-/* What a job that has ended leaves behind. */
 void device_learn(Manager *m,
                   Device *device,
                   const ManagedJob *managed,
@@ -111,14 +117,15 @@ void device_learn(Manager *m,
                 device->holding = HOLDING_DEVICE;
             if (job->seen_at.s[0]) {
                 device->attached_to = job->seen_at;
-                device->removed = false; /* it is listed */
+                device->removed = false; /* qubesd lists it */
             } else if (job->outcome == STATUS_ALREADY_ATTACHED)
                 device->attached_to = job->target;
             return;
         }
         break;
     case JOB_KIND_DETACH:
-        /* what was not ours does not become so because that failed */
+        /* what somebody else attached does not become ours because our Detach
+         * of it, for the person, failed */
         if (managed->by_person && device->holding == HOLDING_NOTHING &&
             job->holding != HOLDING_NOTHING)
             return;
@@ -131,16 +138,16 @@ void device_learn(Manager *m,
 
     device->holding = job->holding;
     device->bound = managed->kind == JOB_KIND_ATTACH && job->pinned;
-    /* what was sent before its target stopped has not outlived that */
+    /* an attach into a target that has stopped since does not hold */
     if (managed->kind == JOB_KIND_ATTACH && managed->target_stopped &&
         !managed->attached_meanwhile && job->holding != HOLDING_NOTHING) {
         device_learn_lost_target(device, job);
         return;
     }
-    /* the call has no answer, but an event has told that it was done */
+    /* whatever the call answered, an event told that the device was detached */
     if (managed->kind == JOB_KIND_DETACH && managed->detached_meanwhile)
         device->holding = HOLDING_NOTHING;
-    /* an event may have told what the job could not find out */
+    /* an event told of the attach, which the job could not see for itself */
     if (device->holding == HOLDING_MAYBE && managed->attached_meanwhile)
         device->holding = HOLDING_DEVICE;
     device->held_by = job->target;
@@ -163,9 +170,11 @@ void device_learn(Manager *m,
 }
 
 /*
- * The device went, and our Detach found it detached already: by the person, if
- * qubesd has told of it and not of the device's going. So a USB device that is
- * probed anew because the person has detached it is not attached again.
+ * Our Detach found that the target had the USB device no longer. If qubesd's
+ * event told of a detach, or does so later (see on_port_detached()), and the
+ * device was not taken off qubesd's list, the person detached it. Such a detach
+ * makes the kernel probe the device anew, and what comes then must not be
+ * attached again.
  */
 void device_learn_missing(Manager *m,
                           Device *device,

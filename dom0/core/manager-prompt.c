@@ -8,7 +8,7 @@
 
 #define RULES_CHANGED "the rules have changed meanwhile"
 
-/* shown where qubesd does not tell an icon */
+/* shown when qubesd does not tell an icon */
 #define QUBE_ICON         "appvm-red"
 #define DISPOSABLE_PREFIX "dispvm-"
 #define DISPOSABLE_ICON   DISPOSABLE_PREFIX "red"
@@ -44,7 +44,8 @@ static Window *find_window(PromptDesk *desk, uint64_t id)
     return NULL;
 }
 
-/* When the next prompt may be shown, as far as open windows are concerned. */
+/* When open windows allow the next prompt; UINT64_MAX: not before one is
+ * closed. */
 static uint64_t desk_free_usec(const PromptDesk *desk, uint64_t now_usec)
 {
     uint64_t free_usec = now_usec;
@@ -123,7 +124,8 @@ static bool is_current(const Manager *m, const Device *device, const Rule *rule)
     return now && rule_equal(now, rule);
 }
 
-/* It was decided by rules that are not in force any more. */
+/* The job's rule is not in force any more: end it, and decide the device
+ * anew. */
 static void refuse_outdated(Manager *m, ManagedJob *managed, Instant now)
 {
     managed->outdated = true;
@@ -133,7 +135,8 @@ static void refuse_outdated(Manager *m, ManagedJob *managed, Instant now)
                   now);
 }
 
-/* What an earlier run has left on the screen no longer blocks others. */
+/* A window that an earlier run has left on the screen is never answered: after
+ * MANAGER_WINDOW_USEC it counts no longer. */
 static void desk_drop_lost(PromptDesk *desk, uint64_t now_usec)
 {
     for (size_t i = 0; i < WINDOWS_MAX; i++)
@@ -148,7 +151,8 @@ void desk_step(Manager *m, Instant now)
 
     desk_drop_lost(desk, now.monotonic_usec);
 
-    /* answered in another window, not listed any more, or to be looked at */
+    /* the job wants its prompt no more (answered in another window, device not
+     * listed any more), or a look has to end first */
     if (desk->managed && (desk->managed->job.state != JOB_AWAITING_PROMPT ||
                           device_is_looked_at(desk->managed->device)))
         desk->managed = NULL;
@@ -219,8 +223,8 @@ static void take_icon(IconName *ret,
         (void) text_format(ret->s, sizeof(ret->s), "%s", fallback);
 }
 
-/* The agent of the source's GUI domain would have to be asked; only dom0's
- * can be. */
+/* The prompt has to be shown in the source's GUI domain. Only dom0 as that
+ * domain can be served: else nobody can be asked. */
 static void on_guivm(Manager *m, const AdminAnswer *answer, Instant now)
 {
     PromptDesk *desk = &m->desk;
@@ -362,7 +366,7 @@ static Device *window_device(const Manager *m, const Window *window)
                                                                      : NULL;
 }
 
-/* Jobs of the source that would ask end at once. */
+/* The source's prompts are silenced: end its jobs that wait for one. */
 static void silence(Manager *m, const Source *source, Instant now)
 {
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
@@ -436,7 +440,8 @@ static void on_yes(Manager *m,
     if (source)
         source_on_yes(source);
     if (managed && good) {
-        /* one that has taken the place of the job that was shown */
+        /* a job that has taken the place of the one that was shown has no
+         * window of its own: this one counts for it */
         (void) job_on_prompt_open(&managed->job, UINT64_MAX,
                                   now.monotonic_usec);
         managed_apply(m, managed,
@@ -468,7 +473,7 @@ void manager_on_prompt(Manager *m,
                   ? window_job(m, open)
                   : open->managed;
 
-    /* it is gone from the screen, whatever it was worth */
+    /* the window is closed, whatever its answer is worth */
     *open = (Window){};
 
     if (answer->result != PROMPT_NO_AGENT) {

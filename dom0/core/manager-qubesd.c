@@ -4,7 +4,7 @@
 
 #include "dom0/core/manager-internal.h"
 
-/* What has happened while qubesd's events could not be heard? */
+/* qubesd's events were missed: find out what has become of the device. */
 static void device_look_anew(Manager *m, Device *device, Instant now)
 {
     const QubeName target = device->holding != HOLDING_NOTHING
@@ -17,7 +17,8 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
     if (device->job)
         return;
 
-    /* what an earlier run knew may be another plug by now: its record tells */
+    /* a device that an earlier run knew may be another plug by now: wait for
+     * its record */
     if (!device->told && device->plugged)
         return;
     if (device->plugged && target.s[0] != '\0')

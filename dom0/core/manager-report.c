@@ -32,14 +32,14 @@ static void report_jobs(const Manager *m, Report *report, Instant now)
     }
 }
 
-/* Whether a job is on the way that has not come to its outcome. */
+/* Whether an attach job of the device has no outcome yet. */
 static bool is_being_attached(const Device *device)
 {
     return device->job && device->job->kind == JOB_KIND_ATTACH &&
            !device->job->told;
 }
 
-/* All but the rule that would take it: that takes time. */
+/* All but @rule: to match one takes time. */
 static ReportDevice report_device(const Manager *m, const Device *device)
 {
     ReportDevice report = {
@@ -56,7 +56,7 @@ static ReportDevice report_device(const Manager *m, const Device *device)
     } else if (is_being_attached(device) &&
                qube_name_equal(&device->job->job.target,
                                &device->attached_to)) {
-        /* qubesd's event is quicker than its answer */
+        /* qubesd's event came before its answer to the job's call */
         report.attached_by = device->job->rule->name;
     }
     if (device->outcome != 0) {

@@ -74,7 +74,7 @@ Status manager_connect(Manager *m,
     uint8_t bit;
     int r;
 
-    manager_settle(m, now); /* what is idle makes room */
+    manager_settle(m, now); /* an idle source makes room */
     source = manager_find_source(m, name);
     r = source ? 0 : manager_add_source(m, &source, name);
 
@@ -84,7 +84,7 @@ Status manager_connect(Manager *m,
     if (!connection)
         return STATUS_TOO_MANY;
 
-    source->wants_probe = false; /* until that ends */
+    source->wants_probe = false; /* see manager_disconnect() */
     *connection = (SourceConnection){ .id = ++m->last_connection };
     bit = source_connection_bit(source, connection->id);
     for (Device *device = source->devices; device; device = device->next)
@@ -139,7 +139,8 @@ void manager_hello(Manager *m,
     manager_settle(m, now);
 }
 
-/* Its parts have gone before it: what is still there was sent by hand, late. */
+/* A USB device was unplugged. The forwarder reports that its parts are gone
+ * before it; a part that is still known was reported by hand, too late. */
 static void drop_parts(Manager *m, const Device *usb, Instant now)
 {
     if (usb->record.class != DEVICE_CLASS_USB)
@@ -164,7 +165,8 @@ static Status event_gone(Manager *m,
     Waiter *waiter;
 
     if (!device) {
-        /* what was told of it is not of the next one of its name */
+        /* what events told of it does not concern the next device of its
+         * name */
         (void) source_take_early(source, record->class, &record->device);
         return STATUS_DETACHED;
     }
@@ -174,7 +176,8 @@ static Status event_gone(Manager *m,
     if (!device->job && device->holding != HOLDING_NOTHING)
         return STATUS_INTERNAL; /* no memory to detach it */
     if (!device->job) {
-        /* the hypervisor was quicker than the forwarder */
+        /* qubesd's detach event came before this record: nothing is left to
+         * detach */
         if (device->held_by.s[0])
             manager_record(m, device, NULL, device->held_by.s, STATUS_DETACHED,
                            "", 0, now);
@@ -190,7 +193,8 @@ static Status event_gone(Manager *m,
     return STATUS_INVALID;
 }
 
-/* A part has come: whoever attaches all of the USB device has to look at it. */
+/* A part has come: a job that attaches its whole USB device has to find out
+ * whether the part is attached. */
 static void tell_new_part(const Device *part)
 {
     const Device *usb = device_usb(part);
@@ -200,8 +204,9 @@ static void tell_new_part(const Device *part)
 }
 
 /*
- * A USB device has come in another one's place, @replaced, or there is what an
- * earlier run of ours knew of one: the parts of that have gone with it.
+ * A USB device has come. Parts that hung on another one at its port are gone
+ * with that: if it has @replaced another, or if the parts are known from an
+ * earlier run only.
  */
 static void drop_old_parts(Manager *m,
                            const Device *usb,
@@ -244,14 +249,15 @@ static Status event_here(Manager *m,
         return r == -ENOBUFS ? STATUS_TOO_MANY : STATUS_INTERNAL;
     }
 
-    /* also what an unplugged one has left attached is in the way */
-    /* what an earlier run knew: a new probe in between means nothing */
+    /* known from an earlier run: that it was probed anew since (another
+     * diskseq) does not make it another plug */
     restored = device->plugged && !device->told &&
                (device_usb_name(device).s[0] != '\0'
                     ? record_same_place(&device->record, record)
                     : record_same_plug(&device->record, record));
     replaced = device->plugged && !restored &&
                !record_same_plug(&device->record, record);
+    /* also if it is not plugged in: what it has left attached has to go */
     if (!device->plugged || replaced)
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
@@ -265,7 +271,7 @@ static Status event_here(Manager *m,
             return STATUS_INTERNAL;
         }
         m->last_plug++;
-        device->outcome = 0; /* that was of another plug */
+        device->outcome = 0; /* the last one was of another plug */
         (void) device_recall(device);
         drop_old_parts(m, device, replaced, now);
         tell_new_part(device);
@@ -319,7 +325,7 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
     for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++) {
         SourceConnection *other = &source->connections[i];
 
-        other->picturing = false; /* that is an old one now */
+        other->picturing = false; /* a newer picture is complete */
         if (other != connection && other->id != 0 && other->synced &&
             m->n_closing < ARRAY_SIZE(m->closing)) {
             other->synced = false;

@@ -6,8 +6,9 @@
 #include "dom0/core/manager-internal.h"
 
 /*
- * What is to be kept of a device, but for its record. An Attach counts from
- * when it is wished for: the state is written before the call is made.
+ * What has to be kept of a device, but for its record. An Attach counts as sent
+ * as soon as the job wishes for it: the state is written before the call is
+ * made.
  */
 static StatePlug plug_of(const Device *device)
 {
@@ -34,13 +35,14 @@ static StatePlug plug_of(const Device *device)
         .detach_told = device->detach_told,
     };
 
-    /* it may have been another who had attached it */
+    /* an event told of its detach; kept even if somebody else had attached
+     * it */
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         !device->job->job.look_further) {
         plug.detach_told = true;
         plug.held_by = device->job->job.target;
     }
-    /* begun for a plug that went, while the next one has come already */
+    /* the job detaches a plug that went, and the next plug has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)
         plug.held_before = true;
     if (job && job->holding != HOLDING_NOTHING) {
@@ -76,7 +78,7 @@ static bool is_kept(const Device *device, const StatePlug *plug)
         plug->stopped.s[0] != '\0' || plug->close.s[0] != '\0' ||
         plug->holding != HOLDING_NOTHING)
         return true;
-    /* what is remembered of its parts is worth nothing without it */
+    /* what is remembered of its parts is of use only together with it */
     for (const PlugMemory *part = device->source->memories; part;
          part = part->next)
         if (plug->plugged && part->usb_lineage == plug->lineage)
@@ -84,7 +86,7 @@ static bool is_kept(const Device *device, const StatePlug *plug)
     return false;
 }
 
-/* The record that is like the device that went. */
+/* A record that is like the device of @memory, see plug_memory_is_of(). */
 static int record_of(Record *ret, const PlugMemory *memory)
 {
     const struct {
@@ -221,7 +223,7 @@ static uint64_t mix_text(uint64_t digest, const char *text)
         memcpy(&word, text, sizeof(word));
         digest = mix(digest, word);
     }
-    /* its end is marked by the zeros, if only one */
+    /* at least one zero byte marks the end of the text */
     word = 0;
     memcpy(&word, text, len);
     return mix(digest, word);
@@ -387,7 +389,7 @@ int manager_restore(Manager *m, const State *state)
     m->paused_until_usec = state->paused_until_usec;
     for (size_t i = 0; i < state->n_disposables; i++)
         (void) orphans_add(&m->orphans, &state->disposables[i]);
-    /* they are on the screen still, but what is clicked there reaches nobody */
+    /* they are still on the screen, but what is clicked there reaches nobody */
     for (size_t i = 0; i < state->n_windows; i++)
         m->desk.windows[i] = (Window){
             .id = ++m->last_call,

@@ -3,7 +3,7 @@
 #include "dom0/core/manager-trial.h"
 #include "dom0/core/manager-internal.h"
 
-/* The device, as it is reported, and as it is. */
+/* The device, if it is plugged in, and how it is reported; else NULL. */
 static const Device *find_device(const Manager *m,
                                  const DeviceRef *ref,
                                  ReportDevice *ret_report)
@@ -15,14 +15,15 @@ static const Device *find_device(const Manager *m,
 
     if (!device || !device->plugged)
         return NULL;
-    /* the place right before it */
+    /* a cursor right before the device */
     while (m->sources[cursor.source] != source)
         cursor.source++;
     cursor.plug = device->plug - 1;
     return manager_next_device(m, &cursor, ret_report) ? device : NULL;
 }
 
-/* Another part of the same plug is attached or in work: see device_decide(). */
+/* As device_attach() in manager-device: whether a device that excludes this one
+ * is attached or in work. */
 static bool is_excluded(const Device *device)
 {
     for (const Device *other = device->source->devices; other;

@@ -10,8 +10,8 @@
 
 /*
  * What would be decided of the device now. False if it is not plugged in.
- * @ret_ruleset is a reference, what @ret->rule belongs to; @ret_device lives
- * until something happens.
+ * @ret_ruleset is a reference to the rules that @ret->rule belongs to;
+ * @ret_device is valid until the manager is told of anything.
  */
 _must_check_ bool manager_prepare_trial(const Manager *manager,
                                         const DeviceRef *ref,

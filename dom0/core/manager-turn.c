@@ -2,8 +2,8 @@
 
 #include "dom0/core/manager-internal.h"
 
-/* The job whose USB attach into the same target, or of the same device, is in
- * work, or NULL. */
+/* The job that has its turn for a USB attach into the same target, or of the
+ * same device, or NULL. */
 static const ManagedJob *port_turn_holder(const Manager *m,
                                           const ManagedJob *managed)
 {
@@ -28,6 +28,8 @@ static bool device_is_open(const Device *device)
     return false;
 }
 
+/* Grant the job its turn, or say why not: JOB_TURN_SHUT if something is in the
+ * way that may never end, so that the job's own time goes on. */
 static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
 {
     Job *job = &managed->job;
@@ -54,7 +56,8 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     return job_on_turn(job, turn, when_usec, now.monotonic_usec);
 }
 
-/* Another part is attached, or just being: two may have waited for one look. */
+/* Whether a part is attached, or a job has had its turn to attach it: two jobs
+ * may have waited for the same look, and the first one wins. */
 static bool part_is_in_the_way(const Device *part)
 {
     const ManagedJob *managed = part->job;
@@ -64,7 +67,6 @@ static bool part_is_in_the_way(const Device *part)
             (managed->port_turn || managed_is_attaching(managed)));
 }
 
-/* Each Attach has to pass here: is it still wanted? */
 JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now)
 {
     const Device *device = managed->device;
@@ -92,8 +94,6 @@ void manager_give_turns(Manager *m, Instant now)
     }
 }
 
-/* The next part of the same plug of which it is not known whether it is
- * attached. */
 JobWish managed_give_part(ManagedJob *managed, Instant now)
 {
     const Record *unknown = NULL;
@@ -103,7 +103,8 @@ JobWish managed_give_part(ManagedJob *managed, Instant now)
          part = part->next) {
         if (!part->plugged || !device_excludes(managed->device, part))
             continue;
-        /* what is still to be looked at is waited for, see device_is_open() */
+        /* one that is not confirmed keeps the job from its turn, see
+         * device_is_open() */
         attached |= device_is_attached_now(part) && device_is_confirmed(part);
         if (!part->attachment_known)
             unknown = &part->record;
@@ -124,7 +125,8 @@ void managed_on_late(Manager *m,
 
     managed->port_turn = false;
     m->turns_changed = true;
-    /* what was decided meanwhile counts; qubesd's events tell the rest */
+    /* only if nothing has been decided or told of the device since the job
+     * ended */
     if (!device || device->job || device->plug != managed->plug ||
         device->holding != HOLDING_MAYBE ||
         !qube_name_equal(&device->held_by, &managed->job.target))

@@ -68,7 +68,8 @@ void manager_set_rules(Manager *m, Ruleset *ruleset)
     m->ruleset = ruleset;
 }
 
-/* Only here: whoever walks the jobs need not fear that one goes away. */
+/* Free jobs and sources that are done with. Only manager_settle() calls it, so
+ * that a loop over the jobs never meets a freed one. */
 static void manager_sweep(Manager *m, Instant now)
 {
     ManagedJob **link = &m->jobs;
@@ -114,7 +115,7 @@ void manager_on_time(Manager *m, Instant now)
     manager_settle(m, now);
 }
 
-/* Whether a source that nobody is connected from still runs. */
+/* The call that asks whether a source still runs, see Source.wants_probe. */
 static bool probe_next_call(Manager *m,
                             uint64_t call,
                             AdminRequest *ret_request)
