@@ -54,14 +54,21 @@ Rules *rules_free(Rules *rules)
     return NULL;
 }
 
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void rules_log_errors(const Rules *rules)
 {
     size_t n = diagnostics_count(rules->diagnostics);
+    size_t n_errors =
+        diagnostics_count_level(rules->diagnostics, DIAGNOSTIC_ERROR);
 
     log_message(LOG_ERR,
-                "the rules have %zu errors, the old ones stay in force; see "
+                "the rules have %zu error%s, the old ones stay in force; see "
                 "'qvm-autoattach check'",
-                diagnostics_count_level(rules->diagnostics, DIAGNOSTIC_ERROR));
+                n_errors, plural(n_errors));
     for (size_t i = 0; i < n && i < ERRORS_LOGGED_MAX; i++) {
         const Diagnostic *diagnostic = diagnostics_get(rules->diagnostics, i);
 
@@ -76,8 +83,9 @@ static void rules_accept(Rules *rules, Ruleset *ruleset, size_t n_files)
     rules->ruleset = ruleset;
     rules->n_files = n_files;
     rules->loaded_usec = clock_realtime_usec();
-    log_message(LOG_INFO, "%zu rules of %zu files are in force",
-                ruleset_count(ruleset), n_files);
+    log_message(LOG_INFO, "%zu rule%s of %zu file%s in force",
+                ruleset_count(ruleset), plural(ruleset_count(ruleset)), n_files,
+                plural(n_files));
 }
 
 int rules_reload(Rules *rules)

@@ -34,7 +34,7 @@ static const Pattern patterns[] = {
         2 } },
     { SIDE_BLOCK,
       { "this-content",
-        "this file system or container on any device of this product",
+        "this content on any device of this product",
         { CONDITION_ID, CONDITION_FS_UUID },
         2 } },
     { SIDE_BOTH,

@@ -218,8 +218,8 @@ static bool takes_device(const Add *add)
     if (rule)
         (void) fprintf(stderr,
                        CTL_NAME ": rule %s (%s:%u) comes first and takes the "
-                                "device; put that one into a file of a later "
-                                "name\n",
+                                "device; move it into a file whose name sorts "
+                                "after this one's, or remove it\n",
                        rule->name.s, show_text(&shown, rule->file, false),
                        rule->line);
     return false;
@@ -350,8 +350,8 @@ static int take_arguments(Add *add, DeviceArg *device)
         return CTL_EXIT_USAGE;
     }
     if (add->args.n_targets == 0) {
-        (void) fprintf(stderr, CTL_NAME ": where is it to go? --to QUBE is "
-                                        "missing\n");
+        (void) fprintf(stderr, CTL_NAME ": --to QUBE is missing: the qube "
+                                        "it is to go to, as --to work\n");
         return CTL_EXIT_USAGE;
     }
     return 0;

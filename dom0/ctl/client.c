@@ -20,7 +20,7 @@
 #define READ_SIZE 65536U
 
 #define SEE_SERVICE "see: systemctl status qubes-autoattachd"
-#define SEE_SOCKET  "see: systemctl status qubes-autoattachd-control.socket"
+#define START_IT    "to start it: sudo systemctl start qubes-autoattachd\n"
 
 struct Client {
     const char *path;
@@ -50,13 +50,15 @@ static int fail_connect(ClientError *error, int r, const char *untrusted_path)
     switch (-r) {
     case ENOENT:
     case ENOTDIR:
-        return fail(
-            error, r,
-            "the daemon is not running: there is no %.200s\n" SEE_SOCKET, path);
+        return fail(error, r,
+                    "the daemon is not running: there is no %.200s\n" START_IT
+                        SEE_SERVICE,
+                    path);
     case ECONNREFUSED:
         return fail(
             error, r,
-            "the daemon is not running: nobody listens at %.200s\n" SEE_SERVICE,
+            "the daemon is not running: nobody listens at %.200s\n" START_IT
+                SEE_SERVICE,
             path);
     case EACCES:
     case EPERM:

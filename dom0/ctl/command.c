@@ -12,7 +12,7 @@ static const char help_head[] =
     "Usage: " CTL_NAME " COMMAND [OPTION...]\n"
     "\n"
     "See what qubes-autoattach does with the devices that are plugged in, and\n"
-    "check its rules.\n"
+    "write and check its rules.\n"
     "\n"
     "Commands:\n";
 
@@ -28,8 +28,8 @@ static const char help_tail[] =
     "Exit status: 0 if all is well, 5 if the daemon cannot be reached, 64 for\n"
     "wrong usage; the commands' own ones are in their help.\n"
     "\n"
-    "Examples: what happened; and a rule for the stick that is plugged in, by\n"
-    "which it goes to the qube backups:\n"
+    "Examples: see what happened; write a rule by which the stick that is\n"
+    "plugged in goes to the qube backups:\n"
     "  " CTL_NAME " status\n"
     "  " CTL_NAME " devices\n"
     "  sudo " CTL_NAME " add stick sys-usb:sda --to backups\n";
@@ -130,7 +130,7 @@ static int run(const Command *const *commands,
     if (command)
         return run_command(command, arguments, terminal);
     if (!arguments_have(arguments, OPTION_HELP))
-        return fail_usage("what is to be done? %s --help lists the commands",
+        return fail_usage("a command is missing; %s --help lists them",
                           CTL_NAME);
 
     print_help(commands, n_commands, terminal->out);

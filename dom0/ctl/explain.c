@@ -157,7 +157,7 @@ static int explain_run(const Arguments *arguments, Terminal *terminal)
 
 const Command explain_command = {
     .name = "explain",
-    .summary = "why it goes so with a device, rule by rule",
+    .summary = "what becomes of a device and why, rule by rule",
     .help = help,
     .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET) |
                OPTION_BIT(OPTION_SOURCE) | OPTION_BIT(OPTION_RULES_DIR),

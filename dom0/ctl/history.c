@@ -20,9 +20,9 @@ static const char help[] =
     "Usage: " CTL_NAME " history [-n N] [-f] [--json] [-q | -v]\n"
     "                              [--socket PATH]\n"
     "\n"
-    "Show how it ended with the last devices, and why; newest last. What a "
-    "device\n"
-    "says of itself is shown between double quotes.\n"
+    "Show the last outcomes: what became of each device, and why; newest last. "
+    "What\n"
+    "a device says of itself is shown between double quotes.\n"
     "\n"
     "Options:\n"
     "  -n, --number N     the last N outcomes (default 20)\n"
@@ -201,7 +201,7 @@ static int history_run(const Arguments *arguments, Terminal *terminal)
 
 const Command history_command = {
     .name = "history",
-    .summary = "how it ended with the last devices; -f goes on",
+    .summary = "the last outcomes, and why; -f goes on with new ones",
     .help = help,
     .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET) |
                OPTION_BIT(OPTION_NUMBER) | OPTION_BIT(OPTION_FOLLOW),

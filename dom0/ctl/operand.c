@@ -26,8 +26,8 @@ bool device_arg_parse(DeviceArg *ret, const char *text)
     }
     if (!qube_name_parse(&ret->source, text, (size_t) (colon - text))) {
         (void) fprintf(stderr,
-                       CTL_NAME ": what is before the colon in %s is no name "
-                                "of a qube\n",
+                       CTL_NAME ": what is before the colon in %s is not the "
+                                "name of a qube\n",
                        show_quoted(&shown, text, false));
         return false;
     }
@@ -35,8 +35,8 @@ bool device_arg_parse(DeviceArg *ret, const char *text)
         device_name_parse_any(&ret->device, colon + 1, strlen(colon + 1));
     if (ret->class == DEVICE_CLASS_INVALID) {
         (void) fprintf(stderr,
-                       CTL_NAME ": what is behind the colon in %s is no name "
-                                "of a device; it is like sda, sda1 or 2-1.4\n",
+                       CTL_NAME ": what is after the colon in %s is not the "
+                                "name of a device, as sda, sda1 or 2-1.4\n",
                        show_quoted(&shown, text, false));
         return false;
     }

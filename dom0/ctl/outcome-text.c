@@ -20,9 +20,11 @@ static const Reason reasons[] = {
     { STATUS_DENIED_BY_POLICY,
       "rule %r takes it, but the Qubes policy does not allow that" },
     { STATUS_DENIED_BY_USER,
-      "rule %r asked, you said no; replug to be asked again" },
+      "rule %r asked, you said no; replug it to be asked again, "
+      "or: qvm-autoattach retry" },
     { STATUS_APPROVAL_TIMEOUT,
-      "rule %r asked, nobody answered in time; replug to be asked again" },
+      "rule %r asked, nobody answered in time; replug it to be asked "
+      "again, or: qvm-autoattach retry" },
     { STATUS_TARGET_NOT_RUNNING,
       "%t is not running, and rule %r does not start it" },
     { STATUS_WAITING_FOR_TARGET,

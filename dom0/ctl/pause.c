@@ -51,7 +51,7 @@ static const char resume_help[] =
 static const char reload_help[] =
     "Usage: " CTL_NAME " reload [--json] [-q] [--socket PATH]\n"
     "\n"
-    "Have the rules read again. (The daemon sees changes by itself; this tells "
+    "Read the rules again. (The daemon sees changes by itself; this tells "
     "at\n"
     "once what is wrong with them.) With any error the old rules stay in "
     "force.\n"
@@ -178,7 +178,7 @@ const Command resume_command = {
 
 const Command reload_command = {
     .name = "reload",
-    .summary = "have the rules read again",
+    .summary = "read the rules again",
     .help = reload_help,
     .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
     .operands_max = 0,

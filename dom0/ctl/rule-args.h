@@ -22,7 +22,7 @@
     "@dispvm:TEMPLATE, "                                                       \
     "or\n"                                                                     \
     "                        several, as work,vault\n"                         \
-    "      --ask             ask each time; so it is if nothing is said\n"     \
+    "      --ask             ask each time (the default)\n"                    \
     "      --allow           do not ask\n"                                     \
     "      --read-only       so that the qube cannot write to it\n"            \
     "      --start           start the qube if it does not run, also at each " \

@@ -144,7 +144,7 @@ static int rules_run(const Arguments *arguments, Terminal *terminal)
 
 const Command rules_command = {
     .name = "rules",
-    .summary = "the rules in force, where they stand, how often they hit",
+    .summary = "the rules in force, where they are, how often they hit",
     .help = help,
     .options = OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET),
     .operands_max = 0,

@@ -82,14 +82,18 @@ static void attention_prompts(Attention *att)
     const json_t *sources = json_object_get(att->status, "sources");
     uint64_t n_open = member_number(prompts, "n_open");
     uint64_t n_waiting = member_number(prompts, "n_waiting");
+    char more[48] = "";
     const json_t *source;
     ShowText count;
     size_t index;
 
     if (n_open > 0) {
         show_count(&count, n_open, "prompt");
-        TELL(att, STYLE_WARNING, "%s on the screen; %" PRIu64 " more wait",
-             count.s, n_waiting);
+        if (n_waiting > 0)
+            (void) text_format(more, sizeof(more), "; %" PRIu64 " more wait",
+                               n_waiting);
+        TELL(att, STYLE_WARNING, "%s on the screen, to be answered%s", count.s,
+             more);
     } else if (member_flag(prompts, "no_agent")) {
         show_count(&count, n_waiting, "prompt");
         TELL(att, STYLE_WARNING, "%s to be shown as soon as you log in",
@@ -138,12 +142,13 @@ static void attention_forwarders(Attention *att)
 
     if (json_array_size(sources) == 0)
         TELL(att, STYLE_WARNING,
-             "no qube has reported devices yet; is "
-             "qubes-autoattach-forwarder installed in the USB qube?");
+             "no USB qube has reported its devices; it needs the package "
+             "qubes-autoattach-vm in its template, and in dom0: qvm-service "
+             "sys-usb autoattach on");
     else if (n > 0)
         TELL(att, STYLE_WARNING,
-             "no forwarder from %s%s: what is plugged in there is not "
-             "seen",
+             "no forwarder from %s%s, nothing there is seen; look there: "
+             "systemctl status qubes-autoattach-forwarder",
              names, more);
 }
 

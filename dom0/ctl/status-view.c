@@ -36,10 +36,11 @@ static void view_headline(View *view, const json_t *status)
         view_print(view, STYLE_WARNING, 0, 0, "Paused: nothing is attached");
     else if (member_flag(rules, "failed"))
         view_print(view, STYLE_WARNING, 0, 0,
-                   "Working by the old rules (%s); the new ones have errors",
+                   "Working with the old rules (%s): the new ones have errors",
                    count.s);
     else
-        view_print(view, STYLE_GOOD, 0, 0, "Working by %s", count.s);
+        view_print(view, STYLE_GOOD, 0, 0, "Working, with %s in force",
+                   count.s);
 }
 
 static void view_daemon(View *view, const json_t *status)

@@ -167,7 +167,7 @@ static void print_also(Suggest *suggest, const Suggested *suggested)
             continue;
         view_words(&suggest->view, &words, other->json, "label");
         (void) fprintf(suggest->terminal->out, "%s%s%s%s",
-                       n++ == 0 ? "# takes now, too: " : ", ",
+                       n++ == 0 ? "# would now also take: " : ", ",
                        view_device(&suggest->view, &name, other->json),
                        words.s[0] ? " " : "", words.s);
     }
@@ -242,8 +242,9 @@ static void print_head(Suggest *suggest)
     view_device(&suggest->view, &name, device);
     view_words(&suggest->view, &words, device, "label");
     (void) fprintf(out,
-                   "# rules for %s%s%s, from strict to loose; to write one:\n"
-                   "# " CTL_NAME " add NAME %s --to QUBE --match ...\n",
+                   "# rules for %s%s%s, from strict to loose\n"
+                   "# to write one: sudo " CTL_NAME
+                   " add NAME %s --to QUBE --match KEYS\n",
                    name.s, words.s[0] ? " " : "", words.s, name.s);
     if (json_is_object(taker))
         (void) fprintf(out,

@@ -190,7 +190,7 @@ static int wait_run(const Arguments *arguments, Terminal *terminal)
 
 const Command wait_command = {
     .name = "wait",
-    .summary = "until a device, or any by a rule, is attached",
+    .summary = "wait until a device, or any by a rule, is attached",
     .help = help,
     .options =
         OPTIONS_COMMON | OPTION_BIT(OPTION_SOCKET) | OPTION_BIT(OPTION_TIMEOUT),

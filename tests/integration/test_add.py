@@ -134,7 +134,7 @@ class SuggestTest(RuleCase):
         self.assertIn("# rule any-stick (50-test.rules:1) takes it now: another has to "
                       "come before that one\n", text)
         self.assertIn("# any device of this product (--match id)\n"
-                      "# takes now, too: sys-usb:sdb \"SanDisk Fit\"\n"
+                      "# would now also take: sys-usb:sdb \"SanDisk Fit\"\n"
                       "this-kind: ask block id 0781:5581 from sys-usb to QUBE "
                       "when-running\n", text)
 

@@ -63,7 +63,7 @@ class StatusTest(CommandCase):
         self.assertRegex(
             self.command(rig, "status"),
             r"(just now|\d+ s ago) +sys-usb:sda \"SanDisk Ultra\": rule backup asked, "
-            r"you said no; replug to be asked again\n")
+            r"you said no; replug it to be asked again, or: qvm-autoattach retry\n")
 
 
 class DevicesTest(CommandCase):
@@ -311,9 +311,9 @@ class ActTest(CommandCase):
     def test_what_is_no_device_is_told(self):
         rig = self.start()
         for word, what in (("sda", "as sys-usb:sda"), (":sda", "before the colon"),
-                           ("sys-usb:", "behind the colon"),
-                           ("sys-usb:\033[2J", "behind the colon"),
-                           ("sys-usb:sda:1", "behind the colon")):
+                           ("sys-usb:", "after the colon"),
+                           ("sys-usb:\033[2J", "after the colon"),
+                           ("sys-usb:sda:1", "after the colon")):
             complaint = self.refused(rig, "retry", word, status=64)
             self.assertIn(what, complaint)
             self.assertIsNone(DANGEROUS.search(complaint))

@@ -96,7 +96,7 @@ class UsageTest(unittest.TestCase):
 
     def test_wrong_usage_is_64_and_offers_the_right_word(self):
         for arguments, message in (
-                ((), "what is to be done?"),
+                ((), "a command is missing"),
                 (("stauts",), 'unknown command "stauts"; did you mean status?'),
                 (("chek", "x"), 'unknown command "chek"; did you mean check?'),
                 (("attach",), 'unknown command "attach"'),
@@ -351,7 +351,7 @@ class DaemonTest(unittest.TestCase):
         rig = self.rig()
         self.attach(rig)
         text = self.status(rig)
-        self.assertTrue(text.startswith("Working by 1 rule\n"), text)
+        self.assertTrue(text.startswith("Working, with 1 rule in force\n"), text)
         self.assertIn("\nsys-usb\tconnected\t1\t0\n", text)
         self.assertRegex(text, r"sys-usb:sda.*: attached to work by rule stick\n")
         self.assertNotIn("Needs attention", text)
@@ -394,7 +394,7 @@ class DaemonTest(unittest.TestCase):
         rig.daemon.rules("b: alow block to work\n", "60-bad.rules")
         rig.daemon.reload()
         text = self.status(rig)
-        self.assertTrue(text.startswith("Working by the old rules (1 rule)"), text)
+        self.assertTrue(text.startswith("Working with the old rules (1 rule)"), text)
         self.assertIn("60-bad.rules:1:4: ", text)
         self.assertIn("\n      b: alow block to work\n         ^\n", text)
         errors = json.loads(self.status(rig, "--json"))["rules"]
@@ -411,7 +411,7 @@ class DaemonTest(unittest.TestCase):
         self.attach(rig)
         arguments = ("status", "--socket", rig.daemon.control_socket)
         text = run_on_terminal(*arguments)
-        self.assertIn("\033[32mWorking by 1 rule\033[0m\n", text)
+        self.assertIn("\033[32mWorking, with 1 rule in force\033[0m\n", text)
         self.assertLess(text.count("\n"), 24)
         self.assertIn("  sys-usb:sda  work  stick\n", text)
         for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):

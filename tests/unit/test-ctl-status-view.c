@@ -153,7 +153,7 @@ static void test_a_screen_when_all_is_well(void **state)
     canned_begin(&canned);
     assert_view(
         &canned.report, true, VIEW_SCREEN,
-        "Working by 12 rules\n"
+        "Working, with 12 rules in force\n"
         "qubes-autoattachd 1.0.0, up 3 h, pid 812, 2.0 MiB\n"
         "sources: sys-usb (4 devices)\n"
         "\n"
@@ -242,14 +242,17 @@ static void test_each_trouble_is_told(void **state)
     canned.report.sources[0].has_picture = false;
     canned.report.sources[0].n_connections = 0;
     assert_view(&canned.report, false, VIEW_ATTENTION,
-                "  no forwarder from sys-usb: what is plugged in there is not "
-                "seen\n");
+                "  no forwarder from sys-usb, nothing there is seen; look "
+                "there: systemctl status qubes-autoattach-forwarder\n");
 
     canned_begin(&canned);
     canned.report.n_prompts_open = 1;
     canned.report.n_prompts_waiting = 2;
     assert_view(&canned.report, false, VIEW_ATTENTION,
-                "  1 prompt on the screen; 2 more wait\n");
+                "  1 prompt on the screen, to be answered; 2 more wait\n");
+    canned.report.n_prompts_waiting = 0;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  1 prompt on the screen, to be answered\n");
 
     canned_begin(&canned);
     canned.report.n_prompts_waiting = 2;
@@ -281,8 +284,9 @@ static void test_each_trouble_is_told(void **state)
     canned_begin(&canned);
     canned.report.n_sources = 0;
     assert_view(&canned.report, false, VIEW_ATTENTION,
-                "  no qube has reported devices yet; is "
-                "qubes-autoattach-forwarder installed in the USB qube?\n");
+                "  no USB qube has reported its devices; it needs the package "
+                "qubes-autoattach-vm in its template, and in dom0: qvm-service "
+                "sys-usb autoattach on\n");
 }
 
 static void test_a_forwarder_that_has_just_begun_is_no_trouble(void **state)
