@@ -22,6 +22,8 @@ struct AdminEvents {
     const AdminEventsHooks *hooks;
     void *userdata;
 
+    bool skipping; /* to the end of a frame that is too long */
+    AdminFrameSkip skip;
     size_t len;
     char data[ADMIN_FRAME_MAX];
 };
@@ -31,6 +33,7 @@ static void events_lose(AdminEvents *events, const char *detail)
     events->io_source = sd_event_source_disable_unref(events->io_source);
     events->fd = fd_close(events->fd);
     events->connected = false;
+    events->skipping = false;
     events->len = 0;
 
     (void) sd_event_source_set_time_relative(events->retry_source,
@@ -65,6 +68,11 @@ static bool events_parse(AdminEvents *events)
         AdminEvent event;
         size_t len = 0;
 
+        if (events->skipping) {
+            events->skipping = !admin_skip_frame(
+                &events->skip, &len, events->data + at, events->len - at);
+            at = events->skipping ? events->len : at + len;
+        }
         switch (admin_decode_frame(&event, &len, events->data + at,
                                    events->len - at)) {
         case ADMIN_FRAME_GOOD:
@@ -74,7 +82,13 @@ static bool events_parse(AdminEvents *events)
         case ADMIN_FRAME_INCOMPLETE:
             memmove(events->data, events->data + at, events->len - at);
             events->len -= at;
-            return events->len < sizeof(events->data);
+            if (events->len < sizeof(events->data))
+                return true;
+            /* none of those that concern us is so long */
+            events->skipping = true;
+            events->skip = (AdminFrameSkip){};
+            at = 0;
+            continue;
         case ADMIN_FRAME_BAD:
             break;
         }

@@ -4,6 +4,8 @@
 
 #include "dom0/wire/admin.h"
 
+/* "1" SUBJECT EVENT, before the keys and values */
+#define HEAD_FIELDS 3U
 /* more keys than any event has; those behind are not looked at */
 #define PAIRS_MAX 16U
 
@@ -44,7 +46,7 @@ static AdminFrameResult split(Frame *ret, const char **at, const char *end)
     Field field, value;
 
     if (!take(&field, at, end))
-        return ADMIN_FRAME_INCOMPLETE;
+        return end - *at > 1 ? ADMIN_FRAME_BAD : ADMIN_FRAME_INCOMPLETE;
     if (!field_is(field, "1"))
         return ADMIN_FRAME_BAD;
     if (!take(&ret->subject, at, end) || !take(&ret->event, at, end))
@@ -182,4 +184,27 @@ AdminFrameResult admin_decode_frame(AdminEvent *ret,
         *ret = (AdminEvent){};
     *ret_len = (size_t) (at - untrusted_data);
     return ADMIN_FRAME_GOOD;
+}
+
+bool admin_skip_frame(AdminFrameSkip *skip,
+                      size_t *ret_len,
+                      const char *untrusted_data,
+                      size_t untrusted_len)
+{
+    for (size_t i = 0; i < untrusted_len; i++) {
+        bool is_key = skip->n_fields >= HEAD_FIELDS &&
+                      (skip->n_fields - HEAD_FIELDS) % 2 == 0;
+
+        if (untrusted_data[i] != '\0') {
+            skip->begun = true;
+            continue;
+        }
+        if (is_key && !skip->begun) {
+            *ret_len = i + 1;
+            return true;
+        }
+        skip->n_fields++;
+        skip->begun = false;
+    }
+    return false;
 }

@@ -15,7 +15,7 @@
 #define ADMIN_REQUEST_MAX 1024U
 /* a longer answer is garbage */
 #define ADMIN_ANSWER_MAX (1024U * 1024U)
-/* a longer frame of admin.Events is garbage */
+/* what a longer frame of admin.Events says is not looked at */
 #define ADMIN_FRAME_MAX (64U * 1024U)
 
 /* Write the request into @ret; answers its length. Cannot fail. */
@@ -45,3 +45,19 @@ AdminFrameResult admin_decode_frame(AdminEvent *ret,
                                     size_t *ret_len,
                                     const char *untrusted_data,
                                     size_t untrusted_len);
+
+/* Where one is in a frame that is too long to be kept; zeroed at its start. */
+typedef struct AdminFrameSkip {
+    size_t n_fields; /* that have ended */
+    bool begun;      /* the next one has, it is not empty */
+} AdminFrameSkip;
+
+/*
+ * Go on to the end of such a frame: any qube can make qubesd write one, as its
+ * words are told in events, too. True if that is in @untrusted_data, behind
+ * @ret_len bytes.
+ */
+bool admin_skip_frame(AdminFrameSkip *skip,
+                      size_t *ret_len,
+                      const char *untrusted_data,
+                      size_t untrusted_len);

@@ -10,6 +10,18 @@
 
 #include "tests/support/request-header.h"
 
+/* Who passes over a frame, however it comes in two pieces, finds its end. */
+static void check_skip(const char *frame, size_t len, size_t cut)
+{
+    AdminFrameSkip skip = {};
+    size_t end = SIZE_MAX;
+
+    assert(!admin_skip_frame(&skip, &end, frame, cut));
+    assert(end == SIZE_MAX);
+    assert(admin_skip_frame(&skip, &end, frame + cut, len - cut));
+    assert(end == len - cut);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* frames of which every beginning is tried */
@@ -102,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             assert(admin_decode_frame(&before, &untouched, at, n) ==
                    ADMIN_FRAME_INCOMPLETE);
             assert(untouched == SIZE_MAX);
+            check_skip(at, len, n);
         }
         at += len;
     }

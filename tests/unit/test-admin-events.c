@@ -279,7 +279,7 @@ static void test_what_makes_no_sense_is_not_followed(void **state)
     fd_close(fd);
 }
 
-static void test_a_frame_may_be_so_long_and_no_longer(void **state)
+static void test_a_frame_is_looked_at_up_to_some_length(void **state)
 {
     static const char start[] = "1\0work\0domain-start\0why";
     static char frame[ADMIN_FRAME_MAX];
@@ -305,14 +305,61 @@ static void test_a_frame_may_be_so_long_and_no_longer(void **state)
         LOOP_UNTIL(event, n_lost == n_before + 1);
         frame[len - 1] = frame[len - 2] = 'x';
     }
-    {
-        int fd = take_established();
-        size_t n_before = n_lost;
+}
 
-        say(fd, frame, sizeof(frame));
-        LOOP_UNTIL(event, n_lost == n_before + 1);
-        fd_close(fd);
+/* What a qube requests of dom0 is told as an event, too: as much as it likes.
+ */
+static void test_no_qube_ends_the_stream_by_an_endless_event(void **state)
+{
+    static const char start[] = "1\0red\0features-request\0untrusted_features";
+    static const size_t lens[] = { ADMIN_FRAME_MAX + 1, ADMIN_FRAME_MAX + 2,
+                                   2 * ADMIN_FRAME_MAX, 1000000 };
+    static char frame[1000000];
+    int fd = take_established();
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+        const size_t len = lens[i];
+
+        memset(frame, 'x', len);
+        memcpy(frame, start, sizeof(start));
+        /* an empty value is not the end */
+        memcpy(frame + 1000, "\0key\0\0k\0v", 9);
+        frame[len - 1] = frame[len - 2] = '\0';
+        n_got = 0;
+        say(fd, frame, len - 1);
+        loop_settle(event);
+        assert_int_equal(n_got, 0);
+        say(fd, frame + len - 1, 1);
+        say(fd, STARTED ADDED, LEN(STARTED ADDED));
+        LOOP_UNTIL(event, n_got == 2);
+        assert_int_equal(got[0].type, ADMIN_EVENT_DOMAIN_START);
+        assert_int_equal(got[1].type, ADMIN_EVENT_DEVICE_ADDED);
     }
+    assert_int_equal(n_lost, 0);
+
+    /* what was to be passed over is not, once the connection is another */
+    say(fd, frame, ADMIN_FRAME_MAX);
+    loop_settle(event);
+    fd_close(fd);
+    LOOP_UNTIL(event, n_lost == 1);
+    n_got = 0;
+    fd = take_established();
+    say(fd, STARTED, LEN(STARTED));
+    LOOP_UNTIL(event, n_got == 1);
+    fd_close(fd);
+}
+
+static void test_a_stream_without_frames_is_not_followed(void **state)
+{
+    int fd = take_established();
+
+    (void) state;
+
+    say(fd, "11", 2);
+    LOOP_UNTIL(event, n_lost == 1);
+    fd_close(fd);
 }
 
 static void test_nobody_there_is_tried_again_and_again(void **state)
@@ -378,7 +425,9 @@ int main(void)
         test(test_an_event_is_told_before_an_answer_that_came_with_it),
         test(test_a_lost_connection_is_made_anew),
         test(test_what_makes_no_sense_is_not_followed),
-        test(test_a_frame_may_be_so_long_and_no_longer),
+        test(test_a_frame_is_looked_at_up_to_some_length),
+        test(test_no_qube_ends_the_stream_by_an_endless_event),
+        test(test_a_stream_without_frames_is_not_followed),
         test(test_nobody_there_is_tried_again_and_again),
         test(test_silence_after_the_connection_is_not_waited_out),
         test(test_established_twice_is_told_once),
