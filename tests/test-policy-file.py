@@ -204,6 +204,27 @@ class ShippedPolicy(unittest.TestCase):
                                         "sys-usb", target), "deny")
 
 
+class Documents(unittest.TestCase):
+    """What README.md and the man pages show is pasted into policy.d."""
+
+    def shown(self, path: pathlib.Path) -> list[str]:
+        """The lines of policy in its examples, whole."""
+        text = path.read_text(encoding="utf-8")
+        return [line.strip() for line in text.splitlines()
+                if re.match(r" *autoattach\.(Attach|Event)\s+[*+]", line)]
+
+    def test_a_line_of_policy_has_no_comment_behind_it(self):
+        root = FOLDER.parent
+        readme = self.shown(root / "README.md")
+        self.assertGreaterEqual(len(readme), 2)
+        lines = [line for page in sorted((root / "packaging/man").glob("*.[1-8]"))
+                 for line in self.shown(page)]
+        self.assertGreaterEqual(len(lines), 1)
+        for line in readme + lines:
+            with self.subTest(line=line):
+                parse_line(line)
+
+
 class Language(unittest.TestCase):
     """The parser of this test refuses what the policy daemon refuses."""
 
@@ -219,6 +240,7 @@ class Language(unittest.TestCase):
                      "autoattach.Attach * @adminvm work deny target=vault",
                      "autoattach.Attach * @adminvm work deny notify",
                      "autoattach.Attach * @adminvm work deny notify=maybe",
+                     "autoattach.Attach * @adminvm work deny # a comment",
                      "autoattach.Attach * @adminvm work allow user=a user=b",
                      "autoattach.Attach * @adminvm @default allow"):
             with self.subTest(line=line), self.assertRaises(PolicySyntaxError):
