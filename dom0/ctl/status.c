@@ -28,7 +28,7 @@ static const char help[] =
     "wrong usage.\n"
     "\n"
     "Example:\n"
-    "  " CTL_NAME " status --json | jq .qubesd.state\n";
+    "  " CTL_NAME " status --json | python3 -m json.tool\n";
 
 static int status_run(const Arguments *arguments, Terminal *terminal)
 {

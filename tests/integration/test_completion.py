@@ -112,9 +112,21 @@ class CompletionTest(CommandCase):
         self.assertEqual(self.complete("qvm-autoattach add x y --to "),
                          ["sys-usb", "vault", "work", "@dispvm"])
         self.assertEqual(self.complete("qvm-autoattach add x y --to=v"), ["vault"])
+        self.assertEqual(self.complete("qvm-autoattach add x y --to work,v"),
+                         ["work,vault"])
         self.assertEqual(self.complete("qvm-autoattach wait --timeout "),
                          ["30s", "5m", "2h"])
         self.assertEqual(self.complete("qvm-autoattach history -n "), [])
+
+    def test_what_a_device_is_matched_by_is_offered(self):
+        code = (HERE.parent.parent / "dom0/core/rule-condition.c").read_text(
+            encoding="utf-8")
+        keys = re.findall(r"\[CONDITION_\w+\] = \{\s*\"([a-z-]+)\"", code)
+        self.assertGreater(len(keys), 15)
+        self.assertEqual(sorted(self.complete("qvm-autoattach add x y --match ")),
+                         sorted(key for key in keys if not key.endswith("-size")))
+        self.assertEqual(self.complete("qvm-autoattach add x y --match id,se"),
+                         ["id,serial"])
 
     def test_without_a_daemon_nothing_is_said(self):
         self.assertEqual(
