@@ -131,19 +131,45 @@ bool source_is_quiet(const Source *source, uint64_t now_usec)
     return now_usec < source->quiet_usec;
 }
 
+/* The place in by_name where such a device is, or would be. */
+static size_t source_place(const Source *source,
+                           DeviceClass class,
+                           const DeviceName *name)
+{
+    size_t begin = 0, end = source->n_devices;
+
+    while (begin < end) {
+        size_t middle = begin + (end - begin) / 2;
+        const Record *record = &source->by_name[middle]->record;
+        int order = record->class != class ? (record->class < class ? -1 : 1)
+                                           : strcmp(record->device.s, name->s);
+
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
 Device *source_find(const Source *source,
                     DeviceClass class,
                     const DeviceName *name)
 {
-    for (Device *device = source->devices; device; device = device->next)
-        if (device->record.class == class &&
-            device_name_equal(&device->record.device, name))
-            return device;
-    return NULL;
+    size_t place = source_place(source, class, name);
+    Device *device = place < source->n_devices ? source->by_name[place] : NULL;
+
+    return device && device->record.class == class &&
+                   device_name_equal(&device->record.device, name)
+               ? device
+               : NULL;
 }
 
 int source_add(Source *source, Device **ret, const Record *record)
 {
+    size_t place;
     Device *device;
 
     if (source->n_devices >= SOURCE_DEVICES_MAX)
@@ -156,6 +182,10 @@ int source_add(Source *source, Device **ret, const Record *record)
     device->record = *record;
     device->next = source->devices;
     source->devices = device;
+    place = source_place(source, record->class, &record->device);
+    memmove(source->by_name + place + 1, source->by_name + place,
+            (source->n_devices - place) * sizeof(*source->by_name));
+    source->by_name[place] = device;
     source->n_devices++;
     *ret = device;
     return 0;
@@ -163,14 +193,19 @@ int source_add(Source *source, Device **ret, const Record *record)
 
 void source_forget(Source *source, Device *device)
 {
+    size_t place =
+        source_place(source, device->record.class, &device->record.device);
     Device **link = &source->devices;
 
     assert(!device->job && !device->queued);
+    assert(source->by_name[place] == device);
 
     while (*link != device)
         link = &(*link)->next;
     *link = device->next;
     source->n_devices--;
+    memmove(source->by_name + place, source->by_name + place + 1,
+            (source->n_devices - place) * sizeof(*source->by_name));
     free(device->memory);
     free(device);
 }

@@ -182,6 +182,9 @@ struct Source {
     SourceConnection connections[SOURCE_CONNECTIONS_MAX];
 
     Device *devices;
+    /* the same, in the order of class and name: a source may make all of them
+     * parts of one another, so to look for one must not take long */
+    Device *by_name[SOURCE_DEVICES_MAX];
     size_t n_devices;
     size_t n_waiters; /* records that wait for their outcome */
     size_t n_jobs;

@@ -123,6 +123,43 @@ static void test_devices_are_found_by_class_and_name(void **state)
     assert_ptr_equal(source->devices, stick);
 }
 
+static void test_devices_are_found_in_whatever_order_they_come_and_go(
+    void **state)
+{
+    enum { N = 61 }; /* a prime: steps of any length reach all */
+    Device *devices[N];
+    char name[16];
+
+    (void) state;
+
+    for (size_t step = 1; step < 8; step++) {
+        for (size_t i = 0; i < N; i++) {
+            (void) snprintf(name, sizeof(name),
+                            i * step % N < 20 ? "1-%zu" : "sd%zu",
+                            i * step % N);
+            devices[i * step % N] = add(name, NULL);
+        }
+        for (size_t n_gone = 0; n_gone < N; n_gone++) {
+            size_t gone = (n_gone * 17 + 5) % N;
+
+            for (size_t i = 0; i < N; i++)
+                if (devices[i])
+                    assert_ptr_equal(source_find(source,
+                                                 devices[i]->record.class,
+                                                 &devices[i]->record.device),
+                                     devices[i]);
+            {
+                const Record record = devices[gone]->record;
+
+                source_forget(source, devices[gone]);
+                devices[gone] = NULL;
+                assert_null(source_find(source, record.class, &record.device));
+            }
+        }
+        assert_int_equal(source->n_devices, 0);
+    }
+}
+
 static void test_so_many_devices_are_known_and_no_more(void **state)
 {
     char name[16];
@@ -440,6 +477,7 @@ int main(void)
         test(test_each_further_no_doubles_it_up_to_an_hour),
         test(test_a_yes_ends_the_silence),
         test(test_devices_are_found_by_class_and_name),
+        test(test_devices_are_found_in_whatever_order_they_come_and_go),
         test(test_so_many_devices_are_known_and_no_more),
         test(test_parts_of_one_plug_exclude_one_another),
         test(test_a_partition_excludes_its_disk_whatever_it_says),

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What a source may make the manager do for one line: texts that are compared
+ * are counted, which takes no clock. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "dom0/core/source.h"
+#include "tests/support/manager-rig.h"
+#include "tests/support/test.h"
+
+/* of each device that is known; a few to find it by its name, as many for each
+ * parent */
+#define COMPARISONS_MAX (64U * SOURCE_DEVICES_MAX)
+
+static size_t n_compared;
+
+/* the names that --wrap gives */
+int __real_strcmp(const char *a, const char *b);
+int __wrap_strcmp(const char *a, const char *b);
+
+int __wrap_strcmp(const char *a, const char *b)
+{
+    n_compared++;
+    return __real_strcmp(a, b);
+}
+
+static ManagerRig rig;
+static uint64_t connection;
+
+static void tell(const char *device, const char *parent)
+{
+    Record record = rig_record(RECORD_ADD, device);
+
+    record.parent_class = DEVICE_CLASS_BLOCK;
+    assert_true(device_name_parse(&record.parent, DEVICE_CLASS_BLOCK, parent,
+                                  strlen(parent)));
+    assert_int_equal(rig_tell_record(&rig, connection, &record),
+                     STATUS_NO_RULE);
+}
+
+/* As many as there may be, each a part of a part of a part of what is not
+ * there, so that all of its parents are looked for. */
+static int set_up(void **state)
+{
+    (void) state;
+
+    rig_begin(&rig, "stick: allow block name zzz to work\n");
+    connection = rig_connect(&rig, "sys-usb", '1');
+    tell("xx", "ww");
+    tell("yy", "xx");
+    tell("zz", "yy");
+    for (size_t i = 3; i < SOURCE_DEVICES_MAX - 1; i++) {
+        char name[DEVICE_BLOCK_NAME_MAX + 1];
+
+        (void) snprintf(name, sizeof(name), "a%zu", i);
+        tell(name, "zz");
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    rig_end(&rig);
+    return 0;
+}
+
+static void tell_usb(RecordAction action, const char *serial)
+{
+    Record record = rig_record_at(action, "2-1", "2-1", serial);
+
+    n_compared = 0;
+    (void) rig_tell_record(&rig, connection, &record);
+    assert_in_range(n_compared, 1, COMPARISONS_MAX);
+}
+
+static void test_a_line_about_a_usb_device_is_cheap_among_many_parts(
+    void **state)
+{
+    (void) state;
+
+    tell_usb(RECORD_ADD, "one");
+    tell_usb(RECORD_ADD, "two"); /* another plug */
+    tell_usb(RECORD_REMOVE, "two");
+}
+
+static void test_an_event_about_a_usb_device_is_cheap_among_many_parts(
+    void **state)
+{
+    (void) state;
+
+    tell_usb(RECORD_ADD, "one");
+    n_compared = 0;
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    assert_in_range(n_compared, 1, COMPARISONS_MAX);
+}
+
+int main(void)
+{
+#define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        test(test_a_line_about_a_usb_device_is_cheap_among_many_parts),
+        test(test_an_event_about_a_usb_device_is_cheap_among_many_parts),
+    };
+#undef test
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
