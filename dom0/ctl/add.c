@@ -258,9 +258,9 @@ static void show_rule(const Add *add)
 
 /* What becomes of the device by the rules now in force; NULL if the daemon does
  * not tell. */
-static json_t *ask_verdict(const Add *add)
+static json_t *ask_explanation(const Add *add)
 {
-    _cleanup_(json_decrefp) json_t *explanation = NULL;
+    json_t *explanation = NULL;
     const DeviceArg device = { .source = add->device->source,
                                .class = add->device->record.class,
                                .device = add->device->record.device };
@@ -269,10 +269,10 @@ static json_t *ask_verdict(const Add *add)
     if (explain_device(&explanation, &error, client_path(add->arguments),
                        &device) < 0)
         return NULL;
-    return json_incref(json_object_get(explanation, "verdict"));
+    return explanation;
 }
 
-static void tell_verdict(const Add *add, const json_t *verdict)
+static void tell_verdict(const Add *add, const json_t *explanation)
 {
     const char *device = add->arguments->operands[1];
     char text[2 * SHOW_TEXT_MAX];
@@ -280,11 +280,11 @@ static void tell_verdict(const Add *add, const json_t *verdict)
     View view;
 
     view_init(&view, add->terminal, 0, true);
-    if (!verdict) {
+    if (!explanation) {
         view_print(&view, STYLE_PLAIN, 0, VIEW_INDENT, "the rule is in force");
         return;
     }
-    explain_verdict_text(&view, text, sizeof(text), verdict, true);
+    explain_verdict_text(&view, text, sizeof(text), explanation, true);
     view_print(&view, STYLE_PLAIN, 0, VIEW_INDENT,
                "the rule is in force; when %s is plugged in again, or with "
                "`" CTL_NAME " retry %s`: %s",
@@ -315,7 +315,7 @@ static int print_json(const Add *add,
 /* It is good: write it, and have it in force. */
 static int carry_out(const Add *add)
 {
-    _cleanup_(json_decrefp) json_t *verdict = NULL;
+    _cleanup_(json_decrefp) json_t *explanation = NULL;
     bool as_json = arguments_have(add->arguments, OPTION_JSON);
     bool loaded;
     int status;
@@ -330,11 +330,12 @@ static int carry_out(const Add *add)
 
     loaded = rule_edit_tell_daemon(&add->edit);
     if (loaded)
-        verdict = ask_verdict(add);
+        explanation = ask_explanation(add);
     if (as_json)
-        status = print_json(add, true, loaded, verdict, true);
+        status = print_json(add, true, loaded,
+                            json_object_get(explanation, "verdict"), true);
     else if (loaded && !arguments_have(add->arguments, OPTION_QUIET))
-        tell_verdict(add, verdict);
+        tell_verdict(add, explanation);
     return loaded ? status : status_exit(STATUS_UNAVAILABLE);
 }
 

@@ -170,20 +170,39 @@ static void print_property(View *view, const char *key, const json_t *value)
                show_text(&name, key, view->utf8), shown.s);
 }
 
+/* The rule's target, if it has no other. */
+static const char *only_target(const View *view,
+                               ShowText *ret,
+                               const json_t *explanation)
+{
+    const json_t *targets = json_object_get(explanation, "targets");
+
+    return json_array_size(targets) == 1
+               ? view_shown(view, ret, json_array_get(targets, 0), "target")
+               : "";
+}
+
 /* What comes of it, as far as that can be told. */
 void explain_verdict_text(const View *view,
                           char *ret,
                           size_t size,
-                          const json_t *verdict,
+                          const json_t *explanation,
                           bool has_daemon)
 {
+    const json_t *verdict = json_object_get(explanation, "verdict");
+    uint64_t code = member_number(verdict, "code");
     ShowText target, sentence, detail;
     bool asks = member_flag(verdict, "asks");
     bool starts = member_flag(verdict, "starts");
 
-    view_shown(view, &target, verdict, "target");
     view_shown(view, &detail, verdict, "detail");
-    if (member_number(verdict, "code") != STATUS_ATTACHED) {
+    if (code == STATUS_WAITING_FOR_TARGET && !detail.s[0] &&
+        only_target(view, &target, explanation)[0]) {
+        (void) text_format(ret, size, "it waits until %s runs", target.s);
+        return;
+    }
+    view_shown(view, &target, verdict, "target");
+    if (code != STATUS_ATTACHED) {
         (void) text_format(ret, size, "%s%s%s",
                            view_shown(view, &sentence, verdict, "sentence"),
                            detail.s[0] ? ": " : "", detail.s);
@@ -211,7 +230,7 @@ static void print_verdict(View *view,
     char text[2 * SHOW_TEXT_MAX];
     ShowText status;
 
-    explain_verdict_text(view, text, sizeof(text), verdict, has_daemon);
+    explain_verdict_text(view, text, sizeof(text), explanation, has_daemon);
     view_print(view,
                code / 100 == 2   ? STYLE_GOOD
                : code / 100 == 3 ? STYLE_WARNING

@@ -17,7 +17,7 @@ typedef enum ExplainDetail {
 void explain_verdict_text(const View *view,
                           char *ret,
                           size_t size,
-                          const json_t *verdict,
+                          const json_t *explanation,
                           bool has_daemon);
 
 /*

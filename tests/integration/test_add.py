@@ -168,8 +168,8 @@ class AddTest(RuleCase):
         path = rig.daemon.rules_dir / "50-backup.rules"
         self.assertEqual(text, f"{path}:\n  {BACKUP}"
                          "the rule is in force; when sys-usb:sda is plugged in again, or "
-                         "with `qvm-autoattach retry sys-usb:sda`: will be attached as "
-                         "soon as the target runs\n")
+                         "with `qvm-autoattach retry sys-usb:sda`: it waits until work "
+                         "runs\n")
         self.assertEqual(self.file(rig), BACKUP)
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o644)
         self.assertEqual(path.stat().st_uid, os.geteuid())
