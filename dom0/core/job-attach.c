@@ -7,10 +7,8 @@
 
 #define BY_OTHERS "attached by a person or by Qubes itself"
 
-/*
- * qubesd lists another device under this name: the one before, if it has not
- * heard of the change yet (WIRE 5). Its event tells when it has.
- */
+/* qubesd lists another device under this name: the one before, as long as
+ * qubesd has not heard of the change (WIRE 5). Its event tells when it has. */
 static JobWish job_await_change(Job *job, uint64_t now_usec)
 {
     job->other_listed = true;
@@ -21,7 +19,8 @@ static JobWish job_await_change(Job *job, uint64_t now_usec)
     return job_wait(job, JOB_AWAITING, job->appear_usec);
 }
 
-/* Whether that may be how it was before the device went, or its target. */
+/* Whether qubesd may list @holder only because it has not heard yet that the
+ * plug before went, or that its target stopped. */
 static bool is_of_the_past(const Job *job,
                            const QubeName *holder,
                            uint64_t now_usec)
@@ -29,7 +28,8 @@ static bool is_of_the_past(const Job *job,
     if (job_port_is_stale(job, now_usec) ||
         qube_name_equal(&job->past_holder, holder))
         return true;
-    /* a USB device counts as attached for another moment */
+    /* for another moment a USB device counts as attached to a target that
+     * stopped */
     return job->task.class == DEVICE_CLASS_USB &&
            qube_name_equal(&job->task.stopped, holder) &&
            !qube_name_equal(&job->known_at, holder);
@@ -53,7 +53,8 @@ JobWish job_on_listing(Job *job,
         identity_contradicts(&listing->identity, task->vendor_id,
                              task->product_id))
         return job_await_change(job, now_usec);
-    /* a line that cannot be read says nothing: what events have told does */
+    /* a line that cannot be read does not tell who has it: go by what events
+     * told */
     job->unread = listing->attachment == ATTACHMENT_UNKNOWN;
     if (job->unread)
         holder = job->known_at;
@@ -66,7 +67,7 @@ JobWish job_on_listing(Job *job,
         for (size_t i = 0; i < task->n_targets; i++) {
             if (!job_wants(job, i, &holder))
                 continue;
-            /* ours, if it is not known that our Attach did nothing */
+            /* by our Attach, unless that is known to have failed */
             ours = job->holding != HOLDING_NOTHING &&
                    qube_name_equal(&job->target, &holder);
             job->target = holder;
@@ -155,7 +156,8 @@ static JobWish job_on_not_running(Job *job)
     if (job->started)
         return job_call(job, JOB_DIAGNOSING, ADMIN_CURRENT_STATE);
 
-    /* a disposable is there to be started */
+    /* the rule's option is about qubes: a disposable of our making is always
+     * started */
     if (!job->made && job->task.start != RULE_START_TARGET)
         return job_finish_not_running(job);
 
@@ -205,7 +207,7 @@ static JobWish job_on_attach_exception(Job *job,
 
     switch (answer->error) {
     case ADMIN_ERROR_NOT_RUNNING:
-        job->has_turn = true; /* it was no attempt yet */
+        job->has_turn = true; /* that was no attempt: keep it */
         return job_on_not_running(job);
     case ADMIN_ERROR_NO_SUCH_QUBE:
     case ADMIN_ERROR_VALUE:
@@ -226,19 +228,19 @@ static JobWish job_on_attach_exception(Job *job,
         /* an unknown device: its identity may just have changed */
         if (!job->reread) {
             job->reread = true;
-            job->has_turn = true; /* it was no attempt yet */
+            job->has_turn = true; /* that was no attempt: keep it */
             return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
         }
         break;
     case ADMIN_ERROR_ALREADY_ATTACHED:
-        if (job_port_is_stale(job, now_usec)) /* the old attachment */
+        /* qubesd may count the attachment that was just detached */
+        if (job_port_is_stale(job, now_usec))
             return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED,
                              answer->detail, now_usec);
         break;
     case ADMIN_ERROR_NOT_ATTACHED:
     case ADMIN_ERROR_NOT_STARTED:
     case ADMIN_ERROR_OTHER:
-        /* a USB attach that failed did nothing */
         if (job->task.class == DEVICE_CLASS_USB)
             break;
     }
@@ -276,7 +278,7 @@ JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
 }
 
-/* Asked to look, qubesd does not list it on the target: what Attach had
+/* In VERIFYING qubesd does not list the device on the target. What Attach has
  * answered says what to make of that. */
 static JobWish job_on_missing(Job *job, uint64_t now_usec)
 {
@@ -284,7 +286,8 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
 
     memcpy(detail, job->detail, sizeof(detail));
     job->holding = HOLDING_NOTHING;
-    /* it was told to be there, and is not: was it the person, unheard? */
+    /* events have told that it is attached there: the person may have detached
+     * it since */
     if (job->taken || qube_name_equal(&job->known_at, &job->target)) {
         job->lost = true;
         job->detail[0] = '\0';
@@ -297,8 +300,8 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
     case ADMIN_GARBAGE:
         return job_finish(job, STATUS_QUBESD_REFUSED, detail);
     case ADMIN_EXCEPTION:
-        /* a USB port counts as attached for a while after its detach; who has
-         * it else, is listed */
+        /* for a moment after its detach a USB port counts as attached; if a
+         * qube really has it, RECHECKING finds that listed */
         if (job->attach_error == ADMIN_ERROR_ALREADY_ATTACHED)
             return job->task.class == DEVICE_CLASS_USB
                        ? job_retry(job, JOB_RECHECKING,
@@ -309,12 +312,13 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
             break;
         return job_finish(job, STATUS_QUBESD_REFUSED, detail);
     case ADMIN_EMPTY:
-        /* the identity that the event told may be a thing of the past */
+        /* the identity that the event told may be out of date */
         if (job->announced && !job->reread) {
             job->reread = true;
             return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
         }
-        /* R4.3 says no more when the target's list of denied devices has it */
+        /* R4.3's answer is empty, too, when the target's denied devices name
+         * the device */
         (void) text_format(detail, sizeof(detail),
                            "qubesd gave no answer: the hypervisor failed, or "
                            "the denied devices of %s name it",
@@ -359,7 +363,8 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
-    /* our Attach had no effect: others were quicker, or had the plug before */
+    /* Our Attach has failed: somebody else attached the device there, or qubesd
+     * still lists the plug before. */
     if (job->holding == HOLDING_NOTHING)
         return qube_name_equal(&job->past_holder, &job->target)
                    ? job_retry(job, JOB_RECHECKING, STATUS_ALREADY_ATTACHED,

@@ -72,7 +72,7 @@ JobWish job_on_surveyed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 /* The turn is granted: what is it for? */
 JobWish job_take_turn(Job *job, uint64_t now_usec)
 {
-    /* it is spent on the disposable that is made for the attach */
+    /* without a target, the turn is for a disposable to attach to: make that */
     if (job->target.s[0] == '\0')
         return job_take_target(job, now_usec);
     if (job->task.class == DEVICE_CLASS_USB)
@@ -109,21 +109,23 @@ bool job_wants(const Job *job, size_t index, const QubeName *qube)
 
     if (target.kind == TARGET_QUBE)
         return qube_name_equal(&target.name, qube);
-    /* of its own making, or of an earlier job's */
+    /* a disposable made by this job or by an earlier one of the device */
     return (job->target.s[0] != '\0' && qube_name_equal(&job->target, qube)) ||
            (job->task.held_template.s[0] != '\0' &&
             qube_name_equal(&job->task.held_by, qube) &&
             qube_name_equal(&job->task.held_template, &target.name));
 }
 
-/* Only a disposable could have it now, and the one that had it was closed. */
+/* Disposables are the only targets left, and none is made in the stead of one
+ * that had the device and was shut down. */
 JobWish job_finish_holder_stopped(Job *job)
 {
     return job_finish(job, STATUS_WAITING_FOR_TARGET,
                       "the disposable that had it was shut down");
 }
 
-/* The target is chosen, and approved where that is needed. */
+/* The target is chosen, and approved where that is needed: go on to the attach,
+ * or make the disposable first. */
 JobWish job_take_target(Job *job, uint64_t now_usec)
 {
     Target target = job_target(job, job->choice);
@@ -144,8 +146,8 @@ JobWish job_take_target(Job *job, uint64_t now_usec)
     return job_ask_turn(job);
 }
 
-/* Of the targets that are let through the first one that is a qube, from
- * @index on; n_targets if there is none. */
+/* The first target from @index on that the guard rail lets through and that is
+ * a named qube; n_targets if there is none. */
 static size_t job_next_qube(const Job *job, size_t index)
 {
     const JobTask *task = &job->task;
@@ -276,7 +278,8 @@ static JobWish job_question(Job *job, bool assume_yes)
     return JOB_WISH_QUESTION;
 }
 
-/* What is it listed as? That need not be asked where it was told. */
+/* Find out under which identity qubesd lists the device. If its event has told,
+ * it need not be asked now; after a prompt it is asked in any case. */
 static JobWish job_check(Job *job, uint64_t now_usec)
 {
     DeviceListing listing = { .listed = true,
@@ -284,7 +287,6 @@ static JobWish job_check(Job *job, uint64_t now_usec)
                               .identity = job->task.identity,
                               .attachment = ATTACHMENT_NONE };
 
-    /* a person may take her time: then it is asked anew */
     if (!job->task.announced || job->known_at.s[0] != '\0')
         return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 
@@ -297,13 +299,12 @@ static JobWish job_check(Job *job, uint64_t now_usec)
 JobWish job_judge(Job *job, uint64_t now_usec)
 {
     const JobTask *task = &job->task;
-    /* an approval that comes late is for one target, and no policy's */
+    /* a late approval is for one target: no other needs to be judged */
     size_t end = job->approved ? job->choice + 1 : task->n_targets;
 
     for (; job->candidate < end; job->candidate++) {
         const Target *target = &task->targets[job->candidate];
 
-        /* dom0 and the source itself are no targets, whatever policy says */
         if (target->kind == TARGET_QUBE &&
             (qube_name_equal(&target->name, &task->source) ||
              strcmp(target->name.s, "dom0") == 0))
@@ -325,7 +326,8 @@ JobWish job_judge(Job *job, uint64_t now_usec)
     return job_check(job, now_usec);
 }
 
-/* What is known of the target's verdict now; of @dispvm both names count. */
+/* The verdict on the target is known. @dispvm is judged under both of its names
+ * (it also is @dispvm:TEMPLATE), and the stricter verdict counts. */
 static JobWish job_on_judged(Job *job, Verdict verdict, uint64_t now_usec)
 {
     const Target *target = &job->task.targets[job->candidate];
@@ -485,7 +487,7 @@ JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
     if (job->state != JOB_ASKING)
         return JOB_WISH_NOTHING;
 
-    /* what was known of the device is old when it is asked for again */
+    /* by the next try, what is known of the device would be out of date */
     job_unpause(job, now_usec);
     return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 }

@@ -16,8 +16,9 @@ static JobWish job_look_first(Job *job)
     return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
 }
 
-/* Whether what is attached is surely not what our Attach was bound to. The
- * identity may change by the attach (WIRE 1), but for the ids. */
+/* Whether the device that is listed on the target is surely not the one to
+ * which our Attach was pinned. An attach may change the identity (WIRE 1), but
+ * not its ids. */
 static bool is_of_another(const Job *job, const DeviceListing *listing)
 {
     return job->pinned && listing->has_identity &&
@@ -25,7 +26,7 @@ static bool is_of_another(const Job *job, const DeviceListing *listing)
                                 job->task.product_id);
 }
 
-/* It was detached before we could do so. */
+/* The target had the device no longer when we came to detach it. */
 static JobWish job_on_found_detached(Job *job)
 {
     job->missing = !job->detach_unsure;
@@ -48,7 +49,8 @@ JobWish job_begin_detach(Job *ret,
     job_init(ret, task, now_usec);
     ret->target = *target;
     ret->holding = HOLDING_MAYBE;
-    /* there is nobody to be told "unavailable" who could do better */
+    /* wait for a qubesd that cannot be reached: nobody else would do this
+     * later */
     ret->touched = true;
     return job_detach(ret);
 }
@@ -64,8 +66,8 @@ JobWish job_begin_look(Job *ret,
     return job_call(ret, JOB_LOOKING, ADMIN_ATTACHED);
 }
 
-/* What cannot be known is taken for what the event says; without one, nothing
- * has changed. */
+/* qubesd did not answer the look: try again. If it never does, the detach event
+ * is believed; without one (@look_further) nothing has changed. */
 static JobWish job_look_again(Job *job,
                               const AdminAnswer *answer,
                               uint64_t now_usec)
@@ -105,14 +107,14 @@ JobWish job_on_looked_further(Job *job,
 
     if (exists && answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
-    /* it was not there before the target started, or before what an event has
-     * told of since: once more */
+    /* Attached was answered before the target started, or before something that
+     * an event has told of: ask again. */
     if (job->restarted || (!job->lost && job_rereads(job)))
         return job_call(job, JOB_LOOKING, ADMIN_ATTACHED);
     if (exists &&
         (answer->power == POWER_RUNNING || answer->power == POWER_PAUSED))
         return job_finish(job, STATUS_DETACHED_BY_USER, "");
-    /* one that is being started, or goes down, has not had it of late */
+    /* in any other state the target has lost the device by its own stop */
     if (!job->lost)
         return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
     job->lost = false;
@@ -147,7 +149,8 @@ bool job_may_hold(const Job *job, const AdminAnswer *answer)
     return job->task.class != DEVICE_CLASS_USB;
 }
 
-/* The Attach, or the look at it, has answered; the job had ended before. */
+/* The call of a job in UNDOING was answered: Attach, Attached or
+ * CreateDisposable. */
 JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
 {
     if (job->resume == JOB_CREATING) {
@@ -158,11 +161,12 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
     }
     if (job->resume == JOB_ATTACHING && !job_may_hold(job, answer))
         job->holding = HOLDING_NOTHING;
-    /* with the disposable goes what is on its way there, and never comes */
+    /* an Attach into our disposable that is still under way ends with that */
     if (job->holding == HOLDING_NOTHING ||
         (answer->pending && job_is_in_disposable(job)))
         return job_done(job);
-    /* it may well have failed: what is there may be another's */
+    /* Attach may have failed: what is attached there may be somebody else's
+     * doing */
     if (answer->result == ADMIN_EMPTY || answer->result == ADMIN_EXCEPTION)
         return job_look_first(job);
     return job_detach(job);
@@ -183,7 +187,8 @@ JobWish job_on_discarded(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         answer->error == ADMIN_ERROR_NOT_STARTED &&
         job->request.method == ADMIN_KILL)
         return job_call(job, JOB_DISCARDING, ADMIN_REMOVE);
-    /* qubesd may have gone down in the middle, or its start was under way */
+    /* qubesd may have gone down in the middle, or the disposable was being
+     * started */
     if (answer->result == ADMIN_EMPTY || (answer->result == ADMIN_EXCEPTION &&
                                           answer->error == ADMIN_ERROR_OTHER))
         return job_retry(job, JOB_DISCARDING, job->outcome, "", now_usec);
@@ -227,7 +232,8 @@ JobWish job_on_detach_verified(Job *job,
             is_of_another(job, &answer->listing))
             return job->look_first ? job_on_found_detached(job)
                                    : job_on_detached(job);
-        /* qubesd takes away by itself what is unplugged */
+        /* Detach might take the namesake: wait, as qubesd itself detaches what
+         * was unplugged */
         if (answer->listing.namesake)
             return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,
                              "another qube's device of this name is attached "

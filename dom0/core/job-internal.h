@@ -25,10 +25,11 @@ JobWish job_lose_qubesd(Job *job,
                         const char *detail,
                         uint64_t now_usec);
 JobWish job_call(Job *job, JobState state, AdminMethod method);
-/* Whether the answer to the question that was out may be older than what was
- * told meanwhile, so that it has to be asked once more. */
+/* Whether something happened since qubesd was asked, so that its answer does
+ * not count and it has to be asked once more; false after JOB_REREADS_MAX
+ * times. */
 bool job_rereads(Job *job);
-/* The port was detached so recently that qubesd may tell the old state. */
+/* The USB port was detached so recently that qubesd may list the old state. */
 bool job_port_is_stale(const Job *job, uint64_t now_usec);
 void job_pause(Job *job, uint64_t now_usec);
 void job_unpause(Job *job, uint64_t now_usec);

@@ -9,7 +9,7 @@ JobWish job_done(Job *job)
 {
     assert(job->outcome != STATUS_INVALID);
 
-    /* once the device is attached a disposable is the person's */
+    /* once the device is attached to it, a disposable belongs to the person */
     if (job->made &&
         !(job->holding == HOLDING_DEVICE && job_is_in_disposable(job))) {
         job->made = false;
@@ -21,7 +21,7 @@ JobWish job_done(Job *job)
     return JOB_WISH_DONE;
 }
 
-/* The outcome is known. The first one counts. */
+/* The outcome is known; a later one does not change it. */
 void job_decide(Job *job, Status outcome, const char *detail)
 {
     if (job->outcome != STATUS_INVALID)
@@ -29,7 +29,8 @@ void job_decide(Job *job, Status outcome, const char *detail)
 
     job->outcome = outcome;
     (void) text_format(job->detail, sizeof(job->detail), "%s", detail);
-    /* to undo what was begun takes as long as qubesd is away */
+    /* what is left to undo has no deadline: it waits for qubesd as long as it
+     * takes */
     job->deadline_usec = UINT64_MAX;
 }
 
@@ -62,9 +63,9 @@ JobWish job_retry(Job *job,
 }
 
 /*
- * qubesd could not be reached. Before it has answered anything that is the
- * outcome, after more tries if it is there; later the job goes on where it was
- * as soon as qubesd is back.
+ * qubesd could not be reached. If it has not answered this job before, the
+ * outcome is STATUS_UNAVAILABLE (after more tries, if its events show that it
+ * is there). Else the job goes on at @resume once qubesd is back.
  */
 JobWish job_lose_qubesd(Job *job,
                         JobState resume,
@@ -108,7 +109,7 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
         break;
     case ADMIN_KILL:
     case ADMIN_REMOVE:
-        /* whatever became of the target: it may be the person's qube */
+        /* never job->target: that may be a qube of the person's */
         assert(job->disposable.s[0] != '\0');
         request->dest = job->disposable;
         break;
@@ -136,7 +137,7 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
 
 void job_on_sent(Job *job)
 {
-    /* a part is looked at in SURVEYING: that tells nothing of the device */
+    /* the Available call of SURVEYING is about a part, not about the device */
     if ((job->request.method == ADMIN_AVAILABLE &&
          job->state != JOB_SURVEYING) ||
         job->request.method == ADMIN_ATTACHED)
@@ -158,7 +159,7 @@ bool job_port_is_stale(const Job *job, uint64_t now_usec)
            now_usec <= job->port_detached_usec + JOB_PORT_STALE_USEC;
 }
 
-/* What it waits for from now on is not its own time. */
+/* The job's own time stands still until job_unpause(). */
 void job_pause(Job *job, uint64_t now_usec)
 {
     if (job->paused_usec == 0)

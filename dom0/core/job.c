@@ -31,7 +31,7 @@ JobWish job_begin_approved(Job *ret,
 
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec)
 {
-    job_init(ret, task, now_usec); /* its time begins anew when it may begin */
+    job_init(ret, task, now_usec); /* job_go() begins its time anew */
 }
 
 JobWish job_go(Job *job, uint64_t now_usec)
@@ -283,7 +283,7 @@ JobWish job_on_time(Job *job, uint64_t now_usec)
                    job->state == JOB_QUEUED
                        ? "an earlier call for this device has not ended"
                        : "the job's time is over");
-        /* what is being made has to be done away with once it is there */
+        /* a disposable that is being made has to be removed once it is there */
         if (job->state != JOB_CREATING)
             return job_done(job);
         job->resume = job->state;
@@ -329,14 +329,14 @@ JobWish job_on_unlisted(Job *job, uint64_t now_usec)
         return JOB_WISH_NOTHING;
 
     job_unpause(job, now_usec);
-    job->stale = false; /* nothing newer is known */
+    job->stale = false; /* the event is the newest that is known */
     job->resume = JOB_CHECKING;
     return job_wait(job, JOB_AWAITING, job->appear_usec);
 }
 
 JobWish job_on_qubesd(Job *job, uint64_t now_usec)
 {
-    /* that the device is not listed any more may have been missed */
+    /* the event that the device is listed no longer may have been missed */
     if (job->state == JOB_AWAITING_PROMPT)
         (void) job_on_unlisted(job, now_usec);
     if (job->state != JOB_OFFLINE && job->state != JOB_AWAITING)

@@ -48,13 +48,16 @@
 #include "dom0/core/approval.h"
 #include "dom0/core/rule.h"
 
-#define JOB_USEC        (600 * USEC_PER_SEC) /* without its turn */
-#define JOB_APPEAR_USEC (5 * USEC_PER_SEC)   /* until qubesd lists it */
-#define JOB_RETRIES_MAX 3U                   /* after 1, 2 and 4 s */
-/* answers that may be older than an event: then qubesd is asked once more */
-#define JOB_REREADS_MAX  8U
-#define JOB_OFFLINE_USEC (10 * USEC_PER_SEC) /* try again though not told */
-/* so long what qubesd says of a USB port that was detached may be old */
+/* the job's own time: without the waits for its prompt, its turn and login */
+#define JOB_USEC        (600 * USEC_PER_SEC)
+#define JOB_APPEAR_USEC (5 * USEC_PER_SEC) /* for qubesd to list the device */
+#define JOB_RETRIES_MAX 3U                 /* after 1, 2 and 4 s */
+/* how often qubesd is asked once more because its answer may be older than an
+ * event */
+#define JOB_REREADS_MAX 8U
+/* in OFFLINE: try again after this, even if nobody tells that qubesd is back */
+#define JOB_OFFLINE_USEC (10 * USEC_PER_SEC)
+/* for so long after a detach of a USB port qubesd may list the old state */
 #define JOB_PORT_STALE_USEC (3 * USEC_PER_SEC)
 #define JOB_RETRY_USEC(n)   (USEC_PER_SEC << (n))
 
@@ -64,27 +67,27 @@ typedef enum JobState {
     JOB_RESOLVING, /* what dom0's default disposable template is */
     JOB_JUDGING,
     JOB_CHECKING,
-    JOB_AWAITING,  /* not listed: qubesd's event tells when it is */
+    JOB_AWAITING,  /* not listed: qubesd's event will tell of it */
     JOB_SELECTING, /* which of several targets runs */
     JOB_AWAITING_PROMPT,
     JOB_ASKING,
     JOB_CREATING,
-    JOB_SURVEYING, /* whether a part of it is attached */
+    JOB_SURVEYING, /* is a part of the USB device attached? */
     JOB_TURN,      /* a rate is used up, or another USB attach is in work */
     JOB_PROBING,   /* does the target of a USB device run? */
     JOB_ATTACHING,
     JOB_STARTING,
-    JOB_DIAGNOSING, /* started, but said not to run: why? */
+    JOB_DIAGNOSING, /* started, but Attach says it does not run: why? */
     JOB_RECHECKING,
     JOB_VERIFYING,
     JOB_PAUSING, /* before another try */
     JOB_OFFLINE,
-    JOB_UNDOING, /* ended; the call under way has not answered yet */
+    JOB_UNDOING, /* outcome known; the call under way not answered */
     JOB_DETACHING,
     JOB_DETACH_VERIFYING,
     JOB_CLOSING,         /* detached: shut down the disposable */
     JOB_LOOKING,         /* is it still attached? */
-    JOB_LOOKING_FURTHER, /* not: does the target run? */
+    JOB_LOOKING_FURTHER, /* it is not: does the target run? */
     JOB_DISCARDING,      /* a disposable that was made for nothing */
     JOB_DONE,
 } JobState;
@@ -93,10 +96,11 @@ typedef enum JobWish {
     JOB_WISH_NOTHING,  /* keep waiting, until @wake_usec if it is set */
     JOB_WISH_CALL,     /* make the call in @request, tell job_on_answer() */
     JOB_WISH_QUESTION, /* ask @question, tell job_on_verdict() */
-    JOB_WISH_PROMPT, /* ask the person when it is its turn, see job_prompt() */
-    JOB_WISH_START,  /* start @target, tell job_on_started() */
-    JOB_WISH_PART,   /* tell job_on_part() which part is to be looked at */
-    JOB_WISH_TURN,   /* tell job_on_turn() whether an attach may be made */
+    /* show a prompt when it is this job's turn, see job_prompt() */
+    JOB_WISH_PROMPT,
+    JOB_WISH_START, /* start @target, tell job_on_started() */
+    JOB_WISH_PART,  /* tell job_on_part() the next part to ask about */
+    JOB_WISH_TURN,  /* tell job_on_turn() whether an attach may be made */
     JOB_WISH_DONE,
 } JobWish;
 
@@ -109,9 +113,11 @@ typedef enum Holding {
 
 /* Whether an attach may be made now. */
 typedef enum JobTurn {
-    JOB_TURN_LATER, /* 0; not the job's own time until then */
+    JOB_TURN_LATER, /* 0; until it is granted the job's own time stands still */
     JOB_TURN_GRANTED,
-    JOB_TURN_SHUT, /* an overdue attach is in the way: the job's own time */
+    /* what is in the way may never end, as an overdue attach: the job's own
+     * time goes on */
+    JOB_TURN_SHUT,
 } JobTurn;
 
 /* What a job is to do; all of it stays the same over its life. */
@@ -119,28 +125,32 @@ typedef struct JobTask {
     QubeName source;
     DeviceClass class;
     DeviceName device;
-    char vendor_id[5]; /* of the record; "" if not told */
+    char vendor_id[5]; /* of the record; "" if it has none */
     char product_id[5];
     const Target *targets; /* borrowed */
     size_t n_targets;      /* 1..APPROVAL_TARGETS_MAX */
     bool ask;              /* the rule says so */
     AttachOptions options;
     RuleStart start;
-    QubeName held_by; /* what has it because of us; "" */
-    bool held_surely; /* not: an Attach was sent, and what came of it is open */
-    QubeName held_template; /* @held_by is a disposable of it; "" */
-    QubeName known_at;      /* who has it, by whatever was told; "": nobody */
-    QubeName past_holder;   /* who had the plug before it, see ExpectedDetach */
+    QubeName held_by; /* the target that has it because of us; "" */
+    /* @held_by had it for sure, and qubesd did not take the device off its
+     * list: if @held_by has it no longer, it has to be found out why */
+    bool held_surely;
+    QubeName held_template; /* @held_by is a disposable made from it; "" */
+    QubeName known_at;      /* the qube that has it, as far as known; "" */
+    QubeName past_holder;   /* that had the plug before, see ExpectedDetach */
     bool close;             /* shut down the target once it is detached */
     /* another source has a device of this name: qubesd's Detach looks at the
      * name only, and would take whichever it finds first */
     bool namesakes;
-    QubeName stopped; /* had it by a rule, as a USB device still may seem to */
-    bool qubes_only;  /* make no disposable */
-    bool connected;   /* qubesd's events are heard: it is there, if busy */
-    bool announced;   /* qubesd's events have told @identity */
+    /* a target that had it by a rule and was stopped; qubesd may still list a
+     * USB device as attached there */
+    QubeName stopped;
+    bool qubes_only; /* of the targets only named qubes: make no disposable */
+    bool connected;  /* qubesd's events are heard: unreachable means busy */
+    bool announced;  /* qubesd's event has told @identity */
     DeviceIdentity identity;
-    /* see job_on_port_detached(), before the job began; 0: never */
+    /* the last detach of its USB port, before the job began; 0: not lately */
     uint64_t port_detached_usec;
 } JobTask;
 
@@ -159,11 +169,12 @@ typedef struct Job {
     char detail[ADMIN_DETAIL_MAX + 1]; /* escaped */
     Holding holding;
     QubeName target;  /* "" until one was chosen */
-    QubeName seen_at; /* who has it by qubesd's list; "" nobody, or unknown */
-    bool unread;      /* the list could not be read: @seen_at was told before */
-    /* as in the task, but kept up to date by its owner */
+    QubeName seen_at; /* the qube that has it by qubesd's list; "" */
+    /* qubesd's line could not be read: @seen_at is from @known_at */
+    bool unread;
+    /* as in the task, but kept up to date by the job's owner */
     QubeName known_at;
-    QubeName held_by; /* "" also when it is known why it has it no longer */
+    QubeName held_by; /* also "" if it is known why it has it no longer */
     QubeName past_holder;
 
     AdminRequest request;
@@ -171,17 +182,20 @@ typedef struct Job {
     uint64_t wake_usec;     /* when to call job_on_time(); UINT64_MAX: never */
     uint64_t deadline_usec; /* of the whole job */
 
-    QubeName found_stopped; /* what had it, and does not run any more; "" */
-    bool taken;             /* events told of the attach, then of a detach */
-    bool lost;          /* @held_by has it no longer, and nobody has told why */
-    bool restarted;     /* LOOKING: its target has started meanwhile */
-    bool look_further;  /* see job_begin_look() */
-    bool look_first;    /* DETACH_VERIFYING: nothing was detached yet */
-    bool missing;       /* Detach said that it was not attached */
-    bool detach_unsure; /* one of ours may have been done, unanswered */
+    /* the target that had the device, and was found not to run; "" */
+    QubeName found_stopped;
+    bool taken;        /* events told of the attach, then of a detach */
+    bool lost;         /* @target has it no longer, and no event told why */
+    bool restarted;    /* LOOKING: its target has started meanwhile */
+    bool look_further; /* see job_begin_look() */
+    bool look_first;   /* DETACH_VERIFYING comes before Detach */
+    bool missing;      /* our Detach came when @target had it no longer */
+    /* a Detach of ours was not clearly answered: it may have been done */
+    bool detach_unsure;
     bool detached;      /* our Detach has gone well */
-    bool told_detached; /* by an event, since the detach began */
-    bool has_turn;      /* its rate is paid, see job_holds_port_turn() */
+    bool told_detached; /* see job_on_told_detached() */
+    /* its turn was granted and counted, and no Attach has used it up */
+    bool has_turn;
     /* when the USB port was last detached, by whomever; 0: not known */
     uint64_t port_detached_usec;
 
@@ -192,12 +206,12 @@ typedef struct Job {
     bool touched; /* qubesd has answered something */
     bool started;
     bool announced;         /* the identity is from an event, not read by us */
-    bool reread;            /* it was read once more after a refusal */
+    bool reread;            /* the identity was read again after a refusal */
     bool surveyed;          /* no part of it is attached, as far as is known */
-    bool other_listed;      /* AWAITING: another device is, under its name */
+    bool other_listed;      /* AWAITING: qubesd lists another under its name */
     bool unlisted;          /* SURVEYING: the device itself was not listed */
-    bool stale;             /* what is known of the device may be old */
-    unsigned int n_rereads; /* because something was told meanwhile */
+    bool stale;             /* something happened since qubesd was asked */
+    unsigned int n_rereads; /* see JOB_REREADS_MAX */
     bool tried;             /* an Attach was wished for */
     AdminResult attach_result;
     AdminError attach_error;
@@ -206,25 +220,27 @@ typedef struct Job {
     uint8_t verdicts[APPROVAL_TARGETS_MAX]; /* Verdict */
     bool second_name;       /* JUDGING: @dispvm:TEMPLATE of @dispvm */
     Verdict first_verdict;  /* JUDGING: of @dispvm itself */
-    PolicyAnswer no_answer; /* why there was none; POLICY_NO if there was */
+    PolicyAnswer no_answer; /* why policy gave none; POLICY_NO if it did */
     size_t candidate;       /* JUDGING, SELECTING */
     bool chosen;
-    size_t choice;       /* index of the target */
-    bool approved;       /* by the person */
-    bool made;           /* @disposable is of this job's making */
-    QubeName disposable; /* nothing else is ever killed or removed */
+    size_t choice; /* index of the target */
+    bool approved; /* by the person */
+    /* @disposable was made by this job, and still is its own */
+    bool made;
+    QubeName disposable; /* only this is ever killed or removed */
     unsigned int n_retries;
     uint64_t appear_usec; /* end of the wait for qubesd to list it */
-    uint64_t paused_usec; /* since when it is not its time that runs; 0 */
+    uint64_t paused_usec; /* since when its own time stands still; 0 */
 } Job;
 
 /* Begin to attach. */
 JobWish job_begin(Job *ret, const JobTask *task, uint64_t now_usec);
 
 /*
- * Begin to attach to the target of index @choice, to which the person has said
- * yes, late; @default_dispvm is what @dispvm meant then. The guard rail is
- * asked again: it may think otherwise by now.
+ * Begin to attach to the target of index @choice, which the person has approved
+ * after the job that asked had ended; @default_dispvm is what @dispvm meant
+ * then. The guard rail is asked again, as its verdict may be another one by
+ * now.
  */
 JobWish job_begin_approved(Job *ret,
                            const JobTask *task,
@@ -232,7 +248,8 @@ JobWish job_begin_approved(Job *ret,
                            const QubeName *default_dispvm,
                            uint64_t now_usec);
 
-/* The same, but wait for job_go(), because of an earlier job. */
+/* As job_begin(), but wait for job_go(): an earlier job of the device has to
+ * end first. */
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec);
 JobWish job_go(Job *job, uint64_t now_usec);
 
@@ -243,10 +260,11 @@ JobWish job_begin_detach(Job *ret,
                          uint64_t now_usec);
 
 /*
- * Begin to look whether it is still attached to @target: the outcome is
- * STATUS_ALREADY_ATTACHED if so, STATUS_DETACHED_BY_USER if not. With
- * @look_further set, where nobody has told whether the target ran on, it is
- * STATUS_TARGET_NOT_RUNNING if it does not.
+ * Begin to look whether the device is still attached to @target: the outcome is
+ * STATUS_ALREADY_ATTACHED if so, STATUS_DETACHED_BY_USER if not. If no event
+ * has told of a detach, set @look_further: then the outcome is
+ * STATUS_TARGET_NOT_RUNNING if it is not attached, but @target does not run
+ * either.
  */
 JobWish job_begin_look(Job *ret,
                        const JobTask *task,
@@ -268,7 +286,8 @@ size_t job_prompt(const Job *job,
                   size_t *ret_preselected);
 /* The window is open; the person has until @until_usec. */
 JobWish job_on_prompt_open(Job *job, uint64_t until_usec, uint64_t now_usec);
-/* It is not: there is no agent. It is to be tried again. */
+/* The window could not be opened, as no policy agent listens: the job will wish
+ * for it again. */
 JobWish job_on_prompt_lost(Job *job, uint64_t now_usec);
 /* The person has chosen the target of index @choice in the task. */
 JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec);
@@ -284,70 +303,72 @@ JobWish job_on_started(Job *job,
                        const char *detail,
                        uint64_t now_usec);
 
-/* The same, but nobody can tell: qubesd gave an empty answer. */
+/* The same, but qubesd's answer was empty: it may have started or not. */
 JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec);
 
-/* If it is not granted, it is to be asked for again at @when_usec. */
+/* If the turn is not granted, the job asks again at @when_usec, or when its
+ * owner calls again. */
 JobWish job_on_turn(Job *job,
                     JobTurn turn,
                     uint64_t when_usec,
                     uint64_t now_usec);
 
-/* Whether the turn that the job has been granted keeps others of its target
- * from theirs: a USB attach, from the grant to qubesd's answer. */
+/* Whether the job has a USB attach to make, or has made one that qubesd has not
+ * answered: while its turn is granted, no other job's USB attach into the same
+ * target gets one. */
 bool job_holds_port_turn(const Job *job);
 
-/* A part of the same plug whose attachment is not known, or NULL: there is
- * none. @attached: one of them is. */
+/* @part is a part of which it is not known whether it is attached; NULL: there
+ * is none. @attached: one of the parts is attached. */
 JobWish job_on_part(Job *job,
                     const Record *part,
                     bool attached,
                     uint64_t now_usec);
 
-/* There is one more part of the USB device: is it attached? */
+/* There is one more part of the USB device: before an Attach it has to be known
+ * whether that is attached. */
 void job_on_new_part(Job *job);
 
-/* The target that had the device by a rule was stopped: nothing is started, nor
- * made, in its stead. */
+/* The target that had the device by a rule was stopped: the job starts no
+ * target and makes no disposable in its stead. */
 void job_on_holder_stopped(Job *job, const QubeName *target);
 
 /* The call that the job has wished for is made now. */
 void job_on_sent(Job *job);
 
-/* Something has happened to the device, or may have: what is known of it, and
- * the answer to a question that is out, may be old. */
+/* Something has happened to the device, or may have: what qubesd has answered
+ * of it, and the answer to a call that is under way, may be out of date. */
 void job_on_changed(Job *job);
 
-/* The target of a look has started: what is not there went with its stop. */
+/* The target of a look has started: if it has not got the device, that is
+ * because it had stopped. */
 void job_on_target_started(Job *job);
 
-/* qubesd's event says that it is not attached to @target of a detach any more:
- * what is attached there from now on is not ours. */
+/* qubesd's event says that the job's target has the device no longer. If
+ * something is attached there from now on, it is not ours to detach. */
 void job_on_told_detached(Job *job);
 
-/* The USB port of the job was detached, by whomever. */
+/* The USB port of the job's device was detached, by whomever. */
 void job_on_port_detached(Job *job, uint64_t now_usec);
 
 /* @wake_usec or @deadline_usec has come. */
 JobWish job_on_time(Job *job, uint64_t now_usec);
 
-/* qubesd's event says that the device is listed now, and as what, if that is
- * fit to be sent; else @identity is NULL. */
+/* qubesd's event says that it lists the device now, with @identity; NULL if
+ * that is not known or not safe to send. */
 JobWish job_on_appeared(Job *job,
                         const DeviceIdentity *identity,
                         uint64_t now_usec);
 
-/* qubesd's event says that the device is not listed any more: what waits for
- * its prompt is not shown until it is. */
+/* qubesd's event says that it lists the device no longer: a job that waits for
+ * its prompt waits for the device to be listed again first. */
 JobWish job_on_unlisted(Job *job, uint64_t now_usec);
 
-/* qubesd is there again. */
+/* qubesd can be reached again: go on with what waited for it. */
 JobWish job_on_qubesd(Job *job, uint64_t now_usec);
 
-/*
- * The device is gone, or another one, or the job is no longer wanted. @sent
- * says whether the call that the job has wished for last was made.
- */
+/* The device is gone, or another one, or the job is no longer wanted. @sent
+ * says whether the call that the job has wished for last was made. */
 JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec);
 /* The same, with another outcome than STATUS_SUPERSEDED. */
 JobWish job_on_withdrawn(Job *job,
@@ -355,9 +376,9 @@ JobWish job_on_withdrawn(Job *job,
                          Status status,
                          const char *detail);
 
-/* Whether its target is the disposable of its making. */
+/* Whether the job's target is the disposable that it has made. */
 bool job_is_in_disposable(const Job *job);
-/* The template of that; "" if it is not so. */
+/* The template of that disposable; "" if it is not so. */
 QubeName job_made_from(const Job *job);
 
 /* The earliest time at which job_on_time() is due; UINT64_MAX: never. */

@@ -39,7 +39,7 @@ static void orphan_take_answer(Orphan *orphan, const AdminAnswer *answer)
 {
     orphan->call = 0;
     if (answer->result == ADMIN_UNREACHABLE)
-        return; /* orphans_on_qubesd() */
+        return; /* made again by orphans_on_qubesd() */
     if (answer->result == ADMIN_EXCEPTION &&
         answer->error == ADMIN_ERROR_NOT_STARTED && !orphan->never_ran) {
         orphan->never_ran = true;

@@ -77,6 +77,7 @@ bool plug_memory_is_over(const PlugMemory *memory,
                              ? resumed_usec
                              : memory->gone_usec;
 
-    /* what came in time may be recognised as late as its qube resumes */
+    /* a device that came in time may be recognised only once its qube's
+     * resumption is told, which may take as long again */
     return now_usec > from_usec + 2 * PLUG_RESUME_USEC;
 }

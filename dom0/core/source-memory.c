@@ -5,7 +5,7 @@
 
 #include "dom0/core/source.h"
 
-/* The lineage of a USB device is known, or another one: so its parts'. */
+/* The lineage of a USB device was set: its parts take it over. */
 static void source_relate_parts(const Device *usb)
 {
     if (usb->record.class != DEVICE_CLASS_USB)
@@ -75,7 +75,7 @@ int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
     return 0;
 }
 
-/* Whether @memory is worth nothing any more. */
+/* Whether nothing that comes can be the same plug as @memory any more. */
 static bool memory_is_over(const Source *source,
                            const PlugMemory *memory,
                            uint64_t now_usec)
@@ -110,7 +110,7 @@ static bool is_worth_remembering(const Device *device)
     if (device->record.class != DEVICE_CLASS_USB)
         return false;
     if (device->holding != HOLDING_NOTHING)
-        return true; /* the person may be taking it away */
+        return true; /* it may turn out later that the person detached it */
     for (const PlugMemory *part = device->source->memories; part;
          part = part->next)
         if (part->usb_lineage == device->lineage)
@@ -124,8 +124,8 @@ static uint64_t recent(uint64_t usec, uint64_t now_usec)
     return usec + PLUG_REPROBE_USEC >= now_usec ? usec : 0;
 }
 
-/* What went from its place before this plug came was another one, and this one
- * is not taken for it any more. */
+/* This plug goes. What went from its place before it came is another plug, and
+ * nothing that comes is taken for that any more. */
 static void memories_drop_older(Source *source, const Device *device)
 {
     DeviceName port = device_usb_name(device);
@@ -133,7 +133,7 @@ static void memories_drop_older(Source *source, const Device *device)
 
     for (PlugMemory *memory = source->memories, *next; memory; memory = next) {
         next = memory->next;
-        /* a part that has not come back yet */
+        /* a part of this plug that has not come back yet */
         if (is_usb && memory->usb_lineage == device->lineage)
             continue;
         if (memory->gone_usec < device->came_usec &&
@@ -186,7 +186,8 @@ bool device_recall(Device *device)
                 ? memory->gone_usec
                 : device->came_usec;
 
-        /* several disks of one USB device are alike: the one of the name */
+        /* several disks of one USB device may be alike: prefer the one of that
+         * name */
         if ((!found || same_name) &&
             plug_memory_is_of(memory, &device->record) &&
             plug_memory_holds(memory, device->usb_lineage, came_usec,
@@ -218,7 +219,7 @@ void device_mark_detached(Device *device)
     Device *usb = device_usb(device);
 
     device->detached_by_user = true;
-    /* so it holds also when the block devices in it come and go */
+    /* so it still counts when the block devices in it come and go */
     if (usb)
         usb->detached_by_user = true;
 }
@@ -230,7 +231,7 @@ void source_on_port_detached(Source *source,
     source->port_detaches[source->next_port_detach++] =
         (PortDetach){ .port = *port, .when_usec = now_usec };
     source->next_port_detach %= SOURCE_PORT_DETACHES_MAX;
-    /* what went long before, did not go because of this */
+    /* a device that went long before did not go because of this detach */
     for (PlugMemory *memory = source->memories; memory; memory = memory->next)
         if (device_name_equal(&memory->usb, port) &&
             recent(memory->gone_usec, now_usec) != 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What qubesd's events have told of before records do, or are to tell yet. */
+/* What qubesd's events have told before a record came, and which ones are
+ * due. */
 
 #include <string.h>
 

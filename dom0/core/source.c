@@ -215,7 +215,8 @@ DeviceName device_usb_name(const Device *device)
     const Device *at = device;
 
     assert(device);
-    /* as it was when it came: by now the disk of that name may be another */
+    /* found when the device came: by now its parents' names may be of other
+     * devices */
     if (device->usb_port.s[0] != '\0')
         return device->usb_port;
     for (size_t i = 0; at && i < PARENTS_MAX; i++) {
@@ -229,7 +230,7 @@ DeviceName device_usb_name(const Device *device)
             break;
         at = source_find(at->source, record->parent_class, &record->parent);
     }
-    /* what lies between is not known (any more) */
+    /* a parent in between is not known (any more) */
     return device->usb_port;
 }
 
@@ -311,8 +312,8 @@ bool device_excludes(const Device *a, const Device *b)
     return a != b && (device_is_ancestor(a, b) || device_is_ancestor(b, a));
 }
 
-/* Drop what no longer limits anything: so their number is bounded by the
- * source's own limit. */
+/* Drop paths that limit nothing any more: so there are no more of them than the
+ * source may make attaches in SOURCE_MINUTE_USEC. */
 static void paths_prune(Source *source, uint64_t now_usec)
 {
     PathQuota **link = &source->paths;

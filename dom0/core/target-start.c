@@ -11,7 +11,7 @@ typedef struct TargetStart {
     bool running;
     bool wants_call;
     uint64_t call;
-    uint64_t ended_usec; /* the last one that went well; 0: none */
+    uint64_t ended_usec; /* of the last start that went well; 0: none */
     Quota quota;
     uint64_t times[TARGET_STARTS_MAX];
 } TargetStart;
@@ -42,7 +42,8 @@ TargetStarts *target_starts_free(TargetStarts *starts)
     return NULL;
 }
 
-/* The entry of @target, or a free one; one that limits nothing is free. */
+/* The entry of @target; if there is none, one that limits nothing any more is
+ * taken for it. NULL if all are in use. */
 static TargetStart *find(TargetStarts *starts,
                          const QubeName *target,
                          uint64_t now_usec)
