@@ -241,8 +241,7 @@ static JobWish job_on_attach_exception(Job *job,
     case ADMIN_ERROR_NOT_ATTACHED:
     case ADMIN_ERROR_NOT_STARTED:
     case ADMIN_ERROR_OTHER:
-        if (job->task.class == DEVICE_CLASS_USB)
-            break;
+        break;
     }
     return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
 }
