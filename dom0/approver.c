@@ -10,10 +10,10 @@
 #include "dom0/io/policy-call.h"
 #include "dom0/io/prompt-call.h"
 
-/* a socket comes, or becomes ours to use */
+/* the agent's socket appears, or its mode changes */
 #define WATCH_MASK (IN_CREATE | IN_MOVED_TO | IN_ATTRIB)
 
-/* One of the two is set. */
+/* One call: either @policy or @prompt is set. */
 typedef struct Errand {
     struct Errand *next;
     Approver *approver;
@@ -75,7 +75,8 @@ static int on_folder(sd_event_source *source,
     return 0;
 }
 
-/* Without the folder there is only the owner's timer. */
+/* Watch the folder of the agent's socket. While there is none, the manager's
+ * timer alone finds out that an agent has come. */
 static void approver_watch(Approver *approver)
 {
     if (!approver->watch)
@@ -84,8 +85,9 @@ static void approver_watch(Approver *approver)
             WATCH_MASK | IN_ONLYDIR, on_folder, approver);
 }
 
-/* systemd makes an agent's socket ours to use when it comes. One that comes
- * while it does that for the one before is overlooked: say so. */
+/* A path unit of systemd makes the agent's socket writable for us when it
+ * appears, but overlooks one that appears while it still runs for the one
+ * before. It watches this file, too. */
 static void approver_tell_refused(const Approver *approver)
 {
     if (faccessat(AT_FDCWD, approver->paths.agent_socket, W_OK, AT_EACCESS) <

@@ -18,14 +18,15 @@ typedef struct ApproverHooks {
     /* each question and each prompt is answered once */
     void (*on_verdict)(uint64_t id, PolicyAnswer answer, void *userdata);
     void (*on_prompt)(uint64_t id, const PromptAnswer *answer, void *userdata);
+    /* a policy agent may have begun to listen */
     void (*on_agent)(void *userdata);
 } ApproverHooks;
 
 typedef struct ApproverPaths {
     const char *policy_socket;
     const char *agent_socket;
-    /* written when the agent's socket is there and not ours to use; who may
-     * change that watches this file */
+    /* written when the agent's socket is there but not writable for us; the
+     * path unit that can change that watches this file */
     const char *refused_file;
 } ApproverPaths;
 
@@ -42,7 +43,7 @@ int approver_judge(Approver *approver,
                    uint64_t id,
                    const PolicyQuestion *question);
 int approver_prompt(Approver *approver, uint64_t id, const Prompt *prompt);
-/* What becomes of it makes no difference. */
+/* Whether it is shown makes no difference: failures are not told. */
 void approver_notify(Approver *approver, const Notification *notification);
 
 DEFINE_CLEANUP(Approver *, approver_free)

@@ -26,7 +26,8 @@ void control_finish_act(Control *control, Pending *pending, Status status)
 {
     const HistoryEntry *entry = find_outcome(control, pending);
 
-    /* that it is still attached is all that who waits for a detach is told */
+    /* the manager tells who waits for a detach no more than this; the history
+     * has the reason */
     if (status == STATUS_NOT_ATTACHED && entry)
         status = entry->status;
     control_finish(control, pending->client,
@@ -61,7 +62,8 @@ void control_begin_act(Control *control,
                        json_incref(call->parameters));
         return;
     }
-    /* what is told is kept by then; what is told later is told in here */
+    /* A job may end in this call: then its outcome is told here, by
+     * control_answer(), and @pending is free. */
     control->hooks->on_acted(control->userdata);
     if (status != STATUS_INVALID)
         control_finish_act(control, pending, status);

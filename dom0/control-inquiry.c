@@ -12,7 +12,8 @@ struct Asked {
     Pending *pending;
     Inquiry *inquiry; /* NULL once it has its answer */
 
-    /* of Explain: all that may be another by the time of the answer */
+    /* of Explain: copies of all that may have changed by the time of the
+     * answer */
     Trial *trial;
     Ruleset *ruleset;
     TrialTask task;

@@ -58,8 +58,8 @@ void control_refuse_parameter(Control *control,
 
 /* NULL if the parameter was not given. */
 const char *control_text_of(const ControlCall *call, const char *key);
-/* The device that a call names; else it is refused: NULL if that is not so, or
- * the parameter that is bad. */
+/* The device that a call names. Answers NULL, or the name of the parameter that
+ * is bad, for control_refuse_parameter(). */
 const char *control_take_device(DeviceRef *ret, const ControlCall *call);
 /* Whether the outcome is one of the device. */
 bool control_is_of(const HistoryEntry *entry, const DeviceRef *ref);
@@ -101,5 +101,5 @@ void control_begin_explain(Control *control,
 void control_begin_qubes(Control *control, Pending *pending);
 /* What comes next of an explanation, once all is known. */
 void control_tell_explanation(Control *control, Pending *pending);
-/* Nobody waits for it any more. */
+/* Drop what was asked for a call; nobody waits for it any more. */
 void control_drop_asked(Pending *pending);

@@ -99,7 +99,7 @@ static json_t *history_reply(const Control *control,
                      value_number(n_missed), "outcomes", outcomes);
 }
 
-/* What has come since, if anything has. */
+/* Tell the outcomes that are new since the last reply, if there are any. */
 static void tell_history(Control *control, Pending *pending)
 {
     const History *history = manager_history(control->manager);

@@ -22,8 +22,8 @@ typedef struct ControlHooks {
     void (*on_report)(Report *report, Instant now, void *userdata);
     /* Read the rules again. */
     void (*on_reload)(void *userdata);
-    /* The manager may want something done now. Who acted is answered later: by
-     * then it is done, and kept. */
+    /* The manager may want something done now. Called before who acted is
+     * answered. */
     void (*on_acted)(void *userdata);
     void (*on_log)(const char *message, void *userdata);
 } ControlHooks;

@@ -30,9 +30,9 @@
 #define SOCKET_MODE 0660
 /* in the state folder; qubes-autoattachd-agent.path watches it */
 #define REFUSED_FILE "agent-refused"
-/* all connections, calls and clients at their limits fit well */
+/* more than all connections, calls and clients need at their limits */
 #define FILES_MAX 4096U
-/* of what happens with many jobs in work, so much is seen to together */
+/* with several jobs in work, one pump handles what so many inputs lead to */
 #define INPUTS_PER_PUMP 16U
 /* how late a deadline may be noticed */
 #define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
@@ -40,10 +40,10 @@
 struct Daemon {
     const Options *options;
     sd_event *event;
-    sd_event_source *pump_source; /* behind all inputs that are there */
+    sd_event_source *pump_source; /* runs after all inputs that are there */
     size_t n_inputs;              /* since the last pump */
     sd_event_source *timer;
-    uint64_t timer_usec;          /* what it is set to */
+    uint64_t timer_usec;          /* what @timer is set to */
     sd_event_source *pause_timer; /* CLOCK_BOOTTIME */
     uint64_t pause_usec;
     uint64_t begun_usec;
@@ -64,8 +64,8 @@ struct Daemon {
     bool owns_control_socket;
 };
 
-/* Make the calls that are wanted. What cannot even be begun has failed: true
- * then, as more may be wanted because of it. */
+/* Make the calls that the manager wants. True if one could not be begun, and
+ * was answered as failed: then the manager may want more because of that. */
 static bool daemon_make_calls(Daemon *daemon)
 {
     AdminRequest request;
@@ -155,8 +155,9 @@ static void daemon_set_pause_timer(Daemon *daemon)
 }
 
 /*
- * That a device is attached is found out again after a crash. All else that was
- * answered, as a no or what a command did, must be known then.
+ * Before anything but STATUS_ATTACHED is told the state is written: after a
+ * crash, an attachment is found out again, but a no, or what a command did,
+ * would be lost.
  */
 static void daemon_tell_answers(Daemon *daemon)
 {
@@ -188,7 +189,8 @@ static void daemon_pump(Daemon *daemon)
         daemon_tell_answers(daemon);
         while (manager_next_close(daemon->manager, &connection))
             event_service_close(daemon->event_service, connection);
-        /* before the calls: what they do must be known after a crash */
+        /* before the calls: after a crash it must be known what they may have
+         * done */
         state_keeper_save(daemon->keeper, daemon->manager);
     } while (daemon_make_calls(daemon) || daemon_ask_policy(daemon) ||
              daemon_ask_person(daemon));
@@ -211,7 +213,8 @@ static int daemon_on_pump(sd_event_source *source, void *userdata)
     return 0;
 }
 
-/* Something has happened that is seen to along with what else is there. */
+/* Something has happened: pump once all inputs that are there have been
+ * handled, or after INPUTS_PER_PUMP of them. */
 static void daemon_wake_later(Daemon *daemon)
 {
     if (++daemon->n_inputs >= INPUTS_PER_PUMP ||
@@ -219,9 +222,9 @@ static void daemon_wake_later(Daemon *daemon)
         daemon_pump(daemon);
 }
 
-/* Something has happened. If there is only one job it is seen to at once; of
- * many the state is written for all to which something happens now, and not
- * again and again for each. */
+/* Something has happened: pump at once if there is only one job. With more of
+ * them, first handle all inputs that are there, so that the state is written
+ * once and not again for each. */
 static void daemon_wake(Daemon *daemon)
 {
     if (manager_has_jobs(daemon->manager, 2))
@@ -343,7 +346,8 @@ static void on_admin_event(const AdminEvent *event, void *userdata)
     Daemon *daemon = userdata;
 
     manager_on_admin_event(daemon->manager, event, instant_now());
-    /* the answer to the call that it is about is mostly there as well */
+    /* mostly the answer to the call that has caused the event is there as
+     * well */
     daemon_wake_later(daemon);
 }
 
@@ -522,7 +526,7 @@ static int daemon_listen_all(Daemon *daemon)
                        &control_hooks, daemon);
 }
 
-/* What is not read from the folder by itself is read on SIGHUP. */
+/* Without the watch, rules are read on SIGHUP only. */
 static void daemon_watch_rules(Daemon *daemon)
 {
     int r = rules_dir_new(&daemon->rules_dir, daemon->event,
@@ -596,7 +600,7 @@ static int daemon_set_up_loop(Daemon *daemon)
     if (r < 0)
         return r;
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-        /* without a handler of ours the loop ends */
+        /* a signal without a handler of ours ends the loop */
         r = sd_event_add_signal(daemon->event, NULL, signals[i],
                                 signals[i] == SIGHUP ? daemon_on_sighup : NULL,
                                 signals[i] == SIGHUP ? daemon : NULL);
@@ -702,7 +706,7 @@ int daemon_run(Daemon *daemon)
 
     (void) sd_notify(0, "READY=1");
     r = sd_event_loop(daemon->event);
-    daemon_pump(daemon); /* what came together with the end */
+    daemon_pump(daemon); /* for inputs that came together with the signal */
     (void) sd_notify(0, "STOPPING=1");
     if (r < 0)
         log_message(LOG_ERR, "the event loop failed: %s", strerror(-r));

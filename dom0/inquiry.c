@@ -14,7 +14,7 @@ struct Inquiry {
     InquiryQubesFn qubes_fn;
     void *userdata;
 
-    /* under way, one of them; or nothing was to be asked */
+    /* the call under way; or @done, if nothing has to be asked */
     AdminCall *admin;
     PolicyCall *policy;
     QubesCall *qubes;
@@ -87,7 +87,7 @@ static int begin_call(Inquiry *inquiry, TrialWish wish)
     return 0;
 }
 
-/* What could not even be asked has no answer. */
+/* The call could not be begun: answer as if nobody could be reached. */
 static void tell_failure(Inquiry *inquiry, TrialWish wish)
 {
     static const AdminAnswer unreachable = { .result = ADMIN_UNREACHABLE };

@@ -39,7 +39,7 @@ int inquiry_new_qubes(Inquiry **ret,
                       const InquirySockets *sockets,
                       InquiryQubesFn fn,
                       void *userdata);
-/* What was asked has no answer then. */
+/* If it is not answered yet, it will not be. */
 Inquiry *inquiry_free(Inquiry *inquiry);
 
 DEFINE_CLEANUP(Inquiry *, inquiry_free)

@@ -26,7 +26,7 @@ struct Qubesd {
     AdminCall *probe;
     QubesdCall *calls;
 
-    bool told; /* of its state, at least once */
+    bool told; /* the state, at least once */
     QubesdState state;
     char detail[ADMIN_DETAIL_MAX + 1];
 };
@@ -46,8 +46,8 @@ static void qubesd_set(Qubesd *qubesd, QubesdState state, const char *detail)
     qubesd->hooks->on_state(state, qubesd->userdata);
 }
 
-/* A call that only tells the release; without it, or an answer to it, nothing
- * is lost: an old release also shows in what it answers to others. */
+/* A call that only finds out the release. It may fail: an old release also
+ * shows in its answers to other calls. */
 static void qubesd_probe(Qubesd *qubesd, AdminMethod method, AdminCallFn fn)
 {
     const AdminRequest request = { .method = method,

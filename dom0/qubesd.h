@@ -18,7 +18,7 @@ typedef struct Qubesd Qubesd;
 typedef struct QubesdHooks {
     void (*on_state)(QubesdState state, void *userdata);
     void (*on_event)(const AdminEvent *event, void *userdata);
-    /* each call is answered once */
+    /* each call is answered once, or twice if the first answer is @pending */
     void (*on_answer)(uint64_t id, const AdminAnswer *answer, void *userdata);
 } QubesdHooks;
 

@@ -112,7 +112,7 @@ int state_keeper_restore(StateKeeper *keeper, Manager **ret, bool unlimited)
     if (r == -ENOMEM)
         return r;
     if (r < 0) {
-        /* what it says cannot be */
+        /* it can be read, but the manager cannot be in such a state */
         keeper_set_aside(keeper, strerror(-r));
         manager = manager_free(manager);
         r = manager_new(&manager, unlimited);
@@ -156,7 +156,7 @@ void state_keeper_save(StateKeeper *keeper, const Manager *manager)
         return;
     }
     if (keeper->write_failed)
-        return; /* it was told, and is tried again each time */
+        return; /* logged already; each save tries again */
     keeper->write_failed = true;
     (void) text_format(detail, sizeof(detail),
                        "%s cannot be written to: %s. A restart of the daemon "

@@ -18,13 +18,11 @@ typedef struct StateKeeper StateKeeper;
 int state_keeper_new(StateKeeper **ret, const char *dir_path);
 StateKeeper *state_keeper_free(StateKeeper *keeper);
 
-/*
- * A new manager that knows what the file holds. Without a file, or with one
- * that is worth nothing, that is one that knows nothing. -ENOMEM.
- */
+/* A new manager with what the file holds. Without a file, or with one that
+ * cannot be used, the manager knows nothing. -ENOMEM. */
 int state_keeper_restore(StateKeeper *keeper, Manager **ret, bool unlimited);
 
-/* Write what is different since the last time. */
+/* Write the state, if it differs from what was written last. */
 void state_keeper_save(StateKeeper *keeper, const Manager *manager);
 
 /* What is wrong, for a person; "" if nothing is. */

@@ -49,7 +49,8 @@ static int agent_write(Agent *agent, const char *line, size_t len)
     return r;
 }
 
-/* Write a line that was encoded with @r; frees it. */
+/* Write the line that an encoder has made, and free it; @r is what the encoder
+ * answered. */
 static int agent_write_encoded(Agent *agent, int r, char *line_arg, size_t len)
 {
     _cleanup_(freep) char *line = line_arg;
@@ -61,7 +62,7 @@ static int agent_write_encoded(Agent *agent, int r, char *line_arg, size_t len)
     return agent_write(agent, line, len);
 }
 
-/* What cannot be sent now is in the next picture. */
+/* Send a record, if there is a call; else it is part of the next picture. */
 static int agent_send(Agent *agent, const Record *record)
 {
     char *line = NULL;
@@ -98,7 +99,7 @@ static int agent_send_picture(Agent *agent)
     return agent_write_encoded(agent, r, line, len);
 }
 
-/* Once, until there is room again. */
+/* Logged once, until there is room again. */
 static void agent_log_full(Agent *agent)
 {
     if (agent->full_logged)
@@ -118,9 +119,9 @@ static void agent_tell(Agent *agent, const Record *record)
 }
 
 /*
- * What a USB device that goes takes with it, as dom0 thinks. A part that was
- * found already may be that of the next one at the port, which the events that
- * are still to be read tell of: so look anew.
+ * A USB device goes, and dom0 takes its parts for gone, too. But a part that
+ * was seen already may be one of the next device at the same port, whose events
+ * are still to be read: so enumerate anew.
  */
 static void agent_drop_parts(Agent *agent, const UdevLook *look)
 {
@@ -152,7 +153,8 @@ static void agent_on_look(const UdevLook *look, void *userdata)
         return;
     }
     if (r < 0) {
-        /* one that is left out for want of memory would never be told of */
+        /* a device that is left out for want of memory would never be
+         * reported */
         log_message(LOG_ERR, "Cannot keep %s: %s", look->record.device.s,
                     strerror(-r));
         (void) sd_event_exit(agent->event, r);
@@ -163,7 +165,7 @@ static void agent_on_look(const UdevLook *look, void *userdata)
 
     agent_tell(agent, &record);
 
-    /* room for one that was left out */
+    /* there is room now for a device that was left out */
     if (record.action == RECORD_REMOVE &&
         snapshot_left_out(agent->snapshot) > 0) {
         r = udev_source_enumerate_soon(agent->udev);
@@ -272,7 +274,7 @@ static void agent_wait(Agent *agent,
     uint64_t chance = 0, wait_usec;
     int r;
 
-    /* without it all wait the same time */
+    /* without a random number all forwarders wait the same time */
     (void) !getrandom(&chance, sizeof(chance), GRND_NONBLOCK);
     wait_usec = backoff_next(&agent->backoff, lived_usec, refused, chance);
 
@@ -282,7 +284,7 @@ static void agent_wait(Agent *agent,
                       "STATUS=No connection to dom0: %s; next try in %.1f s",
                       why, (double) wait_usec / (double) USEC_PER_SEC);
 
-    /* to the tenth of a second is good enough, and spares wake-ups */
+    /* an accuracy of 0.1 s is good enough, and spares wake-ups */
     r = sd_event_add_time_relative(agent->event, &agent->retry_source,
                                    CLOCK_MONOTONIC, wait_usec,
                                    USEC_PER_SEC / 10, agent_on_retry, agent);

@@ -9,10 +9,10 @@
  *     WAITING <--------- child is gone --------- CALLING
  *        '------------- backoff is over ------------^
  *
- * Every call begins with the whole snapshot, so whatever happens while there is
- * no call, or is lost with one, is in the next picture. When dom0 reads so
- * slowly that the queue is full, or says that it is too many (429), or sends
- * what is no answer, the call is given up and made anew after the backoff.
+ * Every call begins with the whole snapshot (the picture), so whatever happens
+ * while there is no call, or is lost with one, is in the next picture. When
+ * dom0 reads so slowly that the queue is full, or answers 429 (too many), or
+ * sends what is no answer, the call is closed and made anew after the backoff.
  * Nothing dom0 answers has another effect; answers go to the journal.
  */
 

@@ -17,7 +17,7 @@ struct Exchange {
     sd_event *event;
     sd_event_source *io_source;
     sd_event_source *deadline_source;
-    sd_event_source *connect_source; /* tells a failure, and tries again */
+    sd_event_source *connect_source; /* connects again, or tells a failure */
     int fd;
     uint64_t connect_until_usec;
 
@@ -45,7 +45,8 @@ static void exchange_stop(Exchange *exchange)
     exchange->fd = fd_close(exchange->fd);
 }
 
-/* What the answer leads to comes first: taking down the connection has time. */
+/* Call back first, as the owner waits for the answer; closing the connection
+ * has time. */
 static void exchange_end(Exchange *exchange, ExchangeEnd end, int error)
 {
     bool complete = end == EXCHANGE_COMPLETE && exchange->answer;
@@ -100,7 +101,7 @@ static void exchange_read(Exchange *exchange)
         exchange->answer_len += n > 0 ? (size_t) n : 0;
     } while (n > 0 && exchange->answer_len <= exchange->limits.answer_max);
 
-    /* also when it went away: what was said so far is all there is */
+    /* also after an error: what the peer has sent is all there is */
     exchange_end(exchange, n > 0 ? EXCHANGE_TOO_LONG : EXCHANGE_COMPLETE, 0);
 }
 
@@ -229,7 +230,8 @@ int exchange_new(Exchange **ret,
             return r;
     }
 
-    /* at once in the common case; what fails is told from the loop */
+    /* in the common case this connects at once; a failure is told from the
+     * loop */
     r = exchange_connect(exchange);
     if (r < 0) {
         exchange->io_source =

@@ -55,7 +55,8 @@ int exchange_new(Exchange **ret,
                  const ExchangeLimits *limits,
                  ExchangeFn fn,
                  void *userdata);
-/* The peer is not told to stop: what it does, it does. */
+/* If it has not ended yet, @fn is not called. The peer goes on with the
+ * request. */
 Exchange *exchange_free(Exchange *exchange);
 
 DEFINE_CLEANUP(Exchange *, exchange_free)

@@ -161,14 +161,14 @@ static int read_file(RulesFile *file,
     struct stat status;
     int r;
 
-    /* opening may have effects, or not return, for all that is no file */
+    /* to open what is no regular file may have effects, or block */
     if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return no_access(file, errno);
     r = check_status(file, &status, path);
     if (r < 0 || file->error)
         return r;
 
-    /* it may be another one by now, so what was opened is looked at again */
+    /* it may have been replaced meanwhile: check what was opened */
     fd = openat(dir_fd, name,
                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 || fstat(fd, &status) < 0)
@@ -275,8 +275,8 @@ static int read_files(RulesFiles *files, int dir_fd, const char *dir_path)
     return 0;
 }
 
-/* Whether the folder itself, whose error @folder is, can be trusted; if so, the
- * names of the files in it. */
+/* List the names of the files in the folder, if the folder itself can be
+ * trusted; else set the error of @folder. */
 static int list_dir(RulesFiles *files,
                     RulesFile *folder,
                     DIR *dir,

@@ -91,7 +91,7 @@ int rules_file_write(const char *path, const char *text, size_t len)
     if (text_format(next, sizeof(next), ".%s.%d.new", name, (int) getpid()) >=
         sizeof(next) - 1)
         return -ENAMETOOLONG;
-    (void) unlinkat(dir, next, 0); /* of one that was interrupted */
+    (void) unlinkat(dir, next, 0); /* left by a write that was interrupted */
     fd = openat(dir, next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                 0600);
     if (fd < 0)

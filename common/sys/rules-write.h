@@ -12,10 +12,10 @@
 
 #include "common/util.h"
 
-/* Put @text into the file @path, which is there or is not. Negative errno. */
+/* Make or replace the file @path. Negative errno. */
 int rules_file_write(const char *path, const char *text, size_t len);
 
-/* Take the file away. Negative errno. */
+/* Remove the file. Negative errno. */
 int rules_file_delete(const char *path);
 
 /* 0 if a file in the folder could be written, else the negative errno that

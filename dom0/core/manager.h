@@ -102,7 +102,8 @@ void manager_synced(Manager *manager, uint64_t connection, Instant now);
  * and nothing waits for it to become one. */
 void manager_input_ended(Manager *manager, uint64_t connection, Instant now);
 
-/* Every call got by manager_next_call() is answered exactly once. */
+/* Every call got by manager_next_call() is answered exactly once, or twice if
+ * its first answer is @pending. */
 void manager_on_answer(Manager *manager,
                        uint64_t call,
                        const AdminAnswer *answer,

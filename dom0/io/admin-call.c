@@ -77,8 +77,8 @@ static int call_on_overdue(sd_event_source *source,
     return 0;
 }
 
-/* Nobody but qubesd can end it: qubesd goes on with a USB attach, and no other
- * may be made into that target until then. */
+/* qubesd goes on with a USB attach even if we hang up, and until it has ended
+ * no other may be made into that target: so its end has to be waited for. */
 static bool outlives_deadline(const AdminRequest *request)
 {
     return request->method == ADMIN_ATTACH &&

@@ -31,7 +31,8 @@ int admin_call_new(AdminCall **ret,
                    const AdminRequest *request,
                    AdminCallFn fn,
                    void *userdata);
-/* Before it was answered: the call itself is not taken back by qubesd. */
+/* If it is not answered yet, it will not be; qubesd goes on with it all the
+ * same. */
 AdminCall *admin_call_free(AdminCall *call);
 
 DEFINE_CLEANUP(AdminCall *, admin_call_free)

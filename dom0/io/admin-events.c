@@ -141,7 +141,7 @@ static int events_connect(AdminEvents *events)
                         events_on_io, events);
     if (r < 0)
         return r;
-    /* what was told before an answer came is older than that */
+    /* of an event and an answer that are both there, handle the event first */
     return sd_event_source_set_priority(events->io_source,
                                         SD_EVENT_PRIORITY_IMPORTANT);
 }
@@ -160,7 +160,7 @@ static int events_on_retry(sd_event_source *source,
         events_lose(events, "qubesd does not answer");
         return 0;
     }
-    /* the same timer bounds the wait for its first word */
+    /* the same timer bounds the wait for connection-established */
     (void) sd_event_source_set_time_relative(events->retry_source,
                                              ADMIN_LOOK_USEC);
     (void) sd_event_source_set_enabled(events->retry_source, SD_EVENT_ONESHOT);

@@ -4,10 +4,10 @@
 /*
  * The stream of qubesd's events (admin.Events)
  *
- * One connection that is always drained. When it is lost it is made anew,
- * after ADMIN_EVENTS_RETRY_USEC, doubling up to ADMIN_EVENTS_RETRY_MAX_USEC.
- * Events of the time in between are lost: on_state says when to look anew.
- * A frame that is longer than any that concerns us is passed over.
+ * One connection that is always drained. When it is lost it is made anew, after
+ * ADMIN_EVENTS_RETRY_USEC, doubling up to ADMIN_EVENTS_RETRY_MAX_USEC. Events
+ * in between are lost: after on_state(true) the owner has to look anew. A frame
+ * that is longer than any that concerns us is passed over.
  */
 
 #include <systemd/sd-event.h>

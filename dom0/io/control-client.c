@@ -28,8 +28,8 @@ struct ControlClient {
     void *userdata; /* of on_closed() */
 
     sd_event_source *io_source;
-    sd_event_source *turn_source;     /* on while there is something to do */
-    sd_event_source *deadline_source; /* on while the peer has to do it */
+    sd_event_source *turn_source;     /* on while we have something to do */
+    sd_event_source *deadline_source; /* on while the peer has */
 
     ClientState state;
     bool is_oneway;          /* the call that is answered */
@@ -89,7 +89,8 @@ static bool client_waits(ControlClient *client, bool has_message)
     return control_buffer_len(&client->output) > 0;
 }
 
-/* Reading is not renewed by each further byte, sending is. */
+/* @waits: the deadline has to be on. @renewed: it begins anew, as the peer has
+ * taken bytes; further bytes of a call that is not complete do not renew it. */
 static int client_set_deadline(ControlClient *client, bool waits, bool renewed)
 {
     sd_event_source *source = client->deadline_source;
@@ -107,7 +108,7 @@ static int client_set_deadline(ControlClient *client, bool waits, bool renewed)
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* Whether it has taken all of a stream so far. */
+/* Whether the client has taken all that was sent of a stream. */
 static bool client_takes_more(const ControlClient *client)
 {
     return client->state == CLIENT_ANSWERING && client->has_more &&
@@ -150,7 +151,7 @@ static void client_update(ControlClient *client)
                                            SD_EVENT_ONESHOT);
 }
 
-/* Queue a message for the peer, who may not want it, or not be there. */
+/* Queue a message for the peer, unless it wants none (oneway) or is gone. */
 static void client_queue(ControlClient *client, json_t *message)
 {
     _cleanup_(freep) char *text = NULL;
@@ -275,8 +276,8 @@ static int client_on_turn(sd_event_source *source, void *userdata)
     return 0;
 }
 
-/* There is room for a byte at least: without a message the buffer is not full.
- */
+/* Called without a whole message in the buffer only: then there is room for a
+ * byte at least. */
 static void client_read(ControlClient *client)
 {
     char *space;
@@ -383,7 +384,7 @@ int control_client_new(ControlClient **ret,
     client->userdata = userdata;
     client->input.max = CONTROL_CALL_MAX + 1;
     client->output.max = CONTROL_OUTPUT_MAX;
-    /* only for the log: the socket's mode says who may connect */
+    /* for the log only: the socket's mode decides who may connect */
     if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &len) <
         0)
         return -errno;

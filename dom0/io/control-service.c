@@ -16,7 +16,7 @@ struct ControlService {
     sd_event_source *wait_source; /* on while accepting is paused */
     ControlHandler handler;
 
-    /* said once in the log, until it is over */
+    /* logged once, until it is over */
     bool told_full;
     bool told_paused;
 
@@ -107,7 +107,7 @@ static int service_on_accept(sd_event_source *source,
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
              errno == ENOMEM)
         service_pause(service);
-    /* anything else is over with the connection that it was about */
+    /* any other error concerns this one connection only */
     return 0;
 }
 

@@ -37,7 +37,7 @@ typedef struct EventConnection {
     int fd;
     Stage stage;
     bool waiting; /* for resume_source */
-    bool deaf;    /* nobody reads its answers any more */
+    bool deaf;    /* the peer is gone: answers are thrown away */
     bool line_begun;
 
     QubeName source;
@@ -84,7 +84,8 @@ static EventConnection *connection_free(EventConnection *connection)
 
 DEFINE_CLEANUP(EventConnection *, connection_free)
 
-/* Accept only while there is room for one more that has not told its name. */
+/* Accept only while there is room for one more connection whose source is not
+ * known. */
 static void service_update(EventService *service)
 {
     (void) sd_event_source_set_enabled(
@@ -136,7 +137,8 @@ static void connection_set_deadline(EventConnection *connection,
                                        SD_EVENT_ONESHOT);
 }
 
-/* Nothing more is taken from it; it goes once its answers are written. */
+/* Read nothing more from the connection; close it once its answers are
+ * written. */
 static void connection_begin_close(EventConnection *connection)
 {
     if (connection->stage == STAGE_DESCRIPTOR) {
@@ -172,7 +174,7 @@ static int connection_push(EventConnection *connection,
     return 0;
 }
 
-/* Answer, then close: for what cannot be followed by anything. */
+/* Answer with an error, and close the connection. */
 static void connection_refuse(EventConnection *connection,
                               const WireAnswer *answer,
                               const char *reason)
@@ -185,10 +187,8 @@ static void connection_refuse(EventConnection *connection,
     connection_begin_close(connection);
 }
 
-/*
- * Write what can be written. A peer that has gone is no reason to forget the
- * lines that it has left behind.
- */
+/* Write what can be written. If the peer is gone answers are thrown away, but
+ * lines that it has sent before are still handled. */
 static void connection_flush(EventConnection *connection)
 {
     size_t written = 0;
@@ -261,7 +261,7 @@ static bool connection_is_reading(const EventConnection *connection)
            !connection->waiting && connection->out_len <= EVENT_ANSWERS_MAX;
 }
 
-/* Over its rate: read no further until then. */
+/* Handle no further line before @when_usec. */
 static void connection_wait(EventConnection *connection, uint64_t when_usec)
 {
     connection->waiting = true;
@@ -303,7 +303,7 @@ static void connection_work(EventConnection *connection)
     }
 }
 
-/* The rest behind a line that never ended. */
+/* The peer sends no more: a line without an end is malformed. */
 static void connection_end_input(EventConnection *connection)
 {
     const EventService *service = connection->service;
@@ -382,7 +382,7 @@ static bool connection_read_descriptor(EventConnection *connection)
         break;
     }
 
-    /* what came joined with it are the first lines */
+    /* what came behind the descriptor are the first lines */
     rest = connection->descriptor_len - len;
     memcpy(line_buffer_space(connection->lines, &size), data + len, rest);
     line_buffer_filled(connection->lines, rest);
@@ -390,7 +390,8 @@ static bool connection_read_descriptor(EventConnection *connection)
     return true;
 }
 
-/* What is begun has to be ended in time; what waits for us has not. */
+/* A line that was begun has a deadline, but not while it is us who do not
+ * read. */
 static void connection_update_deadline(EventConnection *connection)
 {
     bool begun = connection_is_reading(connection) &&
@@ -407,7 +408,7 @@ static void connection_update_deadline(EventConnection *connection)
     }
 }
 
-/* Settle what is to be watched for. @connection may be gone afterwards. */
+/* Write, and set what to watch for. @connection may be gone afterwards. */
 static void connection_update(EventConnection *connection)
 {
     uint32_t events = 0;
@@ -421,7 +422,8 @@ static void connection_update(EventConnection *connection)
         return;
     }
 
-    /* lines that are here already: the others get their turn first */
+    /* handle lines that are here already after other connections had their
+     * turn */
     if (connection_is_reading(connection) &&
         line_buffer_is_ready(connection->lines))
         connection_wait(connection, 0);
@@ -457,10 +459,11 @@ static int connection_on_io(sd_event_source *io,
     } else if (connection_is_reading(connection)) {
         good = connection_read(connection);
     } else if (connection->waiting) {
-        /* the peer has gone, its lines are still good: see to them later */
+        /* the peer is gone, but lines wait to be handled: do not watch until
+         * then */
         (void) sd_event_source_set_enabled(io, SD_EVENT_OFF);
     } else if (revents & (EPOLLHUP | EPOLLERR)) {
-        /* nobody is there to be answered; what it has said still counts */
+        /* nobody reads the answers, but lines that were sent still count */
         connection->deaf = true;
         good = connection->stage == STAGE_OPEN;
     }
@@ -584,7 +587,9 @@ static int service_on_accept(sd_event_source *source,
                      errno == ENOBUFS))
         service_pause(service);
     if (peer < 0 || connection_new(&connection, service, peer) < 0)
-        return 0; /* gone again, or no room: it costs that call only */
+        /* the peer is gone again, or there is no room: that costs this call
+         * only */
+        return 0;
 
     connection->next = service->connections;
     service->connections = connection;
@@ -612,8 +617,8 @@ int event_service_new(EventService **ret,
     service->hooks = hooks;
     service->userdata = userdata;
 
-    /* systemd passes it as one that blocks, and who calls may hang up before
-     * the call is accepted */
+    /* systemd passes a socket that blocks: accept4() would hang if the caller
+     * hangs up before the call is accepted */
     flags = fcntl(service->fd, F_GETFL);
     if (flags < 0 || fcntl(service->fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;

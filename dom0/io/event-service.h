@@ -5,7 +5,7 @@
  * The event service: connections of sources, bytes <-> messages (DESIGN 3)
  *
  * Accepts calls that qrexec passes on, reads the descriptor and the lines, and
- * writes the answers. What may be told and what comes of it is the owner's.
+ * writes the answers. The owner decides what a source may send, and answers.
  *
  * A peer can cost no more than its connections (the owner counts them by
  * on_connect), one line and EVENT_ANSWERS_MAX bytes of answers each: while it
@@ -29,7 +29,7 @@
 #define EVENT_CLOSE_USEC      (5 * USEC_PER_SEC)
 /* without descriptors or memory for one more call: how long to wait */
 #define EVENT_ACCEPT_PAUSE_USEC (1 * USEC_PER_SEC)
-/* more than this unread: its lines are not read either */
+/* bytes of answers: with more of them unwritten, no lines are read */
 #define EVENT_ANSWERS_MAX 16384U
 /* calls whose source is not known yet; more wait in the socket's queue */
 #define EVENT_STRANGERS_MAX 64U
@@ -53,7 +53,8 @@ typedef struct EventServiceHooks {
     void (*on_synced)(uint64_t id, void *userdata);
     /* no more lines come; answers may be due */
     void (*on_input_ended)(uint64_t id, void *userdata);
-    /* it was closed for what it sent; @reason is a sentence */
+    /* the connection is closed because of what it sent; @reason is a
+     * sentence */
     void (*on_refused)(const QubeName *source,
                        Status status,
                        const char *reason,

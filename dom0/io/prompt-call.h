@@ -5,8 +5,8 @@
  * One prompt, or one notification, by way of the policy agent
  *
  * A prompt has no deadline: its window stays until the person answers it, and
- * as long it has to be counted. A notification has one; what becomes of it
- * makes no difference.
+ * counts as open for as long. A notification has a deadline; whether it is
+ * shown makes no difference.
  */
 
 #include <systemd/sd-event.h>

@@ -24,8 +24,9 @@ struct RulesDir {
     void *userdata;
 };
 
-/* A new file is written next, and closed; what is no file, or a link to one
- * that is there, is not. */
+/* Whether the name that was created is a new file: that is written next, and
+ * its close tells of the change. What is no regular file, or a link, gets no
+ * such event. */
 static bool is_being_written(const RulesDir *dir, const char *name)
 {
     _cleanup_(freep) char *path = NULL;
@@ -63,7 +64,7 @@ static int dir_watch_one(RulesDir *dir, const char *path, uint32_t mask)
     return 0;
 }
 
-/* folders that come into being while the watch is set; then a change tells */
+/* how often to try again when folders come into being while the watch is set */
 #define WATCH_TRIES_MAX 8U
 
 /* Watch the folder, or the nearest one above it that is there. */
@@ -92,7 +93,7 @@ static int dir_watch(RulesDir *dir)
 {
     int r = dir_watch_nearest(dir);
 
-    /* it may have come between the look at it and the watch above it */
+    /* the folder may have come while the watch above it was set */
     for (size_t i = 0; i < WATCH_TRIES_MAX && r >= 0 && dir->above &&
                        access(dir->path, F_OK) == 0;
          i++)

@@ -69,7 +69,7 @@ static int read_all(int fd, char *buffer, size_t size, size_t *ret_len)
     return 0;
 }
 
-/* Leave the last text alone in the buffer. */
+/* Keep only the last text in the buffer. */
 static size_t keep_last(char *buffer, size_t len)
 {
     const char *end = memrchr(buffer, '\0', len), *begin;
@@ -143,8 +143,8 @@ static int create_next(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-/* Whether one more text goes behind what we have written, and only that: the
- * file may have been removed, or cut, by another. */
+/* Whether one more text fits into the file, and the file is as we have left it:
+ * somebody may have removed or cut it. */
 static bool takes(const StateFile *file, size_t size)
 {
     struct stat st;
@@ -197,7 +197,7 @@ int state_file_write(StateFile *file, const char *text, size_t len)
         file->size += size;
         return 0;
     }
-    /* what of it has been written may be less than a text */
+    /* part of the text may have been written: do not use this file any more */
     state_file_close(file);
     return replace(file, text, size);
 }

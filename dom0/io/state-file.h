@@ -15,12 +15,12 @@
 
 #include "common/util.h"
 
-/* more texts than fit into this are not kept in one file */
+/* a file is replaced when one more text would make it larger than this */
 #define STATE_FILE_TEXTS_MAX ((size_t) 32 * 1024)
 
 typedef struct StateFile {
     const char *dir_path; /* borrowed */
-    int fd;               /* the file, as long as it is as we left it; or -1 */
+    int fd;               /* the file that we have written; -1: none */
     size_t size;
 } StateFile;
 
@@ -28,10 +28,10 @@ void state_file_init(StateFile *file, const char *dir_path);
 void state_file_close(StateFile *file);
 
 /*
- * The last text; or all of a file without a NUL. malloc()ed. -ENOENT: there is
+ * The last text, or all of a file without a NUL; to be freed. -ENOENT: there is
  * no file; -EPERM: it is not a regular file, or belongs neither to us nor to
  * root, or others may write to it; -EFBIG: it is larger than @max and what
- * other texts may take; or what reading says.
+ * other texts may take; or the errno of reading it.
  */
 int state_file_read(char **ret,
                     size_t *ret_len,

@@ -37,8 +37,8 @@ static Export decide_by_rules(const UdevNode *node)
         udev_node_property(node, "QUBES_EXPORT_BLOCK_DEVICE");
     const char *dm_name = udev_node_property(node, "DM_NAME");
 
-    /* On loop devices Qubes' rules set it themselves, after having looked at
-     * it: there it says nothing. */
+    /* On loop devices Qubes' own rules set UDISKS_IGNORE, after having looked
+     * at it: there it says nothing. */
     if (is(udev_node_property(node, "UDISKS_IGNORE"), "1") &&
         !is(major, MAJOR_LOOP))
         return EXPORT_UDISKS_IGNORE;
@@ -82,7 +82,7 @@ static Export decide_by_state(const UdevView *view)
         return EXPORT_NBD_EMPTY;
     if (view->loop_hidden)
         return EXPORT_LOOP_HIDDEN;
-    /* without a size it went away under our eyes */
+    /* a device without a size went away while we looked at it */
     if (!udev_node_attribute(view->self, "size"))
         return EXPORT_GONE;
     if (lacks_medium(view))
@@ -120,9 +120,9 @@ static bool is_hub(const UdevNode *node)
 }
 
 /*
- * Whether the event is of an earlier device in that port: udev, when it comes
- * to "unbind" of the first, tells of it by what sysfs has of the second. Each
- * plug has a number of its own: "007" in the event, "7" in sysfs.
+ * Whether the event is of an earlier device at this port: by the time udev
+ * comes to the "unbind" of that, sysfs may have the next one. Each plug has
+ * another device number: "007" in the event, "7" in sysfs.
  */
 static bool is_replaced(const UdevNode *node)
 {
@@ -140,10 +140,12 @@ static Export decide_usb(const UdevNode *node, bool export_qemu)
         return is_hub(node) ? EXPORT_HUB : EXPORT_NAME;
     if (is_hub(node))
         return EXPORT_HUB;
-    /* Pulled before udev was done with it: what udev tells of it, as with
-     * "unbind", lacks all that makes it known, and "remove" follows. What
-     * sysfs has by then may be of the next one in that port, which is told of
-     * when udev is done with it. */
+    /*
+     * Unplugged before udev was done with it: as with "unbind", udev's event
+     * lacks the properties that tell what it is, and "remove" follows. sysfs
+     * may have the next device at the port by now; that has an event of its own
+     * once udev is done with it.
+     */
     if (!udev_node_attribute(node, "idVendor") ||
         !udev_node_property(node, "ID_VENDOR_ID") || is_replaced(node))
         return EXPORT_GONE;

@@ -63,7 +63,7 @@ static int insert(Snapshot *snapshot, const Record *record)
     return 0;
 }
 
-/* Drop the entry and answer its "remove": who it was, not what it was like. */
+/* Drop the entry and answer its "remove": the name without the properties. */
 static void drop(Snapshot *snapshot, size_t index, Record *ret)
 {
     Entry *entry = snapshot->entries[index];
@@ -143,7 +143,8 @@ static bool is_child(const Record *record, const Record *whole)
            device_name_equal(&record->parent, &whole->device);
 }
 
-/* Whether it hangs on @whole: a disk, or a partition of such a disk. */
+/* Whether the device of @record hangs on @whole: a disk, or a partition of such
+ * a disk. */
 static bool is_part(const Snapshot *snapshot,
                     const Record *record,
                     const Record *whole)

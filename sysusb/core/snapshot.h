@@ -36,11 +36,11 @@ int snapshot_note(Snapshot *snapshot,
                   Presence presence);
 
 /*
- * @seen goes: if it is a USB device that is known, so does what hangs on it.
- * Answers in @ret the "remove" of one part, partitions first, and false when
+ * @seen goes: if it is a USB device that is known, its parts go first. Answers
+ * in @ret the "remove" of one part, partitions before disks, and false when
  * there is none left. To be called before snapshot_note(): dom0 takes the parts
- * of what goes for gone, and has to be told anew of those that have come since
- * under the same names.
+ * of a device that goes for gone, and has to be told anew of parts with the
+ * same names that have come since.
  */
 bool snapshot_drop_part(Snapshot *snapshot, Record *ret, const Record *seen);
 

@@ -180,8 +180,8 @@ static void take_usb(Properties *ret, const UdevNode *usb)
     (void) take_text(ret, usb, &path_mapping);
 }
 
-/* Where the encoded value is there but not valid, the other one is not taken:
- * it is what udev made of it. */
+/* If the encoded value is there but not valid, the plain one is not taken
+ * instead: in that, udev has replaced what it did not like. */
 static void take_content(Properties *ret, const UdevNode *node)
 {
     static const Mapping mappings[] = {

@@ -137,10 +137,11 @@ static UdevUse use_of_one(const char *path,
 }
 
 /*
- * The device itself and, of a disk, its partitions: folders that begin with its
- * name. Qubes also asks device-mapper for the open count of a dm device; who
- * could hold it open here, but has neither mounted it nor lies on it, is the
- * backend of a qube that it is attached to, and that does not count.
+ * What is done with the device or, if it is a disk, with its partitions:
+ * folders that begin with its name. Qubes also asks device-mapper for the open
+ * count of a dm device. Here, who holds one open but has not mounted it and is
+ * no device above it can only be the backend of a qube that it is attached to:
+ * that does not count.
  */
 static UdevUse use_of(struct udev_device *device)
 {

@@ -25,7 +25,8 @@ struct UdevSource {
     void *userdata;
 };
 
-/* What libudev answers NULL for although what was asked for may be there. */
+/* After libudev has answered NULL: the negative errno if it lacked resources,
+ * so that the device may be there after all; else 0. */
 static int want_of_resources(void)
 {
     return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : 0;
@@ -52,10 +53,8 @@ static void source_look(UdevSource *source, struct udev_device *device)
         source->ops->on_look(&look, source->userdata);
 }
 
-/*
- * Of a partition, look at its disk too: it is free or in use with it, and
- * gets no event of its own.
- */
+/* If the device is a partition, look at its disk, too: the disk becomes free or
+ * in use together with it, and gets no event of its own. */
 static void source_look_at_disk(UdevSource *source, struct udev_device *device)
 {
     struct udev_device *disk =
@@ -76,7 +75,8 @@ static void source_deal_with(UdevSource *source, struct udev_device *device)
         return;
     }
 
-    /* add, change, bind, unbind, move, ...: it is there, thus */
+    /* add, change, bind, unbind, move, ...: the device is there, as udev has it
+     * now */
     source_look_at_disk(source, device);
     source_look(source, device);
 }
@@ -125,9 +125,9 @@ static int source_on_io(sd_event_source *io_source,
 }
 
 /*
- * A device that udev has not dealt with yet will have its event, and one that
- * has gone meanwhile, too. One that only cannot be looked at is there: it must
- * not be told to be gone.
+ * A device that udev has not dealt with yet will have its event, and so will
+ * one that has gone meanwhile. If a device cannot be looked at for want of
+ * resources, that is an error: it must not be reported as gone.
  */
 static int source_look_at_path(UdevSource *source, const char *path)
 {

@@ -24,8 +24,8 @@ typedef struct UdevSource UdevSource;
 typedef struct UdevSourceOps {
     /* A device was seen, changed or went away (PRESENCE_NONE). */
     void (*on_look)(const UdevLook *look, void *userdata);
-    /* Around an enumeration: what is not looked at between the two is gone. One
-     * that fails has no end. */
+    /* Around an enumeration: what is not looked at between the two is gone.
+     * Without on_enumerate_end() if the enumeration fails. */
     void (*on_enumerate_begin)(void *userdata);
     void (*on_enumerate_end)(void *userdata);
 } UdevSourceOps;
