@@ -290,26 +290,13 @@ static bool device_lacks_decision(const Manager *m, const Device *device)
            !device_is_attached(device) && !device_is_left_alone(device);
 }
 
-/* A job has come to its end. What follows on it? */
-static void managed_end(Manager *m, ManagedJob *managed, Instant now)
+/* Note at the device what the end of its job means, and answer who waits for
+ * the device to be detached. The device has no job afterwards. */
+static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
-    bool look = managed->detached_meanwhile;
-    /* events were missed, and the job took for the holder what events had told
-     * before, as qubesd's list could not be read */
-    bool look_further = device->missed_events && managed->job.unread &&
-                        managed->job.seen_at.s[0] != '\0';
-    const QubeName target = managed->job.target;
     QubeName made = {};
-    bool again;
 
-    if (device->queued == managed) {
-        /* its time was over before the job ahead of it had ended */
-        device->queued = NULL;
-        managed_bury(m, managed);
-        return;
-    }
-    assert(device->job == managed);
     if (device->made)
         made = device->held_by;
     device_learn(m, device, managed, now);
@@ -322,7 +309,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     if (managed->job.detached && !managed->job.told_detached &&
         !managed->unheard)
         source_expect_detach(managed->source, device->record.class,
-                             &device->record.device, &target, true,
+                             &device->record.device, &managed->job.target, true,
                              now.monotonic_usec);
     if (device->record.class == DEVICE_CLASS_USB &&
         (managed->job.detached ||
@@ -342,17 +329,46 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
         device->suspect = true;
         m->any_suspect = true;
     }
+}
+
+/* Whether the device has to be decided again after the job has ended. */
+static bool managed_calls_for_decision(const Manager *m,
+                                       const ManagedJob *managed)
+{
+    Status outcome = managed->job.outcome;
+
+    if (managed->kind == JOB_KIND_LOOK)
+        return device_lacks_decision(m, managed->device) ||
+               (managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING);
+    return managed->outdated ||
+           (managed->kind == JOB_KIND_ATTACH &&
+            ((managed->target_started &&
+              outcome == STATUS_WAITING_FOR_TARGET) ||
+             (managed->came_up && outcome == STATUS_START_FAILED)));
+}
+
+/* A job has ended: what follows for its device? */
+static void managed_end(Manager *m, ManagedJob *managed, Instant now)
+{
+    Device *device = managed->device;
+    bool look = managed->detached_meanwhile;
+    /* events were missed, and the job took for the holder what events had told
+     * before, as qubesd's list could not be read */
+    bool look_further = device->missed_events && managed->job.unread &&
+                        managed->job.seen_at.s[0] != '\0';
+    const QubeName target = managed->job.target;
+    bool again;
+
+    if (device->queued == managed) {
+        /* its time was over before the job ahead of it had ended */
+        device->queued = NULL;
+        managed_bury(m, managed);
+        return;
+    }
+    assert(device->job == managed);
+    managed_leave_device(m, managed, now);
     m->turns_changed |= managed->kind != JOB_KIND_ATTACH;
-    again = managed->kind == JOB_KIND_LOOK
-                ? device_lacks_decision(m, device) ||
-                      (managed->job.restarted &&
-                       managed->job.outcome == STATUS_TARGET_NOT_RUNNING)
-                : managed->outdated ||
-                      (managed->kind == JOB_KIND_ATTACH &&
-                       ((managed->target_started &&
-                         managed->job.outcome == STATUS_WAITING_FOR_TARGET) ||
-                        (managed->came_up &&
-                         managed->job.outcome == STATUS_START_FAILED)));
+    again = managed_calls_for_decision(m, managed);
     managed_bury(m, managed);
 
     if (device->queued) {
