@@ -59,12 +59,52 @@ static void on_stranger(Manager *m, const AdminEvent *event)
     m->next_stranger %= STRANGERS_MAX;
 }
 
+/* An event: @target has the device. */
+static void device_on_attached(Device *device, const QubeName *target)
+{
+    bool look;
+
+    /* The device was off qubesd's list, or an event told of its detach and a
+     * look at that is under way: so somebody has attached it anew, and what we
+     * had attached is no more. */
+    look = device->job && device->job->kind == JOB_KIND_LOOK &&
+           !device->job->job.look_further;
+    if (look ||
+        (device->removed && !device->attachment_known && !device->job)) {
+        device->holding = HOLDING_NOTHING;
+        device->held_by = (QubeName){};
+    }
+    device->attached_to = *target;
+    device->attachment_known = true;
+    device->suspect = false;
+    device->removed = false;
+    device->added_attached = false;
+    if (device->holding == HOLDING_MAYBE &&
+        qube_name_equal(&device->held_by, target))
+        device->holding = HOLDING_DEVICE;
+    if (!device->job && qube_name_equal(&device->late_at, target)) {
+        device->holding = HOLDING_DEVICE;
+        device->held_by = *target;
+        device->waits_for = (QubeName){};
+        device->stopped = (QubeName){};
+    }
+    device->late_at = (QubeName){};
+    if (device->job)
+        job_on_changed(&device->job->job);
+    if (device->job && device->job->kind == JOB_KIND_ATTACH) {
+        device->job->job.known_at = *target;
+        device->job->job.past_holder = (QubeName){};
+        device->job->attached_meanwhile |=
+            managed_is_attaching(device->job) &&
+            qube_name_equal(&device->job->job.target, target);
+    }
+}
+
 static void on_attached(Manager *m, const AdminEvent *event, Instant now)
 {
     Source *source = manager_find_source(m, &event->backend);
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
-    bool look;
 
     if (!source)
         on_stranger(m, event);
@@ -82,40 +122,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
-    /* The device was off qubesd's list, or an event told of its detach and a
-     * look at that is under way: so somebody has attached it anew, and what we
-     * had attached is no more. */
-    look = device->job && device->job->kind == JOB_KIND_LOOK &&
-           !device->job->job.look_further;
-    if (look ||
-        (device->removed && !device->attachment_known && !device->job)) {
-        device->holding = HOLDING_NOTHING;
-        device->held_by = (QubeName){};
-    }
-    device->attached_to = event->subject;
-    device->attachment_known = true;
-    device->suspect = false;
-    device->removed = false;
-    device->added_attached = false;
-    if (device->holding == HOLDING_MAYBE &&
-        qube_name_equal(&device->held_by, &event->subject))
-        device->holding = HOLDING_DEVICE;
-    if (!device->job && qube_name_equal(&device->late_at, &event->subject)) {
-        device->holding = HOLDING_DEVICE;
-        device->held_by = event->subject;
-        device->waits_for = (QubeName){};
-        device->stopped = (QubeName){};
-    }
-    device->late_at = (QubeName){};
-    if (device->job)
-        job_on_changed(&device->job->job);
-    if (device->job && device->job->kind == JOB_KIND_ATTACH) {
-        device->job->job.known_at = event->subject;
-        device->job->job.past_holder = (QubeName){};
-        device->job->attached_meanwhile |=
-            managed_is_attaching(device->job) &&
-            qube_name_equal(&device->job->job.target, &event->subject);
-    }
+    device_on_attached(device, &event->subject);
     /* jobs for devices that exclude it must not attach those now */
     for (Device *part = source->devices; part; part = part->next)
         if (part->job && part->job->kind == JOB_KIND_ATTACH &&
@@ -202,6 +209,55 @@ static bool device_was_found_attached(const Device *device)
             (device->status == STATUS_ATTACHED && !device->bound));
 }
 
+/* An event: @target, known to have the device, has it no longer. */
+static void device_on_detached(Manager *m,
+                               Device *device,
+                               const QubeName *target,
+                               Instant now)
+{
+    ManagedJob *managed = device->job;
+
+    /* An attached device stays on qubesd's list. This one was put on it anew,
+     * so it had been off the list, and that event was missed. */
+    device->removed |= device->added_attached;
+    device->added_attached = false;
+    device->attached_to = (QubeName){};
+    device->attachment_known = true;
+    device->suspect = false;
+    if (managed && managed->kind == JOB_KIND_ATTACH) {
+        managed->job.known_at = (QubeName){};
+        if (device->removed)
+            managed->job.held_by = (QubeName){};
+    }
+    /* The event comes before the answer to the job's call, or before a look has
+     * ended: note it for then. */
+    if (managed && !device->removed &&
+        qube_name_equal(&managed->job.target, target)) {
+        managed->detached_meanwhile = managed->kind != JOB_KIND_LOOK;
+        managed->job.taken |= managed->attached_meanwhile;
+        managed->job.look_further = false; /* the event tells what happened */
+    }
+    if (!device->plugged)
+        return;
+    if (device->removed) {
+        device->waits_for_list = device_was_found_attached(device);
+        device->holding = HOLDING_NOTHING;
+        if (managed && managed->kind == JOB_KIND_LOOK &&
+            managed->job.look_further)
+            managed_supersede(m, managed, "it is not offered any more", now);
+        if (device->waits_for_list && device->relisted)
+            device_decide_again(m, device, now);
+        return;
+    }
+    /* a job that has not sent an Attach must not undo what the person may have
+     * done */
+    if (managed && managed->kind == JOB_KIND_ATTACH &&
+        managed->job.holding == HOLDING_NOTHING)
+        managed_supersede(m, managed, "it was detached meanwhile", now);
+    if (!device->job)
+        device_begin_look(m, device, target, now);
+}
+
 static void on_detached(Manager *m, const AdminEvent *event, Instant now)
 {
     Source *source = manager_find_source(m, &event->backend);
@@ -230,48 +286,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
         (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
         job_on_told_detached(&managed->job);
-    if (!device || !device_may_be_at(device, &event->subject))
-        return;
-
-    /* An attached device stays on qubesd's list. This one was put on it anew,
-     * so it had been off the list, and that event was missed. */
-    device->removed |= device->added_attached;
-    device->added_attached = false;
-    device->attached_to = (QubeName){};
-    device->attachment_known = true;
-    device->suspect = false;
-    if (managed && managed->kind == JOB_KIND_ATTACH) {
-        managed->job.known_at = (QubeName){};
-        if (device->removed)
-            managed->job.held_by = (QubeName){};
-    }
-    /* The event comes before the answer to the job's call, or before a look has
-     * ended: note it for then. */
-    if (managed && !device->removed &&
-        qube_name_equal(&managed->job.target, &event->subject)) {
-        managed->detached_meanwhile = managed->kind != JOB_KIND_LOOK;
-        managed->job.taken |= managed->attached_meanwhile;
-        managed->job.look_further = false; /* the event tells what happened */
-    }
-    if (!device->plugged)
-        return;
-    if (device->removed) {
-        device->waits_for_list = device_was_found_attached(device);
-        device->holding = HOLDING_NOTHING;
-        if (managed && managed->kind == JOB_KIND_LOOK &&
-            managed->job.look_further)
-            managed_supersede(m, managed, "it is not offered any more", now);
-        if (device->waits_for_list && device->relisted)
-            device_decide_again(m, device, now);
-        return;
-    }
-    /* a job that has not sent an Attach must not undo what the person may have
-     * done */
-    if (managed && managed->kind == JOB_KIND_ATTACH &&
-        managed->job.holding == HOLDING_NOTHING)
-        managed_supersede(m, managed, "it was detached meanwhile", now);
-    if (!device->job)
-        device_begin_look(m, device, &event->subject, now);
+    if (device && device_may_be_at(device, &event->subject))
+        device_on_detached(m, device, &event->subject, now);
 }
 
 static bool rule_targets(const Rule *rule, const QubeName *name)
@@ -405,6 +421,46 @@ static void on_target_stopped(ManagedJob *managed)
     managed->detached_meanwhile = false;
 }
 
+static void device_on_qube_stopped(Manager *m,
+                                   Device *device,
+                                   const QubeName *name,
+                                   Instant now)
+{
+    bool is_source = qube_name_equal(&device->source->name, name);
+
+    /* the answer to a call under way may say that it is still attached */
+    if (device->job && device_may_be_at(device, name))
+        job_on_changed(&device->job->job);
+    if (device->record.class == DEVICE_CLASS_USB &&
+        device_may_be_at(device, name))
+        device->lingers_at = *name;
+    if (qube_name_equal(&device->late_at, name))
+        device->late_at = (QubeName){};
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        qube_name_equal(&device->job->job.target, name))
+        on_looked_at_stopped(m, device, name, now);
+    if (device->job && qube_name_equal(&device->job->job.target, name))
+        device->job->came_up = false;
+    if (device->job && managed_is_attaching(device->job) &&
+        qube_name_equal(&device->job->job.target, name))
+        on_target_stopped(device->job);
+    if (device->holding != HOLDING_NOTHING &&
+        (is_source || qube_name_equal(&device->held_by, name))) {
+        device->holding = HOLDING_NOTHING;
+        device->waits_for = device->held_by;
+        /* a disposable that our own job shuts down was not stopped by a
+         * person */
+        if (device->plugged &&
+            !(device->job && device->job->kind == JOB_KIND_DETACH))
+            device_set_stopped(device, name);
+        device->held_by = (QubeName){};
+    }
+    if (is_source || qube_name_equal(&device->attached_to, name))
+        device->attached_to = (QubeName){};
+    if (device->job && qube_name_equal(&device->job->job.known_at, name))
+        device->job->job.known_at = (QubeName){};
+}
+
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
@@ -412,42 +468,8 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 
         for (Device *device = source ? source->devices : NULL, *next; device;
              device = next) {
-            bool is_source = qube_name_equal(&source->name, name);
-
             next = device->next;
-            /* the answer to a call under way may say that it is still
-             * attached */
-            if (device->job && device_may_be_at(device, name))
-                job_on_changed(&device->job->job);
-            if (device->record.class == DEVICE_CLASS_USB &&
-                device_may_be_at(device, name))
-                device->lingers_at = *name;
-            if (qube_name_equal(&device->late_at, name))
-                device->late_at = (QubeName){};
-            if (device->job && device->job->kind == JOB_KIND_LOOK &&
-                qube_name_equal(&device->job->job.target, name))
-                on_looked_at_stopped(m, device, name, now);
-            if (device->job && qube_name_equal(&device->job->job.target, name))
-                device->job->came_up = false;
-            if (device->job && managed_is_attaching(device->job) &&
-                qube_name_equal(&device->job->job.target, name))
-                on_target_stopped(device->job);
-            if (device->holding != HOLDING_NOTHING &&
-                (is_source || qube_name_equal(&device->held_by, name))) {
-                device->holding = HOLDING_NOTHING;
-                device->waits_for = device->held_by;
-                /* a disposable that our own job shuts down was not stopped by a
-                 * person */
-                if (device->plugged &&
-                    !(device->job && device->job->kind == JOB_KIND_DETACH))
-                    device_set_stopped(device, name);
-                device->held_by = (QubeName){};
-            }
-            if (is_source || qube_name_equal(&device->attached_to, name))
-                device->attached_to = (QubeName){};
-            if (device->job &&
-                qube_name_equal(&device->job->job.known_at, name))
-                device->job->job.known_at = (QubeName){};
+            device_on_qube_stopped(m, device, name, now);
         }
         for (PlugMemory *memory = source ? source->memories : NULL; memory;
              memory = memory->next)
