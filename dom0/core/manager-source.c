@@ -226,6 +226,31 @@ static void drop_old_parts(Manager *m,
     }
 }
 
+/* The device begins a new plug; @replaced: in place of another one. -ENOMEM. */
+static int device_plug_in(Manager *m,
+                          Device *device,
+                          bool replaced,
+                          Instant now)
+{
+    QubeName early;
+    int r = device_arrive(device, m->last_plug + 1, now.monotonic_usec);
+
+    if (r < 0)
+        return r;
+    m->last_plug++;
+    device->outcome = 0; /* the last one was of another plug */
+    (void) device_recall(device);
+    drop_old_parts(m, device, replaced, now);
+    tell_new_part(device);
+    early = source_take_early(device->source, device->record.class,
+                              &device->record.device);
+    if (early.s[0]) {
+        device->attached_to = early;
+        device->attachment_known = true;
+    }
+    return 0;
+}
+
 static Status event_here(Manager *m,
                          Source *source,
                          uint64_t connection,
@@ -235,7 +260,6 @@ static Status event_here(Manager *m,
 {
     Device *device = source_find(source, record->class, &record->device);
     Waiter *waiter = waiter_new(source, connection, seq);
-    QubeName early;
     bool replaced, restored;
     Status status;
     int r = 0;
@@ -263,23 +287,10 @@ static Status event_here(Manager *m,
     device->record = *record;
     device->told = true;
     device->told_by |= source_connection_bit(source, connection);
-    if (!device->plugged) {
-        r = device_arrive(device, m->last_plug + 1, now.monotonic_usec);
-        if (r < 0) {
-            waiter_free(waiter);
-            device_release(device);
-            return STATUS_INTERNAL;
-        }
-        m->last_plug++;
-        device->outcome = 0; /* the last one was of another plug */
-        (void) device_recall(device);
-        drop_old_parts(m, device, replaced, now);
-        tell_new_part(device);
-        early = source_take_early(source, record->class, &record->device);
-        if (early.s[0]) {
-            device->attached_to = early;
-            device->attachment_known = true;
-        }
+    if (!device->plugged && device_plug_in(m, device, replaced, now) < 0) {
+        waiter_free(waiter);
+        device_release(device);
+        return STATUS_INTERNAL;
     }
 
     m->turns_changed = true; /* others may have waited for this record */
