@@ -94,47 +94,25 @@ static void device_learn_lost(Manager *m,
     plug_withdraw(m, device, now);
 }
 
-void device_learn(Manager *m,
-                  Device *device,
-                  const ManagedJob *managed,
-                  Instant now)
+/* The job attached nothing; it may have seen who has the device. */
+static void device_learn_seen(Device *device, const Job *job)
+{
+    if (job->outcome == STATUS_ALREADY_ATTACHED &&
+        device->holding == HOLDING_MAYBE &&
+        qube_name_equal(&device->held_by, &job->target))
+        device->holding = HOLDING_DEVICE;
+    if (job->seen_at.s[0]) {
+        device->attached_to = job->seen_at;
+        device->removed = false; /* qubesd lists it */
+    } else if (job->outcome == STATUS_ALREADY_ATTACHED) {
+        device->attached_to = job->target;
+    }
+}
+
+/* The job has attached or detached the device, or may have. */
+static void device_learn_holding(Device *device, const ManagedJob *managed)
 {
     const Job *job = &managed->job;
-
-    switch (managed->kind) {
-    case JOB_KIND_ATTACH:
-        device->attachment_known |= job->touched;
-        if (job->found_stopped.s[0] != '\0')
-            device_learn_stopped(device, job);
-        if (job->lost) {
-            device_learn_lost(m, device, job, now);
-            return;
-        }
-        if (!job->tried || job->outcome == STATUS_ALREADY_ATTACHED) {
-            if (job->outcome == STATUS_ALREADY_ATTACHED &&
-                device->holding == HOLDING_MAYBE &&
-                qube_name_equal(&device->held_by, &job->target))
-                device->holding = HOLDING_DEVICE;
-            if (job->seen_at.s[0]) {
-                device->attached_to = job->seen_at;
-                device->removed = false; /* qubesd lists it */
-            } else if (job->outcome == STATUS_ALREADY_ATTACHED)
-                device->attached_to = job->target;
-            return;
-        }
-        break;
-    case JOB_KIND_DETACH:
-        /* what somebody else attached does not become ours because our Detach
-         * of it, for the person, failed */
-        if (managed->by_person && device->holding == HOLDING_NOTHING &&
-            job->holding != HOLDING_NOTHING)
-            return;
-        break;
-    case JOB_KIND_LOOK:
-        if (job->outcome != STATUS_SUPERSEDED)
-            device_learn_look(m, device, job, now);
-        return;
-    }
 
     device->holding = job->holding;
     device->bound = managed->kind == JOB_KIND_ATTACH && job->pinned;
@@ -167,6 +145,43 @@ void device_learn(Manager *m,
                qube_name_equal(&device->attached_to, &job->target)) {
         device->attached_to = (QubeName){};
     }
+}
+
+void device_learn(Manager *m,
+                  Device *device,
+                  const ManagedJob *managed,
+                  Instant now)
+{
+    const Job *job = &managed->job;
+
+    switch (managed->kind) {
+    case JOB_KIND_ATTACH:
+        device->attachment_known |= job->touched;
+        if (job->found_stopped.s[0] != '\0')
+            device_learn_stopped(device, job);
+        if (job->lost) {
+            device_learn_lost(m, device, job, now);
+            return;
+        }
+        if (!job->tried || job->outcome == STATUS_ALREADY_ATTACHED) {
+            device_learn_seen(device, job);
+            return;
+        }
+        break;
+    case JOB_KIND_DETACH:
+        /* what somebody else attached does not become ours because our Detach
+         * of it, for the person, failed */
+        if (managed->by_person && device->holding == HOLDING_NOTHING &&
+            job->holding != HOLDING_NOTHING)
+            return;
+        break;
+    case JOB_KIND_LOOK:
+        if (job->outcome != STATUS_SUPERSEDED)
+            device_learn_look(m, device, job, now);
+        return;
+    }
+
+    device_learn_holding(device, managed);
 }
 
 /*
