@@ -64,21 +64,40 @@ bool identity_is_of(const DeviceIdentity *identity,
     return strncasecmp(identity->s, ids, IDS_LEN) == 0;
 }
 
+/* Whether it begins with ids, which are not the unknown ones. */
+static bool has_ids(const DeviceIdentity *identity)
+{
+    const char *s = identity->s;
+
+    return strlen(s) >= IDS_LEN && s[HALF_LEN] == '+' &&
+           text_is_hex(s, HALF_LEN, false) &&
+           text_is_hex(s + HALF_LEN + 1, HALF_LEN, false) &&
+           (s[IDS_LEN] == '\0' || s[IDS_LEN] == '+') &&
+           strncmp(s, "0000+0000", IDS_LEN) != 0;
+}
+
 bool identity_contradicts(const DeviceIdentity *identity,
                           const char *vendor_id,
                           const char *product_id)
 {
-    const char *s = identity->s;
+    return vendor_id[0] != '\0' && product_id[0] != '\0' && has_ids(identity) &&
+           !identity_is_of(identity, vendor_id, product_id);
+}
 
-    if (vendor_id[0] == '\0' || product_id[0] == '\0')
-        return false;
-    if (strlen(s) < IDS_LEN || s[HALF_LEN] != '+' ||
-        !text_is_hex(s, HALF_LEN, false) ||
-        !text_is_hex(s + HALF_LEN + 1, HALF_LEN, false) ||
-        (s[IDS_LEN] != '\0' && s[IDS_LEN] != '+'))
-        return false;
-    if (strncmp(s, "0000+0000", IDS_LEN) == 0)
-        return false;
+/* The length of the serial, which stands behind the ids and a "+". */
+static size_t serial_len(const DeviceIdentity *identity)
+{
+    return identity->s[IDS_LEN] ? strcspn(identity->s + IDS_LEN + 1, "+") : 0;
+}
 
-    return !identity_is_of(identity, vendor_id, product_id);
+bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b)
+{
+    size_t len;
+
+    if (!has_ids(a) || !has_ids(b))
+        return false;
+    len = serial_len(a);
+    return strncasecmp(a->s, b->s, IDS_LEN) != 0 || serial_len(b) != len ||
+           (len > 0 &&
+            memcmp(a->s + IDS_LEN + 1, b->s + IDS_LEN + 1, len) != 0);
 }

@@ -42,3 +42,9 @@ bool identity_contradicts(const DeviceIdentity *identity,
 bool identity_is_of(const DeviceIdentity *identity,
                     const char *vendor_id,
                     const char *product_id);
+
+/*
+ * Whether both begin with a VVVV:PPPP other than 0000:0000, and these or the
+ * serials behind them are not the same. What follows may change by itself.
+ */
+bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b);

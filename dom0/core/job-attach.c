@@ -50,8 +50,9 @@ JobWish job_on_listing(Job *job,
     job->unlisted = false;
     job->other_listed = false;
     if (listing->has_identity &&
-        identity_contradicts(&listing->identity, task->vendor_id,
-                             task->product_id))
+        (identity_contradicts(&listing->identity, task->vendor_id,
+                              task->product_id) ||
+         identity_is_of_another(&listing->identity, &task->asked)))
         return job_await_change(job, now_usec);
     /* a line that cannot be read does not tell who has it: go by what events
      * told */

@@ -277,13 +277,14 @@ static Status device_attach(Manager *m,
 void device_attach_approved(Manager *m,
                             Device *device,
                             const Rule *rule,
+                            const Window *window,
                             size_t choice,
-                            const QubeName *default_dispvm,
                             Instant now)
 {
     JobTask task = task_by_rule(m, device, rule);
     ManagedJob *managed;
 
+    task.asked = window->identity;
     if (m->paused_until_usec != 0) {
         (void) device_settle(m, device, rule, STATUS_PAUSED, "", now);
         return;
@@ -295,7 +296,8 @@ void device_attach_approved(Manager *m,
     device->job = managed;
     managed_apply(m, managed,
                   job_begin_approved(&managed->job, &task, choice,
-                                     default_dispvm, now.monotonic_usec),
+                                     &window->default_dispvm,
+                                     now.monotonic_usec),
                   now);
 }
 

@@ -109,7 +109,8 @@ typedef struct Window {
     DeviceClass class;
     DeviceName device;
     uint64_t plug;
-    Ruleset *ruleset; /* what @rule belongs to */
+    DeviceIdentity identity; /* as what it was listed; "" if not known */
+    Ruleset *ruleset;        /* what @rule belongs to */
     const Rule *rule;
     QubeName default_dispvm;
     size_t choices[APPROVAL_TARGETS_MAX]; /* indexes in the rule's targets */
@@ -258,8 +259,8 @@ void task_set_holder(JobTask *task, const Device *device);
 void device_attach_approved(Manager *m,
                             Device *device,
                             const Rule *rule,
+                            const Window *window,
                             size_t choice,
-                            const QubeName *default_dispvm,
                             Instant now);
 
 /* @target, which had the device because of us, was stopped: the device does not

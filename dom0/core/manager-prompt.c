@@ -311,6 +311,7 @@ bool manager_next_prompt(Manager *m,
         .class = job->task.class,
         .device = job->task.device,
         .plug = managed->device->plug,
+        .identity = job->pinned ? job->identity : (DeviceIdentity){},
         .ruleset = ruleset_ref(managed->ruleset),
         .rule = managed->rule,
         .default_dispvm = job->default_dispvm,
@@ -444,6 +445,7 @@ static void on_yes(Manager *m,
          * window of its own: this one counts for it */
         (void) job_on_prompt_open(&managed->job, UINT64_MAX,
                                   now.monotonic_usec);
+        managed->job.task.asked = window->identity;
         managed_apply(m, managed,
                       job_on_approved(&managed->job, window->choices[answer],
                                       now.monotonic_usec),
@@ -452,8 +454,8 @@ static void on_yes(Manager *m,
         refuse_outdated(m, managed, now);
     } else if (good && !device->refused_by_user &&
                !device_is_left_alone(device)) {
-        device_attach_approved(m, device, rule, window->choices[answer],
-                               &window->default_dispvm, now);
+        device_attach_approved(m, device, rule, window, window->choices[answer],
+                               now);
     }
 }
 

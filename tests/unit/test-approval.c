@@ -18,11 +18,16 @@
 
 static ManagerRig rig;
 static uint64_t usb; /* a connection of sys-usb */
+/* what qubesd lists each device as; NULL: as always */
+static const char *listed_as;
+static const char *default_dispvm;
 
 static int set_up(void **state)
 {
     (void) state;
 
+    listed_as = NULL;
+    default_dispvm = "media";
     rig_begin(&rig, RULES);
     usb = rig_connect(&rig, "sys-usb", 'a');
     return 0;
@@ -174,6 +179,24 @@ static void judge(PolicyAnswer answer)
         manager_on_verdict(rig.manager, id, answer, rig.now);
 }
 
+static AdminAnswer answer_listed_as(const char *devid)
+{
+    AdminAnswer answer = answer_listed(NULL);
+
+    if (devid)
+        assert_true(
+            identity_parse(&answer.listing.identity, devid, strlen(devid)));
+    return answer;
+}
+
+static const char *value_of(AdminProperty property)
+{
+    if (property == ADMIN_PROPERTY_GUIVM)
+        return "dom0";
+    return property == ADMIN_PROPERTY_DEFAULT_DISPVM ? default_dispvm
+                                                     : "appvm-red";
+}
+
 /* All calls to qubesd are answered as by a healthy one; attaches counted. */
 static unsigned int serve(void)
 {
@@ -185,11 +208,9 @@ static unsigned int serve(void)
         AdminAnswer answer = answer_of(ADMIN_OK);
 
         if (request.method == ADMIN_AVAILABLE)
-            answer = answer_listed(NULL);
+            answer = answer_listed_as(listed_as);
         else if (request.method == ADMIN_PROPERTY_GET)
-            answer = answer_value(request.property == ADMIN_PROPERTY_GUIVM
-                                      ? "dom0"
-                                      : "appvm-red");
+            answer = answer_value(value_of(request.property));
         n_attaches += request.method == ADMIN_ATTACH;
         rig_reply(&rig, call, answer);
     }
@@ -301,6 +322,84 @@ static void test_a_late_yes_is_bound_by_what_policy_says_by_then(void **state)
     assert_int_equal(serve(), 0);
     judge(POLICY_NO);
     assert_int_equal(serve(), 0);
+}
+
+/* The forwarder is away, or slow: another stick of the kind has come under the
+ * name, and no record tells of it yet. */
+static void test_a_yes_is_for_the_device_that_was_listed_then(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    listed_as = "0781:5581:OTHER:u080650";
+    answer(id, PROMPT_YES, 0);
+    assert_int_equal(serve(), 0);
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    assert_int_equal(serve(), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_late_yes_is_for_the_device_that_was_listed_then(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    listed_as = "0781:5581:OTHER:u080650";
+    answer(id, PROMPT_YES, 0);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 0);
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    assert_int_equal(serve(), 0);
+}
+
+/* It was away for a moment, and is back before the job gives up. */
+static void test_a_yes_waits_for_the_device_that_was_listed_then(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    listed_as = "0781:5581:OTHER:u080650";
+    answer(id, PROMPT_YES, 0);
+    assert_int_equal(serve(), 0);
+    listed_as = NULL;
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    assert_int_equal(serve(), 1);
+}
+
+static void test_a_yes_outlives_what_changes_of_an_identity(void **state)
+{
+    static const char *const same[] = {
+        "0781:5581:4C53:u080650:1.0",
+        "0781:5581:4C53",
+        "0000:0000::?******:1",
+        ":None",
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+        const char name[] = { 's', 'd', (char) ('a' + i), '\0' };
+        uint64_t id;
+
+        listed_as = NULL;
+        plug(name);
+        id = show(name);
+        listed_as = same[i];
+        answer(id, PROMPT_YES, 0);
+        assert_int_equal(serve(), 1);
+    }
 }
 
 /* An old window is answered while the next one for the same job is prepared. */
@@ -560,6 +659,10 @@ int main(void)
         TEST(test_an_answer_makes_room_for_the_next_at_once),
         TEST(test_a_yes_after_the_window_s_ten_minutes_still_counts),
         TEST(test_a_late_yes_is_bound_by_what_policy_says_by_then),
+        TEST(test_a_yes_is_for_the_device_that_was_listed_then),
+        TEST(test_a_late_yes_is_for_the_device_that_was_listed_then),
+        TEST(test_a_yes_waits_for_the_device_that_was_listed_then),
+        TEST(test_a_yes_outlives_what_changes_of_an_identity),
         TEST(test_a_prompt_that_was_answered_elsewhere_is_not_shown),
         TEST(test_a_no_to_a_source_that_is_gone_counts),
         TEST(test_windows_that_nobody_answers_are_bounded),

@@ -113,6 +113,57 @@ static void test_only_known_numbers_can_contradict(void **state)
     }
 }
 
+static DeviceIdentity identity_of(const char *devid)
+{
+    DeviceIdentity identity = {};
+
+    assert_true(*devid == '\0' ||
+                identity_parse(&identity, devid, strlen(devid)));
+    return identity;
+}
+
+static void test_another_device_has_other_numbers_or_another_serial(
+    void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool other;
+    } cases[] = {
+        { "0781:5581:4C53:u08", "0781:5581:4C53:u08", false },
+        { "0781:5581:4C53:u08", "0781:5581:4C53:u08:1.0", false },
+        { "0781:5581:4C53:u08", "0781:5581:4C53:?******", false },
+        { "0781:5581:4C53:u08", "0781:5581:4C53", false },
+        { "0781:55ab:4C53", "0781:55AB:4C53", false },
+        { "0781:5581:4C53:u08", "0781:5581:4C54:u08", true },
+        { "0781:5581:4C53:u08", "0781:5581:4c53:u08", true },
+        { "0781:5581:4C53:u08", "0781:5581:4C5:u08", true },
+        { "0781:5581:4C53:u08", "0781:5581::u08", true },
+        { "0781:5581:4C53", "0781:5581", true },
+        { "0781:5581", "0781:5581", false },
+        { "0781:5581:", "0781:5581", false },
+        { "0781:5581::u08", "0781:5581", false },
+        { "0781:5581:4C53", "0781:5582:4C53", true },
+        { "0781:5581:4C53", "0782:5581:4C53", true },
+        { "0781:5581:4C53", "0000:0000::?******:1", false },
+        { "0781:5581:4C53", ":None", false },
+        { "0781:5581:4C53", "0781:55812:4C53", false },
+        { "0781:5581:4C53", "078g:5581:4C53", false },
+        { "0781:5581:4C53", "0781.5581:4C53", false },
+        { "0781:5581:4C53", "", false },
+        { "", "", false },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const DeviceIdentity a = identity_of(cases[i].a);
+        const DeviceIdentity b = identity_of(cases[i].b);
+
+        assert_int_equal(identity_is_of_another(&a, &b), cases[i].other);
+        assert_int_equal(identity_is_of_another(&b, &a), cases[i].other);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -121,6 +172,8 @@ int main(void)
         cmocka_unit_test(test_an_identity_may_be_so_long),
         cmocka_unit_test(test_a_refused_identity_changes_nothing),
         cmocka_unit_test(test_only_known_numbers_can_contradict),
+        cmocka_unit_test(
+            test_another_device_has_other_numbers_or_another_serial),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
