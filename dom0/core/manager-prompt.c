@@ -381,8 +381,8 @@ static void silence(Manager *m, const Source *source, Instant now)
 
 /*
  * The job that an answer is for: the one that has asked, or one that has taken
- * its place for the same plug and the same rule and waits for a prompt of its
- * own.
+ * its place for the same plug and the same rule, to which @dispvm means the
+ * same, and waits for a prompt of its own.
  */
 static ManagedJob *window_job(const Manager *m, const Window *window)
 {
@@ -392,7 +392,9 @@ static ManagedJob *window_job(const Manager *m, const Window *window)
     if (window->managed)
         return window->managed;
     return managed && managed->job.state == JOB_AWAITING_PROMPT &&
-                   rule_equal(managed->rule, window->rule)
+                   rule_equal(managed->rule, window->rule) &&
+                   qube_name_equal(&managed->job.default_dispvm,
+                                   &window->default_dispvm)
                ? managed
                : NULL;
 }

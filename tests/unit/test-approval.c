@@ -402,6 +402,51 @@ static void test_a_yes_outlives_what_changes_of_an_identity(void **state)
     }
 }
 
+/* What @dispvm means is asked first. */
+static void plug_for_disposable(const char *device)
+{
+    plug(device);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 0);
+}
+
+/* The window is that of a job that was ended by another record; meanwhile the
+ * default disposable template is another one. */
+static void test_a_yes_is_for_the_disposable_that_was_shown(void **state)
+{
+    AdminRequest request;
+    Record record;
+    Prompt prompt;
+    uint64_t id;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block type disk to @dispvm\n"
+                        "d: deny block type partition\n");
+    plug_for_disposable("sda");
+    id = next_prompt(&prompt);
+    assert_string_equal(prompt.targets[0].name.s, "media");
+
+    record = rig_record(RECORD_CHANGE, "sda");
+    assert_true(properties_set_text(&record.properties, PROPERTY_DEVTYPE,
+                                    "partition", strlen("partition")));
+    assert_int_equal(rig_tell_record(&rig, usb, &record),
+                     STATUS_DENIED_BY_RULE);
+    default_dispvm = "trusted";
+    plug_for_disposable("sda");
+    answer(id, PROMPT_YES, 0);
+    while (manager_next_call(rig.manager, &id, &request)) {
+        assert_int_not_equal(request.method, ADMIN_CREATE_DISPOSABLE);
+        rig_reply(&rig, id,
+                  request.method == ADMIN_AVAILABLE
+                      ? answer_listed(NULL)
+                      : answer_value(value_of(request.property)));
+    }
+    /* it is asked for itself */
+    assert_int_not_equal(next_prompt(&prompt), 0);
+    assert_string_equal(prompt.targets[0].name.s, "trusted");
+}
+
 /* An old window is answered while the next one for the same job is prepared. */
 static void test_a_prompt_that_was_answered_elsewhere_is_not_shown(void **state)
 {
@@ -663,6 +708,7 @@ int main(void)
         TEST(test_a_late_yes_is_for_the_device_that_was_listed_then),
         TEST(test_a_yes_waits_for_the_device_that_was_listed_then),
         TEST(test_a_yes_outlives_what_changes_of_an_identity),
+        TEST(test_a_yes_is_for_the_disposable_that_was_shown),
         TEST(test_a_prompt_that_was_answered_elsewhere_is_not_shown),
         TEST(test_a_no_to_a_source_that_is_gone_counts),
         TEST(test_windows_that_nobody_answers_are_bounded),
