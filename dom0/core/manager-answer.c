@@ -103,14 +103,14 @@ static void managed_on_answer(Manager *m,
          * Only a job that has made a disposable does not wait: the attach ends
          * together with the disposable.
          */
-        managed->late_call = call;
+        managed->overdue_call = call;
         m->turns_changed = true;
         if (managed->job.state == JOB_UNDOING && !managed->job.made)
             return;
     }
     if (managed->dead) {
         if (managed->port_turn && !answer->pending)
-            managed_on_late(m, managed, answer, now);
+            managed_end_overdue(m, managed, answer, now);
         return;
     }
     if (ignored)
@@ -120,16 +120,16 @@ static void managed_on_answer(Manager *m,
     managed_tell_answer(m, managed, answer, now);
 }
 
-static void managed_on_late_answer(Manager *m,
-                                   ManagedJob *managed,
-                                   const AdminAnswer *answer,
-                                   Instant now)
+static void managed_on_overdue_answer(Manager *m,
+                                      ManagedJob *managed,
+                                      const AdminAnswer *answer,
+                                      Instant now)
 {
-    managed->late_call = 0;
+    managed->overdue_call = 0;
     if (!managed->dead && managed->job.state == JOB_UNDOING)
         managed_tell_answer(m, managed, answer, now);
     else
-        managed_on_late(m, managed, answer, now);
+        managed_end_overdue(m, managed, answer, now);
 }
 
 void manager_on_answer(Manager *m,
@@ -155,8 +155,8 @@ void manager_on_answer(Manager *m,
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
         if (managed->call == call)
             managed_on_answer(m, managed, answer, now);
-        else if (managed->late_call == call)
-            managed_on_late_answer(m, managed, answer, now);
+        else if (managed->overdue_call == call)
+            managed_on_overdue_answer(m, managed, answer, now);
         else
             continue;
         break;

@@ -86,7 +86,7 @@ struct ManagedJob {
     bool unheard;    /* events were not heard all the time since then */
     /* a USB Attach that is over its time, and that qubesd still works on; 0:
      * none */
-    uint64_t late_call;
+    uint64_t overdue_call;
     bool ignores_call;   /* the answer to @call is of no interest any more */
     bool wants_question; /* job.question has to be asked */
     uint64_t question;   /* the one under way; 0: none */
@@ -224,10 +224,10 @@ void managed_free(ManagedJob *managed);
 
 /* The overdue Attach of a job that has ended, or has given up on it, was
  * answered after all. */
-void managed_on_late(Manager *m,
-                     ManagedJob *managed,
-                     const AdminAnswer *answer,
-                     Instant now);
+void managed_end_overdue(Manager *m,
+                         ManagedJob *managed,
+                         const AdminAnswer *answer,
+                         Instant now);
 /* Let jobs in JOB_TURN ask again, if Manager.turns_changed. */
 void manager_give_turns(Manager *m, Instant now);
 

@@ -132,7 +132,7 @@ static void managed_bury(Manager *m, ManagedJob *managed)
     /* a USB attach that qubesd still works on keeps its turn until it is
      * answered */
     if (managed->port_turn) {
-        managed->port_turn = managed->call != 0 || managed->late_call != 0;
+        managed->port_turn = managed->call != 0 || managed->overdue_call != 0;
         m->turns_changed = true;
     }
     managed->device = NULL;
@@ -430,7 +430,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         if (managed->job.outcome != STATUS_INVALID && !managed->told)
             managed_tell(m, managed, now);
         if (managed->port_turn && !job_holds_port_turn(&managed->job) &&
-            managed->call == 0 && managed->late_call == 0) {
+            managed->call == 0 && managed->overdue_call == 0) {
             managed->port_turn = false;
             m->turns_changed = true;
         }

@@ -46,8 +46,8 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
               source_is_picturing(managed->source, managed->device)))
         turn = JOB_TURN_SHUT;
     else if (holder)
-        turn = holder->late_call != 0 || holder->dead ? JOB_TURN_SHUT
-                                                      : JOB_TURN_LATER;
+        turn = holder->overdue_call != 0 || holder->dead ? JOB_TURN_SHUT
+                                                         : JOB_TURN_LATER;
     else if (!m->unlimited && !job->has_turn &&
              !source_take_attach(managed->source, managed->device,
                                  now.monotonic_usec, &when_usec))
@@ -115,10 +115,10 @@ JobWish managed_give_part(ManagedJob *managed, Instant now)
     return job_on_part(&managed->job, unknown, attached, now.monotonic_usec);
 }
 
-void managed_on_late(Manager *m,
-                     ManagedJob *managed,
-                     const AdminAnswer *answer,
-                     Instant now)
+void managed_end_overdue(Manager *m,
+                         ManagedJob *managed,
+                         const AdminAnswer *answer,
+                         Instant now)
 {
     const JobTask *task = &managed->job.task;
     Device *device = source_find(managed->source, task->class, &task->device);

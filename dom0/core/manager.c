@@ -77,7 +77,7 @@ static void manager_sweep(Manager *m, Instant now)
     while (m->n_dead > 0 && *link) {
         ManagedJob *managed = *link;
 
-        if (managed->dead && managed->call == 0 && managed->late_call == 0 &&
+        if (managed->dead && managed->call == 0 && managed->overdue_call == 0 &&
             managed->question == 0) {
             *link = managed->next;
             if (m->jobs_end == &managed->next)
