@@ -17,9 +17,9 @@ static const ManagedJob *port_turn_holder(const Manager *m,
     return NULL;
 }
 
-/* Whether an earlier run has attached another part of the plug, and it is not
- * known yet whether that is still so. */
-static bool device_is_open(const Device *device)
+/* Whether a device that excludes this one was attached by an earlier run, and
+ * no record has told yet that it still is there. */
+static bool device_has_unconfirmed_part(const Device *device)
 {
     for (const Device *part = device->source->devices; part; part = part->next)
         if (part->plugged && !part->told && device_is_attached(part) &&
@@ -41,7 +41,7 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     if (device_is_looked_at(managed->device) ||
         device_follows_detach(managed->device))
         turn = JOB_TURN_LATER;
-    else if (device_is_open(managed->device) ||
+    else if (device_has_unconfirmed_part(managed->device) ||
              (managed->job.task.class == DEVICE_CLASS_USB &&
               source_is_picturing(managed->source, managed->device)))
         turn = JOB_TURN_SHUT;
@@ -104,7 +104,7 @@ JobWish managed_give_part(ManagedJob *managed, Instant now)
         if (!part->plugged || !device_excludes(managed->device, part))
             continue;
         /* one that is not confirmed keeps the job from its turn, see
-         * device_is_open() */
+         * device_has_unconfirmed_part() */
         attached |= device_is_attached_now(part) && device_is_confirmed(part);
         if (!part->attachment_known)
             unknown = &part->record;
