@@ -311,7 +311,7 @@ void manager_record(Manager *m,
 /* manager-turn */
 
 /* Asked before each Attach: is it still wanted, and is it the job's turn? */
-JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now);
+JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now);
 /* Tell the job the next part of its USB device that has to be looked at. */
 JobWish managed_give_part(ManagedJob *managed, Instant now);
 

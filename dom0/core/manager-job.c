@@ -470,7 +470,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             wish = managed_start_target(m, managed, now);
             break;
         case JOB_WISH_TURN:
-            wish = managed_ask_leave(m, managed, now);
+            wish = managed_check_turn(m, managed, now);
             break;
         case JOB_WISH_DONE:
             managed_end(m, managed, now);

@@ -67,7 +67,7 @@ static bool part_is_in_the_way(const Device *part)
             (managed->port_turn || managed_is_attaching(managed)));
 }
 
-JobWish managed_ask_leave(Manager *m, ManagedJob *managed, Instant now)
+JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
 {
     const Device *device = managed->device;
 
