@@ -9,7 +9,7 @@
 typedef struct Entry {
     Record record;
     bool in_use;
-    bool swept; /* not seen since the sweep began */
+    bool unseen; /* since the sweep began */
 } Entry;
 
 struct Snapshot {
@@ -102,7 +102,7 @@ static int note_known(Entry *entry,
 
     record.action = RECORD_PRESENT;
     entry->in_use = in_use;
-    entry->swept = false;
+    entry->unseen = false;
     if (record_equal(&entry->record, &record) && !freed)
         return 0;
 
@@ -178,14 +178,14 @@ void snapshot_sweep_begin(Snapshot *snapshot)
 {
     snapshot->n_left_out = 0;
     for (size_t i = 0; i < snapshot->n_entries; i++)
-        snapshot->entries[i]->swept = true;
+        snapshot->entries[i]->unseen = true;
 }
 
 bool snapshot_sweep_next(Snapshot *snapshot, Record *ret)
 {
     /* from the end: a partition goes before its disk */
     for (size_t i = snapshot->n_entries; i > 0; i--)
-        if (snapshot->entries[i - 1]->swept) {
+        if (snapshot->entries[i - 1]->unseen) {
             drop(snapshot, i - 1, ret);
             return true;
         }
