@@ -38,6 +38,14 @@ def deb_contents(package: pathlib.Path) -> list[str]:
     return sorted(lines, key=lambda line: line.split()[2])
 
 
+def unpacked(package: pathlib.Path) -> pathlib.Path:
+    """A folder with what is in it."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=products.WORK))
+    run("sh", "-c", 'dpkg-deb -x "$0" . 2>/dev/null ||'
+        ' rpm2cpio "$0" | cpio -id --quiet', package, cwd=folder)
+    return folder
+
+
 class BuildTest(unittest.TestCase):
     maxDiff = None
 
@@ -66,16 +74,25 @@ class BuildTest(unittest.TestCase):
     def test_nothing_tells_where_it_was_built(self):
         tells = [str(products.TREE).encode(), b"/tmp/tmp."]
         for package in products.packages().all:
-            folder = pathlib.Path(tempfile.mkdtemp(dir=products.WORK))
-            run("sh", "-c", 'dpkg-deb -x "$0" . 2>/dev/null ||'
-                ' rpm2cpio "$0" | cpio -id --quiet', package, cwd=folder)
-            files = [path for path in folder.rglob("*") if path.is_file()]
+            files = [path for path in unpacked(package).rglob("*")
+                     if path.is_file()]
             self.assertGreater(len(files), 5)
             for path in files:
                 for tell in tells:
                     self.assertNotIn(tell, path.read_bytes(), path)
         self.assertIn("Build Host  : localhost",
                       run("rpm", "-qip", products.packages().dom0))
+
+    def test_dom0_s_programs_ask_for_no_version_of_jansson_s_symbols(self):
+        # 2.13 has none: the dynamic linker would complain at each start
+        folder = unpacked(products.packages().dom0)
+        for name in ("usr/bin/qvm-autoattach",
+                     "usr/libexec/qubes/qubes-autoattachd"):
+            self.assertIn("[libjansson.so.4]",
+                          run("readelf", "-d", folder / name))
+            versions = run("readelf", "-V", folder / name)
+            self.assertIn("File: libc.so.6", versions)
+            self.assertNotIn("File: libjansson", versions)
 
     def test_the_qubes_builder_finds_what_it_is_told_of(self):
         told = yaml.safe_load((products.TREE / ".qubesbuilder").read_text())
