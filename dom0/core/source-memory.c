@@ -133,7 +133,7 @@ static void memories_drop_older(Source *source, const Device *device)
 
     for (PlugMemory *memory = source->memories, *next; memory; memory = next) {
         next = memory->next;
-        /* a part of this plug that has not come back yet */
+        /* a part of this USB device that has not come back yet */
         if (is_usb && memory->usb_lineage == device->lineage)
             continue;
         if (memory->gone_usec < device->came_usec &&

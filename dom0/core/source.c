@@ -131,7 +131,8 @@ bool source_is_quiet(const Source *source, uint64_t now_usec)
     return now_usec < source->quiet_usec;
 }
 
-/* The place in by_name where such a device is, or would be. */
+/* The index in by_name at which the device is, or at which it would be
+ * inserted. */
 static size_t source_place(const Source *source,
                            DeviceClass class,
                            const DeviceName *name)

@@ -182,8 +182,9 @@ struct Source {
     SourceConnection connections[SOURCE_CONNECTIONS_MAX];
 
     Device *devices;
-    /* the same, in the order of class and name: a source may make all of them
-     * parts of one another, so to look for one must not take long */
+    /* @devices in the order of class and name, for source_find(): a source may
+     * make all of them parts of one another, so to look for one must not take
+     * long */
     Device *by_name[SOURCE_DEVICES_MAX];
     size_t n_devices;
     size_t n_waiters; /* records that wait for their outcome */
@@ -223,7 +224,7 @@ int source_new(Source **ret, const QubeName *name);
 Source *source_free(Source *source); /* its devices must have no jobs */
 
 /* Whether the source can be freed: nothing is known of it, nobody is connected,
- * and no limit of it is used up that would begin anew. */
+ * and to free it would not reset a limit that is in use. */
 bool source_is_idle(const Source *source, uint64_t now_usec);
 unsigned int source_count_connections(const Source *source);
 /* Whether a connection that is open has sent the whole picture. */
@@ -348,7 +349,7 @@ bool source_expects_detach(const Source *source,
                            const DeviceName *device,
                            const QubeName *qube,
                            uint64_t now_usec);
-/* The same; it comes now, and is not expected any more. */
+/* That event comes: whether it was expected. It no longer is. */
 bool source_take_expected(Source *source,
                           DeviceClass class,
                           const DeviceName *device,
@@ -389,7 +390,7 @@ bool source_take_attach(Source *source,
                         uint64_t now_usec,
                         uint64_t *ret_when_usec);
 
-/* How the rate of its lines is limited. */
+/* The limit of a source's lines, for Source.lines. */
 extern const RateLimit source_line_limit;
 
 /* The person has answered a prompt of this source. */
