@@ -15,16 +15,17 @@
 
 struct OutcomeLog {
     sd_event_source *rest_source;
-    Rate rate;
+    Rate acts;  /* what was attached or detached */
+    Rate words; /* all else */
     uint64_t n_left_out;
 };
 
-static bool log_may(OutcomeLog *log)
+static bool log_may(OutcomeLog *log, Rate *rate)
 {
     static const RateLimit limit = { .interval_usec = OUTCOME_LOG_USEC,
                                      .burst = OUTCOME_LOG_BURST };
 
-    if (rate_take(&log->rate, &limit, clock_monotonic_usec()))
+    if (rate_take(rate, &limit, clock_monotonic_usec()))
         return true;
 
     if (log->n_left_out++ == 0) {
@@ -55,13 +56,24 @@ static int priority_of(Status status)
     return status_is_success(status) ? LOG_NOTICE : LOG_INFO;
 }
 
+/* The device's own words: they end where the quotes do. */
+static size_t quote(char *ret, size_t size, const char *text)
+{
+    size_t len = text_format(ret, size, " \"");
+
+    for (; *text; text++)
+        len += text_format(ret + len, size - len, "%s%c",
+                           *text == '"' ? "\\" : "", *text);
+    return len + text_format(ret + len, size - len, "\"");
+}
+
 static void describe(char *ret, size_t size, const HistoryEntry *entry)
 {
     size_t len =
         text_format(ret, size, "%s:%s", entry->source.s, entry->device.s);
 
     if (entry->label.s[0])
-        len += text_format(ret + len, size - len, " \"%s\"", entry->label.s);
+        len += quote(ret + len, size - len, entry->label.s);
     len += text_format(ret + len, size - len, ": %i %s", (int) entry->status,
                        status_name(entry->status));
     if (entry->target[0])
@@ -74,6 +86,8 @@ static void describe(char *ret, size_t size, const HistoryEntry *entry)
 
 void outcome_log_entry(OutcomeLog *log, const HistoryEntry *entry)
 {
+    bool act =
+        entry->status == STATUS_ATTACHED || entry->status == STATUS_DETACHED;
     char message[LOG_MESSAGE_MAX], code[8], duration[24];
     const LogField fields[] = {
         { "AUTOATTACH_SOURCE", entry->source.s },
@@ -86,7 +100,7 @@ void outcome_log_entry(OutcomeLog *log, const HistoryEntry *entry)
         { "AUTOATTACH_DURATION_USEC", duration },
     };
 
-    if (!log_may(log))
+    if (!log_may(log, act ? &log->acts : &log->words))
         return;
 
     (void) text_format(code, sizeof(code), "%i", (int) entry->status);
@@ -102,7 +116,7 @@ void outcome_log_refused(OutcomeLog *log,
                          Status status,
                          const char *reason)
 {
-    if (log_may(log))
+    if (log_may(log, &log->words))
         log_message(LOG_WARNING, "%s: connection closed: %i %s: %s", source->s,
                     (int) status, status_name(status), reason);
 }

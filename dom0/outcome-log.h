@@ -6,7 +6,8 @@
  *
  * At most OUTCOME_LOG_BURST lines at once and 10 a second after that; then one
  * line that says how many were left out. What a source was refused for counts
- * as a line too.
+ * as a line too. What was attached or detached is counted by itself: no flood
+ * of other records hides it.
  */
 
 #include <systemd/sd-event.h>
