@@ -39,7 +39,7 @@ static const StatusInfo infos[] = {
            "the target is not running and the rule does not start it"),
     HIDDEN(STATUS_WAITING_FOR_TARGET,
            "waiting-for-target",
-           "will be attached as soon as the target runs"),
+           "waits until the target qube runs"),
     HIDDEN(STATUS_DETACHED_BY_USER,
            "detached-by-user",
            "you detached it; left alone until it is replugged or retried"),

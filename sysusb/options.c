@@ -184,7 +184,8 @@ OptionsResult send_options_parse(SendOptions *ret, int argc, char **argv)
             if (timeout_parse(&parsed.timeout_usec, optarg))
                 break;
             (void) fprintf(stderr,
-                           "%s: a time is as 30s, 5m or 2h, at most a day\n",
+                           "%s: --timeout takes a time as 30s, 5m or 2h, at "
+                           "most a day\n",
                            program);
             return wrong(program);
         case 'h':

@@ -15,6 +15,8 @@
 #define SHOWN_DEFAULT 20U
 /* between two tries to reach a daemon that has gone */
 #define RETRY_USEC (1 * USEC_PER_SEC)
+/* from so long on it is told in seconds */
+#define MS_SHOWN_USEC (10 * USEC_PER_SEC)
 
 static const char help[] =
     "Usage: " CTL_NAME " history [-n N] [-f] [--json] [-q | -v]\n"
@@ -50,6 +52,16 @@ typedef struct Follower {
     uint64_t serial;     /* of the last outcome that was printed */
 } Follower;
 
+/* What a machine takes is told in milliseconds, what a person takes is not. */
+static const char *show_duration(ShowText *ret, uint64_t usec)
+{
+    if (usec >= MS_SHOWN_USEC)
+        return show_span(ret, usec);
+    (void) text_format(ret->s, sizeof(ret->s), "%" PRIu64 " ms",
+                       usec / USEC_PER_MSEC);
+    return ret->s;
+}
+
 /* "2026-01-31 15:04:05", local time */
 static void show_time(Cell *ret, uint64_t usec)
 {
@@ -67,7 +79,7 @@ static void print_outcome(View *view,
 {
     char text[2 * SHOW_TEXT_MAX];
     const size_t hang = 2 * VIEW_INDENT;
-    ShowText detail, status;
+    ShowText detail, status, duration;
     Cell when;
 
     show_time(&when, member_number(outcome, "time_usec"));
@@ -78,11 +90,11 @@ static void print_outcome(View *view,
     if (detail.s[0] && !arguments_have(arguments, OPTION_QUIET))
         view_print(view, STYLE_FAINT, hang, hang, "%s", detail.s);
     if (arguments_have(arguments, OPTION_VERBOSE))
-        view_print(view, STYLE_FAINT, hang, hang,
-                   "%" PRIu64 " %s, after %" PRIu64 " ms",
-                   member_number(outcome, "code"),
-                   view_shown(view, &status, outcome, "status"),
-                   member_number(outcome, "duration_usec") / USEC_PER_MSEC);
+        view_print(
+            view, STYLE_FAINT, hang, hang, "%" PRIu64 " %s, after %s",
+            member_number(outcome, "code"),
+            view_shown(view, &status, outcome, "status"),
+            show_duration(&duration, member_number(outcome, "duration_usec")));
 }
 
 static void print_reply(Follower *follower, const json_t *reply)
