@@ -336,6 +336,10 @@ JobWish job_on_unlisted(Job *job, uint64_t now_usec)
 
 JobWish job_on_qubesd(Job *job, uint64_t now_usec)
 {
+    if (job->state == JOB_DONE)
+        return JOB_WISH_NOTHING;
+    /* a call that could not be made is tried again from now on */
+    job->task.connected = true;
     /* the event that the device is listed no longer may have been missed */
     if (job->state == JOB_AWAITING_PROMPT)
         (void) job_on_unlisted(job, now_usec);

@@ -83,7 +83,9 @@ static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
     if (job->outcome == STATUS_START_FAILED)
         device_wait_for_start(device, managed);
     device->waits_for_any = job->outcome == STATUS_WAITING_FOR_TARGET;
-    device->waits_for_qubesd = job->outcome == STATUS_UNAVAILABLE;
+    device->waits_for_qubesd =
+        job->outcome == STATUS_UNAVAILABLE ||
+        (job->outcome == STATUS_TIMEOUT && m->qubesd != QUBESD_CONNECTED);
 }
 
 int managed_new(Manager *m,
@@ -281,9 +283,9 @@ void device_drop_queued(Manager *m,
     managed_bury(m, queued);
 }
 
-/* A look after qubesd came back has found that the device is not attached.
- * Whether a record that came while qubesd was away (STATUS_UNAVAILABLE) has
- * still to be decided. */
+/* A look after qubesd came back has found that the device is not attached, or
+ * it has been detached now. Whether a record that came while qubesd was away
+ * (see waits_for_qubesd) has still to be decided. */
 static bool device_lacks_decision(const Manager *m, const Device *device)
 {
     return device->waits_for_qubesd && m->qubesd == QUBESD_CONNECTED &&
@@ -336,15 +338,26 @@ static bool managed_calls_for_decision(const Manager *m,
                                        const ManagedJob *managed)
 {
     Status outcome = managed->job.outcome;
+    bool started = managed->target_started;
 
-    if (managed->kind == JOB_KIND_LOOK)
-        return device_lacks_decision(m, managed->device) ||
-               (managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING);
-    return managed->outdated ||
-           (managed->kind == JOB_KIND_ATTACH &&
-            ((managed->target_started &&
-              outcome == STATUS_WAITING_FOR_TARGET) ||
-             (managed->came_up && outcome == STATUS_START_FAILED)));
+    if (managed->outdated)
+        return true;
+    switch (managed->kind) {
+    case JOB_KIND_ATTACH:
+        if (outcome == STATUS_SUPERSEDED)
+            break;
+        /* while no event could be heard the target may have started, too */
+        started |= managed->unheard && m->qubesd == QUBESD_CONNECTED;
+        return (started && outcome == STATUS_WAITING_FOR_TARGET) ||
+               (managed->came_up && outcome == STATUS_START_FAILED);
+    case JOB_KIND_LOOK:
+        if (managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING)
+            return true;
+        break;
+    case JOB_KIND_DETACH:
+        break;
+    }
+    return device_lacks_decision(m, managed->device);
 }
 
 /* A job has ended: what follows for its device? */

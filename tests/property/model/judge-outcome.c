@@ -497,6 +497,10 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
          entry->status == STATUS_START_FAILED) &&
         claim.seat->started_tick >= claim.since)
         permit(m, claim.seat);
+    /* or while no event could be heard */
+    if (entry->status == STATUS_WAITING_FOR_TARGET &&
+        m->stream_down_tick >= claim.since)
+        permit(m, claim.seat);
 }
 
 void judge_on_reply(Model *m, const Waiting *waiting, Status status)

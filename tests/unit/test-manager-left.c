@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What nobody would have come back to: a device that stayed as it was when
+ * qubesd was there again.
+ */
+
+#include <string.h>
+
+#include "dom0/core/job.h"
+#include "tests/support/test.h"
+
+#define RULES                    \
+    "ports: allow usb to work\n" \
+    "disks: allow block type disk to work\n"
+
+#include "tests/support/manager-fixture.h"
+
+static void attach(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void be_attached(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+/* At boot all devices come at once, and qubesd has more to do than it can. */
+static void test_a_job_begun_before_qubesd_was_heard_is_tried_again(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_reply(&rig, call, answer_of(ADMIN_UNREACHABLE));
+    rig_pass(&rig, USEC_PER_SEC);
+    be_attached();
+}
+
+static void test_a_job_whose_time_ends_without_qubesd_is_begun_anew(void **s)
+{
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    assert_true(rig_is_quiet(&rig));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    be_attached();
+}
+
+static void test_so_is_one_that_waited_for_a_detach(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(last_outcome()->status, STATUS_TIMEOUT);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    be_attached();
+}
+
+/* Nobody has told of a detach, and nobody could be asked: it is not known. */
+static void test_a_look_whose_time_ends_has_seen_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    /* it is ours still, and goes with its plug */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+/* It starts when its event cannot be heard, and our Attach was told before. */
+static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "w: allow block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    reconnect();
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
+int main(void)
+{
+#define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        WITH_RIG(test_a_job_begun_before_qubesd_was_heard_is_tried_again),
+        WITH_RIG(test_a_job_whose_time_ends_without_qubesd_is_begun_anew),
+        WITH_RIG(test_so_is_one_that_waited_for_a_detach),
+        WITH_RIG(test_a_look_whose_time_ends_has_seen_nothing),
+        WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
