@@ -60,6 +60,10 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     if (!device->job &&
         (device->holding != HOLDING_NOTHING || device->close.s[0] != '\0'))
         device_begin_detach(m, device, now);
+    else if (device->job && device->job->by_person)
+        /* unplugged before the person's detach is done */
+        device->job->job.task.close =
+            qube_name_equal(&device->close, &device->job->job.target);
 }
 
 void source_unplug(Manager *m, Source *source, const char *detail, Instant now)

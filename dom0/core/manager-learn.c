@@ -136,7 +136,9 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
     if (device->holding == HOLDING_NOTHING)
         device->held_by = (QubeName){};
     device->held_template = job_made_from(job);
-    if (!managed->by_person)
+    /* after a Detach that failed it is still to be shut down */
+    if (managed->kind != JOB_KIND_DETACH ||
+        (job->task.close && job->holding == HOLDING_NOTHING))
         device->close = (QubeName){};
     if (job_is_in_disposable(job) && managed->rule->options.close)
         device->close = job->target;

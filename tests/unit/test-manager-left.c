@@ -2,7 +2,7 @@
 
 /*
  * What nobody would have come back to: a device that stayed as it was when
- * qubesd was there again.
+ * qubesd was there again, a disposable that outlived its device.
  */
 
 #include <string.h>
@@ -13,12 +13,32 @@
 #define RULES                    \
     "ports: allow usb to work\n" \
     "disks: allow block type disk to work\n"
+#define CLOSE "d: allow block to @dispvm:media close\n"
 
 #include "tests/support/manager-fixture.h"
+
+static const DeviceRef disk = { .source = { "sys-usb" },
+                                .class = DEVICE_CLASS_BLOCK,
+                                .device = { "sda" } };
 
 static void attach(const char *device)
 {
     assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void attach_to_disposable(void)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+
+    made.qube = rig_qube("disp1");
+    rig_set_rules(&rig, CLOSE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -122,6 +142,36 @@ static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_disposable_goes_with_what_is_being_taken_out(void **state)
+{
+    (void) state;
+
+    attach_to_disposable();
+    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    /* the plug is pulled before that is done */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_disposable_goes_once_its_device_is_detached(void **state)
+{
+    (void) state;
+
+    attach_to_disposable();
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    /* it is told once more, and now it works */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -131,6 +181,8 @@ int main(void)
         WITH_RIG(test_so_is_one_that_waited_for_a_detach),
         WITH_RIG(test_a_look_whose_time_ends_has_seen_nothing),
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
+        WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
+        WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
