@@ -167,6 +167,7 @@ Status manager_detach(Manager *m,
     device_mark_detached(device);
     plug_withdraw(m, device, now);
     device_stop_waiting(device);
+    device->suspect = false; /* there will be nothing to look at */
     device_drop_queued(m, device, STATUS_DETACHED_BY_USER, "", now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH)
         managed_withdraw(m, device->job, STATUS_DETACHED_BY_USER, "", now);

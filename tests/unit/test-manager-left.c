@@ -172,6 +172,26 @@ static void test_a_disposable_goes_once_its_device_is_detached(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* Two reconnects in a row leave a second look due, which is not the answer. */
+static void test_a_detach_takes_the_place_of_a_second_look(void **state)
+{
+    const DeviceRef ref = { .source = { "sys-usb" },
+                            .class = DEVICE_CLASS_USB,
+                            .device = { "2-1" } };
+
+    (void) state;
+
+    reconnect();
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    reconnect();
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -183,6 +203,7 @@ int main(void)
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
+        WITH_RIG(test_a_detach_takes_the_place_of_a_second_look),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
