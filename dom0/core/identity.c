@@ -64,7 +64,7 @@ bool identity_is_of(const DeviceIdentity *identity,
     return strncasecmp(identity->s, ids, IDS_LEN) == 0;
 }
 
-/* Whether it begins with ids, which are not the unknown ones. */
+/* Whether the identity begins with ids other than 0000:0000 (unknown). */
 static bool has_ids(const DeviceIdentity *identity)
 {
     const char *s = identity->s;

@@ -150,8 +150,8 @@ typedef struct JobTask {
     bool connected;  /* qubesd's events are heard: unreachable means busy */
     bool announced;  /* qubesd's event has told @identity */
     DeviceIdentity identity;
-    /* as what it was listed when the person was asked, once she has said yes:
-     * that was for no other; "" if not known */
+    /* approved by the person: the identity under which qubesd listed the device
+     * when she was asked, and the yes is for no other one; "" if not known */
     DeviceIdentity asked;
     /* the last detach of its USB port, before the job began; 0: not lately */
     uint64_t port_detached_usec;

@@ -109,7 +109,7 @@ typedef struct Window {
     DeviceClass class;
     DeviceName device;
     uint64_t plug;
-    DeviceIdentity identity; /* as what it was listed; "" if not known */
+    DeviceIdentity identity; /* that qubesd listed; "" if not known */
     Ruleset *ruleset;        /* what @rule belongs to */
     const Rule *rule;
     QubeName default_dispvm;
