@@ -70,7 +70,10 @@ static void attention_rules(Attention *att)
     else if (member_number(rules, "n_warnings") > 0)
         TELL(att, STYLE_WARNING, "%s in %s", warnings.s, directory.s);
     else if (member_number(rules, "n_rules") == 0)
-        TELL(att, STYLE_WARNING, "there are no rules in %s", directory.s);
+        TELL(att, STYLE_WARNING,
+             "there are no rules in %s; to write one for a device that is "
+             "plugged in: qvm-autoattach add --help",
+             directory.s);
     else
         return;
     errors_view(att->view, rules, 2 * VIEW_INDENT);

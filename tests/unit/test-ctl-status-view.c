@@ -236,7 +236,8 @@ static void test_each_trouble_is_told(void **state)
     canned_begin(&canned);
     canned.report.n_rules = 0;
     assert_view(&canned.report, false, VIEW_ATTENTION,
-                "  there are no rules in /rules\n");
+                "  there are no rules in /rules; to write one for a device "
+                "that is plugged in: qvm-autoattach add --help\n");
 
     canned_begin(&canned);
     canned.report.sources[0].has_picture = false;
