@@ -64,13 +64,18 @@ static uint64_t desk_free_usec(const PromptDesk *desk, uint64_t now_usec)
     return n_open < WINDOWS_MAX ? free_usec : UINT64_MAX;
 }
 
+/* The oldest one of the source that was not prompted for the longest: so none
+ * keeps others from being asked by the number of its devices. */
 static ManagedJob *desk_next_job(const Manager *m)
 {
+    ManagedJob *next = NULL;
+
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
         if (!managed->dead && managed->job.state == JOB_AWAITING_PROMPT &&
+            (!next || managed->source->prompted < next->source->prompted) &&
             !device_is_looked_at(managed->device))
-            return managed;
-    return NULL;
+            next = managed;
+    return next;
 }
 
 static void desk_call(PromptDesk *desk,
@@ -318,6 +323,7 @@ bool manager_next_prompt(Manager *m,
         .n_choices = desk->prompt.n_targets,
     };
     memcpy(window->choices, desk->choices, sizeof(window->choices));
+    managed->source->prompted = window->id;
     *ret_id = window->id;
     *ret_prompt = desk->prompt;
 

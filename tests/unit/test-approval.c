@@ -276,6 +276,46 @@ static void test_a_window_blocks_others_for_ten_minutes(void **state)
     (void) show("sdb");
 }
 
+static void plug_at(uint64_t connection, const char *device)
+{
+    assert_int_equal(rig_tell(&rig, connection, RECORD_ADD, device), 0);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 0);
+}
+
+static void test_a_source_of_many_devices_does_not_keep_others_waiting(
+    void **state)
+{
+    const uint64_t second = rig_connect(&rig, "usb-too", 'b');
+    const uint64_t third = rig_connect(&rig, "usb-three", 'c');
+    uint64_t id;
+
+    (void) state;
+
+    for (char letter = 'a'; letter <= 'h'; letter++)
+        plug((const char[]){ 's', 'd', letter, '\0' });
+    for (char letter = 'm'; letter <= 'p'; letter++)
+        plug_at(second, (const char[]){ 's', 'd', letter, '\0' });
+    plug_at(third, "sdz");
+
+    /* nobody clicks: its windows stay, and it is another's turn */
+    assert_int_equal(serve(), 0);
+    (void) show("sda");
+    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+    assert_int_equal(serve(), 0);
+    id = show("sdm");
+    /* the same if somebody does */
+    answer(id, PROMPT_YES, 0);
+    (void) serve();
+    id = show("sdz");
+    answer(id, PROMPT_NO, 0);
+    (void) serve();
+    id = show("sdb");
+    answer(id, PROMPT_YES, 0);
+    (void) serve();
+    (void) show("sdn");
+}
+
 static void test_an_answer_makes_room_for_the_next_at_once(void **state)
 {
     uint64_t id;
@@ -701,6 +741,7 @@ int main(void)
             test_silence_begins_with_a_minute_and_doubles_to_an_hour),
         cmocka_unit_test(test_a_source_with_a_row_of_noes_is_not_forgotten),
         TEST(test_a_window_blocks_others_for_ten_minutes),
+        TEST(test_a_source_of_many_devices_does_not_keep_others_waiting),
         TEST(test_an_answer_makes_room_for_the_next_at_once),
         TEST(test_a_yes_after_the_window_s_ten_minutes_still_counts),
         TEST(test_a_late_yes_is_bound_by_what_policy_says_by_then),
