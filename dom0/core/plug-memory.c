@@ -5,6 +5,10 @@
 #include "common/text.h"
 #include "dom0/core/plug-memory.h"
 
+/* FNV-1a */
+#define DIGEST_BEGIN  UINT64_C(0xcbf29ce484222325)
+#define DIGEST_FACTOR UINT64_C(0x100000001b3)
+
 /* The value of a text property, "" if it is absent. */
 static const char *text_of(const Properties *properties, PropertyKey key)
 {
@@ -13,10 +17,29 @@ static const char *text_of(const Properties *properties, PropertyKey key)
                : "";
 }
 
+static uint64_t mix(uint64_t digest, const char *text)
+{
+    for (; *text; text++)
+        digest = (digest ^ (uint8_t) *text) * DIGEST_FACTOR;
+    return (digest ^ UINT8_MAX) * DIGEST_FACTOR;
+}
+
+uint64_t plug_likeness(const Record *record)
+{
+    static const PropertyKey keys[] = { PROPERTY_PATH, PROPERTY_VENDOR_ID,
+                                        PROPERTY_PRODUCT_ID, PROPERTY_SERIAL };
+    uint64_t digest = DIGEST_BEGIN;
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        digest = mix(digest, text_of(&record->properties, keys[i]));
+    return digest;
+}
+
 void plug_memory_set(PlugMemory *ret, const Record *record)
 {
     const Properties *properties = &record->properties;
 
+    ret->likeness = plug_likeness(record);
     ret->class = record->class;
     ret->device = record->device;
     ret->devtype = properties->devtype;

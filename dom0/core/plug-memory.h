@@ -41,6 +41,7 @@ struct PlugMemory {
     char product_id[5];
     char serial[RECORD_TEXT_MAX + 1];
     char path[RECORD_LONG_MAX + 1];
+    uint64_t likeness; /* see plug_likeness() */
 
     uint64_t lineage;     /* of the plug, see Device */
     uint64_t usb_lineage; /* of the USB device it was a part of; 0: none */
@@ -71,6 +72,10 @@ void plug_memory_set(PlugMemory *ret, const Record *record);
 /* Whether the device of @record is alike: same class, ids, serial and path
  * (without a path none is), and the same part of its USB device. */
 bool plug_memory_is_of(const PlugMemory *memory, const Record *record);
+
+/* The same number for all records that are alike, so that among many memories
+ * only a few have to be looked at. */
+uint64_t plug_likeness(const Record *record);
 
 /*
  * Whether a device that is alike and came at @came_usec is the same plug.

@@ -173,34 +173,49 @@ void device_remember(Device *device, uint64_t now_usec)
     source->n_memories++;
 }
 
+static bool memory_is_like(const PlugMemory *memory,
+                           uint64_t likeness,
+                           const Record *record)
+{
+    return memory->likeness == likeness && plug_memory_is_of(memory, record);
+}
+
+/* Whether @device, which is like it, is the same plug. */
+static bool memory_holds_for(const PlugMemory *memory, const Device *device)
+{
+    uint64_t came_usec = memory->open && device->record.action == RECORD_PRESENT
+                             ? memory->gone_usec
+                             : device->came_usec;
+
+    return plug_memory_holds(memory, device->usb_lineage, came_usec,
+                             device->source->resumed_usec);
+}
+
 bool device_recall(Device *device)
 {
+    const Record *record = &device->record;
+    const uint64_t likeness = plug_likeness(record);
     Source *source = device->source;
     PlugMemory *found = NULL;
 
     for (PlugMemory *memory = source->memories; memory; memory = memory->next) {
-        bool same_name =
-            device_name_equal(&memory->device, &device->record.device);
-        uint64_t came_usec =
-            memory->open && device->record.action == RECORD_PRESENT
-                ? memory->gone_usec
-                : device->came_usec;
+        bool same_name;
 
+        if (!memory_is_like(memory, likeness, record) ||
+            !memory_holds_for(memory, device))
+            continue;
         /* several disks of one USB device may be alike: prefer the one of that
          * name */
-        if ((!found || same_name) &&
-            plug_memory_is_of(memory, &device->record) &&
-            plug_memory_holds(memory, device->usb_lineage, came_usec,
-                              source->resumed_usec)) {
+        same_name = device_name_equal(&memory->device, &record->device);
+        if (!found || same_name)
             found = memory;
-            if (same_name)
-                break;
-        }
+        if (same_name)
+            break;
     }
     if (!found) {
         for (PlugMemory *memory = source->memories; memory;
              memory = memory->next)
-            memory->replaced |= plug_memory_is_of(memory, &device->record);
+            memory->replaced |= memory_is_like(memory, likeness, record);
         return false;
     }
 

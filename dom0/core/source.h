@@ -215,9 +215,9 @@ struct Source {
     PortDetach port_detaches[SOURCE_PORT_DETACHES_MAX]; /* a ring */
     size_t next_port_detach;
 
-    uint64_t prompted; /* grows with each window of any source; 0: none yet */
-    uint32_t n_noes;   /* answers of the person, since the last yes */
-    uint64_t no_usec;  /* when the last one was */
+    uint64_t prompted;   /* grows with each window of any source; 0: none yet */
+    uint32_t n_noes;     /* answers of the person, since the last yes */
+    uint64_t no_usec;    /* when the last one was */
     uint64_t quiet_usec; /* no prompts before that time */
 };
 

@@ -98,12 +98,64 @@ static void test_an_event_about_a_usb_device_is_cheap_among_many_parts(
     assert_in_range(n_compared, 1, COMPARISONS_MAX);
 }
 
+/* a disk in the USB device at 2-1; all begin alike */
+static Record disk(RecordAction action, size_t i, const char *serial)
+{
+    char name[DEVICE_BLOCK_NAME_MAX + 1], path[RECORD_LONG_MAX + 1];
+    Record record;
+
+    (void) snprintf(name, sizeof(name), "sd%c%c", 'a' + (char) (i / 26),
+                    'a' + (char) (i % 26));
+    record = rig_record_at(action, name, "2-1", serial);
+    memset(path, 'p', RECORD_LONG_MAX);
+    assert_true(properties_set_text(&record.properties, PROPERTY_PATH, path,
+                                    RECORD_LONG_MAX));
+    return record;
+}
+
+/* The person has detached all of them; then they went, and others came. */
+static void test_an_event_is_cheap_among_many_plugs_that_went(void **state)
+{
+    const size_t n = PLUG_MEMORIES_MAX - 2;
+    Record record = rig_record_at(RECORD_ADD, "2-1", "2-1", "usb");
+
+    (void) state;
+
+    rig_end(&rig);
+    rig_begin(&rig, "stick: allow block name zzz to work\n");
+    connection = rig_connect(&rig, "sys-usb", '1');
+    (void) rig_tell_record(&rig, connection, &record);
+    for (size_t i = 0; i < n; i++) {
+        DeviceRef ref = { .source = rig_qube("sys-usb"),
+                          .class = DEVICE_CLASS_BLOCK };
+
+        record = disk(RECORD_ADD, i, "one");
+        ref.device = record.device;
+        (void) rig_tell_record(&rig, connection, &record);
+        (void) manager_detach(rig.manager, &ref, manager_new_asker(rig.manager),
+                              rig.now);
+    }
+    for (size_t i = 0; i < n; i++) {
+        record = disk(RECORD_REMOVE, i, "one");
+        (void) rig_tell_record(&rig, connection, &record);
+    }
+    for (size_t i = 0; i < n; i++) {
+        record = disk(RECORD_ADD, i, "two");
+        (void) rig_tell_record(&rig, connection, &record);
+    }
+
+    n_compared = 0;
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_in_range(n_compared, 1, COMPARISONS_MAX);
+}
+
 int main(void)
 {
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         test(test_a_line_about_a_usb_device_is_cheap_among_many_parts),
         test(test_an_event_about_a_usb_device_is_cheap_among_many_parts),
+        test(test_an_event_is_cheap_among_many_plugs_that_went),
     };
 #undef test
 
