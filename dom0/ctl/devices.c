@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/sys/clock.h"
 #include "common/text.h"
@@ -27,7 +28,8 @@ static const char help[] =
     "                     form is that of ListDevices in\n"
     "                     org.qubes-contrib.autoattach\n"
     "  -q, --quiet        their names only\n"
-    "  -v, --verbose      all that is known of each, for writing rules\n"
+    "  -v, --verbose      all that is known of each, by the names that rules "
+    "use\n"
     "      --socket PATH  the daemon's control socket, if it is not\n"
     "                     " CTL_SOCKET_DEFAULT "\n"
     "\n"
@@ -142,12 +144,26 @@ static void print_names(View *view, const json_t *devices)
     }
 }
 
+/* What rules call a property, as "fs-type" for fs_type. */
+static void show_condition(const View *view, ShowText *ret, const char *key)
+{
+    if (strcmp(key, "devtype") == 0)
+        key = "type";
+    else if (strcmp(key, "interfaces") == 0)
+        key = "interface";
+    show_text(ret, key, view->utf8);
+    for (char *c = ret->s; *c; c++)
+        if (*c == '_')
+            *c = '-';
+}
+
 /* One property, as "  serial         "4C530001"" */
 static void print_property(View *view, const char *key, const json_t *value)
 {
     char text[2 * SHOW_TEXT_MAX];
     ShowText name, shown;
 
+    show_condition(view, &name, key);
     if (json_is_string(value))
         show_quoted(&shown, json_string_value(value), view->utf8);
     else if (json_is_integer(value))
@@ -171,9 +187,14 @@ static void print_property(View *view, const char *key, const json_t *value)
         }
     }
     (void) text_format(text, sizeof(text), "%-*s %s", (int) NAME_COLUMNS,
-                       show_text(&name, key, view->utf8), shown.s);
+                       name.s, shown.s);
     screen_text(&view->screen, STYLE_PLAIN, VIEW_INDENT,
                 VIEW_INDENT + NAME_COLUMNS + 1, text);
+}
+
+static bool is_half_of_id(const char *key)
+{
+    return strcmp(key, "vendor_id") == 0 || strcmp(key, "product_id") == 0;
 }
 
 static void print_fact(View *view, const char *name, const char *text)
@@ -233,7 +254,7 @@ static void print_whole(View *view, json_t *devices)
     json_array_foreach(devices, index, device)
     {
         json_t *properties = json_object_get(device, "properties"), *value;
-        Cell name, words, parent;
+        Cell name, words, parent, id;
         const char *key;
 
         view_words(view, &words, device, "label");
@@ -244,8 +265,13 @@ static void print_whole(View *view, json_t *devices)
         print_state(view, device);
         if (view_cell(view, &parent, device, "parent")[0])
             print_fact(view, "part of", parent.s);
+        if (show_id(view, &id, device)[0])
+            print_fact(view, "id", id.s);
         json_object_foreach(properties, key, value)
-            print_property(view, key, value);
+        {
+            if (!id.s[0] || !is_half_of_id(key))
+                print_property(view, key, value);
+        }
     }
 }
 

@@ -95,7 +95,8 @@ class DevicesTest(CommandCase):
         for line in ("sys-usb:sda \"SanDisk Ultra\"", "  attached to    work, by rule stick",
                      "  rule           stick, 50-test.rules:2",
                      "  serial         \"4C530001\"", "  size           15376000000",
-                     "  removable      yes", "  interfaces     030101",
+                     "  removable      yes", "  interface      030101",
+                     "  id             0781:5581", "  type           \"disk\"",
                      "  rule           no-hid (deny), 50-test.rules:1"):
             self.assertIn(line + "\n", text)
         self.assertRegex(text, r"\n  last outcome   attached \((just now|\d+ s ago)\)\n")
