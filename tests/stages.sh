@@ -7,16 +7,13 @@
 # command. One that ends with "N passed, N failed" is counted so, else as one.
 
 stages=(packages machine coverage memory analysers fuzz)
-# What .ci/run takes its turns from: those that have been seen to pass from end
-# to end. run.sh --all runs all of them.
-ci_stages=(packages coverage memory analysers fuzz)
 declare -A stage_minutes stage_paths stage_command
 
 stage_minutes[packages]=10
 stage_paths[packages]='^(packaging|tests/packaging|policy)/|^version$'
 stage_command[packages]='tests/packaging/run.sh'
 
-stage_minutes[machine]=14
+stage_minutes[machine]=6
 stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb)/'
 stage_command[machine]='tests/vm/run.sh'
 

@@ -9,8 +9,8 @@ Usage: sudo tests/vm/run.sh [-k PATTERN... | --record]
 Boot a machine of our own in QEMU, with a real kernel, udev and systemd and the
 built packages, and plug USB devices into it. On Debian 12 and 13, as root;
 installs what is missing, and a Debian for the machine from Debian's packages. What
-is made is kept in build-vm/ for the next time: the first run takes about ten
-minutes on two slow cores, later ones about four. The last line says how many
+is made is kept in build-vm/ for the next time: the first run takes about four
+minutes on two idle cores, later ones about three. The last line says how many
 tests passed and failed; so does the exit status.
 
   -k PATTERN  only tests whose name has it, as test_plug or hub
