@@ -201,10 +201,10 @@ class Judge:
 
     # -- calls
 
-    def _caller(self) -> int:
+    def _caller(self, service: str = "qubesd") -> int:
         """The process that made the call in hand."""
-        sim, task = self.machine.sim, asyncio.current_task()
-        return sim.qubesd.caller_pid(task)
+        return getattr(self.machine.sim, service).caller_pid(
+            asyncio.current_task())
 
     def _begun(self, call) -> None:
         match = METHOD.fullmatch(call.method)
@@ -306,6 +306,11 @@ class Judge:
             if not window.call.abandoned:
                 self.find(f"prompt for {device}: another is open")
         self._shown[call.n] = (plug, devclass, device)
+        # asked for in the last moment before a kill
+        daemon = self.machine.daemon
+        if daemon is None or daemon.pid != self._caller("agent"):
+            self.n_lost_windows += 1
+            self.unanswered(call.n)
 
     def _ended(self, call, answer: bytes) -> None:
         key, pid = self._running.pop(call.n, (None, 0))
