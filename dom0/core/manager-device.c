@@ -10,6 +10,7 @@ void device_stop_waiting(Device *device)
     device->waits_for = (QubeName){};
     device->waits_for_any = false;
     device->waits_for_qubesd = false;
+    device->waits_for_disk = false;
     device->waits_for_list = false;
 }
 

@@ -69,6 +69,9 @@ struct ManagedJob {
     bool target_started; /* a target of its rule has started */
     bool came_up;        /* job.target has started, and not stopped since */
     bool appeared;       /* its device is listed; told while a call was out */
+    /* what excludes the device is a disk without a record, which by its
+     * identity may also be a part of another device */
+    bool presumed;
     /* job.target has the device; told after Attach was sent */
     bool attached_meanwhile;
     /* job.target no longer has the device; told before the job knew so */

@@ -226,6 +226,16 @@ static void drop_old_parts(Manager *m,
     }
 }
 
+/* It is known now whose part the disk @part is, which is attached. */
+static void on_disk_known(Manager *m, const Device *part, Instant now)
+{
+    for (Device *device = part->source->devices, *next; device; device = next) {
+        next = device->next;
+        if (device->waits_for_disk && !device_excludes(device, part))
+            device_decide_again(m, device, now);
+    }
+}
+
 /* The device begins a new plug; @replaced: in place of another one. -ENOMEM. */
 static int device_plug_in(Manager *m,
                           Device *device,
@@ -247,6 +257,7 @@ static int device_plug_in(Manager *m,
     if (early.s[0]) {
         device->attached_to = early;
         device->attachment_known = true;
+        on_disk_known(m, device, now);
     }
     return 0;
 }

@@ -109,9 +109,10 @@ JobWish managed_give_part(ManagedJob *managed, Instant now)
         if (!part->attachment_known)
             unknown = &part->record;
     }
-    if (managed->job.task.class == DEVICE_CLASS_USB)
-        attached |=
-            source_has_early_of(managed->source, &managed->device->record);
+    managed->presumed =
+        !attached && managed->job.task.class == DEVICE_CLASS_USB &&
+        source_has_early_of(managed->source, &managed->device->record);
+    attached |= managed->presumed;
     return job_on_part(&managed->job, unknown, attached, now.monotonic_usec);
 }
 

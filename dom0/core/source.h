@@ -174,6 +174,9 @@ struct Device {
     QubeName waits_for;
     bool waits_for_any;
     bool waits_for_qubesd;
+    /* Decide this USB device again when the record of an attached disk comes,
+     * which by its identity may be a part of it, or of another of its kind. */
+    bool waits_for_disk;
 };
 
 struct Source {

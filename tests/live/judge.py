@@ -405,11 +405,6 @@ class Judge:
                 return what
         if plug.refused:
             return "refused"
-        # its disk looks like a part of this one until it is told of
-        if any(other.by_hand is not None and other.by_hand >= plug.decided and
-               other is not plug and other.thing.is_like(plug.thing)
-               for other in self.kernel.plugs.values()):
-            return "a part of its twin was attached by hand"
         if plug.restarted_unheard:
             return "what had it was restarted while nobody heard"
         if rule.action == "ask" and self.n_noes >= NOES_MAX:

@@ -229,6 +229,42 @@ static void test_an_empty_slot_is_not_ripped_away(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 }
 
+/* Of two sticks of one kind the disk of one is attached by hand, before its
+ * record has told whose it is. */
+static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
+{
+    AdminEvent attached = { .type = ADMIN_EVENT_ATTACH,
+                            .class = DEVICE_CLASS_BLOCK,
+                            .subject = { "work" },
+                            .backend = { "sys-usb" },
+                            .port = { "sdb" },
+                            .has_identity = true };
+    Record twin = rig_record_at(RECORD_ADD, "sdb", "2-2", "A");
+
+    (void) state;
+
+    twin.parent_class = DEVICE_CLASS_USB;
+    twin.parent = (DeviceName){ "2-2" };
+    assert_true(
+        identity_parse(&attached.identity, "0781:5581:A:u080650:1.0", 23));
+    rig_set_rules(&rig, "r: allow usb to vault\n");
+    manager_on_admin_event(rig.manager, &attached, rig.now);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(tell(RECORD_ADD, "2-2"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+
+    assert_int_equal(rig_tell_record(&rig, usb, &twin), STATUS_NO_RULE);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_string_equal(last_outcome()->device.s, "2-1");
+    assert_true(rig_is_quiet(&rig)); /* 2-2 stays as it is */
+}
+
 static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
 {
     const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
@@ -993,6 +1029,7 @@ int main(void)
         TEST(test_a_shutdown_after_the_detach_changes_nothing),
         TEST(test_what_is_known_is_asked_when_the_list_is_there),
         TEST(test_an_empty_slot_is_not_ripped_away),
+        TEST(test_a_disk_of_its_twin_is_no_part_of_it),
         TEST(test_the_command_ends_jobs_of_the_other_parts_too),
         TEST(test_nothing_but_a_disposable_of_ours_is_killed),
         TEST(test_what_another_attaches_before_our_attach_is_seen),
