@@ -13,7 +13,7 @@ static JobWish job_await_change(Job *job, uint64_t now_usec)
 {
     job->other_listed = true;
     if (now_usec >= job->appear_usec)
-        return job_finish_unlisted(job);
+        return job_finish_unlisted(job, now_usec);
     if (job->state != JOB_AWAITING)
         job->resume = job->state;
     return job_wait(job, JOB_AWAITING, job->appear_usec);
@@ -99,11 +99,19 @@ JobWish job_on_listing(Job *job,
 
 /* A disk that is not listed may be gone from the list because of a partition
  * of it that is attached. */
-JobWish job_finish_unlisted(Job *job)
+JobWish job_finish_unlisted(Job *job, uint64_t now_usec)
 {
     if (job->other_listed)
         return job_finish(job, STATUS_SUPERSEDED,
                           "qubesd lists another device under this name");
+    /* attached though a part of it is as well, it is on no list; where it is
+     * has been told, or looked up on the target */
+    if (job->known_at.s[0] != '\0')
+        return job_on_listing(
+            job,
+            &(DeviceListing){ .listed = true,
+                              .attachment = ATTACHMENT_UNKNOWN },
+            now_usec);
     job->unlisted = true;
     job->state = JOB_SURVEYING;
     job->wake_usec = UINT64_MAX;
@@ -136,7 +144,7 @@ JobWish job_on_available(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_on_listing(job, &answer->listing, now_usec);
     job->other_listed = false;
     if (now_usec >= job->appear_usec)
-        return job_finish_unlisted(job);
+        return job_finish_unlisted(job, now_usec);
 
     job->resume = job->state;
     return job_wait(job, JOB_AWAITING, job->appear_usec);

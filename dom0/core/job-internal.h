@@ -54,7 +54,7 @@ JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_listing(Job *job,
                        const DeviceListing *listing,
                        uint64_t now_usec);
-JobWish job_finish_unlisted(Job *job);
+JobWish job_finish_unlisted(Job *job, uint64_t now_usec);
 JobWish job_on_available(Job *job,
                          const AdminAnswer *answer,
                          uint64_t now_usec);

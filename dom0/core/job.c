@@ -296,7 +296,7 @@ JobWish job_on_time(Job *job, uint64_t now_usec)
     if (job->state == JOB_AWAITING)
         /* the event may have been missed */
         return job_rereads(job) ? job_resume(job, job->resume)
-                                : job_finish_unlisted(job);
+                                : job_finish_unlisted(job, now_usec);
     if (job->state == JOB_PAUSING || job->state == JOB_OFFLINE)
         return job_resume(job, job->resume);
     if (job->state == JOB_TURN)

@@ -42,20 +42,21 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 }
 
 /* An attach or a detach of a device whose source has not called yet: keep what
- * is attached until it calls. */
-static void on_stranger(Manager *m, const AdminEvent *event)
+ * is attached until it calls, and when a USB port was detached. */
+static void on_stranger(Manager *m, const AdminEvent *event, Instant now)
 {
     for (size_t i = 0; i < STRANGERS_MAX; i++) {
-        AdminEvent *other = &m->strangers[i];
+        AdminEvent *other = &m->strangers[i].event;
 
-        if (other->type == ADMIN_EVENT_ATTACH && other->class == event->class &&
+        if (other->class == event->class &&
             qube_name_equal(&other->backend, &event->backend) &&
             device_name_equal(&other->port, &event->port))
-            *other = (AdminEvent){};
+            m->strangers[i] = (Stranger){};
     }
-    if (event->type != ADMIN_EVENT_ATTACH)
+    if (event->type != ADMIN_EVENT_ATTACH && event->class != DEVICE_CLASS_USB)
         return;
-    m->strangers[m->next_stranger++] = *event;
+    m->strangers[m->next_stranger++] =
+        (Stranger){ .event = *event, .when_usec = now.monotonic_usec };
     m->next_stranger %= STRANGERS_MAX;
 }
 
@@ -107,7 +108,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source ? source_find(source, event->class, &event->port) : NULL;
 
     if (!source)
-        on_stranger(m, event);
+        on_stranger(m, event, now);
     /* an attach may change the device's identity (WIRE 1) */
     if (source)
         source_unannounce(source, event->class, &event->port);
@@ -209,10 +210,27 @@ static bool device_was_found_attached(const Device *device)
             (device->status == STATUS_ATTACHED && !device->bound));
 }
 
-/* An event: @target, known to have the device, has it no longer. */
+/*
+ * A USB device counts as attached for another second after its detach. If
+ * qubesd reads the source's list meanwhile, its events tell of an attach that
+ * never was, and then of the end of that.
+ */
+static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
+{
+    uint64_t before_usec = event->class == DEVICE_CLASS_USB
+                               ? source_port_detached_usec(source, &event->port)
+                               : 0;
+
+    return before_usec != 0 &&
+           now.monotonic_usec <= before_usec + JOB_PORT_STALE_USEC;
+}
+
+/* An event: @target, known to have the device, has it no longer. @echo: perhaps
+ * it never had. */
 static void device_on_detached(Manager *m,
                                Device *device,
                                const QubeName *target,
+                               bool echo,
                                Instant now)
 {
     ManagedJob *managed = device->job;
@@ -249,6 +267,8 @@ static void device_on_detached(Manager *m,
             device_decide_again(m, device, now);
         return;
     }
+    if (echo && device->holding == HOLDING_NOTHING)
+        return;
     /* a job that has not sent an Attach must not undo what the person may have
      * done */
     if (managed && managed->kind == JOB_KIND_ATTACH &&
@@ -263,10 +283,11 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     Source *source = manager_find_source(m, &event->backend);
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
+    bool echo = source && is_echo(source, event, now);
     ManagedJob *managed;
 
     if (!source)
-        on_stranger(m, event);
+        on_stranger(m, event, now);
     if (source) {
         (void) source_take_early(source, event->class, &event->port);
         source_unannounce(source, event->class, &event->port);
@@ -287,7 +308,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
         job_on_told_detached(&managed->job);
     if (device && device_may_be_at(device, &event->subject))
-        device_on_detached(m, device, &event->subject, now);
+        device_on_detached(m, device, &event->subject, echo, now);
 }
 
 static bool rule_targets(const Rule *rule, const QubeName *name)

@@ -39,8 +39,14 @@
 
 #define WINDOWS_MAX       8U
 #define NOTIFICATIONS_MAX 8U
-/* attachments of devices whose source has not called yet */
-#define STRANGERS_MAX 64U
+#define STRANGERS_MAX     64U
+
+/* The last event of a device whose source has not called yet: its attach, or
+ * its detach from a USB port. */
+typedef struct Stranger {
+    AdminEvent event;
+    uint64_t when_usec;
+} Stranger;
 
 typedef enum JobKind {
     JOB_KIND_ATTACH,
@@ -165,8 +171,7 @@ struct Manager {
     bool turns_changed; /* jobs that wait for their turn have to ask again */
     TargetStarts *starts;
     Orphans orphans;
-    /* a ring; type ADMIN_EVENT_OTHER: a free place */
-    AdminEvent strangers[STRANGERS_MAX];
+    Stranger strangers[STRANGERS_MAX]; /* a ring; backend "": a free place */
     size_t next_stranger;
 
     WaiterList answers;

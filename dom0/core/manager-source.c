@@ -43,13 +43,17 @@ int manager_add_source(Manager *m, Source **ret, const QubeName *name)
         if (r < 0)
             return r;
         for (size_t j = 0; j < STRANGERS_MAX; j++) {
-            AdminEvent *event = &m->strangers[j];
+            Stranger *stranger = &m->strangers[j];
+            const AdminEvent *event = &stranger->event;
 
-            if (event->type != ADMIN_EVENT_ATTACH ||
-                !qube_name_equal(&event->backend, name))
+            if (!qube_name_equal(&event->backend, name))
                 continue;
-            source_note_early(m->sources[i], event);
-            *event = (AdminEvent){};
+            if (event->type == ADMIN_EVENT_ATTACH)
+                source_note_early(m->sources[i], event);
+            else
+                source_on_port_detached(m->sources[i], &event->port,
+                                        stranger->when_usec);
+            *stranger = (Stranger){};
         }
         *ret = m->sources[i];
         return 0;

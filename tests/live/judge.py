@@ -46,6 +46,7 @@ class Judge:
         self.deaf = -1
         self.n_noes = 0
         self.n_lost_windows = 0
+        self.n_told = 0  # events
         # Attach calls in work, and what they gave: by key of the device
         self._running: dict[int, tuple] = {}
         self._given: dict[tuple, tuple] = {}
@@ -67,7 +68,9 @@ class Judge:
 
     def _watch(self) -> None:
         log, hotplug = self.machine.sim.log, self.machine.sim.hotplug
+        qubesd = self.machine.sim.qubesd
         begin, end, detach = log.begin, log.end, hotplug.detach
+        emit = qubesd.emit
         set_running = self.machine.sim.power.set_running
 
         def on_begin(service, **words):
@@ -83,6 +86,14 @@ class Judge:
             self.note(f"{call.service} -> {call.n} {state} {answer[:80]!r}")
             self._ended(call, answer)
 
+        def on_emit(subject, event, pairs=()):
+            self.n_told += 1
+            if event.startswith("d") and "list-change" not in event and \
+                    "qdb" not in event:
+                what = "" if not pairs else f" {pairs[0][1]}"
+                self.note(f"event: {subject} {event}{what}")
+            emit(subject, event, pairs)
+
         def on_detach(device):
             self._usb_detached[device.port] = time.monotonic()
             detach(device)
@@ -92,6 +103,7 @@ class Judge:
             self.may_decide(self.kernel.plugs.values())
             return set_running(qube)
         log.begin, log.end, hotplug.detach = on_begin, on_end, on_detach
+        qubesd.emit = on_emit
         self.machine.sim.power.set_running = on_running
 
     def begin_round(self, number: int) -> None:

@@ -470,12 +470,16 @@ class Play:
                     self.kernel.is_even() and at_stir != self.kernel.n_stirs:
                 at_stir = self.kernel.n_stirs
                 barrier = await self.kernel.put_barrier()
+            # what was told before the daemon was asked is in its answer
+            unrest, n_told = self._unrest_of_dom0(), self.judge.n_told
             try:
                 look = await self._look()
             except Gone as error:
                 why = f"the daemon does not answer: {error}"
                 continue
-            before, why = why, self._unrest(look, barrier)
+            if n_told != self.judge.n_told:
+                unrest = unrest or "events were told meanwhile"
+            before, why = why, unrest or self._unrest(look, barrier)
             if why and why != before:
                 self.note(f"not yet: {why}")
             if why is None:

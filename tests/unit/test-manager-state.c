@@ -73,6 +73,28 @@ static void test_what_is_attached_is_not_attached_again(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* A killed daemon's Attach of a partition crosses the person's of the disk: now
+ * neither is on qubesd's list. */
+static void test_what_no_list_has_is_where_the_look_has_found_it(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda1"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda1"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 /* The Detach of a plug that went was not made yet when the next one came. */
 static void test_what_the_plug_before_left_is_detached(void **state)
 {
@@ -837,6 +859,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_is_attached_is_not_attached_again),
+        TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_what_the_plug_before_left_is_detached),
         TEST(test_a_resumption_is_remembered_without_any_device),
         TEST(test_a_new_probe_across_a_restart_is_the_same_plug),

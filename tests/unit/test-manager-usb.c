@@ -164,6 +164,54 @@ static void test_a_start_that_comes_while_it_fails_is_enough(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The list still has the detached plug when another device changes it. */
+static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+
+    assert_int_equal(plug("2-1", "B"), 0);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* It was in a target that stopped a moment ago, before its source ever called:
+ * qubesd's list still has it there. */
+static void test_what_lingers_from_before_the_first_call_is_not_there(void **s)
+{
+    (void) s;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "2-1", "work");
+    rig_pass(&rig, USEC_PER_SEC / 10);
+    usb = rig_connect(&rig, "sys-net", 'a');
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_target_that_is_not_to_be_started_is_not(void **state)
 {
     (void) state;
@@ -648,6 +696,8 @@ int main(void)
         TEST(test_it_is_attached_to_a_target_that_runs),
         TEST(test_a_target_that_does_not_run_is_started_first),
         TEST(test_nothing_goes_into_a_paused_target),
+        TEST(test_an_echo_of_our_detach_is_not_the_persons),
+        TEST(test_what_lingers_from_before_the_first_call_is_not_there),
         TEST(test_what_could_not_be_started_is_attached_once_it_runs),
         TEST(test_a_target_that_was_stopped_again_is_not_started_twice),
         TEST(test_a_start_that_comes_while_it_fails_is_enough),
