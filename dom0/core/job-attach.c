@@ -52,7 +52,7 @@ JobWish job_on_listing(Job *job,
     if (listing->has_identity &&
         (identity_contradicts(&listing->identity, task->vendor_id,
                               task->product_id) ||
-         identity_is_of_another(&listing->identity, &task->asked)))
+         identity_is_of_another(&listing->identity, &task->known_as)))
         return job_await_change(job, now_usec);
     /* a line that cannot be read does not tell who has it: go by what events
      * told */
@@ -170,9 +170,7 @@ static JobWish job_on_not_running(Job *job)
     if (!job->made && job->task.start != RULE_START_TARGET)
         return job_finish_not_running(job);
 
-    job->state = JOB_STARTING;
-    job->wake_usec = UINT64_MAX;
-    return JOB_WISH_START;
+    return job_start(job);
 }
 
 /* A USB attach into a target that is paused would never end (WIRE 1), and one

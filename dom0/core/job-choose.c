@@ -417,9 +417,7 @@ JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     job->target = answer->qube;
     job->disposable = answer->qube;
     job->made = true;
-    job->state = JOB_STARTING;
-    job->wake_usec = UINT64_MAX;
-    return JOB_WISH_START;
+    return job_start(job);
 }
 
 JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec)

@@ -25,6 +25,8 @@ JobWish job_lose_qubesd(Job *job,
                         const char *detail,
                         uint64_t now_usec);
 JobWish job_call(Job *job, JobState state, AdminMethod method);
+/* Start the target, for the device that is listed now. */
+JobWish job_start(Job *job);
 /* Whether something happened since qubesd was asked, so that its answer does
  * not count and it has to be asked once more; false after JOB_REREADS_MAX
  * times. */

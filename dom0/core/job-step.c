@@ -135,6 +135,14 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
     return JOB_WISH_CALL;
 }
 
+JobWish job_start(Job *job)
+{
+    if (job->pinned && job->task.known_as.s[0] == '\0')
+        job->task.known_as = job->identity;
+    (void) job_wait(job, JOB_STARTING, UINT64_MAX);
+    return JOB_WISH_START;
+}
+
 void job_on_sent(Job *job)
 {
     /* the Available call of SURVEYING is about a part, not about the device */

@@ -150,9 +150,10 @@ typedef struct JobTask {
     bool connected;  /* qubesd's events are heard: unreachable means busy */
     bool announced;  /* qubesd's event has told @identity */
     DeviceIdentity identity;
-    /* approved by the person: the identity under which qubesd listed the device
-     * when she was asked, and the yes is for no other one; "" if not known */
-    DeviceIdentity asked;
+    /* the identity under which qubesd listed the device when the person was
+     * asked, once she has said yes, or before its target was started: no other
+     * one is attached; "" if not known */
+    DeviceIdentity known_as;
     /* the last detach of its USB port, before the job began; 0: not lately */
     uint64_t port_detached_usec;
 } JobTask;

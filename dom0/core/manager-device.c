@@ -289,7 +289,7 @@ void device_attach_approved(Manager *m,
     JobTask task = task_by_rule(m, device, rule);
     ManagedJob *managed;
 
-    task.asked = window->identity;
+    task.known_as = window->identity;
     if (m->paused_until_usec != 0) {
         (void) device_settle(m, device, rule, STATUS_PAUSED, "", now);
         return;

@@ -453,7 +453,7 @@ static void on_yes(Manager *m,
          * window of its own: this one counts for it */
         (void) job_on_prompt_open(&managed->job, UINT64_MAX,
                                   now.monotonic_usec);
-        managed->job.task.asked = window->identity;
+        managed->job.task.known_as = window->identity;
         managed_apply(m, managed,
                       job_on_approved(&managed->job, window->choices[answer],
                                       now.monotonic_usec),

@@ -487,6 +487,27 @@ static void test_a_record_quicker_than_the_detach_event_undoes_nothing(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Its record is late, and another stick of the kind has come under the name. */
+static void test_a_device_is_the_same_once_its_target_has_started(void **state)
+{
+    static const char devid[] = "0781:5581:OTHER:u080650";
+    AdminAnswer other = answer_listed(NULL);
+
+    (void) state;
+
+    assert_true(identity_parse(&other.listing.identity, devid, strlen(devid)));
+    rig_set_rules(&rig, "r: allow block type disk to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, other);
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+}
+
 static void test_a_record_quicker_than_the_shutdown_starts_nothing(void **state)
 {
     (void) state;
@@ -712,6 +733,7 @@ int main(void)
         TEST(test_what_was_never_attached_was_not_detached),
         TEST(test_a_detach_told_after_an_old_look_is_looked_at_again),
         TEST(test_a_record_quicker_than_the_detach_event_undoes_nothing),
+        TEST(test_a_device_is_the_same_once_its_target_has_started),
         TEST(test_a_record_quicker_than_the_shutdown_starts_nothing),
         TEST(test_a_refused_attach_holds_nothing),
         TEST(test_a_removal_told_before_the_answer_to_attach_counts),
