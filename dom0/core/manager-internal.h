@@ -152,6 +152,7 @@ typedef struct PromptDesk {
 
 typedef struct NotificationQueue {
     Rate rate;
+    Rate failures; /* a part of these */
     size_t n;
     /* when full, further ones are dropped */
     Notification waiting[NOTIFICATIONS_MAX];

@@ -7,6 +7,19 @@
 
 static const RateLimit notification_limit = { .interval_usec = 2 * USEC_PER_SEC,
                                               .burst = 5 };
+/* a source can fail as often as it likes: what is attached is told all the
+ * same, in the half that this leaves */
+static const RateLimit failure_limit = { .interval_usec = 4 * USEC_PER_SEC,
+                                         .burst = 2 };
+
+/* Whether one more may be told now; then it is counted. */
+static bool queue_may_take(NotificationQueue *queue,
+                           bool failed,
+                           uint64_t now_usec)
+{
+    return (!failed || rate_take(&queue->failures, &failure_limit, now_usec)) &&
+           rate_take(&queue->rate, &notification_limit, now_usec);
+}
 
 void manager_notify(Manager *m, const ManagedJob *managed, Instant now)
 {
@@ -18,8 +31,7 @@ void manager_notify(Manager *m, const ManagedJob *managed, Instant now)
     if ((job->outcome != STATUS_ATTACHED && !failed) ||
         managed->rule->options.quiet || queue->n == NOTIFICATIONS_MAX)
         return;
-    if (!m->unlimited &&
-        !rate_take(&queue->rate, &notification_limit, now.monotonic_usec))
+    if (!m->unlimited && !queue_may_take(queue, failed, now.monotonic_usec))
         return;
 
     notification = &queue->waiting[queue->n++];

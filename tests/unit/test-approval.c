@@ -649,6 +649,33 @@ static void test_a_queued_prompt_is_looked_for_when_qubesd_is_back(void **state)
     assert_string_equal(request.port.s, "sdb");
 }
 
+static void test_a_row_of_failures_does_not_hide_what_was_attached(void **state)
+{
+    Notification notification;
+    size_t n_failed = 0;
+    bool told = false;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block type disk to work\n");
+    for (char letter = 'a'; letter < 'z'; letter++) {
+        (void) rig_tell(&rig, usb, RECORD_ADD,
+                        (const char[]){ 's', 'd', letter, '\0' });
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_GARBAGE));
+        while (manager_next_notification(rig.manager, &notification)) {
+            assert_true(notification.failed);
+            n_failed++;
+        }
+    }
+    assert_in_range(n_failed, 1, 4);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sdz"), 0);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 1);
+    while (manager_next_notification(rig.manager, &notification))
+        told |= !notification.failed;
+    assert_true(told);
+}
+
 static void test_dom0_is_no_target_whatever_a_rule_says(void **state)
 {
     static const Target dom0 = { .kind = TARGET_QUBE, .name = { "dom0" } };
@@ -758,6 +785,7 @@ int main(void)
         TEST(test_waiting_for_the_login_takes_none_of_the_job_s_time),
         TEST(test_a_queued_prompt_that_qubesd_takes_off_its_list_waits),
         TEST(test_a_queued_prompt_is_looked_for_when_qubesd_is_back),
+        TEST(test_a_row_of_failures_does_not_hide_what_was_attached),
         cmocka_unit_test(test_dom0_is_no_target_whatever_a_rule_says),
         TEST(test_a_disposable_that_comes_too_late_is_done_away_with),
         TEST(test_many_disposables_leave_room_for_the_start_of_a_qube),
