@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * DESIGN 6, where its sentences give a number, or name something that ends
+ * otherwise than it looks: each test fails if the sentence does not hold.
+ */
+
+#include <string.h>
+
+#include "tests/support/test.h"
+
+#define RULES                    \
+    "ports: allow usb to work\n" \
+    "disks: allow block type disk to work\n"
+#define ASK    "disks: ask block type disk to work timeout 60s\n"
+#define SECOND USEC_PER_SEC
+
+#include "tests/support/manager-fixture.h"
+
+static AdminAnswer listed_as(const char *untrusted_devid)
+{
+    AdminAnswer answer = answer_listed(NULL);
+    DeviceListing *listing = &answer.listing;
+
+    listing->has_identity = identity_parse(&listing->identity, untrusted_devid,
+                                           strlen(untrusted_devid));
+    return answer;
+}
+
+static void begin(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+static void attach(const char *device)
+{
+    begin(device);
+    if (strcmp(device, "2-1") == 0)
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void detach_by_person(const char *device)
+{
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+/* Its target is started, and takes so long. */
+static void start_taking(uint64_t usec)
+{
+    uint64_t start;
+
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    start = rig_call(&rig, ADMIN_START);
+    rig_pass(&rig, usec);
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+}
+
+/* The target that was started is said not to run; that is why. */
+static void not_running_because(PowerState power)
+{
+    begin("sda");
+    start_taking(0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(power));
+}
+
+/* CHECKING */
+
+static void test_for_five_seconds_it_may_not_be_listed(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    rig_pass(&rig, 5 * SECOND - 1);
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, 1);
+    assert_int_equal(rig_answer(&rig), STATUS_NO_SUCH_DEVICE);
+}
+
+static void test_other_numbers_than_the_record_s_are_311(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("dead:beef:4C53:u080650"));
+    rig_pass(&rig, 5 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* ATTACHING */
+
+static void test_without_a_safe_identity_it_is_unpinned_and_told_so(void **s)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:it's odd"));
+    call = rig_call_to(&rig, ADMIN_ATTACH, &request);
+    assert_false(request.pinned);
+    /* success is no proof then */
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_string_equal(last_outcome()->detail,
+                        "not bound to the device's identity");
+}
+
+static void test_one_that_is_being_undone_keeps_its_usb_turn(void **state)
+{
+    const Record second = rig_record_at(RECORD_ADD, "2-2", "2-2", "B");
+    uint64_t call;
+
+    (void) state;
+
+    begin("2-1");
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+/* STARTING */
+
+static void test_the_power_state_tells_why_it_does_not_run(void **state)
+{
+    (void) state;
+
+    not_running_because(POWER_PAUSED);
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+    assert_string_equal(last_outcome()->detail, "work is Paused");
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_one_that_goes_down_is_started_once_it_is_down(void **state)
+{
+    (void) state;
+
+    not_running_because(POWER_HALTING);
+    rig_pass(&rig, SECOND);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    (void) rig_call(&rig, ADMIN_START);
+}
+
+static void test_one_that_comes_up_is_tried_again(void **state)
+{
+    (void) state;
+
+    not_running_because(POWER_TRANSIENT);
+    rig_pass(&rig, SECOND);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* RECHECKING */
+
+static void test_after_a_start_it_has_five_seconds_of_its_own(void **state)
+{
+    (void) state;
+
+    begin("sda");
+    start_taking(100 * SECOND);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    rig_pass(&rig, 4 * SECOND);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_what_was_seen_last_is_what_it_is_pinned_to(void **state)
+{
+    AdminRequest request;
+
+    (void) state;
+
+    begin("sda");
+    start_taking(0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:4C53:u080662"));
+    (void) rig_call_to(&rig, ADMIN_ATTACH, &request);
+    assert_true(request.pinned);
+    assert_string_equal(request.identity.s, "0781+5581+4C53+u080662");
+}
+
+static void test_after_a_late_yes_it_is_looked_up_again(void **state)
+{
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    rig_pass(&rig, 60 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("dead:beef:4C53:u080650"));
+    rig_pass(&rig, 5 * SECOND);
+    assert_int_equal(last_outcome()->status, STATUS_SUPERSEDED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* VERIFYING */
+
+static void test_the_wrong_device_is_detached_at_once(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:it's odd"));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, listed_as("dead:beef:4C53:u080650"));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_garbage_is_502_and_not_tried_again(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_GARBAGE));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_GARBAGE));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+}
+
+/* what may pass */
+
+static void test_for_three_seconds_a_port_may_seem_attached(void **state)
+{
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    rig_pass(&rig, 3 * SECOND);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    rig_pass(&rig, SECOND);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
+static void test_a_job_has_ten_minutes(void **state)
+{
+    (void) state;
+
+    begin("sda");
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_pass(&rig, 600 * SECOND - 1);
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, 1);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+}
+
+/* detached by a person */
+
+static void test_our_own_detach_told_after_the_next_attach_is_ours(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_its_usb_device_is_left_alone_when_the_disk_is_gone(void **s)
+{
+    (void) s;
+
+    rig_set_rules(&rig, "disks: allow block type disk to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    attach("sda");
+    detach_by_person("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_CHANGE, "2-1"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_goes_with_its_usb_device_was_not_taken(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "disks: allow block type disk to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_unplug_ends_it_though_the_detach_is_not_done(void **state)
+{
+    const DeviceRef disk = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_BLOCK,
+                             .device = { "sda" } };
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+/* the same plug */
+
+/* What has come where 2-1 was, within 3 s of the person's detach. */
+static Status come_back_as(Record record)
+{
+    attach("2-1");
+    detach_by_person("2-1");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_pass(&rig, 3 * SECOND);
+    return rig_tell_record(&rig, usb, &record);
+}
+
+static void test_a_new_probe_may_take_three_seconds(void **state)
+{
+    (void) state;
+
+    assert_int_equal(come_back_as(rig_record_at(RECORD_ADD, "2-1", "2-1", "A")),
+                     STATUS_DETACHED_BY_USER);
+}
+
+static void test_at_another_path_it_is_another_plug(void **state)
+{
+    (void) state;
+
+    assert_int_equal(come_back_as(rig_record_at(RECORD_ADD, "2-1", "2-2", "A")),
+                     0);
+}
+
+static void test_with_another_vendor_it_is_another_plug(void **state)
+{
+    Record other = rig_record_at(RECORD_ADD, "2-1", "2-1", "A");
+
+    (void) state;
+
+    memcpy(other.properties.vendor_id, "0951", 4);
+    assert_int_equal(come_back_as(other), 0);
+}
+
+static void test_with_another_product_it_is_another_plug(void **state)
+{
+    Record other = rig_record_at(RECORD_ADD, "2-1", "2-1", "A");
+
+    (void) state;
+
+    memcpy(other.properties.product_id, "1666", 4);
+    assert_int_equal(come_back_as(other), 0);
+}
+
+/* The source resumes, and what was taken away comes back so much later. */
+static Status come_back_after_resumption(uint64_t usec)
+{
+    attach("sda");
+    detach_by_person("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    rig_pass(&rig, usec);
+    return tell(RECORD_ADD, "sda");
+}
+
+static void test_for_a_minute_after_a_suspend_it_is_the_same_plug(void **s)
+{
+    (void) s;
+
+    assert_int_equal(come_back_after_resumption(60 * SECOND),
+                     STATUS_DETACHED_BY_USER);
+}
+
+static void test_after_that_minute_it_is_another_plug(void **state)
+{
+    (void) state;
+
+    assert_int_equal(come_back_after_resumption(60 * SECOND + 1), 0);
+}
+
+static void test_an_approval_does_not_outlive_a_new_probe(void **state)
+{
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    AdminAnswer dom0 = answer_of(ADMIN_OK);
+    Prompt prompt;
+    uint64_t window;
+
+    (void) state;
+
+    memcpy(dom0.value.s, "dom0", 5);
+    rig_set_rules(&rig, ASK);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    prompt_opens("sda", &window);
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    /* its target was stopped and starts: it is asked again */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, dom0);
+    assert_true(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
+    /* the same plug, for what it was attached to; but not for this yes */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    (void) rig_call(&rig, ADMIN_PROPERTY_GET);
+}
+
+/* a target that starts */
+
+static void test_306_does_not_wait_for_the_target(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work if-running\n");
+    begin("sda");
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_the_person_attached_does_not_come_back(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* restarts */
+
+static void test_a_job_goes_on_when_qubesd_is_back(void **state)
+{
+    (void) state;
+
+    begin("sda");
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(rig_answer(&rig), 0);
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+
+    (void) s;
+
+    made.qube = rig_qube("disp1");
+    rig_set_rules(&rig, "d: allow block to @dispvm:media close\n");
+    begin("sda");
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void say_no_to(const char *device)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t window;
+
+    prompt_opens(device, &window);
+    manager_on_prompt(rig.manager, window, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+}
+
+static void test_noes_are_counted_over_a_restart(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    say_no_to("sda");
+    say_no_to("sdb");
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    say_no_to("sdc");
+    assert_int_equal(tell(RECORD_ADD, "sdd"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_QUIET);
+}
+
+int main(void)
+{
+#define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        WITH_RIG(test_for_five_seconds_it_may_not_be_listed),
+        WITH_RIG(test_other_numbers_than_the_record_s_are_311),
+        WITH_RIG(test_without_a_safe_identity_it_is_unpinned_and_told_so),
+        WITH_RIG(test_one_that_is_being_undone_keeps_its_usb_turn),
+        WITH_RIG(test_the_power_state_tells_why_it_does_not_run),
+        WITH_RIG(test_one_that_goes_down_is_started_once_it_is_down),
+        WITH_RIG(test_one_that_comes_up_is_tried_again),
+        WITH_RIG(test_after_a_start_it_has_five_seconds_of_its_own),
+        WITH_RIG(test_what_was_seen_last_is_what_it_is_pinned_to),
+        WITH_RIG(test_after_a_late_yes_it_is_looked_up_again),
+        WITH_RIG(test_the_wrong_device_is_detached_at_once),
+        WITH_RIG(test_garbage_is_502_and_not_tried_again),
+        WITH_RIG(test_for_three_seconds_a_port_may_seem_attached),
+        WITH_RIG(test_a_job_has_ten_minutes),
+        WITH_RIG(test_our_own_detach_told_after_the_next_attach_is_ours),
+        WITH_RIG(test_its_usb_device_is_left_alone_when_the_disk_is_gone),
+        WITH_RIG(test_what_goes_with_its_usb_device_was_not_taken),
+        WITH_RIG(test_an_unplug_ends_it_though_the_detach_is_not_done),
+        WITH_RIG(test_a_new_probe_may_take_three_seconds),
+        WITH_RIG(test_at_another_path_it_is_another_plug),
+        WITH_RIG(test_with_another_vendor_it_is_another_plug),
+        WITH_RIG(test_with_another_product_it_is_another_plug),
+        WITH_RIG(test_for_a_minute_after_a_suspend_it_is_the_same_plug),
+        WITH_RIG(test_after_that_minute_it_is_another_plug),
+        WITH_RIG(test_an_approval_does_not_outlive_a_new_probe),
+        WITH_RIG(test_306_does_not_wait_for_the_target),
+        WITH_RIG(test_what_the_person_attached_does_not_come_back),
+        WITH_RIG(test_a_job_goes_on_when_qubesd_is_back),
+        WITH_RIG(test_a_disposable_to_be_closed_is_known_after_a_restart),
+        WITH_RIG(test_noes_are_counted_over_a_restart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
