@@ -64,7 +64,8 @@ static bool part_is_in_the_way(const Device *part)
 
     return (device_is_attached_now(part) && device_is_confirmed(part)) ||
            (managed && managed->kind == JOB_KIND_ATTACH &&
-            (managed->port_turn || managed_is_attaching(managed)));
+            (managed->port_turn || managed->job.state == JOB_ATTACHING ||
+             managed_is_attaching(managed)));
 }
 
 JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)

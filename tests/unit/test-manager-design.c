@@ -137,6 +137,31 @@ static void test_one_that_is_being_undone_keeps_its_usb_turn(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
 }
 
+/* The look at what is attached has ended for both parts. */
+static void test_of_two_parts_that_waited_for_a_look_one_is_attached(void **s)
+{
+    uint64_t look, disk, part;
+
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow block type { disk partition } to work\n");
+    attach("sda");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    begin("sda1");
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    disk = rig_call(&rig, ADMIN_AVAILABLE);
+    part = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_reply(&rig, disk, answer_listed(NULL));
+    /* the disk's Attach is wished for, but not sent yet */
+    rig_reply(&rig, part, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* STARTING */
 
 static void test_the_power_state_tells_why_it_does_not_run(void **state)
@@ -542,6 +567,7 @@ int main(void)
         WITH_RIG(test_other_numbers_than_the_record_s_are_311),
         WITH_RIG(test_without_a_safe_identity_it_is_unpinned_and_told_so),
         WITH_RIG(test_one_that_is_being_undone_keeps_its_usb_turn),
+        WITH_RIG(test_of_two_parts_that_waited_for_a_look_one_is_attached),
         WITH_RIG(test_the_power_state_tells_why_it_does_not_run),
         WITH_RIG(test_one_that_goes_down_is_started_once_it_is_down),
         WITH_RIG(test_one_that_comes_up_is_tried_again),
