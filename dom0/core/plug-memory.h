@@ -24,8 +24,10 @@
 
 #define PLUG_REPROBE_USEC (3 * USEC_PER_SEC)
 #define PLUG_RESUME_USEC  (60 * USEC_PER_SEC)
-/* of one source; when full, the oldest is dropped */
-#define PLUG_MEMORIES_MAX 512U
+/* of one source; when full, the oldest is dropped. All of them are looked at
+ * for each device that a detach may concern, and written with each change of
+ * state. */
+#define PLUG_MEMORIES_MAX 128U
 
 typedef struct PlugMemory PlugMemory;
 

@@ -139,7 +139,7 @@ static void test_an_event_is_cheap_among_many_plugs_that_went(void **state)
         record = disk(RECORD_REMOVE, i, "one");
         (void) rig_tell_record(&rig, connection, &record);
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < SOURCE_DEVICES_MAX - 1; i++) {
         record = disk(RECORD_ADD, i, "two");
         (void) rig_tell_record(&rig, connection, &record);
     }
