@@ -23,7 +23,7 @@ typedef struct ControlHooks {
     /* Read the rules again. */
     void (*on_reload)(void *userdata);
     /* The manager may want something done now. Called before who acted is
-     * answered. */
+     * answered: by then it has to be kept. */
     void (*on_acted)(void *userdata);
     void (*on_log)(const char *message, void *userdata);
 } ControlHooks;

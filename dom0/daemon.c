@@ -319,6 +319,12 @@ static void on_idle(void *userdata)
     daemon_wake(userdata);
 }
 
+/* What a person has asked for is kept before it is answered. */
+static void on_acted(void *userdata)
+{
+    daemon_pump(userdata);
+}
+
 static const EventServiceHooks event_hooks = {
     .on_connect = on_connect,
     .on_disconnect = on_disconnect,
@@ -470,7 +476,7 @@ static void on_control_log(const char *message, void *userdata)
 static const ControlHooks control_hooks = {
     .on_report = on_control_report,
     .on_reload = on_rules_changed,
-    .on_acted = on_idle,
+    .on_acted = on_acted,
     .on_log = on_control_log,
 };
 

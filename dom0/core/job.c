@@ -403,13 +403,6 @@ JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
     return job_detach(job);
 }
 
-JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec)
-{
-    (void) now_usec;
-
-    return job_on_withdrawn(job, sent, STATUS_SUPERSEDED, detail);
-}
-
 uint64_t job_next_usec(const Job *job)
 {
     uint64_t deadline_usec =

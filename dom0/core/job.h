@@ -373,8 +373,6 @@ JobWish job_on_qubesd(Job *job, uint64_t now_usec);
 
 /* The device is gone, or another one, or the job is no longer wanted. @sent
  * says whether the call that the job has wished for last was made. */
-JobWish job_on_gone(Job *job, bool sent, const char *detail, uint64_t now_usec);
-/* The same, with another outcome than STATUS_SUPERSEDED. */
 JobWish job_on_withdrawn(Job *job,
                          bool sent,
                          Status status,

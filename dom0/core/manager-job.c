@@ -300,6 +300,7 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     QubeName made = {};
+    Holding left;
 
     if (device->made)
         made = device->held_by;
@@ -321,9 +322,11 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
           managed->job.outcome == STATUS_DETACHED)))
         source_on_port_detached(managed->source, &device->record.device,
                                 now.monotonic_usec);
+    /* what others had attached is not ours after a Detach that failed either */
+    left = managed->by_person ? managed->job.holding : device->holding;
     waiters_answer(m, &managed->remove_waiters,
-                   device->holding == HOLDING_NOTHING ? STATUS_DETACHED
-                                                      : STATUS_NOT_ATTACHED);
+                   left == HOLDING_NOTHING ? STATUS_DETACHED
+                                           : STATUS_NOT_ATTACHED);
     device->job = NULL;
     device->missed_events = false;
     if (device->record.class == DEVICE_CLASS_USB &&

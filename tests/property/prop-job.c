@@ -196,8 +196,8 @@ static void check_deaf(Walk *walk, const Node *node)
     REQUIRE(walk, job_on_time(&job, now_usec) == 0);
     REQUIRE(walk, job_on_appeared(&job, NULL, now_usec) == 0);
     REQUIRE(walk, job_on_qubesd(&job, now_usec) == 0);
-    REQUIRE(walk, job_on_gone(&job, true, "", now_usec) == 0);
-    REQUIRE(walk, job_on_gone(&job, false, "", now_usec) == 0);
+    REQUIRE(walk, job_on_withdrawn(&job, true, STATUS_SUPERSEDED, "") == 0);
+    REQUIRE(walk, job_on_withdrawn(&job, false, STATUS_SUPERSEDED, "") == 0);
     REQUIRE(walk, job_go(&job, now_usec) == 0);
     job.touched = node->job.touched;
     REQUIRE(walk, memcmp(&job, &node->job, sizeof(job)) == 0);
@@ -624,7 +624,7 @@ static void walk_gone(Walk *walk, const Node *before)
         /* what has been sent cannot be taken back */
         if (!sent && state == JOB_UNDOING)
             continue;
-        wish = job_on_gone(&node.job, sent, "", node.now_usec);
+        wish = job_on_withdrawn(&node.job, sent, STATUS_SUPERSEDED, "");
         if (state != node.job.state || wish != JOB_WISH_NOTHING) {
             node.gone = node.gone || node.job.outcome == STATUS_SUPERSEDED;
             /* given up, but for what is waited for to be undone */

@@ -522,6 +522,7 @@ static void test_a_detach_that_failed_makes_nothing_ours(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
     assert_int_equal(last_outcome()->status, STATUS_TIMEOUT);
     /* when it is unplugged it is not ours to detach */
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
