@@ -501,6 +501,7 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
         source->runs = false;
         source->probe_call = 0; /* its answer may be older than the stop */
         source_unplug(m, source, "its qube was shut down", now);
+        source_close_connections(m, source);
     }
 }
 

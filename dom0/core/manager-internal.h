@@ -208,6 +208,8 @@ int manager_add_source(Manager *m, Source **ret, const QubeName *name);
 /* See Source.wants_probe: ask whether the qube still runs, if nobody is
  * connected and that is not known. */
 void source_probe(const Manager *m, Source *source);
+/* Those that live are to be closed. */
+void source_close_connections(Manager *m, const Source *source);
 
 /* manager-qubesd */
 

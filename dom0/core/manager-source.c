@@ -106,6 +106,9 @@ void manager_disconnect(Manager *m, uint64_t id, Instant now)
         source_open_memories(source, now.monotonic_usec);
     m->turns_changed |= connection->picturing;
     *connection = (SourceConnection){};
+    for (size_t i = m->n_closing; i-- > 0;)
+        if (m->closing[i] == id)
+            m->closing[i] = m->closing[--m->n_closing];
     source_probe(m, source);
     waiters_drop(&m->answers, id);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
@@ -340,6 +343,19 @@ Status manager_event(Manager *m,
         status = event_here(m, source, connection, seq, record, now);
     manager_settle(m, now);
     return status;
+}
+
+/*
+ * The source was shut down. A connection that lives is one of its next boot: it
+ * was read before qubesd's event of the shutdown, so that its picture was
+ * dropped with the rest. Its forwarder calls again, with the whole picture.
+ */
+void source_close_connections(Manager *m, const Source *source)
+{
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].id != 0 &&
+            m->n_closing < ARRAY_SIZE(m->closing))
+            m->closing[m->n_closing++] = source->connections[i].id;
 }
 
 void manager_synced(Manager *m, uint64_t id, Instant now)

@@ -88,6 +88,10 @@ class Judge:
 
         def on_emit(subject, event, pairs=()):
             self.n_told += 1
+            if event == "device-detach:usb":
+                # also one that never was, after an attach that failed
+                port = pairs[0][1].split(":")[1]
+                self._usb_detached[port] = time.monotonic()
             if event.startswith("d") and "list-change" not in event and \
                     "qdb" not in event:
                 what = "" if not pairs else f" {pairs[0][1]}"

@@ -640,6 +640,30 @@ static void test_an_unplug_does_not_wait_for_an_endless_attach(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The new boot's picture is read before the event that tells of the shutdown.
+ */
+static void test_a_picture_that_overtakes_the_shutdown_is_sent_again(void **s)
+{
+    uint64_t closed = 0;
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    manager_disconnect(rig.manager, usb, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'b');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    manager_synced(rig.manager, usb, rig.now);
+    assert_false(manager_next_close(rig.manager, &closed));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
+    assert_true(manager_next_close(rig.manager, &closed));
+    assert_int_equal(closed, usb);
+
+    /* one that has ended by itself is none to close */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
+    manager_disconnect(rig.manager, usb, rig.now);
+    assert_false(manager_next_close(rig.manager, &closed));
+}
+
 static void test_a_wait_for_the_list_outlasts_qubesd(void **state)
 {
     (void) state;
@@ -740,6 +764,7 @@ int main(void)
         TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
         TEST(test_an_unplug_does_not_wait_for_an_endless_attach),
+        TEST(test_a_picture_that_overtakes_the_shutdown_is_sent_again),
         TEST(test_a_wait_for_the_list_outlasts_qubesd),
         TEST(test_a_start_explains_what_a_look_does_not_find),
         TEST(test_what_was_told_to_be_there_was_taken_away),
