@@ -70,6 +70,7 @@ struct ManagedJob {
     /* it has its turn for a USB attach: none other into the same target, or of
      * the same device, begins meanwhile */
     bool port_turn;
+    bool asks_again; /* for its turn: a record of another part has come */
 
     /* what qubesd's events have told since the job began */
     bool target_started; /* a target of its rule has started */
@@ -170,6 +171,7 @@ struct Manager {
     ManagedJob **jobs_end;
     size_t n_dead;
     bool turns_changed; /* jobs that wait for their turn have to ask again */
+    bool asks_again;    /* some of them have, see ManagedJob */
     TargetStarts *starts;
     Orphans orphans;
     Stranger strangers[STRANGERS_MAX]; /* a ring; backend "": a free place */
@@ -239,8 +241,11 @@ void managed_end_overdue(Manager *m,
                          ManagedJob *managed,
                          const AdminAnswer *answer,
                          Instant now);
-/* Let jobs in JOB_TURN ask again, if Manager.turns_changed. */
+/* Let jobs in JOB_TURN ask again, if Manager.turns_changed: those that wait for
+ * no time. */
 void manager_give_turns(Manager *m, Instant now);
+/* Let those ask again that may have waited for a record of @device. */
+void manager_give_turn_to_parts(Manager *m, const Device *device);
 
 /* Do what a job wants done, until it waits for something or has ended. It may
  * be dead afterwards, but it is not freed before manager_settle(). */

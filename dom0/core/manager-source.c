@@ -311,7 +311,7 @@ static Status event_here(Manager *m,
         return STATUS_INTERNAL;
     }
 
-    m->turns_changed = true; /* others may have waited for this record */
+    manager_give_turn_to_parts(m, device);
     if (restored && !device->job && device->detach_told)
         device_begin_look(m, device, &device->attached_to, now);
     else if (restored && !device->job && device->held_before)

@@ -85,13 +85,38 @@ JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
     return managed_give_turn(m, managed, now);
 }
 
+void manager_give_turn_to_parts(Manager *m, const Device *device)
+{
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (!managed->dead && managed->source == device->source &&
+            managed->job.state == JOB_TURN &&
+            device_excludes(managed->device, device)) {
+            managed->asks_again = true;
+            m->asks_again = true;
+        }
+}
+
+/* Not one whose rate is used up: nothing but time helps that, and a source may
+ * have hundreds of them. */
+static bool managed_asks_again(const ManagedJob *managed, bool all)
+{
+    return !managed->dead && managed->job.state == JOB_TURN &&
+           (managed->asks_again ||
+            (all && managed->job.wake_usec == UINT64_MAX));
+}
+
 void manager_give_turns(Manager *m, Instant now)
 {
-    while (m->turns_changed) {
+    while (m->turns_changed || m->asks_again) {
+        bool all = m->turns_changed;
+
         m->turns_changed = false;
+        m->asks_again = false;
         for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
-            if (!managed->dead && managed->job.state == JOB_TURN)
+            if (managed_asks_again(managed, all)) {
+                managed->asks_again = false;
                 managed_apply(m, managed, JOB_WISH_TURN, now);
+            }
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What a source may make the manager do for one line: texts that are compared
- * are counted, which takes no clock. */
+/* What a source may make the manager do for one line: texts, and devices, that
+ * are compared are counted, which takes no clock. */
 
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +24,15 @@ int __wrap_strcmp(const char *a, const char *b)
 {
     n_compared++;
     return __real_strcmp(a, b);
+}
+
+bool __real_device_excludes(const Device *a, const Device *b);
+bool __wrap_device_excludes(const Device *a, const Device *b);
+
+bool __wrap_device_excludes(const Device *a, const Device *b)
+{
+    n_compared++;
+    return __real_device_excludes(a, b);
 }
 
 static ManagerRig rig;
@@ -149,6 +158,52 @@ static void test_an_event_is_cheap_among_many_plugs_that_went(void **state)
     assert_in_range(n_compared, 1, COMPARISONS_MAX);
 }
 
+/* Policy and qubesd answer; each Attach is refused. */
+static void serve(void)
+{
+    PolicyQuestion question;
+    AdminRequest request;
+    uint64_t id;
+
+    while (manager_next_question(rig.manager, &id, &question))
+        manager_on_verdict(rig.manager, id, POLICY_YES, rig.now);
+    while (manager_next_call(rig.manager, &id, &request))
+        rig_reply(&rig, id,
+                  request.method == ADMIN_AVAILABLE
+                      ? answer_listed(NULL)
+                      : answer_error(ADMIN_ERROR_VALUE));
+    while (rig_answer(&rig) != STATUS_INVALID)
+        ;
+}
+
+/* As many as may be have used up their source's rate, and wait. */
+static void test_a_line_is_cheap_while_many_wait_for_their_turn(void **state)
+{
+    const size_t n = SOURCE_ATTACHES_MAX + SOURCE_JOBS_MAX - 6;
+    Record record;
+
+    (void) state;
+
+    rig_end(&rig);
+    rig_begin(&rig, "stick: allow block type disk to work\n");
+    connection = rig_connect(&rig, "sys-usb", '1');
+    for (size_t i = 0; i < n; i++) {
+        record = disk(RECORD_ADD, i, "one");
+        record.parent_class = DEVICE_CLASS_INVALID;
+        /* each has a path of its own, with a rate of its own */
+        assert_true(properties_set_text(&record.properties, PROPERTY_PATH,
+                                        record.device.s,
+                                        strlen(record.device.s)));
+        assert_int_equal(rig_tell_record(&rig, connection, &record), 0);
+        serve();
+    }
+
+    n_compared = 0;
+    assert_int_equal(rig_tell(&rig, connection, RECORD_ADD, "zz1"),
+                     STATUS_NO_RULE);
+    assert_in_range(n_compared, 1, COMPARISONS_MAX);
+}
+
 int main(void)
 {
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -156,6 +211,7 @@ int main(void)
         test(test_a_line_about_a_usb_device_is_cheap_among_many_parts),
         test(test_an_event_about_a_usb_device_is_cheap_among_many_parts),
         test(test_an_event_is_cheap_among_many_plugs_that_went),
+        test(test_a_line_is_cheap_while_many_wait_for_their_turn),
     };
 #undef test
 
