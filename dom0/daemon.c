@@ -53,7 +53,6 @@ struct Daemon {
     Rules *rules;
     RulesDir *rules_dir;
     OutcomeLog *log;
-    uint64_t last_logged; /* serial in the history */
 
     Qubesd *qubesd;
     Approver *approver;
@@ -115,14 +114,15 @@ static bool daemon_ask_person(Daemon *daemon)
 
 static void daemon_log_outcomes(Daemon *daemon)
 {
-    const History *history = manager_history(daemon->manager);
-    uint64_t last = history_last_serial(history);
-    size_t n = history_count(history);
-    uint64_t n_new = last - daemon->last_logged;
+    outcome_log_history(daemon->log, manager_history(daemon->manager));
+}
 
-    for (size_t i = n_new < n ? n - n_new : 0; i < n; i++)
-        outcome_log_entry(daemon->log, history_get(history, i));
-    daemon->last_logged = last;
+/* A source may send more lines before the next pump than the history has room
+ * for: log what they would push out. */
+static void daemon_keep_up_log(Daemon *daemon)
+{
+    if (outcome_log_is_behind(daemon->log, manager_history(daemon->manager)))
+        daemon_log_outcomes(daemon);
 }
 
 static void daemon_set_timer(Daemon *daemon)
@@ -277,6 +277,7 @@ static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
 {
     Daemon *daemon = userdata;
 
+    daemon_log_outcomes(daemon); /* it may end all jobs */
     manager_hello(daemon->manager, id, &hello->boot_id, instant_now());
 }
 
@@ -287,6 +288,7 @@ static Status on_event(uint64_t id,
 {
     Daemon *daemon = userdata;
 
+    daemon_keep_up_log(daemon);
     return manager_event(daemon->manager, id, seq, record, instant_now());
 }
 
@@ -294,6 +296,7 @@ static void on_synced(uint64_t id, void *userdata)
 {
     Daemon *daemon = userdata;
 
+    daemon_log_outcomes(daemon); /* it may end all jobs */
     manager_synced(daemon->manager, id, instant_now());
 }
 
@@ -351,6 +354,7 @@ static void on_admin_event(const AdminEvent *event, void *userdata)
 {
     Daemon *daemon = userdata;
 
+    daemon_keep_up_log(daemon);
     manager_on_admin_event(daemon->manager, event, instant_now());
     /* mostly the answer to the call that has caused the event is there as
      * well */

@@ -18,7 +18,19 @@ struct OutcomeLog {
     Rate acts;  /* what was attached or detached */
     Rate words; /* all else */
     uint64_t n_left_out;
+    uint64_t last_serial; /* in the history, that was seen to */
 };
+
+/* They are told of together, a moment later. */
+static void log_leave_out(OutcomeLog *log, uint64_t n)
+{
+    if (n > 0 && log->n_left_out == 0) {
+        (void) sd_event_source_set_time_relative(log->rest_source,
+                                                 OUTCOME_LOG_REST_USEC);
+        (void) sd_event_source_set_enabled(log->rest_source, SD_EVENT_ONESHOT);
+    }
+    log->n_left_out += n;
+}
 
 static bool log_may(OutcomeLog *log, Rate *rate)
 {
@@ -28,11 +40,7 @@ static bool log_may(OutcomeLog *log, Rate *rate)
     if (rate_take(rate, &limit, clock_monotonic_usec()))
         return true;
 
-    if (log->n_left_out++ == 0) {
-        (void) sd_event_source_set_time_relative(log->rest_source,
-                                                 OUTCOME_LOG_REST_USEC);
-        (void) sd_event_source_set_enabled(log->rest_source, SD_EVENT_ONESHOT);
-    }
+    log_leave_out(log, 1);
     return false;
 }
 
@@ -109,6 +117,25 @@ void outcome_log_entry(OutcomeLog *log, const HistoryEntry *entry)
     describe(message, sizeof(message), entry);
     log_fields(priority_of(entry->status), MESSAGE_ID_OUTCOME, fields,
                ARRAY_SIZE(fields), message);
+}
+
+void outcome_log_history(OutcomeLog *log, const History *history)
+{
+    uint64_t last = history_last_serial(history);
+    uint64_t n_dropped = history_dropped(history);
+
+    if (log->last_serial < n_dropped) {
+        log_leave_out(log, n_dropped - log->last_serial);
+        log->last_serial = n_dropped;
+    }
+    while (log->last_serial < last)
+        outcome_log_entry(log, history_find(history, ++log->last_serial));
+}
+
+bool outcome_log_is_behind(const OutcomeLog *log, const History *history)
+{
+    return history_last_serial(history) - log->last_serial >=
+           HISTORY_CAPACITY / 2;
 }
 
 void outcome_log_refused(OutcomeLog *log,

@@ -24,6 +24,11 @@ typedef struct OutcomeLog OutcomeLog;
 int outcome_log_new(OutcomeLog **ret, sd_event *event);
 OutcomeLog *outcome_log_free(OutcomeLog *log);
 
+/* All of @history, always the same one, that was not logged yet; what it has
+ * dropped before that is counted as left out. */
+void outcome_log_history(OutcomeLog *log, const History *history);
+/* Whether that is to be done soon, lest it drops any. */
+bool outcome_log_is_behind(const OutcomeLog *log, const History *history);
 void outcome_log_entry(OutcomeLog *log, const HistoryEntry *entry);
 /* A connection of @source was closed. */
 void outcome_log_refused(OutcomeLog *log,

@@ -7,6 +7,7 @@
 
 #include "dom0/core/device-label.h"
 #include "dom0/outcome-log.h"
+#include "tests/support/loop.h"
 #include "tests/support/test.h"
 
 /* more than any limit lets through */
@@ -23,6 +24,7 @@ static int set_up(void **state)
     (void) state;
 
     assert_return_code(sd_event_new(&event), 0);
+    loop_divisor = 1000;
     assert_int_equal(outcome_log_new(&log_under_test, event), 0);
     output = tmpfile();
     assert_non_null(output);
@@ -115,6 +117,44 @@ static void test_a_device_s_words_stay_within_their_quotes(void **state)
                      1);
 }
 
+/* So many may come before there is time to log any. */
+static void test_what_the_history_has_dropped_is_told_as_left_out(void **state)
+{
+    const HistoryEntry entry = entry_of(STATUS_ATTACHED);
+    History *history;
+
+    (void) state;
+
+    assert_int_equal(history_new(&history, 8), 0);
+    for (size_t i = 0; i < 5; i++)
+        history_add(history, &entry);
+    outcome_log_history(log_under_test, history);
+    outcome_log_history(log_under_test, history);
+    assert_int_equal(count(": 200 attached"), 5);
+    for (size_t i = 0; i < 11; i++)
+        history_add(history, &entry);
+    outcome_log_history(log_under_test, history);
+    assert_int_equal(count(": 200 attached"), 5 + 8);
+    LOOP_UNTIL(event, count("3 more outcomes were left out here") == 1);
+    history_free(history);
+}
+
+static void test_it_is_behind_before_the_history_drops_any(void **state)
+{
+    const HistoryEntry entry = entry_of(STATUS_NO_RULE);
+    History *history;
+
+    (void) state;
+
+    assert_int_equal(history_new(&history, HISTORY_CAPACITY), 0);
+    while (!outcome_log_is_behind(log_under_test, history))
+        history_add(history, &entry);
+    assert_int_equal(history_dropped(history), 0);
+    outcome_log_history(log_under_test, history);
+    assert_false(outcome_log_is_behind(log_under_test, history));
+    history_free(history);
+}
+
 int main(void)
 {
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -122,6 +162,8 @@ int main(void)
         test(test_a_flood_of_records_does_not_hide_what_was_attached),
         test(test_what_is_attached_is_limited_as_well),
         test(test_a_device_s_words_stay_within_their_quotes),
+        test(test_what_the_history_has_dropped_is_told_as_left_out),
+        test(test_it_is_behind_before_the_history_drops_any),
     };
 #undef test
 
