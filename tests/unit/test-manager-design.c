@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * DESIGN 6, where its sentences give a number, or name something that ends
- * otherwise than it looks: each test fails if the sentence does not hold.
+ * DESIGN 5 and 6, where their sentences give a number, or name something that
+ * ends otherwise than it looks: each test fails if the sentence does not hold.
  */
 
 #include <string.h>
@@ -496,6 +496,189 @@ static void test_what_the_person_attached_does_not_come_back(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* approval (DESIGN 5) */
+
+/* The policy daemon is asked, assuming a yes for "ask" or not. */
+static void judge(bool assume_yes, PolicyAnswer answer)
+{
+    PolicyQuestion question;
+    uint64_t id;
+
+    assert_true(manager_next_question(rig.manager, &id, &question));
+    assert_int_equal(question.assume_yes, assume_yes);
+    manager_on_verdict(rig.manager, id, answer, rig.now);
+}
+
+static void answer_prompt(uint64_t window, PromptResult result)
+{
+    const PromptAnswer answer = { .result = result };
+
+    manager_on_prompt(rig.manager, window, &answer, rig.now);
+}
+
+/* The window of a job that offers two targets. */
+static uint64_t window_of_two(void)
+{
+    AdminAnswer dom0 = answer_of(ADMIN_OK);
+    Prompt prompt;
+    uint64_t window;
+
+    memcpy(dom0.value.s, "dom0", 5);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 4; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, dom0);
+    assert_true(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
+    assert_int_equal(prompt.n_targets, 2);
+    return window;
+}
+
+static void say_no_to(const char *device)
+{
+    uint64_t window;
+
+    prompt_opens(device, &window);
+    answer_prompt(window, PROMPT_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+}
+
+static void test_ask_is_told_from_deny_by_a_second_question(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    judge(false, POLICY_NO);
+    judge(true, POLICY_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_POLICY);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    judge(false, POLICY_NO);
+    judge(true, POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_PROPERTY_GET); /* the prompt's */
+}
+
+static void test_no_answer_of_policy_is_a_no(void **state)
+{
+    static const struct {
+        PolicyAnswer answer;
+        Status status;
+    } cases[] = {
+        { POLICY_SILENT, STATUS_DENIED_BY_POLICY },
+        { POLICY_UNREACHABLE, STATUS_UNAVAILABLE },
+        { POLICY_TIMED_OUT, STATUS_TIMEOUT },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        judge(false, cases[i].answer);
+        assert_int_equal(rig_answer(&rig), cases[i].status);
+        assert_true(rig_is_quiet(&rig));
+    }
+}
+
+static void test_of_the_two_names_of_a_disposable_the_stricter_counts(void **s)
+{
+    AdminAnswer media = answer_of(ADMIN_OK);
+
+    (void) s;
+
+    memcpy(media.value.s, "media", 6);
+    rig_set_rules(&rig, "d: allow block to @dispvm\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_PROPERTY_GET, media);
+    judge(false, POLICY_NO);
+    judge(true, POLICY_YES);
+    judge(false, POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_PROPERTY_GET); /* the prompt's */
+}
+
+static void test_a_yes_in_an_old_window_is_bound_by_policy(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to { work vault } timeout 60s\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    judge(true, POLICY_YES);
+    judge(true, POLICY_YES);
+    window = window_of_two();
+    rig_pass(&rig, 60 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    /* the next job may only have the second one */
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    judge(true, POLICY_NO);
+    judge(true, POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    answer_prompt(window, PROMPT_YES); /* to the first */
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_POLICY);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_an_agent_that_dies_says_no_no(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    answer_prompt(window, PROMPT_DIED);
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+}
+
+static void test_another_gui_domain_is_503(void **state)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+
+    (void) state;
+
+    memcpy(guivm.value.s, "sys-gui", 8);
+    rig_set_rules(&rig, ASK);
+    begin("sda");
+    rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_the_third_no_ends_what_waits_for_its_prompt(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    say_no_to("sda");
+    say_no_to("sdb");
+    prompt_opens("sdc", &window);
+    begin("sdd");
+    assert_int_equal(rig_answer(&rig), 0);
+    answer_prompt(window, PROMPT_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(rig_answer(&rig), STATUS_QUIET);
+}
+
+static void test_a_yes_ends_the_row_of_noes(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    say_no_to("sda");
+    say_no_to("sdb");
+    prompt_opens("sdc", &window);
+    answer_prompt(window, PROMPT_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    say_no_to("sdd");
+    prompt_opens("sde", &window);
+}
+
 /* restarts */
 
 static void test_a_job_goes_on_when_qubesd_is_back(void **state)
@@ -531,16 +714,6 @@ static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_OK));
     assert_true(rig_is_quiet(&rig));
-}
-
-static void say_no_to(const char *device)
-{
-    const PromptAnswer no = { .result = PROMPT_NO };
-    uint64_t window;
-
-    prompt_opens(device, &window);
-    manager_on_prompt(rig.manager, window, &no, rig.now);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
 }
 
 static void test_noes_are_counted_over_a_restart(void **state)
@@ -591,6 +764,14 @@ int main(void)
         WITH_RIG(test_an_approval_does_not_outlive_a_new_probe),
         WITH_RIG(test_306_does_not_wait_for_the_target),
         WITH_RIG(test_what_the_person_attached_does_not_come_back),
+        WITH_RIG(test_ask_is_told_from_deny_by_a_second_question),
+        WITH_RIG(test_no_answer_of_policy_is_a_no),
+        WITH_RIG(test_of_the_two_names_of_a_disposable_the_stricter_counts),
+        WITH_RIG(test_a_yes_in_an_old_window_is_bound_by_policy),
+        WITH_RIG(test_an_agent_that_dies_says_no_no),
+        WITH_RIG(test_another_gui_domain_is_503),
+        WITH_RIG(test_the_third_no_ends_what_waits_for_its_prompt),
+        WITH_RIG(test_a_yes_ends_the_row_of_noes),
         WITH_RIG(test_a_job_goes_on_when_qubesd_is_back),
         WITH_RIG(test_a_disposable_to_be_closed_is_known_after_a_restart),
         WITH_RIG(test_noes_are_counted_over_a_restart),
