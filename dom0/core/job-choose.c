@@ -490,6 +490,15 @@ JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
     return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 }
 
+JobWish job_on_prompt_offline(Job *job, const char *detail, uint64_t now_usec)
+{
+    if (job->state != JOB_AWAITING_PROMPT)
+        return JOB_WISH_NOTHING;
+
+    job_unpause(job, now_usec);
+    return job_lose_qubesd(job, JOB_CHECKING, detail, now_usec);
+}
+
 JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec)
 {
     if (job->state != JOB_ASKING)

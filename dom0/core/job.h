@@ -293,6 +293,8 @@ JobWish job_on_prompt_open(Job *job, uint64_t until_usec, uint64_t now_usec);
 /* The window could not be opened, as no policy agent listens: the job will wish
  * for it again. */
 JobWish job_on_prompt_lost(Job *job, uint64_t now_usec);
+/* qubesd could not be asked for what the prompt needs. */
+JobWish job_on_prompt_offline(Job *job, const char *detail, uint64_t now_usec);
 /* The person has chosen the target of index @choice in the task. */
 JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec);
 /* There will be no approval; @status says why. */

@@ -236,6 +236,14 @@ static void on_guivm(Manager *m, const AdminAnswer *answer, Instant now)
     ManagedJob *managed = desk->managed;
     char detail[ADMIN_DETAIL_MAX + 1];
 
+    if (answer->result == ADMIN_UNREACHABLE) {
+        desk->managed = NULL;
+        managed_apply(m, managed,
+                      job_on_prompt_offline(&managed->job, answer->detail,
+                                            now.monotonic_usec),
+                      now);
+        return;
+    }
     if (answer->result == ADMIN_OK && strcmp(answer->value.s, "dom0") == 0) {
         desk_call(desk, DESK_SOURCE_ICON, &desk->prompt.source,
                   ADMIN_PROPERTY_ICON);

@@ -187,6 +187,7 @@ static void check_deaf(Walk *walk, const Node *node)
     REQUIRE(walk, job_on_verdict(&job, POLICY_YES, now_usec) == 0);
     REQUIRE(walk, job_on_prompt_open(&job, now_usec, now_usec) == 0);
     REQUIRE(walk, job_on_prompt_lost(&job, now_usec) == 0);
+    REQUIRE(walk, job_on_prompt_offline(&job, "", now_usec) == 0);
     REQUIRE(walk, job_on_approved(&job, 0, now_usec) == 0);
     REQUIRE(walk, job_on_refused(&job, STATUS_QUIET, "", now_usec) == 0);
     REQUIRE(walk, job_on_started(&job, STATUS_ATTACHED, "", now_usec) == 0);
@@ -550,6 +551,8 @@ static void walk_prompt(Walk *walk, const Node *before)
         take(walk, &node,
              job_on_prompt_open(&node.job, node.now_usec + 120 * USEC_PER_SEC,
                                 node.now_usec));
+        node = *before;
+        take(walk, &node, job_on_prompt_offline(&node.job, "", node.now_usec));
     }
     node = *before;
     if (node.job.state == JOB_ASKING) {

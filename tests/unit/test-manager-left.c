@@ -122,6 +122,49 @@ static void test_a_look_whose_time_ends_has_seen_nothing(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+static void prompt_is_prepared(uint64_t *ret_window)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+
+    memcpy(guivm.value.s, "dom0", 5);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 3; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_true(manager_next_prompt(rig.manager, ret_window, &prompt, rig.now));
+}
+
+static void test_a_prompt_outlasts_qubesd(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, "disks: ask block type disk to work timeout 60s\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_PROPERTY_GET, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(rig_answer(&rig), 0);
+    /* without it nobody is asked */
+    assert_true(rig_is_quiet(&rig));
+    reconnect();
+    prompt_is_prepared(&window);
+}
+
+static void test_a_prompt_waits_for_a_qubesd_that_is_busy(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, "disks: ask block type disk to work timeout 60s\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_PROPERTY_GET, answer_of(ADMIN_UNREACHABLE));
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    prompt_is_prepared(&window);
+}
+
 /* It starts when its event cannot be heard, and our Attach was told before. */
 static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
 {
@@ -200,6 +243,8 @@ int main(void)
         WITH_RIG(test_a_job_whose_time_ends_without_qubesd_is_begun_anew),
         WITH_RIG(test_so_is_one_that_waited_for_a_detach),
         WITH_RIG(test_a_look_whose_time_ends_has_seen_nothing),
+        WITH_RIG(test_a_prompt_outlasts_qubesd),
+        WITH_RIG(test_a_prompt_waits_for_a_qubesd_that_is_busy),
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
