@@ -679,7 +679,105 @@ static void test_a_yes_ends_the_row_of_noes(void **state)
     prompt_opens("sde", &window);
 }
 
+/* A yes that comes late does not undo what the person has done since. */
+static void test_a_late_yes_is_nothing_to_what_was_taken_away(void **state)
+{
+    const DeviceRef disk = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_BLOCK,
+                             .device = { "sda" } };
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    rig_pass(&rig, 60 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now),
+                     STATUS_DETACHED);
+    answer_prompt(window, PROMPT_YES);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_target_that_resumes_gets_what_waits_for_it(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work when-running\n");
+    begin("sda");
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 /* restarts */
+
+/* It went and came when nobody could report it, within 3 s of its detach. */
+static void test_a_new_probe_may_meet_a_forwarder_that_restarts(void **state)
+{
+    const Record port = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "A");
+
+    (void) state;
+
+    manager_synced(rig.manager, usb, rig.now);
+    attach("2-1");
+    detach_by_person("2-1");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_pass(&rig, 10 * SECOND);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(rig_tell_record(&rig, usb, &port),
+                     STATUS_DETACHED_BY_USER);
+}
+
+static void test_what_was_told_before_qubesd_went_is_not_believed(void **s)
+{
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    reconnect();
+    /* it may have been detached meanwhile: it is in no part's way */
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    attach("sda1");
+}
+
+static void test_a_newer_picture_takes_the_place_of_the_older(void **state)
+{
+    uint64_t newer, closed;
+
+    (void) state;
+
+    manager_synced(rig.manager, usb, rig.now);
+    newer = rig_connect(&rig, "sys-usb", 'a');
+    assert_false(manager_next_close(rig.manager, &closed));
+    manager_synced(rig.manager, newer, rig.now);
+    assert_true(manager_next_close(rig.manager, &closed));
+    assert_int_equal(closed, usb);
+    assert_false(manager_next_close(rig.manager, &closed));
+}
+
+static void test_a_failed_detach_is_tried_after_1_2_and_4_s(void **state)
+{
+    static const unsigned int pauses[] = { 1, 2, 4 };
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(pauses); i++) {
+        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_EMPTY));
+        rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+        rig_pass(&rig, pauses[i] * SECOND - 1);
+        assert_true(rig_is_quiet(&rig));
+        rig_pass(&rig, 1);
+    }
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
 
 static void test_a_job_goes_on_when_qubesd_is_back(void **state)
 {
@@ -772,6 +870,12 @@ int main(void)
         WITH_RIG(test_another_gui_domain_is_503),
         WITH_RIG(test_the_third_no_ends_what_waits_for_its_prompt),
         WITH_RIG(test_a_yes_ends_the_row_of_noes),
+        WITH_RIG(test_a_late_yes_is_nothing_to_what_was_taken_away),
+        WITH_RIG(test_a_target_that_resumes_gets_what_waits_for_it),
+        WITH_RIG(test_a_new_probe_may_meet_a_forwarder_that_restarts),
+        WITH_RIG(test_what_was_told_before_qubesd_went_is_not_believed),
+        WITH_RIG(test_a_newer_picture_takes_the_place_of_the_older),
+        WITH_RIG(test_a_failed_detach_is_tried_after_1_2_and_4_s),
         WITH_RIG(test_a_job_goes_on_when_qubesd_is_back),
         WITH_RIG(test_a_disposable_to_be_closed_is_known_after_a_restart),
         WITH_RIG(test_noes_are_counted_over_a_restart),
