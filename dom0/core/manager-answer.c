@@ -137,6 +137,9 @@ void manager_on_answer(Manager *m,
                        const AdminAnswer *answer,
                        Instant now)
 {
+    const uint64_t retry_usec = m->qubesd == QUBESD_CONNECTED
+                                    ? now.monotonic_usec + ORPHAN_RETRY_USEC
+                                    : 0;
     QubeName target;
 
     if (target_starts_on_answer(m->starts, call, answer, now.monotonic_usec,
@@ -145,7 +148,7 @@ void manager_on_answer(Manager *m,
         manager_settle(m, now);
         return;
     }
-    if (orphans_on_answer(&m->orphans, call, answer) ||
+    if (orphans_on_answer(&m->orphans, call, answer, retry_usec) ||
         on_probed(m, call, answer, now) ||
         desk_on_answer(m, call, answer, now)) {
         manager_settle(m, now);

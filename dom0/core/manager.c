@@ -112,6 +112,7 @@ void manager_on_time(Manager *m, Instant now)
                           job_on_time(&managed->job, now.monotonic_usec), now);
     pause_on_time(m, now);
     suspects_on_time(m, now);
+    orphans_on_time(&m->orphans, now.monotonic_usec);
     manager_settle(m, now);
 }
 
@@ -238,6 +239,8 @@ uint64_t manager_next_usec(const Manager *m)
 {
     uint64_t next_usec = suspects_next_usec(m);
 
+    if (orphans_next_usec(&m->orphans) < next_usec)
+        next_usec = orphans_next_usec(&m->orphans);
     for (const ManagedJob *managed = m->jobs; managed;
          managed = managed->next) {
         uint64_t usec =

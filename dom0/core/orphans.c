@@ -35,11 +35,15 @@ bool orphans_next_call(Orphans *orphans,
     return false;
 }
 
-static void orphan_take_answer(Orphan *orphan, const AdminAnswer *answer)
+static void orphan_take_answer(Orphan *orphan,
+                               const AdminAnswer *answer,
+                               uint64_t retry_usec)
 {
     orphan->call = 0;
-    if (answer->result == ADMIN_UNREACHABLE)
-        return; /* made again by orphans_on_qubesd() */
+    if (answer->result == ADMIN_UNREACHABLE) {
+        orphan->retry_usec = retry_usec;
+        return;
+    }
     if (answer->result == ADMIN_EXCEPTION &&
         answer->error == ADMIN_ERROR_NOT_STARTED && !orphan->never_ran) {
         orphan->never_ran = true;
@@ -51,15 +55,22 @@ static void orphan_take_answer(Orphan *orphan, const AdminAnswer *answer)
 
 bool orphans_on_answer(Orphans *orphans,
                        uint64_t call,
-                       const AdminAnswer *answer)
+                       const AdminAnswer *answer,
+                       uint64_t retry_usec)
 {
     for (size_t i = 0; i < ORPHANS_MAX; i++) {
         if (orphans->orphans[i].call != call)
             continue;
-        orphan_take_answer(&orphans->orphans[i], answer);
+        orphan_take_answer(&orphans->orphans[i], answer, retry_usec);
         return true;
     }
     return false;
+}
+
+static void orphan_call_again(Orphan *orphan)
+{
+    orphan->retry_usec = 0;
+    orphan->wants_call = true;
 }
 
 void orphans_on_qubesd(Orphans *orphans)
@@ -67,5 +78,26 @@ void orphans_on_qubesd(Orphans *orphans)
     for (size_t i = 0; i < ORPHANS_MAX; i++)
         if (orphans->orphans[i].name.s[0] != '\0' &&
             orphans->orphans[i].call == 0)
-            orphans->orphans[i].wants_call = true;
+            orphan_call_again(&orphans->orphans[i]);
+}
+
+void orphans_on_time(Orphans *orphans, uint64_t now_usec)
+{
+    for (size_t i = 0; i < ORPHANS_MAX; i++)
+        if (orphans->orphans[i].retry_usec != 0 &&
+            orphans->orphans[i].retry_usec <= now_usec)
+            orphan_call_again(&orphans->orphans[i]);
+}
+
+uint64_t orphans_next_usec(const Orphans *orphans)
+{
+    uint64_t next_usec = UINT64_MAX;
+
+    for (size_t i = 0; i < ORPHANS_MAX; i++) {
+        uint64_t usec = orphans->orphans[i].retry_usec;
+
+        if (usec != 0 && usec < next_usec)
+            next_usec = usec;
+    }
+    return next_usec;
 }

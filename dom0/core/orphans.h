@@ -6,19 +6,21 @@
  *
  * An earlier run of the daemon made them. Each is killed, or removed if it
  * never ran (WIRE 1). A call that does not reach qubesd is made again once
- * qubesd is there. Pure like the jobs: the calls are got by
- * orphans_next_call().
+ * qubesd is there, and after ORPHAN_RETRY_USEC if it is but has too much to do.
+ * Pure like the jobs: the calls are got by orphans_next_call().
  */
 
 #include "dom0/core/admin.h"
 
-#define ORPHANS_MAX 64U
+#define ORPHANS_MAX       64U
+#define ORPHAN_RETRY_USEC (10 * USEC_PER_SEC)
 
 typedef struct Orphan {
     QubeName name; /* "": a free place */
     bool wants_call;
     bool never_ran;
-    uint64_t call; /* under way; 0: none */
+    uint64_t call;       /* under way; 0: none */
+    uint64_t retry_usec; /* when to make it again; 0: not by time */
 } Orphan;
 
 typedef struct Orphans {
@@ -32,9 +34,16 @@ bool orphans_add(Orphans *orphans, const QubeName *name);
 bool orphans_next_call(Orphans *orphans,
                        uint64_t call,
                        AdminRequest *ret_request);
-/* Whether @call was made for an orphan; then the answer was taken. */
+/* Whether @call was made for an orphan; then the answer was taken. If the call
+ * did not reach qubesd it is made again at @retry_usec (0: only by
+ * orphans_on_qubesd()). */
 bool orphans_on_answer(Orphans *orphans,
                        uint64_t call,
-                       const AdminAnswer *answer);
+                       const AdminAnswer *answer,
+                       uint64_t retry_usec);
 /* qubesd can be reached again: make anew the calls that did not reach it. */
 void orphans_on_qubesd(Orphans *orphans);
+/* Make anew the calls whose time has come. */
+void orphans_on_time(Orphans *orphans, uint64_t now_usec);
+/* When that is; UINT64_MAX: never. */
+uint64_t orphans_next_usec(const Orphans *orphans);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dom0/core/job.h"
+#include "dom0/core/orphans.h"
 #include "tests/support/test.h"
 
 #define RULES                    \
@@ -185,6 +186,49 @@ static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Begin to make the disposable of a device, and be restarted. */
+static void leave_disposable_behind(void)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+
+    made.qube = rig_qube("disp1");
+    rig_set_rules(&rig, CLOSE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    (void) rig_call(&rig, ADMIN_START);
+    rig_restart(&rig);
+}
+
+static void test_a_kill_that_qubesd_had_no_time_for_is_made_again(void **s)
+{
+    uint64_t kill;
+
+    (void) s;
+
+    leave_disposable_behind();
+    kill = rig_call(&rig, ADMIN_KILL);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_reply(&rig, kill, answer_of(ADMIN_UNREACHABLE));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(manager_next_usec(rig.manager),
+                     rig.now.monotonic_usec + ORPHAN_RETRY_USEC);
+    rig_pass(&rig, ORPHAN_RETRY_USEC);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
+static void test_without_qubesd_nobody_is_woken_for_a_kill(void **state)
+{
+    (void) state;
+
+    leave_disposable_behind();
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+}
+
 static void test_a_disposable_goes_with_what_is_being_taken_out(void **state)
 {
     (void) state;
@@ -246,6 +290,8 @@ int main(void)
         WITH_RIG(test_a_prompt_outlasts_qubesd),
         WITH_RIG(test_a_prompt_waits_for_a_qubesd_that_is_busy),
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
+        WITH_RIG(test_a_kill_that_qubesd_had_no_time_for_is_made_again),
+        WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
         WITH_RIG(test_a_detach_takes_the_place_of_a_second_look),
