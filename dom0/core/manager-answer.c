@@ -56,6 +56,9 @@ static bool on_probed(Manager *m,
         if (!source || source->probe_call != call)
             continue;
         source->probe_call = 0;
+        if (answer->result == ADMIN_UNREACHABLE &&
+            m->qubesd == QUBESD_CONNECTED)
+            source->probe_usec = now.monotonic_usec + JOB_OFFLINE_USEC;
         if ((answer->result == ADMIN_OK && answer->power == POWER_HALTED) ||
             (answer->result == ADMIN_EXCEPTION &&
              answer->error == ADMIN_ERROR_NO_SUCH_QUBE))

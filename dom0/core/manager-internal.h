@@ -210,6 +210,9 @@ int manager_add_source(Manager *m, Source **ret, const QubeName *name);
 /* See Source.wants_probe: ask whether the qube still runs, if nobody is
  * connected and that is not known. */
 void source_probe(const Manager *m, Source *source);
+/* Ask again the sources of which that is due; when the next one is. */
+void probes_on_time(Manager *m, Instant now);
+uint64_t probes_next_usec(const Manager *m);
 /* Those that live are to be closed. */
 void source_close_connections(Manager *m, const Source *source);
 

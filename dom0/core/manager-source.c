@@ -68,6 +68,32 @@ void source_probe(const Manager *m, Source *source)
                           source_count_connections(source) == 0;
 }
 
+void probes_on_time(Manager *m, Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        if (!source || source->probe_usec == 0 ||
+            now.monotonic_usec < source->probe_usec)
+            continue;
+        source->probe_usec = 0;
+        source_probe(m, source);
+    }
+}
+
+uint64_t probes_next_usec(const Manager *m)
+{
+    uint64_t next_usec = UINT64_MAX;
+
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        uint64_t usec = m->sources[i] ? m->sources[i]->probe_usec : 0;
+
+        if (usec != 0 && usec < next_usec)
+            next_usec = usec;
+    }
+    return next_usec;
+}
+
 Status manager_connect(Manager *m,
                        const QubeName *name,
                        Instant now,

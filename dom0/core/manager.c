@@ -113,6 +113,7 @@ void manager_on_time(Manager *m, Instant now)
     pause_on_time(m, now);
     suspects_on_time(m, now);
     orphans_on_time(&m->orphans, now.monotonic_usec);
+    probes_on_time(m, now);
     manager_settle(m, now);
 }
 
@@ -241,6 +242,8 @@ uint64_t manager_next_usec(const Manager *m)
 
     if (orphans_next_usec(&m->orphans) < next_usec)
         next_usec = orphans_next_usec(&m->orphans);
+    if (probes_next_usec(m) < next_usec)
+        next_usec = probes_next_usec(m);
     for (const ManagedJob *managed = m->jobs; managed;
          managed = managed->next) {
         uint64_t usec =

@@ -186,6 +186,24 @@ static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Its shutdown was missed, and qubesd has no time to tell of it. */
+static void test_a_source_that_could_not_be_asked_for_is_asked_again(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_UNREACHABLE));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(manager_next_usec(rig.manager),
+                     rig.now.monotonic_usec + JOB_OFFLINE_USEC);
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(manager_retry(rig.manager, &disk, 0, rig.now),
+                     STATUS_NO_SUCH_DEVICE);
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
 /* Begin to make the disposable of a device, and be restarted. */
 static void leave_disposable_behind(void)
 {
@@ -290,6 +308,7 @@ int main(void)
         WITH_RIG(test_a_prompt_outlasts_qubesd),
         WITH_RIG(test_a_prompt_waits_for_a_qubesd_that_is_busy),
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
+        WITH_RIG(test_a_source_that_could_not_be_asked_for_is_asked_again),
         WITH_RIG(test_a_kill_that_qubesd_had_no_time_for_is_made_again),
         WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
