@@ -202,6 +202,10 @@ class Dock(UsbCase):
         with rig.sim.held(method=START, phase="work") as hold:
             connection, seqs = self.burst(rig)
             rig.sim.wait_held(id=hold, count=4)
+            # a job that qubesd has not answered anything yet would end 503
+            for n in range(1, N_PARTS + 1):
+                rig.sim.wait_call(method=BLOCK_ATTACH, done=True,
+                                  arg=f"sys-usb+sdz{n}+*")
             rig.sim.crash(service="qubesd")
             rig.daemon.wait_status(
                 lambda status: status["qubesd"]["state"] == "gone", "gone")
