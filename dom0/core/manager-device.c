@@ -180,6 +180,14 @@ static bool device_is_excluded(const Device *device)
 
 /* Settle the device with an outcome that needs no job; a job that wants it
  * attached ends. */
+bool rule_is_current(const Manager *m, const Device *device, const Rule *rule)
+{
+    const Rule *now =
+        ruleset_match(m->ruleset, &device->source->name, &device->record);
+
+    return now && rule_equal(now, rule);
+}
+
 static Status device_settle(Manager *m,
                             Device *device,
                             const Rule *rule,

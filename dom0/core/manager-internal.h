@@ -387,6 +387,11 @@ void pause_on_time(Manager *m, Instant now);
 /* Wait no more for a target, qubesd or its list: the device is decided anew. */
 void device_stop_waiting(Device *device);
 
+/* The detail of a job that ends because its rule is no longer in force. */
+#define RULES_CHANGED "the rules have changed meanwhile"
+/* Whether the rule that a job was decided by is still the one in force. */
+bool rule_is_current(const Manager *m, const Device *device, const Rule *rule);
+
 /*
  * Decide a device that is plugged in, by the rules in force. Answers the
  * outcome, or STATUS_INVALID (0) if a job works on it: only then is @waiter

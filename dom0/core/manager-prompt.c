@@ -6,8 +6,6 @@
 #include "common/text.h"
 #include "dom0/core/manager-internal.h"
 
-#define RULES_CHANGED "the rules have changed meanwhile"
-
 /* shown when qubesd does not tell an icon */
 #define QUBE_ICON         "appvm-red"
 #define DISPOSABLE_PREFIX "dispvm-"
@@ -120,15 +118,6 @@ static void desk_begin(PromptDesk *desk, ManagedJob *managed)
     desk_call(desk, DESK_GUIVM, &job->task.source, ADMIN_PROPERTY_GUIVM);
 }
 
-/* Whether the rule that the job was decided by is still the one in force. */
-static bool is_current(const Manager *m, const Device *device, const Rule *rule)
-{
-    const Rule *now =
-        ruleset_match(m->ruleset, &device->source->name, &device->record);
-
-    return now && rule_equal(now, rule);
-}
-
 /* The job's rule is not in force any more: end it, and decide the device
  * anew. */
 static void refuse_outdated(Manager *m, ManagedJob *managed, Instant now)
@@ -162,7 +151,7 @@ void desk_step(Manager *m, Instant now)
                           device_is_looked_at(desk->managed->device)))
         desk->managed = NULL;
     if (desk->managed &&
-        !is_current(m, desk->managed->device, desk->managed->rule))
+        !rule_is_current(m, desk->managed->device, desk->managed->rule))
         refuse_outdated(m, desk->managed, now);
     if (desk->managed || now.monotonic_usec < desk->retry_usec ||
         desk_free_usec(desk, now.monotonic_usec) > now.monotonic_usec)
@@ -172,7 +161,7 @@ void desk_step(Manager *m, Instant now)
     for (;;) {
         ManagedJob *managed = desk_next_job(m);
 
-        if (managed && is_current(m, managed->device, managed->rule))
+        if (managed && rule_is_current(m, managed->device, managed->rule))
             desk_begin(desk, managed);
         else if (managed)
             refuse_outdated(m, managed, now);

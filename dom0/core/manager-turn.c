@@ -75,6 +75,12 @@ JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
     if (device_is_left_alone(device))
         return job_on_withdrawn(&managed->job, true, STATUS_DETACHED_BY_USER,
                                 "");
+    if (managed->ruleset != m->ruleset &&
+        !rule_is_current(m, device, managed->rule)) {
+        managed->outdated = true;
+        return job_on_withdrawn(&managed->job, true, STATUS_SUPERSEDED,
+                                RULES_CHANGED);
+    }
     for (const Device *part = device->source->devices; part; part = part->next)
         if (part->plugged && part_is_in_the_way(part) &&
             device_excludes(device, part))

@@ -108,15 +108,26 @@ class Reload(RulesCase):
         self.assertEqual(self.rules()["n_files"], 1)
         self.assert_decided(200)
 
-    def test_a_reload_during_a_job_does_not_disturb_it(self):
+    def test_a_reload_that_keeps_its_rule_does_not_disturb_a_job(self):
         with self.rig.sim.held(method=AVAILABLE) as hold:
             seq = self.connection.add("block", "sda", **STICK)
             self.rig.sim.wait_held(id=hold)
             for n in range(20):
-                self.daemon.rules(f"r{n}: deny any\n")
+                self.daemon.rules(f"{TO_WORK}r{n}: deny any\n")
                 self.daemon.reload()
         self.assert_told(self.connection, seq, 200)
         self.assertEqual(self.assert_last(self.rig, "sda", 200)["rule"], "stick")
+
+    def test_what_new_rules_do_not_let_is_not_attached_by_a_job_in_work(self):
+        with self.rig.sim.held(method=AVAILABLE) as hold:
+            seq = self.connection.add("block", "sda", **STICK)
+            self.rig.sim.wait_held(id=hold)
+            self.daemon.rules(DENY)
+            self.daemon.reload()
+        self.assert_told(self.connection, seq, 300)
+        self.rig.daemon.wait_no_jobs()
+        self.assert_last(self.rig, "sda", 302)
+        self.assertEqual(self.rig.count("Attach"), 0)
 
     def test_a_reload_detaches_nothing(self):
         self.attach_stick(self.rig, self.connection)
