@@ -178,8 +178,6 @@ static bool device_is_excluded(const Device *device)
     return false;
 }
 
-/* Settle the device with an outcome that needs no job; a job that wants it
- * attached ends. */
 bool rule_is_current(const Manager *m, const Device *device, const Rule *rule)
 {
     const Rule *now =
@@ -188,6 +186,8 @@ bool rule_is_current(const Manager *m, const Device *device, const Rule *rule)
     return now && rule_equal(now, rule);
 }
 
+/* Settle the device with an outcome that needs no job; a job that wants it
+ * attached ends. */
 static Status device_settle(Manager *m,
                             Device *device,
                             const Rule *rule,

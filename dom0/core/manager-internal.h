@@ -329,6 +329,10 @@ void manager_record(Manager *m,
 
 /* manager-turn */
 
+/* Whether its rule is not in force any more; it ends so before an Attach is
+ * sent, and its device is decided anew. */
+bool managed_is_outdated(const Manager *m, const ManagedJob *managed);
+JobWish managed_end_outdated(ManagedJob *managed);
 /* Asked before each Attach: is it still wanted, and is it the job's turn? */
 JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now);
 /* Tell the job the next part of its USB device that has to be looked at. */

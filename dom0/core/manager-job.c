@@ -457,6 +457,12 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         case JOB_WISH_NOTHING:
             return;
         case JOB_WISH_CALL:
+            /* its turn may have come before the rules changed */
+            if (managed->job.request.method == ADMIN_ATTACH &&
+                managed_is_outdated(m, managed)) {
+                wish = managed_end_outdated(managed);
+                break;
+            }
             /* a call of the job that is still under way was given up by it */
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;

@@ -68,6 +68,19 @@ static bool part_is_in_the_way(const Device *part)
              managed_is_attaching(managed)));
 }
 
+bool managed_is_outdated(const Manager *m, const ManagedJob *managed)
+{
+    return managed->ruleset != m->ruleset &&
+           !rule_is_current(m, managed->device, managed->rule);
+}
+
+JobWish managed_end_outdated(ManagedJob *managed)
+{
+    managed->outdated = true;
+    return job_on_withdrawn(&managed->job, false, STATUS_SUPERSEDED,
+                            RULES_CHANGED);
+}
+
 JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
 {
     const Device *device = managed->device;
@@ -75,12 +88,8 @@ JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
     if (device_is_left_alone(device))
         return job_on_withdrawn(&managed->job, true, STATUS_DETACHED_BY_USER,
                                 "");
-    if (managed->ruleset != m->ruleset &&
-        !rule_is_current(m, device, managed->rule)) {
-        managed->outdated = true;
-        return job_on_withdrawn(&managed->job, true, STATUS_SUPERSEDED,
-                                RULES_CHANGED);
-    }
+    if (managed_is_outdated(m, managed))
+        return managed_end_outdated(managed);
     for (const Device *part = device->source->devices; part; part = part->next)
         if (part->plugged && part_is_in_the_way(part) &&
             device_excludes(device, part))

@@ -74,6 +74,26 @@ static void test_a_target_that_does_not_run_is_started_first(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+static void test_rules_count_that_come_after_its_turn(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_set_rules(&rig, "never: deny usb\n");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(last_outcome()->status, STATUS_DENIED_BY_RULE);
+
+    /* nor does it keep the turn */
+    rig_set_rules(&rig, RULES);
+    attach("2-2", "B");
+}
+
 static void test_nothing_goes_into_a_paused_target(void **state)
 {
     (void) state;
@@ -695,6 +715,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_it_is_attached_to_a_target_that_runs),
         TEST(test_a_target_that_does_not_run_is_started_first),
+        TEST(test_rules_count_that_come_after_its_turn),
         TEST(test_nothing_goes_into_a_paused_target),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
