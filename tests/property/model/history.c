@@ -84,7 +84,8 @@ const char *fault_name(Fault fault)
 {
     static const char *const names[] = {
         "none",         "an empty answer", "done, but an empty answer",
-        "an exception", "garbage",         "silence"
+        "an exception", "garbage",         "silence",
+        "no connection"
     };
 
     return names[fault];

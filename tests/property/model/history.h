@@ -62,6 +62,7 @@ typedef enum Fault {
     FAULT_EXCEPTION,
     FAULT_GARBAGE,
     FAULT_SILENCE, /* nothing is done, nothing comes */
+    FAULT_REFUSED, /* it is there, but takes no connection now */
     FAULTS,
 } Fault;
 

@@ -96,6 +96,9 @@ static void check_leave(Model *m, int index, int qube)
         wrong(m, "it is attached, though nothing calls for it");
     if (!rule || rule->action == RULE_DENY)
         wrong(m, "it is attached, though no rule says so");
+    if (rule_of(m, index, m->rules) != rule)
+        wrong(m, "it is attached by rule %s, which is not in force any more",
+              rule->name);
     if (!is_target(rule, target))
         wrong(m, "it is attached to %s, which rule %s does not name",
               target->name.s, rule->name);

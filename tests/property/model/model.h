@@ -435,6 +435,7 @@ struct Model {
     Call calls[CALLS_MAX];
     Fault fault;
     AdminMethod fault_method;
+    uint64_t refused_usec; /* when it took no connection last */
     uint64_t any_fault_tick;
 
     Line lines[LINES_MAX];

@@ -66,6 +66,7 @@ static PolicyAnswer policy_answer(Model *m, const PolicyQuestion *question)
     case FAULT_GARBAGE:
         return POLICY_SILENT;
     case FAULT_EXCEPTION:
+    case FAULT_REFUSED:
     case FAULTS:
         return POLICY_UNREACHABLE;
     case FAULT_SILENCE:

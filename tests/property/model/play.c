@@ -18,6 +18,8 @@
 /* all that is begun comes to rest within this time */
 #define REST_USEC (3000 * USEC_PER_SEC)
 #define LOOK_USEC (3 * USEC_PER_SEC)
+/* what did not get through is asked once more within this time */
+#define REFUSED_USEC (10 * USEC_PER_SEC)
 /* inputs at one moment: more is a loop without end */
 #define SPIN_MAX 5000U
 
@@ -542,6 +544,10 @@ static bool is_quiet(Model *m, const Report *report)
     /* what was read too soon is looked at once more */
     if (!m->manager ||
         manager_next_usec(m->manager) <= m->now.monotonic_usec + LOOK_USEC)
+        return false;
+    if (m->refused_usec > 0 &&
+        m->now.monotonic_usec < m->refused_usec + REFUSED_USEC &&
+        manager_next_usec(m->manager) <= m->refused_usec + REFUSED_USEC)
         return false;
     for (size_t i = 0; i < report->n_jobs_shown; i++)
         if (!is_at_rest(m, &report->jobs[i]))

@@ -139,6 +139,18 @@ static int call_seat(const Model *m, const AdminRequest *request)
     return seat_find((unsigned int) source, request->class, request->port.s);
 }
 
+/* Whether qubesd, which is there, has no time for this one call. */
+static bool is_refused(Model *m, AdminMethod method)
+{
+    if (m->fault != FAULT_REFUSED || m->fault_method != method)
+        return false;
+    m->fault = FAULT_NONE;
+    m->refused_usec = m->now.monotonic_usec;
+    trace(m, "        %s fails: %s", method_name(method),
+          fault_name(FAULT_REFUSED));
+    return true;
+}
+
 void qubesd_call(Model *m, uint64_t id, const AdminRequest *request)
 {
     uint64_t now_usec = m->now.monotonic_usec;
@@ -151,7 +163,7 @@ void qubesd_call(Model *m, uint64_t id, const AdminRequest *request)
     call->qube = qube_find(m, request->dest.s);
     call->seat = call_seat(m, request);
 
-    if (!m->qubesd_up) {
+    if (!m->qubesd_up || is_refused(m, request->method)) {
         call->executed = true;
         call->answer = plain(ADMIN_UNREACHABLE, "qubesd is not there");
         dues_add(m, now_usec, DUE_ANSWER, call_index(m, call), 0, call->life);
@@ -447,6 +459,7 @@ static bool exec_fault(Model *m, Call *call)
     case FAULT_SILENCE:
     case FAULT_NONE:
     case FAULT_EMPTY_DONE:
+    case FAULT_REFUSED:
     case FAULTS:
         break;
     }

@@ -286,7 +286,17 @@ static void do_fault(Model *m, const Step *step)
         ADMIN_ATTACHED,      ADMIN_START,
         ADMIN_CURRENT_STATE, ADMIN_CREATE_DISPOSABLE,
     };
+    /* calls that do no more than wait for their turn */
+    static const AdminMethod also_refused[] = {
+        ADMIN_KILL,         ADMIN_REMOVE,       ADMIN_SHUTDOWN,
+        ADMIN_PROPERTY_GET, ADMIN_PROPERTY_GET,
+    };
 
+    if (step->c % 4 == 0) {
+        m->fault = FAULT_REFUSED;
+        m->fault_method = also_refused[step->a % ARRAY_SIZE(also_refused)];
+        return;
+    }
     m->fault_method = methods[step->a % ARRAY_SIZE(methods)];
     m->fault = (Fault) (FAULT_EMPTY + step->b % (FAULTS - 1));
 }
