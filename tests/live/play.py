@@ -239,7 +239,9 @@ class Play:
             return
         found = self.world.attachments.get(key)
         self.note(f"by hand: {what} {key[2]} {target} done")
-        if what == "attach" and found is not None and found is not before:
+        # of two at once it may be the daemon's that counts
+        if what == "attach" and found is not None and found is not before and \
+                found.frontend == target:
             self.judge.by_hand.append((found, self.judge.round))
 
     async def _do_target_start(self, act: Act) -> str | None:
