@@ -209,7 +209,9 @@ static void test_what_is_known_is_asked_when_the_list_is_there(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
 
-static void test_an_empty_slot_is_not_ripped_away(void **state)
+/* A disk that there is no record of, of the kind of all sticks here, is
+ * attached. */
+static void sdb_is_attached_early(void)
 {
     AdminEvent attached = { .type = ADMIN_EVENT_ATTACH,
                             .class = DEVICE_CLASS_BLOCK,
@@ -218,12 +220,17 @@ static void test_an_empty_slot_is_not_ripped_away(void **state)
                             .port = { "sdb" },
                             .has_identity = true };
 
-    (void) state;
-
     assert_true(
         identity_parse(&attached.identity, "0781:5581:A:u080650:1.0", 23));
-    rig_set_rules(&rig, "r: allow usb to vault\n");
     manager_on_admin_event(rig.manager, &attached, rig.now);
+}
+
+static void test_an_empty_slot_is_not_ripped_away(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to vault\n");
+    sdb_is_attached_early();
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
@@ -233,22 +240,14 @@ static void test_an_empty_slot_is_not_ripped_away(void **state)
  * record has told whose it is. */
 static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
 {
-    AdminEvent attached = { .type = ADMIN_EVENT_ATTACH,
-                            .class = DEVICE_CLASS_BLOCK,
-                            .subject = { "work" },
-                            .backend = { "sys-usb" },
-                            .port = { "sdb" },
-                            .has_identity = true };
     Record twin = rig_record_at(RECORD_ADD, "sdb", "2-2", "A");
 
     (void) state;
 
     twin.parent_class = DEVICE_CLASS_USB;
     twin.parent = (DeviceName){ "2-2" };
-    assert_true(
-        identity_parse(&attached.identity, "0781:5581:A:u080650:1.0", 23));
     rig_set_rules(&rig, "r: allow usb to vault\n");
-    manager_on_admin_event(rig.manager, &attached, rig.now);
+    sdb_is_attached_early();
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);

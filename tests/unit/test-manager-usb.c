@@ -23,9 +23,7 @@ static Status plug(const char *device, const char *serial)
 static void attach(const char *device, const char *serial)
 {
     assert_int_equal(plug(device, serial), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -36,6 +34,14 @@ static uint64_t attach_half(const char *device, const char *serial)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     return rig_call(&rig, ADMIN_ATTACH);
+}
+
+/* The target runs: it is attached. */
+static void serve_attach(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
 static void test_it_is_attached_to_a_target_that_runs(void **state)
@@ -68,9 +74,7 @@ static void test_a_target_that_does_not_run_is_started_first(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -122,9 +126,7 @@ static void test_what_could_not_be_started_is_attached_once_it_runs(
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -154,9 +156,7 @@ static void test_a_target_that_was_stopped_again_is_not_started_twice(
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -177,9 +177,7 @@ static void test_a_start_that_comes_while_it_fails_is_enough(void **state)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
 
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -190,9 +188,7 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     (void) state;
 
     assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"), 0);
@@ -206,9 +202,7 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -226,9 +220,7 @@ static void test_what_lingers_from_before_the_first_call_is_not_there(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -250,9 +242,7 @@ static void test_a_target_that_is_not_to_be_started_is_not(void **state)
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_UNPAUSED, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -291,9 +281,7 @@ static void test_two_go_into_one_target_one_after_the_other(void **state)
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* it is looked at again: it had to wait */
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -323,16 +311,12 @@ static void test_one_that_fails_lets_the_next_go_while_it_pauses(void **state)
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
     /* the turn is free: both are looked at */
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_string_equal(last_outcome()->device.s, "2-2");
 
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -399,9 +383,7 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_int_equal(rig_answer(&rig), 0); /* the record was answered */
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     /* it is ours: it is detached when it goes */
@@ -440,9 +422,7 @@ static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -544,9 +524,7 @@ static void test_what_is_said_of_a_port_just_detached_is_asked_again(void **s)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     assert_true(rig_is_quiet(&rig)); /* not taken for an attachment */
     rig_pass(&rig, 2 * USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -573,9 +551,7 @@ static void test_our_own_detach_is_one_too(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     /* another one, at once, in the same port */
     assert_int_equal(plug("2-1", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -598,9 +574,7 @@ static void test_so_is_the_undoing_of_an_attach(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
