@@ -119,7 +119,9 @@ static int exchange_send(Exchange *exchange)
             return -errno;
         exchange->request_sent += (size_t) n;
     }
-    return shutdown(exchange->fd, SHUT_WR) < 0 ? -errno : 0;
+    /* it is with the service now: if this fails, reading tells */
+    (void) shutdown(exchange->fd, SHUT_WR);
+    return 0;
 }
 
 static int exchange_on_io(sd_event_source *source,
@@ -166,12 +168,16 @@ static int exchange_connect(Exchange *exchange)
     if (exchange->fd < 0)
         return exchange->fd;
 
-    r = exchange_send(exchange);
-    if (r < 0 && r != -EAGAIN)
+    /* before anything is sent: what fails later must not be tried again, or
+     * the service would do it twice */
+    r = sd_event_add_io(exchange->event, &exchange->io_source, exchange->fd,
+                        EPOLLIN, exchange_on_io, exchange);
+    if (r < 0)
         return r;
-    return sd_event_add_io(exchange->event, &exchange->io_source, exchange->fd,
-                           r < 0 ? EPOLLOUT : EPOLLIN, exchange_on_io,
-                           exchange);
+    r = exchange_send(exchange);
+    if (r == -EAGAIN)
+        r = sd_event_source_set_io_events(exchange->io_source, EPOLLOUT);
+    return r;
 }
 
 static int exchange_on_connect(sd_event_source *source,

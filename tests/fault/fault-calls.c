@@ -179,6 +179,51 @@ static void test_an_answer_is_whole_or_there_is_none(void **state)
     assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
 }
 
+/* As forget_callers(); answers how many have sent all of their request. */
+static size_t count_requests(void)
+{
+    char text[sizeof(REQUEST)];
+    size_t n = 0;
+    int fd;
+
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        n += recv(fd, text, sizeof(text), 0) == (ssize_t) strlen(REQUEST);
+        fd_close(fd);
+    }
+    return n;
+}
+
+/* A prompt would be shown twice, a disposable made twice. */
+static void test_a_request_is_sent_once_whatever_fails(void **state)
+{
+    static const ExchangeLimits limits = { .answer_max = 63,
+                                           .timeout_usec = GIVE_UP_USEC };
+    size_t n_faults = 0;
+    bool delivered;
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            Ended ended = { .ended = false };
+            Exchange *exchange = NULL;
+            int r;
+
+            call_fault_begin(n, errors[i]);
+            r = exchange_new(&exchange, event, path, REQUEST, strlen(REQUEST),
+                             &limits, on_end, &ended);
+            while (r >= 0 && !ended.ended)
+                assert_true(sd_event_run(event, GIVE_UP_USEC * 100) >= 0);
+            delivered = call_fault_end();
+            exchange_free(exchange);
+            assert_in_range(count_requests(), delivered ? 0 : 1, 1);
+            if (!delivered)
+                break;
+            n_faults++;
+        }
+    assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
+}
+
 static void test_an_answer_comes_byte_by_byte(void **state)
 {
     Ended ended;
@@ -427,6 +472,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_an_answer_is_whole_or_there_is_none),
+        TEST(test_a_request_is_sent_once_whatever_fails),
         TEST(test_an_answer_comes_byte_by_byte),
         TEST(test_the_stream_of_events_is_always_found_again),
         TEST(test_the_stream_of_events_comes_byte_by_byte),
