@@ -259,6 +259,11 @@ int udev_source_new(UdevSource **ret,
     r = sd_event_source_set_enabled(source->soon_source, SD_EVENT_OFF);
     if (r < 0)
         return r;
+    /* after all events that are there, however many turns they take */
+    r = sd_event_source_set_priority(source->soon_source,
+                                     SD_EVENT_PRIORITY_IDLE);
+    if (r < 0)
+        return r;
     r = sd_event_source_set_exit_on_failure(source->soon_source, true);
     if (r < 0)
         return r;

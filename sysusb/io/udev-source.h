@@ -5,9 +5,9 @@
  * udev source: devices as they come and go
  *
  * Listens before it looks, so nothing falls between the two. When the kernel
- * had to drop events because we were too slow, everything is enumerated anew,
- * after what was still queued: an old event must not undo what a newer
- * enumeration saw.
+ * had to drop events because we were too slow, everything is enumerated anew.
+ * Every enumeration but the first comes after what is still queued: an old
+ * event must not undo what a newer enumeration saw.
  */
 
 #include <systemd/sd-event.h>

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * When the source enumerates. Runs below umockdev-wrapper.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <umockdev.h>
+
+#include "sysusb/io/udev-source.h"
+#include "tests/support/test.h"
+
+#define DEADLINE_USEC UINT64_C(60000000)
+/* more than are dealt with in one turn of the loop */
+#define N_EVENTS 100U
+
+#define DISK "/sys/devices/virtual/block/sdx"
+#define DESCRIPTION                                                    \
+    "P: /devices/virtual/block/sdx\nN: sdx\nE: SUBSYSTEM=block\n"      \
+    "E: DEVTYPE=disk\nE: MAJOR=8\nE: MINOR=0\nE: USEC_INITIALIZED=1\n" \
+    "E: DEVNAME=/dev/sdx\nA: size=8\\n\nA: dev=8:0\\n\n"
+
+typedef struct Fixture {
+    UMockdevTestbed *testbed;
+    sd_event *event;
+    UdevSource *source;
+    unsigned int n_looks;
+    unsigned int n_begun, n_ended;
+    unsigned int n_looks_before; /* the enumeration */
+} Fixture;
+
+/* So often the first event is there again, before what is queued behind it:
+ * umockdev's own queue has little room. */
+static unsigned int n_copies;
+
+struct udev_device *__real_udev_monitor_receive_device(
+    struct udev_monitor *monitor);
+struct udev_device *__wrap_udev_monitor_receive_device(
+    struct udev_monitor *monitor);
+
+struct udev_device *__wrap_udev_monitor_receive_device(
+    struct udev_monitor *monitor)
+{
+    static struct udev_device *first;
+    struct udev_device *device;
+
+    if (n_copies > 0 && first) {
+        n_copies--;
+        return n_copies > 0 ? udev_device_ref(first) : TAKE_PTR(first);
+    }
+    device = __real_udev_monitor_receive_device(monitor);
+    if (device && n_copies > 0)
+        first = udev_device_ref(device);
+    return device;
+}
+
+static void on_look(const UdevLook *look, void *userdata)
+{
+    Fixture *fixture = userdata;
+
+    (void) look;
+
+    if (fixture->n_looks++ == 0)
+        assert_return_code(udev_source_enumerate_soon(fixture->source), 0);
+}
+
+static void on_begin(void *userdata)
+{
+    Fixture *fixture = userdata;
+
+    fixture->n_begun++;
+    fixture->n_looks_before = fixture->n_looks;
+}
+
+static void on_end(void *userdata)
+{
+    Fixture *fixture = userdata;
+
+    fixture->n_ended++;
+}
+
+static const UdevSourceOps ops = {
+    .on_look = on_look,
+    .on_enumerate_begin = on_begin,
+    .on_enumerate_end = on_end,
+};
+
+static int setup(void **state)
+{
+    Fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    assert_int_equal(setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1), 0);
+    fixture->testbed = umockdev_testbed_new();
+    assert_true(
+        umockdev_testbed_add_from_string(fixture->testbed, DESCRIPTION, NULL));
+    assert_return_code(sd_event_new(&fixture->event), 0);
+    assert_int_equal(
+        udev_source_new(&fixture->source, fixture->event, false, &ops, fixture),
+        0);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Fixture *fixture = *state;
+
+    udev_source_free(fixture->source);
+    sd_event_unref(fixture->event);
+    g_object_unref(fixture->testbed);
+    free(fixture);
+    return 0;
+}
+
+/* Else a "remove" that is still queued would undo what was seen. */
+static void test_it_looks_anew_after_all_events_that_are_queued(void **state)
+{
+    Fixture *fixture = *state;
+
+    n_copies = N_EVENTS - 2;
+    for (unsigned int i = 0; i < 2; i++)
+        umockdev_testbed_uevent(fixture->testbed, DISK, "change");
+    while (fixture->n_ended == 0)
+        assert_true(sd_event_run(fixture->event, DEADLINE_USEC) > 0);
+    assert_int_equal(fixture->n_begun, 1);
+    assert_int_equal(fixture->n_looks_before, N_EVENTS);
+}
+
+#define with_fixture(test) \
+    cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        with_fixture(test_it_looks_anew_after_all_events_that_are_queued),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
