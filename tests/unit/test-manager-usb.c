@@ -20,6 +20,14 @@ static Status plug(const char *device, const char *serial)
     return rig_tell_record(&rig, usb, &record);
 }
 
+/* The target runs: it is attached. */
+static void serve_attach(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+}
+
 static void attach(const char *device, const char *serial)
 {
     assert_int_equal(plug(device, serial), 0);
@@ -34,14 +42,6 @@ static uint64_t attach_half(const char *device, const char *serial)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     return rig_call(&rig, ADMIN_ATTACH);
-}
-
-/* The target runs: it is attached. */
-static void serve_attach(void)
-{
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
 static void test_it_is_attached_to_a_target_that_runs(void **state)
