@@ -136,8 +136,7 @@ static uint32_t next_of_alphabet(const GlobWalk *walk, uint32_t c)
 static void add_edge(uint32_t c, void *userdata)
 {
     GlobWalk *walk = userdata;
-    /* what is behind 'Z' is an edge of the letters before it */
-    uint32_t lower = c == 'Z' + 1 ? 'z' + 1 : glob_to_lower(c);
+    uint32_t lower = glob_to_lower(c);
 
     if (walk->n_edges + 2 > EDGES_MAX) {
         walk->full = true;
@@ -162,6 +161,12 @@ static void finish_edges(GlobWalk *walk)
     size_t n = 0;
 
     add_edge(0, walk);
+    if (folds(walk)) {
+        /* a range may take letters by their other case, but only letters: of
+         * [Y-c] no edge is behind 'z' */
+        add_edge('a', walk);
+        add_edge('z' + 1, walk);
+    }
     if (walk->full)
         return;
     qsort(walk->edges, walk->n_edges, sizeof(walk->edges[0]), compare_edges);

@@ -193,6 +193,26 @@ static void test_random_terms_are_told_apart(void **state)
     }
 }
 
+static void test_a_range_takes_by_the_other_case_no_more_than_letters(
+    void **state)
+{
+    /* "{" fits the first, not the second; "a" fits both of the others */
+    static const char *const ranges[] = { "[y-~]", "[Y-c]", "[`-e]", "[@-D]" };
+    _cleanup_(glob_walk_freep) GlobWalk *walk = NULL;
+
+    (void) state;
+
+    assert_int_equal(glob_walk_new(&walk, UINT64_MAX), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(ranges); i += 2) {
+        Terms terms = { .n = 2, .fold = true };
+
+        terms.terms[1].negated = i == 0;
+        add_pattern(&terms.terms[0], ranges[i], true);
+        add_pattern(&terms.terms[1], ranges[i + 1], true);
+        assert_int_equal(walk_terms(walk, &terms), GLOB_SOME);
+    }
+}
+
 static int setup(void **state)
 {
     (void) state;
@@ -206,6 +226,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_pair_of_patterns_is_told_apart),
         cmocka_unit_test(test_random_terms_are_told_apart),
+        cmocka_unit_test(
+            test_a_range_takes_by_the_other_case_no_more_than_letters),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
