@@ -48,10 +48,9 @@ static bool check_file(RuleCursor *cursor, const char *text, size_t len)
     for (const char *p = text; p < nul; p++)
         if (*p == '\n')
             at = place(p + 1, at.line + 1, 1);
-    at.column += (unsigned int) (nul - at.text);
-    RULE_REPORT(&cursor->report, &at,
-                "a NUL byte: this is no text in UTF-8; save the file as plain "
-                "text in UTF-8");
+    RULE_REPORT_INSIDE(&cursor->report, &at, (size_t) (nul - at.text),
+                       "a NUL byte: this is no text in UTF-8; save the file as "
+                       "plain text in UTF-8");
     return false;
 }
 

@@ -43,7 +43,7 @@ RuleShown rule_show_place(const RuleToken *token)
     return shown;
 }
 
-static unsigned int column_inside(const RuleToken *at, size_t offset)
+unsigned int rule_report_column(const RuleToken *at, size_t offset)
 {
     unsigned int column = at->column + (at->kind == RULE_TOKEN_QUOTED);
 
@@ -70,7 +70,7 @@ void rule_report_text(RuleReport *report,
     if (len > 0 && at->line_start[len - 1] == '\r')
         len--;
     if (offset != RULE_REPORT_START)
-        column = column_inside(at, offset);
+        column = rule_report_column(at, offset);
 
     r = diagnostics_add(report->diagnostics, DIAGNOSTIC_ERROR, report->file,
                         at->line, column, at->line_start, len, message);

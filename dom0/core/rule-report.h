@@ -31,6 +31,9 @@ RuleShown rule_show(const RuleToken *token);
 /* "before 'WORD'" or "at the end of the line" */
 RuleShown rule_show_place(const RuleToken *token);
 
+/* The column of what is @offset bytes into the token's text. */
+unsigned int rule_report_column(const RuleToken *at, size_t offset);
+
 /* An error at a token, or @offset bytes into its text. */
 void rule_report_text(RuleReport *report,
                       const RuleToken *at,

@@ -159,8 +159,7 @@ static bool parse_id(ConditionValue *ret,
     vendor.len = (size_t) (colon - token->text);
     product.text = colon + 1;
     product.len = token->len - vendor.len - 1;
-    product.column +=
-        (unsigned int) vendor.len + 1 + (token->kind == RULE_TOKEN_QUOTED);
+    product.column = rule_report_column(token, vendor.len + 1);
     product.kind = RULE_TOKEN_WORD;
     if (vendor.len == 0 || product.len == 0) {
         RULE_REPORT(report, token,
