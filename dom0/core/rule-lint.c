@@ -80,20 +80,29 @@ static RulePlace place_of(const Rule *rule)
     return (RulePlace){ rule->line, rule->column };
 }
 
-/* "line 3", or "FILE:3" for one in another file than @rule */
+/* "line 3", or "FILE:3" for one in another file than @rule; of a long path
+ * its end is told */
 typedef struct Where {
     char s[96];
 } Where;
 
 static Where where(const Rule *other, const Rule *rule)
 {
+    size_t max = sizeof(Where) - sizeof("...:4294967295");
+    const char *end = other->file + strlen(other->file), *tail = other->file;
     Where text;
 
-    if (strcmp(other->file, rule->file) == 0)
+    if (strcmp(other->file, rule->file) == 0) {
         (void) text_format(text.s, sizeof(text.s), "line %u", other->line);
-    else
-        (void) text_format(text.s, sizeof(text.s), "%s:%u", other->file,
-                           other->line);
+        return text;
+    }
+    if ((size_t) (end - tail) > max)
+        tail = end - max;
+    /* not from the middle of a character */
+    while (((unsigned char) *tail & 0xc0) == 0x80)
+        tail++;
+    (void) text_format(text.s, sizeof(text.s), "%s%s:%u",
+                       tail > other->file ? "..." : "", tail, other->line);
     return text;
 }
 

@@ -516,6 +516,35 @@ static void test_a_warning_shows_the_line_it_is_about(void **state)
         strstr(diagnostics_get(diagnostics, 0)->message, "'a' (a.rules:3)"));
 }
 
+static void test_a_long_path_does_not_push_the_line_out(void **state)
+{
+    _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
+    const RuleLintHelp help = {};
+    static char file[200] = "/home/";
+    const char *message;
+
+    (void) state;
+
+    while (strlen(file) + strlen("\u00fc") + strlen("/a.rules") < sizeof(file))
+        (void) strcat(file, "\u00fc");
+    (void) strcat(file, "/a.rules");
+    assert_int_equal(ruleset_new(&ruleset), 0);
+    assert_int_equal(diagnostics_new(&diagnostics), 0);
+    assert_int_equal(ruleset_add_file(ruleset, file, "a: deny any\n",
+                                      strlen("a: deny any\n"), diagnostics),
+                     0);
+    assert_int_equal(ruleset_add_file(ruleset, "b.rules", "b: deny usb\n",
+                                      strlen("b: deny usb\n"), diagnostics),
+                     0);
+    assert_int_equal(rule_lint(ruleset, &help, diagnostics), 0);
+    assert_int_equal(diagnostics_count(diagnostics), 1);
+    message = diagnostics_get(diagnostics, 0)->message;
+    assert_non_null(strstr(message, "/a.rules:1) comes first"));
+    assert_non_null(strstr(message, "'a' (...\u00fc"));
+    assert_null(strstr(message, "\\x"));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -535,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_too_much_work_is_told_once),
         cmocka_unit_test(test_letters_are_searched_in_both_cases),
         cmocka_unit_test(test_a_warning_shows_the_line_it_is_about),
+        cmocka_unit_test(test_a_long_path_does_not_push_the_line_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
