@@ -220,8 +220,9 @@ static int open_file(const char *name)
     int fd;
 
     if (strcmp(name, STDIN_NAME) == 0)
-        return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    else
+        fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     return fd < 0 ? -errno : fd;
 }
 

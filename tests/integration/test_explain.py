@@ -294,6 +294,14 @@ class FileTest(unittest.TestCase):
                          (3, "-:1 add: sys-usb:3-1: 302 denied-by-rule: "
                              "a rule denies it\n"))
 
+    def test_standard_input_that_is_closed_is_told_as_that(self):
+        result = subprocess.run(
+            ["sh", "-c", 'exec "$@" <&-', "sh", COMMAND, "explain", "-", "--rules-dir",
+             self.dir, "--socket", "/nonexistent"], capture_output=True, text=True,
+            timeout=DEADLINE, check=False)
+        self.assertEqual(result.returncode, 5, result.stderr)
+        self.assertIn("cannot explain -: Bad file descriptor", result.stderr)
+
     def test_bad_lines_are_told_and_passed_over(self):
         lines = ["nonsense", "", {"type": "event"},
                  self.event(1, "add", "usb", "3-1", **HID)]
