@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/status.h"
+#include "common/sys/rules-files.h"
 #include "common/sys/rules-write.h"
 #include "common/text.h"
 #include "dom0/core/rule-lint.h"
@@ -247,11 +249,35 @@ static int complain_right(const RuleEdit *edit)
     return status_exit(STATUS_UNAVAILABLE);
 }
 
+/* Whether the file is still as it was read: an editor may have saved it, and
+ * with -i there was time for that. */
+static bool is_unchanged(const RuleEdit *edit)
+{
+    _cleanup_(rules_files_freep) RulesFiles *files = NULL;
+    const RulesFile *before = rule_edit_file(edit, edit->path), *now;
+    struct stat st;
+
+    if (!before)
+        return lstat(edit->path, &st) < 0 && errno == ENOENT;
+    if (rules_files_read_one(&files, edit->path) < 0)
+        return false;
+    now = &files->files[0];
+    return !now->error && now->len == before->len &&
+           memcmp(now->contents, before->contents, now->len) == 0;
+}
+
 int rule_edit_commit(const RuleEdit *edit)
 {
     ShowText path;
     int r = rules_folder_is_writable(edit->folder.path);
 
+    if (r == 0 && !is_unchanged(edit)) {
+        (void) fprintf(stderr,
+                       CTL_NAME ": %s was changed meanwhile, nothing is "
+                                "written; run this again\n",
+                       show_text(&path, edit->path, false));
+        return status_exit(STATUS_UNAVAILABLE);
+    }
     if (r == 0)
         r = edit->text ? rules_file_write(edit->path, edit->text, edit->len)
                        : rules_file_delete(edit->path);

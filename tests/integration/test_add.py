@@ -421,6 +421,30 @@ class RemoveTest(RuleCase):
         self.assertIn("no rule \"xyzzy\"",
                       self.refused(rig, "remove", "xyzzy", status=4))
 
+    def test_what_an_editor_saved_meanwhile_is_not_lost(self):
+        folder = self.enterContext(temporary_directory())
+        path = folder / "50-test.rules"
+        for saved in (NO_HID + "b: deny any\nc: deny usb\n", None):
+            path.write_text(NO_HID + "b: deny any\n")
+            path.chmod(0o644)
+            with subprocess.Popen(
+                    [COMMAND, "remove", "b", "-i", "--rules-dir", folder, "--socket",
+                     folder / "none"], text=True, stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+                asked = ""
+                while not asked.endswith("[y/N] "):
+                    letter = process.stderr.read(1)
+                    self.assertTrue(letter, asked)
+                    asked += letter
+                if saved is None:
+                    path.unlink()
+                else:
+                    path.write_text(saved)
+                err = process.communicate("y\n", timeout=DEADLINE)[1]
+            self.assertEqual(process.returncode, 5, err)
+            self.assertIn("was changed meanwhile, nothing is written", err)
+            self.assertEqual(path.read_text() if path.exists() else None, saved)
+
     def test_without_a_daemon_the_file_is_changed_and_that_is_told(self):
         folder = self.enterContext(temporary_directory())
         path = folder / "50-test.rules"
