@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include "common/rate.h"
 #include "dom0/control-internal.h"
 #include "dom0/wire/report-wire.h"
 #include "dom0/wire/values.h"
+
+/* a hundred years: no clock goes over with it, and the state can be saved */
+#define PAUSE_MAX_USEC (UINT64_C(36525) * 24 * 3600 * USEC_PER_SEC)
 
 /* The newest outcome of the device since the call, or NULL. */
 static const HistoryEntry *find_outcome(const Control *control,
@@ -78,7 +82,7 @@ void control_answer_pause(Control *control,
     bool for_ever = !json_is_integer(number);
     Instant now = instant_now();
 
-    if (!for_ever && usec <= 0) {
+    if (!for_ever && (usec <= 0 || (uint64_t) usec > PAUSE_MAX_USEC)) {
         control_refuse_parameter(control, client, "duration_usec");
         return;
     }

@@ -11,6 +11,9 @@
 
 #define DIGITS_MAX 9U /* fits into 32 bits */
 
+/* a hundred years, as for the daemon: with it no clock goes over */
+#define TIME_MAX_USEC (UINT64_C(36525) * 24 * 3600 * USEC_PER_SEC)
+
 bool device_arg_parse(DeviceArg *ret, const char *text)
 {
     const char *colon = strchr(text, ':');
@@ -96,7 +99,7 @@ bool time_arg_parse(uint64_t *ret_usec, const char *text)
     uint64_t unit = unit_usec(text + len);
     ShowText shown;
 
-    if (len > 0 && number > 0 && unit > 0) {
+    if (len > 0 && number > 0 && unit > 0 && number <= TIME_MAX_USEC / unit) {
         *ret_usec = number * unit;
         return true;
     }

@@ -16,7 +16,7 @@ from commandcase import (COMMAND, DANGEROUS, CommandCase, run,  # noqa: E402
 from daemoncase import STICK, TO_WORK  # noqa: E402
 from support.varlink import Interface  # noqa: E402
 from test_interface import HID, WIRE  # noqa: E402
-from harness import INTERFACE  # noqa: E402
+from harness import INTERFACE, VarlinkError  # noqa: E402
 
 TYPES = Interface((WIRE / f"{INTERFACE}.varlink").read_text(encoding="utf-8"))
 RULES = "no-hid: deny usb interface 03*\n" + TO_WORK
@@ -337,6 +337,27 @@ class ActTest(CommandCase):
         TYPES.check(reply_type("Resume"), self.json(rig, "resume"), "resume")
         self.assertEqual(self.command(rig, "pause", "-q"), "")
         self.assertEqual(self.command(rig, "resume", "-q"), "")
+
+    def test_a_time_that_no_number_holds_is_refused(self):
+        rig = self.start(RULES)
+        for time in ("36526d", "106751992d", "213503983d", "999999999d", "0", "0h",
+                     "1h30m", "1.5h", "9999999999", "", "h"):
+            self.assertIn("is no time", self.refused(rig, "pause", time, status=64))
+            self.assertIn("is no time", self.refused(
+                rig, "wait", "sys-usb:sda", f"--timeout={time}", status=64))
+        self.command(rig, "pause", "36525d")
+
+    def test_no_pause_is_too_long_for_the_state_to_be_saved(self):
+        rig = self.start(RULES)
+        self.attach_stick(rig)
+        self.command(rig, "detach", "sys-usb:sda")
+        with self.assertRaises(VarlinkError):
+            rig.daemon.call("Pause", duration_usec=2**63 - 1)
+        rig.daemon.call("Pause", duration_usec=36525 * 24 * 3600 * 10**6)
+        rig.daemon.restart()
+        self.assertIsNotNone(rig.daemon.status()["pause"])
+        self.command(rig, "resume")
+        self.assertNotIn("is worth nothing", self.command(rig, "status"))
 
     def test_a_pause_outlives_the_daemon(self):
         rig = self.start(RULES)

@@ -151,6 +151,7 @@ class InterfaceTest(ControlCase):
         for method, parameters, bad in (
                 ("Pause", {"duration_usec": 0}, "duration_usec"),
                 ("Pause", {"duration_usec": -1}, "duration_usec"),
+                ("Pause", {"duration_usec": 2**63 - 1}, "duration_usec"),
                 ("GetHistory", {"n": -1}, "n"),
                 ("Retry", {"source": "sys-usb"}, "device"),
                 ("Retry", {"source": "sys usb", "device": "sda"}, "source"),
