@@ -496,6 +496,8 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
              memory = memory->next)
             if (qube_name_equal(&memory->missing_from, name))
                 memory->missing_from = (QubeName){};
+        if (source)
+            source_free_early(source, name);
         if (!source || !qube_name_equal(&source->name, name))
             continue;
         source->runs = false;

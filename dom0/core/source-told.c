@@ -185,6 +185,13 @@ QubeName source_take_early(Source *source,
     return (QubeName){};
 }
 
+void source_free_early(Source *source, const QubeName *qube)
+{
+    for (size_t i = 0; i < SOURCE_EARLY_MAX; i++)
+        if (qube_name_equal(&source->early[i].qube, qube))
+            source->early[i] = (EarlyAttach){};
+}
+
 void source_clear_early(Source *source)
 {
     memset(source->early, 0, sizeof(source->early));

@@ -1015,6 +1015,22 @@ static void test_an_attach_that_is_told_before_the_source_calls_counts(void **s)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+/* Qubes itself had attached it, and its target was shut down: the record comes
+ * between qubesd's two events of that. */
+static void test_what_a_stopped_target_had_before_the_record_is_free(void **s)
+{
+    (void) s;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1066,6 +1082,7 @@ int main(void)
         TEST(test_a_namesake_elsewhere_does_not_keep_ours_attached),
         TEST(test_a_refusal_from_before_the_start_starts_nothing_again),
         TEST(test_an_announced_identity_that_is_old_is_read_anew),
+        TEST(test_what_a_stopped_target_had_before_the_record_is_free),
     };
 #undef TEST
 
