@@ -97,10 +97,11 @@ void forwarder_stop(Model *m, unsigned int source)
 
 void forwarder_kill(Model *m, unsigned int source)
 {
-    if (!m->sources[source].fwd_runs)
+    if (!qube_runs(m, (int) source))
         return;
     trace(m, "        the forwarder of %s is killed", m->qubes[source].name.s);
-    forwarder_stop(m, source);
+    if (m->sources[source].fwd_runs)
+        forwarder_stop(m, source);
     forwarder_start(m, source, RESTART_MAX_USEC);
 }
 

@@ -28,6 +28,7 @@ static const struct {
     [STEP_UNPAUSE] = { "unpause", 4 },
     [STEP_SOURCE_STOP] = { "stop of a source", 2 },
     [STEP_SOURCE_START] = { "start of a source", 4 },
+    [STEP_SOURCE_RESTART] = { "restart of a source", 2 },
     [STEP_SUSPEND] = { "suspend", 2 },
     [STEP_NATIVE] = { "native assignment", 3 },
     [STEP_QUBESD_CRASH] = { "crash of qubesd", 4 },

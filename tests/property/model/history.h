@@ -34,9 +34,10 @@ typedef enum StepKind {
     STEP_UNPAUSE,
     STEP_SOURCE_STOP,
     STEP_SOURCE_START,
-    STEP_SUSPEND,      /* source a */
-    STEP_NATIVE,       /* a native assignment of seat a to target b */
-    STEP_QUBESD_CRASH, /* for a while of a */
+    STEP_SOURCE_RESTART, /* at once */
+    STEP_SUSPEND,        /* source a */
+    STEP_NATIVE,         /* a native assignment of seat a to target b */
+    STEP_QUBESD_CRASH,   /* for a while of a */
     STEP_STREAM_CUT,
     STEP_DAEMON_KILL, /* for a while of a */
     STEP_FWD_KILL,    /* of source a */

@@ -53,6 +53,8 @@ static int dev_new(Model *m, const Dev *dev)
     m->devs[index].exists = true;
     m->devs[index].other_mode = m->things[dev->thing].other_mode;
     m->devs[index].attached_to = NOWHERE;
+    m->devs[index].lingers_at = NOWHERE;
+    m->devs[index].echo_at = NOWHERE;
     source->active[source->n_active++] = index;
     dev_publish(m, index, true, RECORD_ADD);
     return index;
@@ -363,9 +365,40 @@ void source_prune(Model *m, unsigned int source)
     }
 }
 
+/* Where the source says that it is. */
+int dev_seems_at(const Model *m, const Dev *dev)
+{
+    if (dev->attached_to != NOWHERE || !m->knobs.echoes ||
+        m->now.monotonic_usec >= dev->lingers_usec)
+        return dev->attached_to;
+    return dev->lingers_at;
+}
+
+/* qubesd reads the whole list anew, and tells of what it has not told yet. */
+static void source_echo(Model *m, unsigned int source, DeviceClass class)
+{
+    SourceWorld *world = &m->sources[source];
+
+    for (size_t i = 0; i < world->n_active; i++) {
+        Dev *dev = &m->devs[world->active[i]];
+        int before = dev->echo_at;
+
+        if (dev->class != class || dev->attached_to != NOWHERE)
+            continue;
+        dev->echo_at = dev_is_listed(m, dev) ? dev_seems_at(m, dev) : NOWHERE;
+        if (before != NOWHERE && before != dev->echo_at)
+            dev_tell(m, dev, ADMIN_EVENT_DETACH, before, CAUSE_ECHO,
+                     ACTOR_NOBODY);
+        if (dev->echo_at != NOWHERE && before != dev->echo_at)
+            dev_tell(m, dev, ADMIN_EVENT_ATTACH, dev->echo_at, CAUSE_ECHO,
+                     ACTOR_NOBODY);
+    }
+}
+
 void source_refresh(Model *m, unsigned int source)
 {
     SourceWorld *world = &m->sources[source];
+    bool changed[2] = {}; /* block, USB */
 
     for (size_t i = 0; i < world->n_active; i++) {
         Dev *dev = &m->devs[world->active[i]];
@@ -380,12 +413,17 @@ void source_refresh(Model *m, unsigned int source)
         if (listed == dev->was_listed)
             continue;
         dev->was_listed = listed;
+        changed[dev->class == DEVICE_CLASS_USB] = true;
         if (listed) {
             event.has_identity = identity_parse(&event.identity, devid,
                                                 dev_identity(m, dev, devid));
         }
         qubesd_emit(m, &event, CAUSE_GONE, ACTOR_NOBODY);
     }
+    if (changed[0])
+        source_echo(m, source, DEVICE_CLASS_BLOCK);
+    if (changed[1])
+        source_echo(m, source, DEVICE_CLASS_USB);
 }
 
 /* what USB passthrough does to the disks */

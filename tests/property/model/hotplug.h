@@ -37,6 +37,8 @@ void dev_on_native(Model *m, const Due *due);
 
 /* The one that qubesd lists by this name; NONE. */
 int dev_listed_at(const Model *m, int seat);
+/* The qube that the source says has it; NOWHERE. */
+int dev_seems_at(const Model *m, const Dev *dev);
 /* The one of this name that is attached; NONE. */
 int dev_attached_at(const Model *m, int seat);
 /* What the forwarder says of it. */

@@ -80,6 +80,15 @@ static bool was_claimed_before_gap(const Claim *claim)
            claim->m->stream_down_tick > claim->seat->claim_tick;
 }
 
+/* It was detached a moment ago, and the source has not said so yet. */
+static bool seemed_attached(const Claim *claim)
+{
+    return claim->m->knobs.echoes &&
+           seat_class(claim->index) == DEVICE_CLASS_USB &&
+           claim->seat->told_at == claim->target &&
+           claim->seat->told_at_tick >= claim->since;
+}
+
 static void check_attached(const Claim *claim)
 {
     const Model *m = claim->m;
@@ -90,6 +99,7 @@ static void check_attached(const Claim *claim)
     /* also what has been taken away since counts */
     require(claim,
             now || claim->seat->attached_tick >= claim->since ||
+                seemed_attached(claim) ||
                 /* it cannot be read: what was told last counts */
                 (claim->seat->looked.tick >= claim->since &&
                  !claim->seat->looked.has_identity &&
@@ -123,7 +133,7 @@ static bool is_ruled_out(const Claim *claim, Choice choice)
     /* what the person has stopped is not replaced by something new */
     if (choice >= CHOICE_DISPVM && group_of(claim->m, claim->index)->stopped)
         return true;
-    return seat->trigger_tick == 0 && seat->yes_tick >= claim->since &&
+    return seat->yes_tick > 0 && seat->yes_tick >= claim->since &&
            !is_approved_for(seat, choice);
 }
 

@@ -107,6 +107,10 @@ static void check_attachment(Model *m, const Dev *dev)
      * medium is another one */
     if (seat->plugged && seat->ours_tick < m->restart_tick)
         return;
+    /* its shutdown was told after the Attach in its next boot: nobody can know
+     * that this one was not ended by it */
+    if (seat->ours_tick <= m->told_down_tick[dev->source])
+        return;
     if (!seat->plugged || seat->ours_plug != seat->plug)
         wrong(m, "at rest: %s:%s is gone, but still attached to %s",
               m->qubes[dev->source].name.s, seat_name(dev->seat).s,

@@ -563,7 +563,7 @@ static void on_detached(Model *m, const StreamEvent *event)
         seat->told_at = NOWHERE;
         seat->told_at_tick = m->tick;
     }
-    if (seat->ours == qube && seat->ours_told)
+    if (seat->ours == qube && seat->ours_told && event->cause != CAUSE_ECHO)
         seat->ours = NOWHERE;
     permit_anew(m, seat);
 }
@@ -683,8 +683,10 @@ static void on_stopped(Model *m, int qube)
             seat->told_at_tick = m->tick;
         }
     }
-    if (qube < SOURCES)
+    if (qube < SOURCES) {
+        m->told_down_tick[qube] = m->tick;
         source_forget_plugs(m, (unsigned int) qube);
+    }
 }
 
 static void on_resumed(Model *m, unsigned int source)

@@ -55,6 +55,7 @@ typedef enum Cause {
     CAUSE_PERSON,
     CAUSE_GONE, /* the device went away */
     CAUSE_STOP, /* the target or the source was stopped */
+    CAUSE_ECHO, /* it never was */
 } Cause;
 
 typedef struct Qube {
@@ -102,6 +103,8 @@ typedef struct Dev {
     bool attached_told; /* by an event */
     uint64_t attach_tick;
     uint64_t lingers_usec; /* until then it counts as attached */
+    int lingers_at;        /* to this one; NOWHERE */
+    int echo_at;           /* for qubesd, though it is not; NOWHERE */
 } Dev;
 
 #define DEVS_MAX   1024
@@ -383,6 +386,9 @@ typedef struct Knobs {
     bool no_default_dispvm;
     bool strict_power;    /* paused and halting count as not running */
     unsigned int reprobe; /* 0 none, 1 disks, 2 the USB device too */
+    bool echoes;          /* qubesd tells of what only seems to be (WIRE 1) */
+    bool late;            /* its events are read late at times */
+    bool silent;          /* sources do not call before they are made to */
 } Knobs;
 
 typedef struct Failure {
@@ -470,6 +476,7 @@ struct Model {
     Group groups[SOURCES][PORTS];
     unsigned int told_boot[SOURCES];
     bool told_booted[SOURCES];
+    uint64_t told_down_tick[SOURCES]; /* by an event */
     unsigned int noes[SOURCES];
     uint64_t quiet_usec[SOURCES];
     uint64_t resumed_usec[SOURCES]; /* told */

@@ -30,6 +30,9 @@
 #define KNOB_NO_DISPVM  0x08U
 #define KNOB_STRICT     0x10U
 #define KNOB_REPROBE(n) (((n) >> 5) % 3)
+#define KNOB_ECHOES     0x10000000U
+#define KNOB_LATE       0x20000000U
+#define KNOB_SILENT     0xC0000000U /* both */
 
 /* The daemon is about to be told something. */
 static void input(Model *m)
@@ -598,7 +601,10 @@ static void begin(Model *m, const ModelHistory *history)
                         .preload = (knobs & KNOB_PRELOAD) != 0,
                         .no_default_dispvm = (knobs & KNOB_NO_DISPVM) != 0,
                         .strict_power = (knobs & KNOB_STRICT) != 0,
-                        .reprobe = KNOB_REPROBE(knobs) };
+                        .reprobe = KNOB_REPROBE(knobs),
+                        .echoes = (knobs & KNOB_ECHOES) != 0,
+                        .late = (knobs & KNOB_LATE) != 0,
+                        .silent = (knobs & KNOB_SILENT) == KNOB_SILENT };
     for (size_t i = 0; i < CHOICES; i++)
         m->policy[i] = RULE_ALLOW;
     m->agent_there = true;
@@ -608,7 +614,7 @@ static void begin(Model *m, const ModelHistory *history)
     world_begin(m);
     judge_begin(m);
     daemon_start(m);
-    for (unsigned int i = 0; i < SOURCES; i++)
+    for (unsigned int i = 0; i < SOURCES && !m->knobs.silent; i++)
         forwarder_start(m, i, 0);
 }
 

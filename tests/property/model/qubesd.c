@@ -15,6 +15,7 @@
 #define USB_MAX_USEC    (3 * USEC_PER_SEC)
 #define ANSWER_MAX_USEC (50 * USEC_PER_MSEC)
 #define EVENT_MAX_USEC  (50 * USEC_PER_MSEC)
+#define EVENT_LATE_USEC (1 * USEC_PER_SEC)
 #define RECONNECT_USEC  (500 * USEC_PER_MSEC)
 
 const char *method_name(AdminMethod method)
@@ -45,6 +46,7 @@ const char *method_name(AdminMethod method)
 void qubesd_emit(Model *m, const AdminEvent *event, Cause cause, Actor actor)
 {
     StreamEvent *slot = &m->stream[m->n_stream % STREAM_MAX];
+    uint64_t delay_usec;
 
     if (!m->qubesd_up || !m->stream_up)
         return;
@@ -52,7 +54,10 @@ void qubesd_emit(Model *m, const AdminEvent *event, Cause cause, Actor actor)
                            .cause = cause,
                            .actor = actor,
                            .life = m->stream_life };
-    dues_add_after(m, &m->stream_usec, delay(m, EVENT_MAX_USEC), DUE_EVENT,
+    /* the daemon reads one connection after the other, in any order */
+    delay_usec = delay(m, m->knobs.late && chance(m, 8) ? EVENT_LATE_USEC
+                                                        : EVENT_MAX_USEC);
+    dues_add_after(m, &m->stream_usec, delay_usec, DUE_EVENT,
                    (int) (m->n_stream % STREAM_MAX), 0);
     m->n_stream++;
 }
@@ -188,13 +193,14 @@ static void list(const Model *m, AdminAnswer *answer, const Dev *dev)
 {
     DeviceListing *listing = &answer->listing;
     char devid[IDENTITY_MAX + 1];
-    bool busy = dev->attached_to != NOWHERE;
+    int at = dev_seems_at(m, dev);
+    bool busy = at != NOWHERE;
 
     listing->listed = true;
     listing->has_identity =
         identity_parse(&listing->identity, devid, dev_identity(m, dev, devid));
     if (busy)
-        listing->attached_to = m->qubes[dev->attached_to].name;
+        listing->attached_to = m->qubes[at].name;
     listing->attachment = busy ? ATTACHMENT_QUBE : ATTACHMENT_NONE;
     /* such a line cannot be read for sure */
     if (!listing->has_identity) {
@@ -251,6 +257,13 @@ static bool identity_fits(const Model *m, int dev, const DeviceIdentity *pin)
            strcmp(now.s, pin->s) == 0;
 }
 
+/* qubesd has noted already where it would be. */
+static void attach_fails(Model *m, int dev, int qube)
+{
+    if (m->knobs.echoes && m->devs[dev].attached_to == NOWHERE)
+        m->devs[dev].echo_at = qube;
+}
+
 /* A USB attach takes a while, and cannot stand another one beside it. */
 static AdminAnswer usb_begin(Model *m, Call *call, int dev)
 {
@@ -290,8 +303,10 @@ static AdminAnswer exec_attach(Model *m, Call *call)
         return refused;
     if (m->devs[dev].lingers_usec > m->now.monotonic_usec)
         return exception(ADMIN_ERROR_ALREADY_ATTACHED);
-    if (!m->devs[dev].exists)
+    if (!m->devs[dev].exists) {
+        attach_fails(m, dev, call->qube);
         return plain(ADMIN_EMPTY, "an empty answer");
+    }
     if (request->class == DEVICE_CLASS_USB)
         return usb_begin(m, call, dev);
     dev_attach(m, dev, call->qube, ACTOR_DAEMON);
@@ -309,7 +324,8 @@ void qubesd_on_worked(Model *m, const Due *due)
     m->qubes[call->qube].usb_work--;
     if (!dev->exists || dev->attached_to != NOWHERE ||
         !qube_runs(m, call->qube))
-        call->answer = exception(ADMIN_ERROR_OTHER);
+        attach_fails(m, call->dev, call->qube),
+            call->answer = exception(ADMIN_ERROR_OTHER);
     else
         call->answer = plain(ADMIN_OK, ""),
         dev_attach(m, call->dev, call->qube, ACTOR_DAEMON);

@@ -160,7 +160,8 @@ static void do_send(Model *m, const Step *step)
 {
     int dev = dev_of(m, seat_of(m, step->a));
 
-    if (dev != NONE)
+    /* where none runs, nobody would tell that it goes */
+    if (dev != NONE && m->sources[m->devs[dev].source].fwd_runs)
         forwarder_send(m, m->devs[dev].source, dev);
 }
 
@@ -228,6 +229,14 @@ static void do_source_stop(Model *m, const Step *step)
 static void do_source_start(Model *m, const Step *step)
 {
     (void) qube_start(m, (int) (step->a % SOURCES));
+}
+
+static void do_source_restart(Model *m, const Step *step)
+{
+    int source = (int) (step->a % SOURCES);
+
+    if (m->qubesd_up && qube_runs(m, source))
+        qube_restart(m, source);
 }
 
 static void do_suspend(Model *m, const Step *step)
@@ -431,6 +440,7 @@ void step_do(Model *m, const Step *step)
         [STEP_UNPAUSE] = do_unpause,
         [STEP_SOURCE_STOP] = do_source_stop,
         [STEP_SOURCE_START] = do_source_start,
+        [STEP_SOURCE_RESTART] = do_source_restart,
         [STEP_SUSPEND] = do_suspend,
         [STEP_NATIVE] = do_native,
         [STEP_QUBESD_CRASH] = do_qubesd_crash,

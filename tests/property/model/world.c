@@ -13,8 +13,9 @@
 #include "tests/property/model/world.h"
 #include "tests/support/manager-rig.h"
 
-#define START_MAX_USEC (30 * USEC_PER_SEC)
-#define STOP_MAX_USEC  (6 * USEC_PER_SEC)
+#define START_MAX_USEC   (30 * USEC_PER_SEC)
+#define STOP_MAX_USEC    (6 * USEC_PER_SEC)
+#define RESTART_MAX_USEC (500 * USEC_PER_MSEC)
 
 void dues_add(Model *m,
               uint64_t usec,
@@ -271,6 +272,14 @@ void qube_halt(Model *m, int index)
     qubesd_on_power(m, index);
 }
 
+void qube_restart(Model *m, int index)
+{
+    qube_halt(m, index);
+    qube_set(m, index, POWER_TRANSIENT);
+    dues_add(m, m->now.monotonic_usec + delay(m, RESTART_MAX_USEC), DUE_UP,
+             index, 0, m->qubes[index].power_changes);
+}
+
 void qube_on_down(Model *m, const Due *due)
 {
     if (m->qubes[due->a].power_changes == due->life)
@@ -344,12 +353,12 @@ bool dev_is_listed(const Model *m, const Dev *dev)
     return dev->published && !dev_is_hidden(m, dev);
 }
 
-static void dev_tell(Model *m,
-                     const Dev *dev,
-                     AdminEventType type,
-                     int qube,
-                     Cause cause,
-                     Actor actor)
+void dev_tell(Model *m,
+              const Dev *dev,
+              AdminEventType type,
+              int qube,
+              Cause cause,
+              Actor actor)
 {
     AdminEvent event = { .type = type,
                          .subject = m->qubes[qube].name,
@@ -379,6 +388,7 @@ void dev_attach(Model *m, int index, int qube, Actor actor)
 
     assert(dev->attached_to == NOWHERE);
     dev->attached_to = qube;
+    dev->echo_at = NOWHERE;
     dev->attached_by = actor;
     dev->attached_told = false;
     dev->attach_tick = m->tick;
@@ -407,6 +417,7 @@ void dev_detach(Model *m, int index, Cause cause)
           m->qubes[qube].name.s, names[cause]);
     judge_on_truth_detached(m, dev, cause);
     dev->attached_to = NOWHERE;
+    dev->lingers_at = qube;
     dev->attached_by = ACTOR_NOBODY;
     dev_tell(m, dev, ADMIN_EVENT_DETACH, qube, cause, ACTOR_NOBODY);
     source_refresh(m, dev->source);

@@ -48,6 +48,8 @@ void qube_on_up(Model *m, const Due *due);
 void qube_on_down(Model *m, const Due *due);
 void qube_shutdown(Model *m, int qube);
 void qube_halt(Model *m, int qube);
+/* Both, one right after the other. */
+void qube_restart(Model *m, int qube);
 void qube_pause(Model *m, int qube, bool pause);
 int qube_new_disposable(Model *m);
 /* A target of a rule that is a qube. */
@@ -57,3 +59,10 @@ int qube_of_choice(Choice choice);
 bool dev_is_listed(const Model *m, const Dev *dev);
 void dev_attach(Model *m, int dev, int qube, Actor actor);
 void dev_detach(Model *m, int dev, Cause cause);
+/* qubesd tells that @qube has it, or has it no longer. */
+void dev_tell(Model *m,
+              const Dev *dev,
+              AdminEventType type,
+              int qube,
+              Cause cause,
+              Actor actor);
