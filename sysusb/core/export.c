@@ -172,6 +172,8 @@ Presence export_presence(Export export)
 {
     if (export == EXPORT_OFFERED)
         return PRESENCE_OFFERED;
+    if (export == EXPORT_PENDING)
+        return PRESENCE_PENDING;
     if (export == EXPORT_IN_USE_MOUNTED || export == EXPORT_IN_USE_SWAP ||
         export == EXPORT_IN_USE_HELD)
         return PRESENCE_IN_USE;
@@ -203,6 +205,7 @@ const char *export_reason(Export export)
         [EXPORT_IN_USE_SWAP] = "it, or a part of it, is used as swap here",
         [EXPORT_IN_USE_HELD] = ("another device here, as of device-mapper, "
                                 "uses it"),
+        [EXPORT_PENDING] = "udev is not done with it",
         [EXPORT_OFFERED] = "nothing is against it",
     };
 

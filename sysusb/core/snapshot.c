@@ -130,6 +130,10 @@ int snapshot_note(Snapshot *snapshot,
     case PRESENCE_IN_USE:
         return known ? note_known(snapshot->entries[index], ret, seen, true)
                      : 0;
+    case PRESENCE_PENDING:
+        if (known)
+            snapshot->entries[index]->unseen = false;
+        return 0;
     case PRESENCE_OFFERED:
         return known ? note_known(snapshot->entries[index], ret, seen, false)
                      : note_new(snapshot, ret, seen);

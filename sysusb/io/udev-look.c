@@ -218,10 +218,23 @@ bool udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu)
     return udev_record_build(&ret->record, &view);
 }
 
-bool udev_look_gone(UdevLook *ret, struct udev_device *device)
+/* Only its name. */
+static bool look_by_name(UdevLook *ret,
+                         struct udev_device *device,
+                         Export export)
 {
     UdevNode node = node_of(device);
 
-    *ret = (UdevLook){ .export = EXPORT_GONE };
+    *ret = (UdevLook){ .export = export };
     return udev_record_name(&ret->record, &node);
+}
+
+bool udev_look_gone(UdevLook *ret, struct udev_device *device)
+{
+    return look_by_name(ret, device, EXPORT_GONE);
+}
+
+bool udev_look_pending(UdevLook *ret, struct udev_device *device)
+{
+    return look_by_name(ret, device, EXPORT_PENDING);
 }

@@ -45,6 +45,16 @@ static int is_initialized(struct udev_device *device)
     return want_of_resources();
 }
 
+/* Whether udevd is at a device that was found: its properties are there before
+ * its programs, of which Qubes' tells dom0 of the device, have run (since
+ * systemd 256). */
+static bool is_pending(struct udev_device *device)
+{
+    const char *value = udev_device_get_property_value(device, "ID_PROCESSING");
+
+    return value && strcmp(value, "1") == 0;
+}
+
 static void source_look(UdevSource *source, struct udev_device *device)
 {
     UdevLook look;
@@ -60,7 +70,7 @@ static void source_look_at_disk(UdevSource *source, struct udev_device *device)
     struct udev_device *disk =
         udev_device_get_parent_with_subsystem_devtype(device, "block", "disk");
 
-    if (disk && is_initialized(disk) > 0)
+    if (disk && is_initialized(disk) > 0 && !is_pending(disk))
         source_look(source, disk);
 }
 
@@ -124,6 +134,16 @@ static int source_on_io(sd_event_source *io_source,
     return 0;
 }
 
+static void source_find(UdevSource *source, struct udev_device *device)
+{
+    UdevLook look;
+
+    if (!is_pending(device))
+        source_look(source, device);
+    else if (udev_look_pending(&look, device))
+        source->ops->on_look(&look, source->userdata);
+}
+
 /*
  * A device that udev has not dealt with yet will have its event, and so will
  * one that has gone meanwhile. If a device cannot be looked at for want of
@@ -140,7 +160,7 @@ static int source_look_at_path(UdevSource *source, const char *path)
         return want_of_resources();
     r = is_initialized(device);
     if (r > 0)
-        source_look(source, device);
+        source_find(source, device);
     udev_device_unref(device);
     return r < 0 ? r : 0;
 }

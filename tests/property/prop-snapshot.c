@@ -114,7 +114,7 @@ static void step_sweep(Walk *walk)
     Record line;
 
     for (size_t i = 0; i < N_DEVICES; i++)
-        walk->there[i] = (Presence) draw(walk, 3);
+        walk->there[i] = (Presence) draw(walk, 4);
     snapshot_sweep_begin(walk->snapshot);
     for (size_t i = 0; i < N_DEVICES; i++) {
         Record seen = device(i, (int64_t) draw(walk, 2));

@@ -193,6 +193,27 @@ static void test_a_sweep_finds_what_is_gone(void **state)
     assert_int_equal(snapshot_count(s), 2);
 }
 
+static void test_what_udev_is_at_stays_as_it_is(void **state)
+{
+    _cleanup_(snapshot_freep) Snapshot *s = new_snapshot();
+    Record gone;
+
+    (void) state;
+
+    (void) note(s, "sda", 1, PRESENCE_OFFERED);
+    snapshot_sweep_begin(s);
+    assert_int_equal(note(s, "sda", 2, PRESENCE_PENDING),
+                     RECORD_ACTION_INVALID);
+    assert_int_equal(note(s, "sdb", 1, PRESENCE_PENDING),
+                     RECORD_ACTION_INVALID);
+    assert_false(snapshot_sweep_next(s, &gone));
+    assert_int_equal(snapshot_count(s), 1);
+    /* it was not in use: nothing has become free */
+    assert_int_equal(note(s, "sda", 1, PRESENCE_OFFERED),
+                     RECORD_ACTION_INVALID);
+    assert_int_equal(note(s, "sdb", 1, PRESENCE_OFFERED), RECORD_ADD);
+}
+
 static void test_what_is_over_the_limit_is_left_out_and_counted(void **state)
 {
     _cleanup_(snapshot_freep) Snapshot *s = new_snapshot();
@@ -226,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_a_removal_says_who_and_not_what),
         cmocka_unit_test(test_parts_of_what_goes_are_told_anew),
         cmocka_unit_test(test_a_sweep_finds_what_is_gone),
+        cmocka_unit_test(test_what_udev_is_at_stays_as_it_is),
         cmocka_unit_test(test_what_is_over_the_limit_is_left_out_and_counted),
     };
 

@@ -137,6 +137,7 @@ static void test_what_is_in_use_is_there_but_not_offered(void **state)
         assert_int_equal(export_decide(&view, false), cases[i].export);
         assert_int_equal(export_presence(cases[i].export), PRESENCE_IN_USE);
     }
+    assert_int_equal(export_presence(EXPORT_PENDING), PRESENCE_PENDING);
 }
 
 static void test_only_ports_with_a_device_are_offered(void **state)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * When the source enumerates. Runs below umockdev-wrapper.
+ * When the source enumerates, and what it makes of a device that udevd is at.
+ * Runs below umockdev-wrapper.
  */
 
 #include <stdlib.h>
@@ -20,6 +21,12 @@
     "P: /devices/virtual/block/sdx\nN: sdx\nE: SUBSYSTEM=block\n"      \
     "E: DEVTYPE=disk\nE: MAJOR=8\nE: MINOR=0\nE: USEC_INITIALIZED=1\n" \
     "E: DEVNAME=/dev/sdx\nA: size=8\\n\nA: dev=8:0\\n\n"
+#define PART_PATH DISK "/sdx1"
+#define PART                                                            \
+    "P: /devices/virtual/block/sdx/sdx1\nN: sdx1\nE: SUBSYSTEM=block\n" \
+    "E: DEVTYPE=partition\nE: PARTN=1\nE: MAJOR=8\nE: MINOR=1\n"        \
+    "E: USEC_INITIALIZED=1\nE: DEVNAME=/dev/sdx1\nA: size=8\\n\n"       \
+    "A: dev=8:1\\n\n"
 
 typedef struct Fixture {
     UMockdevTestbed *testbed;
@@ -28,6 +35,7 @@ typedef struct Fixture {
     unsigned int n_looks;
     unsigned int n_begun, n_ended;
     unsigned int n_looks_before; /* the enumeration */
+    Presence disk, part;         /* as they were looked at last */
 } Fixture;
 
 /* So often the first event is there again, before what is queued behind it:
@@ -59,9 +67,11 @@ static void on_look(const UdevLook *look, void *userdata)
 {
     Fixture *fixture = userdata;
 
-    (void) look;
-
-    if (fixture->n_looks++ == 0)
+    if (strcmp(look->record.device.s, "sdx") == 0)
+        fixture->disk = export_presence(look->export);
+    else
+        fixture->part = export_presence(look->export);
+    if (fixture->n_looks++ == 0 && n_copies > 0)
         assert_return_code(udev_source_enumerate_soon(fixture->source), 0);
 }
 
@@ -128,6 +138,33 @@ static void test_it_looks_anew_after_all_events_that_are_queued(void **state)
     assert_int_equal(fixture->n_looks_before, N_EVENTS);
 }
 
+/* The programs of its rules have not run yet: of what they tell dom0 nothing
+ * is there. */
+static void test_what_udevd_is_at_is_offered_once_it_is_done(void **state)
+{
+    Fixture *fixture = *state;
+
+    assert_true(umockdev_testbed_add_from_string(fixture->testbed, PART, NULL));
+    umockdev_testbed_set_property(fixture->testbed, DISK, "ID_PROCESSING", "1");
+    assert_int_equal(udev_source_enumerate(fixture->source), 0);
+    assert_int_equal(fixture->disk, PRESENCE_PENDING);
+    assert_int_equal(fixture->part, PRESENCE_OFFERED);
+
+    /* nor does an event of its partition change that */
+    fixture->n_looks = 0;
+    fixture->disk = PRESENCE_NONE;
+    umockdev_testbed_uevent(fixture->testbed, PART_PATH, "change");
+    while (fixture->n_looks == 0)
+        assert_true(sd_event_run(fixture->event, DEADLINE_USEC) > 0);
+    assert_int_equal(fixture->disk, PRESENCE_NONE);
+
+    umockdev_testbed_set_property(fixture->testbed, DISK, "ID_PROCESSING", "0");
+    umockdev_testbed_uevent(fixture->testbed, DISK, "add");
+    while (fixture->disk == PRESENCE_NONE)
+        assert_true(sd_event_run(fixture->event, DEADLINE_USEC) > 0);
+    assert_int_equal(fixture->disk, PRESENCE_OFFERED);
+}
+
 #define with_fixture(test) \
     cmocka_unit_test_setup_teardown(test, setup, teardown)
 
@@ -135,6 +172,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         with_fixture(test_it_looks_anew_after_all_events_that_are_queued),
+        with_fixture(test_what_udevd_is_at_is_offered_once_it_is_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
