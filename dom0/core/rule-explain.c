@@ -20,7 +20,6 @@ static PropertyKey text_property(ConditionKey key)
         [CONDITION_MODEL] = PROPERTY_MODEL,
         [CONDITION_REVISION] = PROPERTY_REVISION,
         [CONDITION_PATH] = PROPERTY_PATH,
-        [CONDITION_TYPE] = PROPERTY_DEVTYPE,
         [CONDITION_FS_TYPE] = PROPERTY_FS_TYPE,
         [CONDITION_FS_UUID] = PROPERTY_FS_UUID,
         [CONDITION_FS_LABEL] = PROPERTY_FS_LABEL,
@@ -61,6 +60,17 @@ static void put_interfaces(char *ret, const Properties *properties)
                            i > 0 ? " " : "", properties->interfaces[i].s);
 }
 
+/* What has the number of a partition is no disk, whatever it says. */
+static void put_type(char *ret, const Record *record)
+{
+    const Properties *properties = &record->properties;
+
+    put_text(ret, record, PROPERTY_DEVTYPE);
+    if (properties->devtype == DEVICE_TYPE_DISK &&
+        have(record, PROPERTY_PARTITION))
+        PUT(ret, "disk with partition %u", properties->partition);
+}
+
 static void put_found(char *ret, ConditionKey key, const Record *record)
 {
     switch (condition_key_form(key)) {
@@ -80,10 +90,12 @@ static void put_found(char *ret, ConditionKey key, const Record *record)
         if (have(record, PROPERTY_REMOVABLE))
             PUT(ret, "%s", record->properties.removable ? "yes" : "no");
         return;
+    case CONDITION_FORM_TYPE:
+        put_type(ret, record);
+        return;
     case CONDITION_FORM_TEXT:
     case CONDITION_FORM_UUID:
     case CONDITION_FORM_REVISION:
-    case CONDITION_FORM_TYPE:
         break;
     }
     if (key == CONDITION_NAME)

@@ -130,10 +130,13 @@ static void test_what_the_device_has_is_told_for_each_condition(void **state)
 
 static void test_a_partition_is_told_from_a_disk(void **state)
 {
-    Record record = stick();
+    Record record = stick(), disk = stick();
 
     (void) state;
 
+    assert_true(properties_set_number(&disk.properties, PROPERTY_PARTITION, 3));
+    expect(&disk, "a: deny block type disk\n", RULE_CONDITION, 15,
+           "disk with partition 3");
     assert_true(properties_set_text(&record.properties, PROPERTY_DEVTYPE,
                                     "partition", strlen("partition")));
     expect(&record, "a: ask block serial 4C53 to work\n", RULE_IMPLICIT_DISK, 1,
