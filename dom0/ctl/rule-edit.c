@@ -236,16 +236,19 @@ const char *rule_edit_command(const RuleEdit *edit, ShowText *ret)
         if (arguments->values[i])
             len += quote_word(text + len, size - len, arguments->values[i]);
     }
-    return show_text(ret, text, false);
+    show_text(ret, text, edit->terminal->has_utf8);
+    return len + 1 < size && strcmp(ret->s, text) == 0 ? ret->s : NULL;
 }
 
 static int complain_right(const RuleEdit *edit)
 {
-    ShowText path, command;
+    ShowText path, shown;
+    const char *command = rule_edit_command(edit, &shown);
 
-    (void) fprintf(stderr, CTL_NAME ": you may not write to %s; run:\n    %s\n",
+    (void) fprintf(stderr, CTL_NAME ": you may not write to %s; run%s%s\n",
                    show_text(&path, edit->folder.path, false),
-                   rule_edit_command(edit, &command));
+                   command ? ":\n    " : " the same with sudo",
+                   command ? command : "");
     return status_exit(STATUS_UNAVAILABLE);
 }
 

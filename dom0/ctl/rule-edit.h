@@ -63,7 +63,8 @@ bool rule_edit_agree(const RuleEdit *edit, const char *question);
  * without the right to write, that is the command which would do it.
  */
 int rule_edit_commit(const RuleEdit *edit);
-/* The command that would do it, with all its words; "" if they are too many. */
+/* The command that would do it, with all its words; NULL if they are too many,
+ * or not all can be shown as they are to be typed. */
 const char *rule_edit_command(const RuleEdit *edit, ShowText *ret);
 
 /*

@@ -364,6 +364,15 @@ class AddTest(RuleCase):
         self.assertEqual(result.returncode, 5)
         self.assertIn("sudo qvm-autoattach remove old", result.stderr)
         self.assertEqual(self.names(rig), ["old", "no-hid"])
+        # no command that is another one when it is pasted
+        for name in ("a\nb", "./" * 1200):
+            folder = f"{rig.daemon.dir}/{name}"
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            add = ("add", "backup", "sys-usb:sda", "--to", "work", "--rules-dir", folder)
+            result = as_nobody(*add)
+            self.assertEqual(result.returncode, 5)
+            self.assertIn("run the same with sudo\n", result.stderr)
+            self.assertIsNone(json.loads(as_nobody(*add, "--json").stdout)["command"])
         # the command does it
         self.assertEqual(run(*shlex.split(command)[2:]).returncode, 0)
         self.assertEqual(self.file(rig), BACKUP)
