@@ -151,6 +151,15 @@ bool device_is_attached_now(const Device *device)
     return device_is_attached(device) && !plug_before_is_detached(device);
 }
 
+bool device_is_in_the_way(const Device *device)
+{
+    const ManagedJob *managed = device->job;
+
+    return device->queued || device_is_attached_now(device) ||
+           (managed && managed->kind != JOB_KIND_LOOK &&
+            !plug_before_is_detached(device));
+}
+
 bool device_follows_detach(const Device *device)
 {
     for (const Device *other = device->source->devices; other;
@@ -164,17 +173,10 @@ bool device_follows_detach(const Device *device)
 static bool device_is_excluded(const Device *device)
 {
     for (const Device *other = device->source->devices; other;
-         other = other->next) {
-        const ManagedJob *managed = other->job;
-        bool in_work =
-            other->queued || (managed && managed->kind != JOB_KIND_LOOK &&
-                              !plug_before_is_detached(other));
-        bool busy = in_work || device_is_attached_now(other);
-
-        if (busy && other->plugged && device_is_confirmed(other) &&
-            device_excludes(device, other))
+         other = other->next)
+        if (device_is_in_the_way(other) && other->plugged &&
+            device_is_confirmed(other) && device_excludes(device, other))
             return true;
-    }
     return false;
 }
 

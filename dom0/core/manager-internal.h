@@ -437,6 +437,10 @@ bool device_is_confirmed(const Device *device);
  * being detached. */
 bool device_is_attached_now(const Device *device);
 
+/* Whether the device is attached or in work, not counting a look at it, nor the
+ * plug before it that is just being detached. */
+bool device_is_in_the_way(const Device *device);
+
 /* Whether a device that excludes it is just being detached, because a plug
  * before went. */
 bool device_follows_detach(const Device *device);

@@ -23,19 +23,15 @@ static const Device *find_device(const Manager *m,
 }
 
 /* As device_attach() in manager-device: whether a device that excludes this one
- * is attached or in work. */
+ * is attached or in work. What is not confirmed counts here: a job would look
+ * whether it is there, and what is known is that it is. */
 static bool is_excluded(const Device *device)
 {
     for (const Device *other = device->source->devices; other;
-         other = other->next) {
-        const ManagedJob *managed = other->job;
-        bool in_work =
-            other->queued || (managed && managed->kind != JOB_KIND_LOOK);
-
-        if (other->plugged && (in_work || device_is_attached(other)) &&
+         other = other->next)
+        if (other->plugged && device_is_in_the_way(other) &&
             device_excludes(device, other))
             return true;
-    }
     return false;
 }
 

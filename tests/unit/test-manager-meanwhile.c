@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "dom0/core/manager-trial.h"
 #include "tests/support/test.h"
 
 #define RULES "parts: allow block type { disk partition } to work\n"
@@ -577,6 +578,41 @@ static void test_what_another_had_is_not_in_the_way_before_the_look(void **s)
     assert_int_equal(tell(RECORD_PRESENT, "sda1"), 0);
 }
 
+/* What would be settled without a job, as explain tells it. */
+static Status settled(const DeviceRef *ref)
+{
+    _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
+    ReportDevice device;
+    TrialTask task;
+
+    assert_true(manager_prepare_trial(rig.manager, ref, rig.now, &task,
+                                      &ruleset, &device));
+    return task.settled;
+}
+
+static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
+{
+    const DeviceRef part = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_BLOCK,
+                             .device = { "sda1" } };
+    uint64_t call;
+
+    (void) s;
+
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_set_rules(&rig, "part: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
+    assert_int_equal(settled(&part), STATUS_INVALID);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 static void test_a_partition_stays_where_it_came(void **state)
 {
     const DeviceRef part = { .source = { "sys-usb" },
@@ -697,6 +733,7 @@ int main(void)
         test(test_an_attach_of_what_went_before_its_record_is_over),
         test(test_a_no_outlives_a_usb_device_that_comes_twice),
         test(test_what_another_had_is_not_in_the_way_before_the_look),
+        test(test_explain_knows_that_the_plug_before_is_in_nobodys_way),
         test(test_a_partition_stays_where_it_came),
         test(test_what_is_taken_away_while_verifying_stays_away),
         test(test_a_detach_that_may_have_been_ours_is_no_persons),
