@@ -69,8 +69,10 @@ static int on_folder(sd_event_source *source,
 
     if (inotify->mask & IN_IGNORED)
         approver->watch = sd_event_source_disable_unref(source);
-    else if (inotify->len > 0 &&
-             strcmp(inotify->name, approver->agent_name) == 0)
+    else if ((inotify->mask & IN_Q_OVERFLOW) ||
+             (inotify->len > 0 &&
+              strcmp(inotify->name, approver->agent_name) == 0))
+        /* in what was lost, it may have appeared */
         approver->hooks->on_agent(approver->userdata);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ typedef struct Fixture {
     char session[80]; /* a folder in it, for the agent */
     char agent[96];
     char other[96];
+    char another[96];
     char refused[96];
     sd_event *event;
     Approver *approver;
@@ -65,6 +67,14 @@ static void make_session(Fixture *f)
     assert_int_equal(mkdir(f->session, 0700), 0);
 }
 
+static void make_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    assert_return_code(fd, errno);
+    fd_close(fd);
+}
+
 static void start(Fixture *f)
 {
     const ApproverPaths paths = { .policy_socket = f->other,
@@ -85,6 +95,7 @@ static int set_up(void **state)
     (void) snprintf(f->session, sizeof(f->session), "%s/s", f->folder);
     (void) snprintf(f->agent, sizeof(f->agent), "%s/agent", f->session);
     (void) snprintf(f->other, sizeof(f->other), "%s/other", f->session);
+    (void) snprintf(f->another, sizeof(f->another), "%s/another", f->session);
     (void) snprintf(f->refused, sizeof(f->refused), "%s/refused", f->folder);
     assert_return_code(sd_event_new(&f->event), 0);
     *state = f;
@@ -99,6 +110,7 @@ static int tear_down(void **state)
     sd_event_unref(f->event);
     (void) unlink(f->agent);
     (void) unlink(f->other);
+    (void) unlink(f->another);
     (void) unlink(f->refused);
     (void) rmdir(f->session);
     assert_int_equal(rmdir(f->folder), 0);
@@ -142,6 +154,31 @@ static void test_a_login_is_noticed_by_the_socket_that_appears(void **state)
     listener = socket_listen(f->agent, 0600);
     assert_return_code(listener, 0);
     run_until(f, &f->n_agents, 1);
+}
+
+/* More happens in the folder than inotify keeps, and the socket comes last. */
+static void test_a_login_is_noticed_after_too_many_other_events(void **state)
+{
+    Fixture *f = *state;
+    _cleanup_(fd_closep) int listener = -1;
+    FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+    unsigned int n_max = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%u", &n_max), 1);
+    assert_int_equal(fclose(file), 0);
+
+    make_session(f);
+    make_file(f->other);
+    make_file(f->another);
+    start(f);
+    /* of two files in turn: the same event twice would count once */
+    for (unsigned int i = 0; i < n_max; i++)
+        assert_int_equal(chmod(i % 2 == 0 ? f->other : f->another, 0600), 0);
+    listener = socket_listen(f->agent, 0600);
+    assert_return_code(listener, 0);
+    run_out(f);
+    assert_int_not_equal(f->n_agents, 0);
 }
 
 static void test_a_socket_that_becomes_ours_to_use_is_noticed(void **state)
@@ -291,6 +328,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(test_a_login_is_noticed_by_the_socket_that_appears),
+        TEST(test_a_login_is_noticed_after_too_many_other_events),
         TEST(test_a_socket_that_becomes_ours_to_use_is_noticed),
         TEST(test_a_socket_that_is_moved_there_is_noticed),
         TEST(test_another_file_in_the_folder_is_no_login),
