@@ -341,13 +341,19 @@ static int carry_out(const Add *add)
 
 static int take_arguments(Add *add, DeviceArg *device)
 {
+    ShowText shown;
+    RuleName name;
+
     if (!device_arg_parse(device, add->arguments->operands[1]) ||
         !rule_args_parse(&add->args, add->arguments))
         return CTL_EXIT_USAGE;
-    if (strlen(add->name) > RULE_NAME_MAX) {
+    /* what is more than a name could be a rule of its own */
+    if (!rule_name_parse(&name, add->name, strlen(add->name))) {
         (void) fprintf(stderr,
-                       CTL_NAME ": a rule's name has at most %u characters\n",
-                       RULE_NAME_MAX);
+                       CTL_NAME ": %s is no name of a rule; it begins with a "
+                                "letter from a to z or A to Z, and has only "
+                                "these, digits, '-' and '_', at most %u\n",
+                       show_quoted(&shown, add->name, false), RULE_NAME_MAX);
         return CTL_EXIT_USAGE;
     }
     if (add->args.n_targets == 0) {

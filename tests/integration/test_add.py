@@ -272,7 +272,8 @@ class AddTest(RuleCase):
 
     def test_a_bad_name_is_refused_and_writes_nowhere(self):
         rig = self.plugged()
-        for name in ("../x", "a.b", "1x", "x" * 32, "", "a b", "a/../../b"):
+        for name in ("../x", "a.b", "1x", "x" * 32, "", "a b", "a/../../b", "#",
+                     "x: deny usb #", "x:allow any to vault#", "x:deny usb\nb"):
             result = run("add", name, "sys-usb:sda", "--to", "work", "--force",
                          "--socket", rig.daemon.control_socket)
             self.assertEqual(result.returncode, 64, (name, result.stderr))
