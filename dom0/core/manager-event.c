@@ -12,6 +12,47 @@ static Device *find_device(const Manager *m,
     return source ? source_find(source, class, name) : NULL;
 }
 
+static bool is_of_stranger(const Stranger *stranger,
+                           const QubeName *source,
+                           const AdminEvent *event)
+{
+    return stranger->event.class == event->class &&
+           qube_name_equal(&stranger->event.backend, source) &&
+           device_name_equal(&stranger->event.port, &event->port);
+}
+
+/* What is listed there is another plug. */
+static void forget_stranger(Manager *m,
+                            const QubeName *source,
+                            const AdminEvent *event)
+{
+    for (size_t i = 0; i < STRANGERS_MAX; i++)
+        if (is_of_stranger(&m->strangers[i], source, event))
+            m->strangers[i] = (Stranger){};
+}
+
+/* An attach or a detach of a device whose source has not called yet: keep what
+ * is attached until it calls, and when a USB port was detached. */
+static void on_stranger(Manager *m, const AdminEvent *event, Instant now)
+{
+    for (size_t i = 0; i < STRANGERS_MAX; i++) {
+        const Stranger *stranger = &m->strangers[i];
+
+        /* see is_echo() */
+        if (stranger->event.type == ADMIN_EVENT_DETACH &&
+            event->type == ADMIN_EVENT_ATTACH &&
+            is_of_stranger(stranger, &event->backend, event) &&
+            now.monotonic_usec <= stranger->when_usec + JOB_PORT_STALE_USEC)
+            return;
+    }
+    forget_stranger(m, &event->backend, event);
+    if (event->type != ADMIN_EVENT_ATTACH && event->class != DEVICE_CLASS_USB)
+        return;
+    m->strangers[m->next_stranger++] =
+        (Stranger){ .event = *event, .when_usec = now.monotonic_usec };
+    m->next_stranger %= STRANGERS_MAX;
+}
+
 static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 {
     Source *source = manager_find_source(m, &event->subject);
@@ -21,6 +62,10 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
 
     if (source)
         source_announce(source, event);
+    if (source && event->class == DEVICE_CLASS_USB)
+        source_on_port_listed(source, &event->port);
+    if (!source)
+        forget_stranger(m, &event->subject, event);
     if (device) {
         device->added_attached = device_is_attached(device);
         device->relisted = device->removed;
@@ -41,23 +86,21 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
             now);
 }
 
-/* An attach or a detach of a device whose source has not called yet: keep what
- * is attached until it calls, and when a USB port was detached. */
-static void on_stranger(Manager *m, const AdminEvent *event, Instant now)
+/*
+ * A USB device counts as attached for another second after its detach. If
+ * qubesd reads the source's list meanwhile, its events tell of an attach that
+ * never was, and then, sooner or later, of the end of that.
+ */
+static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
 {
-    for (size_t i = 0; i < STRANGERS_MAX; i++) {
-        AdminEvent *other = &m->strangers[i].event;
+    uint64_t before_usec = event->class == DEVICE_CLASS_USB
+                               ? source_port_detached_usec(source, &event->port)
+                               : 0;
 
-        if (other->class == event->class &&
-            qube_name_equal(&other->backend, &event->backend) &&
-            device_name_equal(&other->port, &event->port))
-            m->strangers[i] = (Stranger){};
-    }
-    if (event->type != ADMIN_EVENT_ATTACH && event->class != DEVICE_CLASS_USB)
-        return;
-    m->strangers[m->next_stranger++] =
-        (Stranger){ .event = *event, .when_usec = now.monotonic_usec };
-    m->next_stranger %= STRANGERS_MAX;
+    return before_usec != 0 &&
+           now.monotonic_usec <= before_usec + JOB_PORT_STALE_USEC &&
+           (event->type == ADMIN_EVENT_DETACH ||
+            !source_port_is_relisted(source, &event->port));
 }
 
 /* An event: @target has the device. */
@@ -123,6 +166,12 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
+    if (is_echo(source, event, now) && !device->job &&
+        device->holding == HOLDING_NOTHING && device->late_at.s[0] == '\0') {
+        device->attached_to = (QubeName){};
+        device->attachment_known = false;
+        return;
+    }
     device_on_attached(device, &event->subject);
     /* jobs for devices that exclude it must not attach those now */
     for (Device *part = source->devices; part; part = part->next)
@@ -208,21 +257,6 @@ static bool device_was_found_attached(const Device *device)
            (device->status == STATUS_ALREADY_ATTACHED ||
             device->status == STATUS_ATTACHED_ELSEWHERE ||
             (device->status == STATUS_ATTACHED && !device->bound));
-}
-
-/*
- * A USB device counts as attached for another second after its detach. If
- * qubesd reads the source's list meanwhile, its events tell of an attach that
- * never was, and then of the end of that.
- */
-static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
-{
-    uint64_t before_usec = event->class == DEVICE_CLASS_USB
-                               ? source_port_detached_usec(source, &event->port)
-                               : 0;
-
-    return before_usec != 0 &&
-           now.monotonic_usec <= before_usec + JOB_PORT_STALE_USEC;
 }
 
 /* An event: @target, known to have the device, has it no longer. @echo: perhaps

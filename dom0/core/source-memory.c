@@ -264,6 +264,22 @@ uint64_t source_port_detached_usec(const Source *source, const DeviceName *port)
     return newest_usec;
 }
 
+void source_on_port_listed(Source *source, const DeviceName *port)
+{
+    for (size_t i = 0; i < SOURCE_PORT_DETACHES_MAX; i++)
+        source->port_detaches[i].relisted |=
+            device_name_equal(&source->port_detaches[i].port, port);
+}
+
+bool source_port_is_relisted(const Source *source, const DeviceName *port)
+{
+    for (size_t i = 0; i < SOURCE_PORT_DETACHES_MAX; i++)
+        if (!source->port_detaches[i].relisted &&
+            device_name_equal(&source->port_detaches[i].port, port))
+            return false;
+    return true;
+}
+
 void source_on_removed(Source *source,
                        DeviceClass class,
                        const DeviceName *name)

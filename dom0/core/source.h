@@ -86,6 +86,7 @@ typedef struct ExpectedDetach {
 typedef struct PortDetach {
     DeviceName port;
     uint64_t when_usec; /* 0: a free place */
+    bool relisted;      /* qubesd has put a device there on its list since */
 } PortDetach;
 
 typedef struct SourceConnection {
@@ -276,6 +277,9 @@ void device_mark_detached(Device *device);
 void source_on_port_detached(Source *source,
                              const DeviceName *port,
                              uint64_t now_usec);
+/* qubesd's event: there is a device at the port that was not listed before. */
+void source_on_port_listed(Source *source, const DeviceName *port);
+bool source_port_is_relisted(const Source *source, const DeviceName *port);
 /* When the port was last detached; 0: not lately. */
 uint64_t source_port_detached_usec(const Source *source,
                                    const DeviceName *port);

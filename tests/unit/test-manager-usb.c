@@ -206,6 +206,47 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* A list change right after a detach, and none before the person has asked for
+ * the device again. */
+static void test_an_attach_right_after_a_detach_may_be_none(void **state)
+{
+    const DeviceRef port = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_USB,
+                             .device = { "2-1" } };
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    assert_int_equal(manager_retry(rig.manager, &port,
+                                   manager_new_asker(rig.manager), rig.now),
+                     STATUS_NO_RULE);
+    rig_pass(&rig, 60 * USEC_PER_SEC);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The same before its source ever called. */
+static void test_one_right_after_a_detach_of_a_stranger_may_be_none(void **s)
+{
+    (void) s;
+
+    rig_set_rules(&rig, "");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "2-1", "work");
+    usb = rig_connect(&rig, "sys-net", 'a');
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_pass(&rig, 60 * USEC_PER_SEC);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* It was in a target that stopped a moment ago, before its source ever called:
  * qubesd's list still has it there. */
 static void test_what_lingers_from_before_the_first_call_is_not_there(void **s)
@@ -692,6 +733,8 @@ int main(void)
         TEST(test_rules_count_that_come_after_its_turn),
         TEST(test_nothing_goes_into_a_paused_target),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
+        TEST(test_an_attach_right_after_a_detach_may_be_none),
+        TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
         TEST(test_what_could_not_be_started_is_attached_once_it_runs),
         TEST(test_a_target_that_was_stopped_again_is_not_started_twice),
