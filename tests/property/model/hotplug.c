@@ -18,6 +18,7 @@
 #define RESET_MIN_USEC    (200 * USEC_PER_MSEC)
 #define RESET_MAX_USEC    (1500 * USEC_PER_MSEC)
 #define LINGER_USEC       (1 * USEC_PER_SEC)
+#define LIST_MAX_USEC     (20 * USEC_PER_SEC)
 #define RESUME_MIN_USEC   (500 * USEC_PER_MSEC)
 #define RESUME_MAX_USEC   (15 * USEC_PER_SEC)
 
@@ -395,6 +396,11 @@ static void source_echo(Model *m, unsigned int source, DeviceClass class)
     }
 }
 
+void source_on_list(Model *m, const Due *due)
+{
+    source_echo(m, (unsigned int) due->a, DEVICE_CLASS_USB);
+}
+
 void source_refresh(Model *m, unsigned int source)
 {
     SourceWorld *world = &m->sources[source];
@@ -439,6 +445,13 @@ void usb_release(Model *m, int index)
     uint64_t now_usec = m->now.monotonic_usec;
 
     dev->lingers_usec = now_usec + LINGER_USEC;
+    /* things that are of no meaning here are plugged in, too */
+    if (m->knobs.echoes && chance(m, 4)) {
+        dues_add(m, now_usec + delay(m, LINGER_USEC), DUE_LIST,
+                 (int) dev->source, 0, 0);
+        dues_add(m, now_usec + delay(m, LIST_MAX_USEC), DUE_LIST,
+                 (int) dev->source, 0, 0);
+    }
     if (!dev->exists)
         return;
     if (m->knobs.reprobe < 2) {

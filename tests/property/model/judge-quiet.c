@@ -150,6 +150,25 @@ static void check_sources(Model *m, const Report *report)
     }
 }
 
+/* What the forwarder has told of is known, and nothing else. */
+static void check_known(Model *m, unsigned int source)
+{
+    const SourceWorld *world = &m->sources[source];
+
+    if (!qube_runs(m, (int) source) || !forwarder_is_in_sync(m, source))
+        return;
+    for (size_t i = 0; i < world->n_active; i++) {
+        const Dev *dev = &m->devs[world->active[i]];
+        bool empty =
+            dev->empty || (dev->part > 0 && m->devs[dev->parent].empty);
+
+        if (dev->exists && dev->in_udev && !empty &&
+            !m->seats[dev->seat].plugged)
+            wrong(m, "at rest: %s:%s is there, but the daemon does not know it",
+                  m->qubes[source].name.s, seat_name(dev->seat).s);
+    }
+}
+
 static void check_jobs(Model *m, const Report *report)
 {
     uint64_t next_usec = manager_next_usec(m->manager);
@@ -178,6 +197,8 @@ void judge_on_quiet(Model *m, const Report *report)
     if (!m->qubesd_up || !m->stream_up)
         return;
 
+    for (unsigned int i = 0; i < SOURCES; i++)
+        check_known(m, i);
     for (int i = 0; i < SEATS; i++)
         if (m->seats[i].plugged && qube_runs(m, (int) seat_source(i)))
             check_seat(m, i, report);

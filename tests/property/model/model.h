@@ -147,6 +147,7 @@ typedef enum DueKind {
     DUE_DAEMON,   /* it is back */
     DUE_REPLUG,   /* thing: port, as before */
     DUE_RESUME,   /* source */
+    DUE_LIST,     /* source: its list of USB devices changes */
 } DueKind;
 
 typedef struct Due {

@@ -489,6 +489,9 @@ static void dispatch(Model *m, const Due *due)
     case DUE_RESUME:
         source_on_resume(m, due);
         break;
+    case DUE_LIST:
+        source_on_list(m, due);
+        break;
     }
 }
 
