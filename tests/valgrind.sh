@@ -13,10 +13,10 @@ the same without valgrind. Installs what is missing. Builds in build-valgrind/
 and build-O3/. Of random tests one round in 200 is run under valgrind, and what
 takes longer than 90 s of CPU is cut off, with no finding until then.
 
-Under valgrind unit/test-agent is left out, since it runs below a wrapper, and so
-are the tests that take over malloc() (fault/): these run with -O3 only. So do
-single tests that valgrind cannot run, see SKIP_UNDER_VALGRIND() in
-tests/support/test.h.
+Under valgrind unit/test-agent and unit/test-udev-source are left out, since they
+run below a wrapper, and so are the tests that take over malloc() (fault/): these
+run with -O3 only. So do single tests that valgrind cannot run, see
+SKIP_UNDER_VALGRIND() in tests/support/test.h.
 END
 }
 
@@ -98,7 +98,7 @@ for kind in unit property; do
     for program in build-valgrind/tests/"$kind"/*; do
         name=$kind/${program##*/}
         [[ -f "$program" && -x "$program" && "$name" =~ $regex ]] || continue
-        [[ "$name" == unit/test-agent ]] && continue
+        [[ "$name" =~ ^unit/test-(agent|udev-source)$ ]] && continue
         one "$name" "$root/$program" &
         while (($(jobs -pr | wc -l) >= 2)); do
             wait -n
