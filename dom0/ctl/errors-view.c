@@ -33,6 +33,7 @@ static const char *show_place(const View *view,
 static void source_line(View *view, const json_t *error, size_t indent)
 {
     uint64_t caret = member_number(error, "caret");
+    size_t before;
     ShowText line;
 
     view_shown(view, &line, error, "source_line");
@@ -40,9 +41,11 @@ static void source_line(View *view, const json_t *error, size_t indent)
         screen_height(&view->screen, indent, indent, line.s) != 1)
         return;
     view_print(view, STYLE_FAINT, indent, indent, "%s", line.s);
-    if (caret > 0 && caret <= show_width(line.s) + 1)
-        view_print(view, STYLE_WARNING, indent + (size_t) caret - 1, indent,
-                   "^");
+    if (caret == 0)
+        return;
+    before = show_width_of(member_text(error, "source_line"),
+                           (size_t) caret - 1, view->utf8);
+    view_print(view, STYLE_WARNING, indent + before, indent, "^");
 }
 
 void errors_view(View *view, const json_t *rules, size_t indent)

@@ -109,6 +109,21 @@ size_t show_width(const char *text)
     return width;
 }
 
+size_t show_width_of(const char *untrusted_text, size_t n, bool utf8)
+{
+    size_t len = strlen(untrusted_text), width = 0;
+
+    for (; n > 0 && len > 0; n--) {
+        char piece[PIECE];
+        size_t taken = show_one(piece, untrusted_text, len, utf8);
+
+        width += show_width(piece);
+        untrusted_text += taken;
+        len -= taken;
+    }
+    return width;
+}
+
 size_t show_fit(const char *text, size_t columns)
 {
     size_t len = strlen(text), at = 0, n;

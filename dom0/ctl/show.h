@@ -31,6 +31,9 @@ const char *show_quoted(ShowText *ret, const char *untrusted_text, bool utf8);
 /* In columns, of what show_text() made. */
 size_t show_width(const char *text);
 
+/* In columns, what show_text() makes of the first @n characters. */
+size_t show_width_of(const char *untrusted_text, size_t n, bool utf8);
+
 /* How many bytes of what show_text() made have room in @columns. */
 size_t show_fit(const char *text, size_t columns);
 

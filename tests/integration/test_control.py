@@ -402,6 +402,16 @@ class DaemonTest(unittest.TestCase):
         self.assertEqual((errors["errors"][0]["line"], errors["errors"][0]["column"]),
                          (1, 4))
 
+    def test_the_caret_is_right_behind_wide_letters(self):
+        rig = self.rig()
+        rig.daemon.rules("b: ask block vendor \u65e5\u672c\u8a9e oops to work\n",
+                         "60-bad.rules")
+        rig.daemon.reload()
+        line = "b: ask block vendor \u65e5\u672c\u8a9e oops to work\n"
+        for text, indent in ((self.status(rig), 6),
+                             (run("check", rig.daemon.rules_dir).stdout, 4)):
+            self.assertIn("\n" + " " * indent + line + " " * (indent + 27) + "^\n", text)
+
     def test_unlimited_is_told_loudly(self):
         rig = self.rig(unlimited=True)
         self.assertIn("--unlimited: all rates are off", self.status(rig, "-q"))

@@ -100,6 +100,15 @@ static void test_widths_are_those_of_a_terminal(void **state)
     assert_int_equal(show_fit("abc", SIZE_MAX), 3);
 }
 
+static void test_the_width_of_a_beginning_is_of_what_is_shown(void **state)
+{
+    (void) state;
+    assert_int_equal(show_width_of("日本x", 2, true), 4);
+    assert_int_equal(show_width_of("日本x", 2, false), 2 * strlen("\\u{65e5}"));
+    assert_int_equal(show_width_of("e\xcc\x81x", 2, true), strlen("e\\u{301}"));
+    assert_int_equal(show_width_of("ab", 5, true), 2);
+}
+
 static void assert_span(uint64_t usec, const char *wanted)
 {
     ShowText shown;
@@ -159,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_quotes_cannot_be_ended_from_within),
         cmocka_unit_test(test_a_long_text_is_cut_between_characters),
         cmocka_unit_test(test_widths_are_those_of_a_terminal),
+        cmocka_unit_test(test_the_width_of_a_beginning_is_of_what_is_shown),
         cmocka_unit_test(test_spans_have_the_unit_that_fits),
         cmocka_unit_test(test_ages_survive_a_clock_that_was_set_back),
         cmocka_unit_test(test_sizes_and_counts),
