@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "common/text.h"
 #include "dom0/core/diagnostic.h"
@@ -244,32 +243,13 @@ const Diagnostic *diagnostics_get(const Diagnostics *diagnostics, size_t index)
     return &diagnostics->kept[index];
 }
 
-/* The columns before the caret: where the locale knows of wide characters, as
- * in the command, they take two. */
-static size_t columns_before(const Diagnostic *diagnostic)
-{
-    const char *p = diagnostic->source_line, *end = p + strlen(p);
-    size_t columns = 0;
-
-    for (unsigned int i = 1; i < diagnostic->caret; i++) {
-        uint32_t c = '.';
-        size_t n = text_decode_utf8(&c, p, (size_t) (end - p));
-        int width = wcwidth((wchar_t) c);
-
-        columns += width < 0 ? 1 : (size_t) width;
-        p += n;
-    }
-    return columns;
-}
-
 char *diagnostic_format(const Diagnostic *diagnostic)
 {
     const char *level =
         diagnostic->level == DIAGNOSTIC_WARNING ? "warning: " : "";
     const char *line = diagnostic->source_line;
-    bool has_caret = line && diagnostic->caret > 0;
-    size_t size, columns = has_caret ? columns_before(diagnostic) : 0;
     char place[32] = "";
+    size_t size;
     char *text;
 
     if (diagnostic->line > 0 && diagnostic->column > 0)
@@ -279,7 +259,7 @@ char *diagnostic_format(const Diagnostic *diagnostic)
         (void) text_format(place, sizeof(place), "%u:", diagnostic->line);
 
     size = strlen(diagnostic->file) + sizeof(place) + strlen(level) +
-           strlen(diagnostic->message) + columns + 1 +
+           strlen(diagnostic->message) + diagnostic->caret +
            (line ? strlen(line) : 0) + 4 * sizeof(INDENT);
     text = malloc(size);
     if (!text)
@@ -289,8 +269,8 @@ char *diagnostic_format(const Diagnostic *diagnostic)
                               place, level, diagnostic->message);
     if (line)
         used += text_format(text + used, size - used, INDENT "%s\n", line);
-    if (has_caret)
+    if (line && diagnostic->caret > 0)
         (void) text_format(text + used, size - used, INDENT "%*s\n",
-                           (int) columns + 1, "^");
+                           (int) diagnostic->caret, "^");
     return text;
 }

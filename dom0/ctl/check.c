@@ -7,6 +7,7 @@
 #include "dom0/core/rule-lint.h"
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
+#include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/qube-names.h"
 #include "dom0/ctl/rule-book.h"
 #include "dom0/ctl/rules-folder.h"
@@ -83,7 +84,7 @@ static int print_diagnostics(const Check *check, FILE *out, bool errors_only)
 
         if (errors_only && diagnostic->level != DIAGNOSTIC_ERROR)
             continue;
-        text = diagnostic_format(diagnostic);
+        text = errors_format(diagnostic);
         if (!text)
             return -ENOMEM;
         (void) fputs(text, out);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "common/text.h"
 #include "dom0/ctl/errors-view.h"
@@ -73,4 +74,32 @@ void errors_view(View *view, const json_t *rules, size_t indent)
         view_print(view, STYLE_FAINT, indent, indent + VIEW_INDENT,
                    "and %" PRIu64 " more: qvm-autoattach check",
                    n_all - n_shown);
+}
+
+/* In columns, the first @n characters of a text that is printed as it is. */
+static size_t plain_width(const char *text, size_t n)
+{
+    size_t len = strlen(text), width = 0;
+
+    for (; n > 0; n--) {
+        uint32_t c = '.';
+        size_t taken = text_decode_utf8(&c, text, len);
+        int one = wcwidth((wchar_t) c);
+
+        width += one < 0 ? 1 : (size_t) one;
+        text += taken;
+        len -= taken;
+    }
+    return width;
+}
+
+char *errors_format(const Diagnostic *diagnostic)
+{
+    Diagnostic placed = *diagnostic;
+
+    if (placed.source_line && placed.caret > 0)
+        placed.caret =
+            (unsigned int) plain_width(placed.source_line, placed.caret - 1) +
+            1;
+    return diagnostic_format(&placed);
 }

@@ -7,7 +7,11 @@
  * On a screen that has an end only the first are shown.
  */
 
+#include "dom0/core/diagnostic.h"
 #include "dom0/ctl/view.h"
 
 /* @rules is of type Rules in org.qubes-contrib.autoattach. */
 void errors_view(View *view, const json_t *rules, size_t indent);
+
+/* As diagnostic_format(), with the caret right under wide characters too. */
+char *errors_format(const Diagnostic *diagnostic);

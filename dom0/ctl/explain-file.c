@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "common/wire/line-buffer.h"
 #include "common/wire/record-wire.h"
+#include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/explain.h"
 #include "dom0/ctl/rule-book.h"
 #include "dom0/ctl/rules-folder.h"
@@ -233,7 +234,7 @@ static int complain_rules(const RuleBook *book)
 {
     const Diagnostics *diagnostics = rule_book_diagnostics(book);
     _cleanup_(freep) char *text =
-        diagnostic_format(diagnostics_get(diagnostics, 0));
+        errors_format(diagnostics_get(diagnostics, 0));
 
     (void) fprintf(stderr,
                    "%s" CTL_NAME ": the rules have errors, nothing can be "

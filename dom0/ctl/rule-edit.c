@@ -37,7 +37,7 @@ static int complain_errors(const RuleEdit *edit)
 {
     const Diagnostics *diagnostics = rule_book_diagnostics(edit->before);
     _cleanup_(freep) char *text =
-        diagnostic_format(diagnostics_get(diagnostics, 0));
+        errors_format(diagnostics_get(diagnostics, 0));
 
     (void) fprintf(stderr,
                    "%s" CTL_NAME ": the rules have errors, nothing is changed; "
@@ -174,7 +174,7 @@ void rule_edit_print_news(const RuleEdit *edit)
 
         if (is_old(edit, diagnostic))
             continue;
-        text = diagnostic_format(diagnostic);
+        text = errors_format(diagnostic);
         (void) fputs(text ? text : "", stderr);
     }
 }

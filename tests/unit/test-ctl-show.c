@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/rate.h"
+#include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/show.h"
 #include "tests/support/test.h"
 
@@ -109,6 +110,37 @@ static void test_the_width_of_a_beginning_is_of_what_is_shown(void **state)
     assert_int_equal(show_width_of("ab", 5, true), 2);
 }
 
+static void test_the_caret_stands_under_wide_and_narrow_letters(void **state)
+{
+    struct {
+        char line[16];
+        unsigned int caret;
+        const char *wanted;
+    } cases[] = {
+        { "abc", 3, "\n      ^\n" },
+        { "日本x", 3, "\n        ^\n" },
+        { "日e\xcc\x81x", 4, "\n       ^\n" },
+        { "日", 2, "\n      ^\n" },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const Diagnostic diagnostic = {
+            .file = (char[]){ "a.rules" },
+            .line = 1,
+            .column = cases[i].caret,
+            .message = (char[]){ "x" },
+            .source_line = cases[i].line,
+            .caret = cases[i].caret,
+        };
+        _cleanup_(freep) char *text = errors_format(&diagnostic);
+
+        assert_non_null(text);
+        assert_non_null(strstr(text, cases[i].wanted));
+    }
+}
+
 static void assert_span(uint64_t usec, const char *wanted)
 {
     ShowText shown;
@@ -169,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_a_long_text_is_cut_between_characters),
         cmocka_unit_test(test_widths_are_those_of_a_terminal),
         cmocka_unit_test(test_the_width_of_a_beginning_is_of_what_is_shown),
+        cmocka_unit_test(test_the_caret_stands_under_wide_and_narrow_letters),
         cmocka_unit_test(test_spans_have_the_unit_that_fits),
         cmocka_unit_test(test_ages_survive_a_clock_that_was_set_back),
         cmocka_unit_test(test_sizes_and_counts),

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <locale.h>
 #include <string.h>
 
 #include "dom0/core/diagnostic.h"
@@ -151,31 +150,6 @@ static void test_the_caret_is_right_in_lines_of_any_length(void **state)
     }
 }
 
-static void test_the_caret_stands_behind_wide_and_narrow_characters(
-    void **state)
-{
-    Diagnostics *diagnostics = *state;
-    _cleanup_(freep) char *text = NULL, *plain = NULL;
-
-    if (!setlocale(LC_CTYPE, "C.UTF-8"))
-        skip();
-    add(diagnostics, 1, 4, "\u65e5e\u0301x");
-    text = diagnostic_format(diagnostics_get(diagnostics, 0));
-    (void) setlocale(LC_CTYPE, "C");
-    plain = diagnostic_format(diagnostics_get(diagnostics, 0));
-    assert_non_null(strstr(text, "\n       ^\n"));
-    assert_non_null(strstr(plain, "\n       ^\n"));
-    add(diagnostics, 1, 3, "\u65e5\u672cx");
-    free(text);
-    free(plain);
-    plain = diagnostic_format(diagnostics_get(diagnostics, 1));
-    assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
-    text = diagnostic_format(diagnostics_get(diagnostics, 1));
-    (void) setlocale(LC_CTYPE, "C");
-    assert_non_null(strstr(text, "\n        ^\n"));
-    assert_non_null(strstr(plain, "\n      ^\n"));
-}
-
 static void test_beyond_the_limit_they_are_counted_not_kept(void **state)
 {
     Diagnostics *diagnostics = *state;
@@ -219,7 +193,6 @@ int main(void)
         TEST(test_names_and_messages_are_escaped),
         TEST(test_a_long_message_is_cut_with_a_mark),
         TEST(test_the_caret_is_right_in_lines_of_any_length),
-        TEST(test_the_caret_stands_behind_wide_and_narrow_characters),
         TEST(test_beyond_the_limit_they_are_counted_not_kept),
         TEST(test_sorting_leaves_earlier_files_alone),
     };
