@@ -130,6 +130,30 @@ int rule_edit_set(RuleEdit *edit, char *path, char *text, size_t len)
     return path ? read_after(edit) : -ENOMEM;
 }
 
+/* Whether they differ at most in the line of another rule, which may have
+ * moved: "(line 3)" or "(FILE:3)". */
+static bool is_same_message(const char *a, const char *b)
+{
+    static const char digits[] = "0123456789";
+    char before = '\0';
+
+    while (*a && *b) {
+        size_t n_a = strspn(a, digits), n_b = strspn(b, digits);
+
+        if (n_a > 0 && n_b > 0 && a[n_a] == ')' && b[n_b] == ')' &&
+            (before == ' ' || before == ':')) {
+            a += n_a;
+            b += n_b;
+        }
+        if (*a != *b)
+            return false;
+        before = *a;
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 /* Whether it was said before; lines may have moved. */
 static bool is_old(const RuleEdit *edit, const Diagnostic *diagnostic)
 {
@@ -140,7 +164,7 @@ static bool is_old(const RuleEdit *edit, const Diagnostic *diagnostic)
 
         if (old->level == diagnostic->level &&
             strcmp(old->file, diagnostic->file) == 0 &&
-            strcmp(old->message, diagnostic->message) == 0)
+            is_same_message(old->message, diagnostic->message))
             return true;
     }
     return false;

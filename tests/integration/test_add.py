@@ -418,6 +418,14 @@ class RemoveTest(RuleCase):
         self.assertEqual(self.file(rig, "50-test.rules"), "# head\n\n# tail\n")
         self.assertEqual(self.names(rig), [])
 
+    def test_warnings_that_only_moved_are_not_its_own(self):
+        rig = self.plugged("first: deny usb serial 1\nall: deny usb\n"
+                           "never: deny usb serial 2\n")
+        rig.daemon.rules("never-2: deny usb serial 3\n", "60-test.rules")
+        rig.daemon.reload()
+        self.assertEqual(self.json(rig, "remove", "first")["warnings"], [])
+        self.assertEqual(run("check", rig.daemon.rules_dir).returncode, 1)
+
     def test_what_is_attached_stays(self):
         rig = self.start("stick: allow block id 0781:5581 to work\n")
         self.attach_stick(rig)
