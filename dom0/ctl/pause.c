@@ -110,7 +110,7 @@ static int pause_run(const Arguments *arguments, Terminal *terminal)
 
     if (has_end)
         (void) fprintf(terminal->out, "attaching is paused for %s\n",
-                       show_span(&span, usec));
+                       show_exact_span(&span, usec));
     else
         (void) fprintf(terminal->out,
                        "attaching is paused; to go on: " CTL_NAME " resume\n");

@@ -159,6 +159,25 @@ const char *show_span(ShowText *ret, uint64_t usec)
     return ret->s;
 }
 
+const char *show_exact_span(ShowText *ret, uint64_t usec)
+{
+    static const struct {
+        uint64_t unit_usec;
+        const char *name;
+    } units[] = { { DAY_USEC, "days" },
+                  { HOUR_USEC, "h" },
+                  { MINUTE_USEC, "min" },
+                  { USEC_PER_SEC, "s" } };
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_SIZE(units) &&
+           (usec < 2 * units[i].unit_usec || usec % units[i].unit_usec != 0))
+        i++;
+    (void) text_format(ret->s, sizeof(ret->s), "%" PRIu64 " %s",
+                       usec / units[i].unit_usec, units[i].name);
+    return ret->s;
+}
+
 const char *show_age(ShowText *ret, uint64_t now_usec, uint64_t then_usec)
 {
     /* the clock may have been set back */

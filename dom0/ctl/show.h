@@ -39,6 +39,8 @@ size_t show_fit(const char *text, size_t columns);
 
 /* "3 min", the unit that fits, rounded down; "0 s" at least. */
 const char *show_span(ShowText *ret, uint64_t usec);
+/* "210 min": the largest unit of which it is a whole number. */
+const char *show_exact_span(ShowText *ret, uint64_t usec);
 /* "3 min ago" or "just now". */
 const char *show_age(ShowText *ret, uint64_t now_usec, uint64_t then_usec);
 /* "2.1 MiB" */

@@ -175,7 +175,7 @@ static int wait_run(const Arguments *arguments, Terminal *terminal)
     if (r == -ETIMEDOUT && until_usec != CLIENT_FOREVER) {
         if (!arguments_have(arguments, OPTION_QUIET))
             (void) fprintf(stderr, CTL_NAME ": not attached within %s\n",
-                           show_span(&span, usec));
+                           show_exact_span(&span, usec));
         return WAIT_EXIT_TIMEOUT;
     }
     if (r == -EREMOTEIO &&

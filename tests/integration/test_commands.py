@@ -325,6 +325,8 @@ class ActTest(CommandCase):
     def test_pause_and_resume(self):
         rig = self.start(RULES)
         connection = self.forwarder(rig)
+        self.assertEqual(self.command(rig, "pause", "210m"),
+                         "attaching is paused for 210 min\n")
         self.assertEqual(self.command(rig, "pause", "90m"),
                          "attaching is paused for 90 min\n")
         connection.answer(connection.add("block", "sda", **STICK))

@@ -164,6 +164,25 @@ static void test_spans_have_the_unit_that_fits(void **state)
     assert_span(UINT64_MAX, "213503982 days");
 }
 
+static void test_a_time_that_was_given_is_told_as_long_as_it_is(void **state)
+{
+    static const struct {
+        uint64_t n_seconds;
+        const char *wanted;
+    } cases[] = { { 1, "1 s" },         { 60, "60 s" },
+                  { 150, "150 s" },     { 300, "5 min" },
+                  { 3600, "60 min" },   { 210 * 60, "210 min" },
+                  { 7200, "2 h" },      { 30 * 3600, "30 h" },
+                  { 172800, "2 days" }, { 172801, "172801 s" } };
+    ShowText shown;
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_string_equal(
+            show_exact_span(&shown, cases[i].n_seconds * USEC_PER_SEC),
+            cases[i].wanted);
+}
+
 static void test_ages_survive_a_clock_that_was_set_back(void **state)
 {
     ShowText shown;
@@ -203,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_the_width_of_a_beginning_is_of_what_is_shown),
         cmocka_unit_test(test_the_caret_stands_under_wide_and_narrow_letters),
         cmocka_unit_test(test_spans_have_the_unit_that_fits),
+        cmocka_unit_test(test_a_time_that_was_given_is_told_as_long_as_it_is),
         cmocka_unit_test(test_ages_survive_a_clock_that_was_set_back),
         cmocka_unit_test(test_sizes_and_counts),
     };
