@@ -76,6 +76,9 @@ static const char *normalize_item(Normal *normal,
 {
     Written first, last;
 
+    if (end - *p >= 2 && (*p)[0] == '[' && (*p)[1] == ':')
+        return "there are no classes such as [:digit:]; write what is in them, "
+               "as [0-9], and '\\[' for a bracket itself";
     *p = read_written(&first, *p, end);
     if (!*p)
         return unclosed;
