@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <libudev.h>
 #include <poll.h>
@@ -8,10 +9,13 @@
 #include <sys/epoll.h>
 
 #include "common/sys/log.h"
+#include "common/text.h"
 #include "sysusb/io/udev-source.h"
 
 /* events dealt with in one turn of the loop, so that others get theirs */
 #define EVENTS_PER_TURN 64U
+
+#define PATH_SIZE 4096U
 
 struct UdevSource {
     struct udev *udev;
@@ -63,6 +67,14 @@ static void source_look(UdevSource *source, struct udev_device *device)
         source->ops->on_look(&look, source->userdata);
 }
 
+/* Look at one that was found beside another's event, unless it is to have one
+ * itself. */
+static void source_look_beside(UdevSource *source, struct udev_device *device)
+{
+    if (is_initialized(device) > 0 && !is_pending(device))
+        source_look(source, device);
+}
+
 /* If the device is a partition, look at its disk, too: the disk becomes free or
  * in use together with it, and gets no event of its own. */
 static void source_look_at_disk(UdevSource *source, struct udev_device *device)
@@ -70,8 +82,35 @@ static void source_look_at_disk(UdevSource *source, struct udev_device *device)
     struct udev_device *disk =
         udev_device_get_parent_with_subsystem_devtype(device, "block", "disk");
 
-    if (disk && is_initialized(disk) > 0 && !is_pending(disk))
-        source_look(source, disk);
+    if (disk)
+        source_look_beside(source, disk);
+}
+
+/* The same for what a device lies on, as of device-mapper. When that is free
+ * again, Qubes' own rules make an event of it. */
+static void source_look_below(UdevSource *source, struct udev_device *device)
+{
+    char path[PATH_SIZE];
+    const struct dirent *entry;
+    DIR *folder;
+
+    (void) text_format(path, sizeof(path), "%s/slaves",
+                       udev_device_get_syspath(device));
+    folder = opendir(path);
+    while (folder && (entry = readdir(folder))) {
+        struct udev_device *below = NULL;
+
+        if (entry->d_name[0] != '.')
+            below = udev_device_new_from_subsystem_sysname(
+                source->udev, "block", entry->d_name);
+        if (!below)
+            continue;
+        source_look_at_disk(source, below);
+        source_look_beside(source, below);
+        udev_device_unref(below);
+    }
+    if (folder)
+        (void) closedir(folder);
 }
 
 static void source_deal_with(UdevSource *source, struct udev_device *device)
@@ -88,6 +127,7 @@ static void source_deal_with(UdevSource *source, struct udev_device *device)
     /* add, change, bind, unbind, move, ...: the device is there, as udev has it
      * now */
     source_look_at_disk(source, device);
+    source_look_below(source, device);
     source_look(source, device);
 }
 

@@ -28,6 +28,12 @@
     "E: USEC_INITIALIZED=1\nE: DEVNAME=/dev/sdx1\nA: size=8\\n\n"       \
     "A: dev=8:1\\n\n"
 
+#define MAPPED_PATH "/sys/devices/virtual/block/dm-0"
+#define MAPPED                                                           \
+    "P: /devices/virtual/block/dm-0\nN: dm-0\nE: SUBSYSTEM=block\n"      \
+    "E: DEVTYPE=disk\nE: MAJOR=253\nE: MINOR=0\nE: USEC_INITIALIZED=1\n" \
+    "E: DM_NAME=luks\nE: DEVNAME=/dev/dm-0\nA: size=8\\n\nA: dev=253:0\\n\n"
+
 typedef struct Fixture {
     UMockdevTestbed *testbed;
     sd_event *event;
@@ -36,6 +42,7 @@ typedef struct Fixture {
     unsigned int n_begun, n_ended;
     unsigned int n_looks_before; /* the enumeration */
     Presence disk, part;         /* as they were looked at last */
+    bool mapped;                 /* was looked at */
 } Fixture;
 
 /* So often the first event is there again, before what is queued behind it:
@@ -69,8 +76,10 @@ static void on_look(const UdevLook *look, void *userdata)
 
     if (strcmp(look->record.device.s, "sdx") == 0)
         fixture->disk = export_presence(look->export);
-    else
+    else if (strcmp(look->record.device.s, "sdx1") == 0)
         fixture->part = export_presence(look->export);
+    else
+        fixture->mapped = true;
     if (fixture->n_looks++ == 0 && n_copies > 0)
         assert_return_code(udev_source_enumerate_soon(fixture->source), 0);
 }
@@ -165,6 +174,39 @@ static void test_what_udevd_is_at_is_offered_once_it_is_done(void **state)
     assert_int_equal(fixture->disk, PRESENCE_OFFERED);
 }
 
+static void make_folder(const Fixture *fixture, const char *path)
+{
+    char *root = umockdev_testbed_get_root_dir(fixture->testbed);
+    char *folder = g_build_filename(root, path, NULL);
+
+    assert_int_equal(g_mkdir_with_parents(folder, 0700), 0);
+    g_free(folder);
+    g_free(root);
+}
+
+/* Else it would not be known to be free again, as it never was in use. */
+static void test_what_something_lies_on_is_in_use_from_then_on(void **state)
+{
+    Fixture *fixture = *state;
+
+    assert_true(umockdev_testbed_add_from_string(fixture->testbed, PART, NULL));
+    while (fixture->n_looks == 0)
+        assert_true(sd_event_run(fixture->event, DEADLINE_USEC) > 0);
+    while (sd_event_run(fixture->event, 0) > 0)
+        ;
+    assert_int_equal(fixture->disk, PRESENCE_OFFERED);
+    assert_int_equal(fixture->part, PRESENCE_OFFERED);
+
+    make_folder(fixture, PART_PATH "/holders/dm-0");
+    make_folder(fixture, MAPPED_PATH "/slaves/sdx1");
+    assert_true(
+        umockdev_testbed_add_from_string(fixture->testbed, MAPPED, NULL));
+    while (!fixture->mapped)
+        assert_true(sd_event_run(fixture->event, DEADLINE_USEC) > 0);
+    assert_int_equal(fixture->disk, PRESENCE_IN_USE);
+    assert_int_equal(fixture->part, PRESENCE_IN_USE);
+}
+
 #define with_fixture(test) \
     cmocka_unit_test_setup_teardown(test, setup, teardown)
 
@@ -173,6 +215,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         with_fixture(test_it_looks_anew_after_all_events_that_are_queued),
         with_fixture(test_what_udevd_is_at_is_offered_once_it_is_done),
+        with_fixture(test_what_something_lies_on_is_in_use_from_then_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
