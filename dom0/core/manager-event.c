@@ -189,6 +189,8 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     Device *device =
         find_device(m, &event->subject, event->class, &event->port);
 
+    if (!source)
+        forget_stranger(m, &event->subject, event);
     if (source) {
         source_on_removed(source, event->class, &event->port);
         source_unannounce(source, event->class, &event->port);
@@ -518,6 +520,10 @@ static void device_on_qube_stopped(Manager *m,
 
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
+    for (size_t i = 0; i < STRANGERS_MAX; i++)
+        if (qube_name_equal(&m->strangers[i].event.subject, name) ||
+            qube_name_equal(&m->strangers[i].event.backend, name))
+            m->strangers[i] = (Stranger){};
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 

@@ -1031,6 +1031,42 @@ static void test_what_a_stopped_target_had_before_the_record_is_free(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* As before, but its source calls between the two events. */
+static void test_what_it_had_before_the_source_called_is_free_too(void **s)
+{
+    uint64_t net;
+
+    (void) s;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    net = rig_connect(&rig, "sys-net", 'a');
+    assert_int_equal(rig_tell(&rig, net, RECORD_PRESENT, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The source calls between the removal of what was attached and its detach. */
+static void test_what_went_before_the_source_called_was_not_taken_away(void **s)
+{
+    uint64_t net;
+
+    (void) s;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-net", "sda", NULL);
+    net = rig_connect(&rig, "sys-net", 'a');
+    assert_int_equal(rig_tell(&rig, net, RECORD_PRESENT, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1083,6 +1119,8 @@ int main(void)
         TEST(test_a_refusal_from_before_the_start_starts_nothing_again),
         TEST(test_an_announced_identity_that_is_old_is_read_anew),
         TEST(test_what_a_stopped_target_had_before_the_record_is_free),
+        TEST(test_what_it_had_before_the_source_called_is_free_too),
+        TEST(test_what_went_before_the_source_called_was_not_taken_away),
     };
 #undef TEST
 
