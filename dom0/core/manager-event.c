@@ -166,10 +166,13 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
-    if (is_echo(source, event, now) && !device->job &&
-        device->holding == HOLDING_NOTHING && device->late_at.s[0] == '\0') {
+    if (is_echo(source, event, now) && device->holding == HOLDING_NOTHING &&
+        device->late_at.s[0] == '\0' &&
+        !(device->job && managed_is_attaching(device->job))) {
         device->attached_to = (QubeName){};
         device->attachment_known = false;
+        if (device->job)
+            job_on_changed(&device->job->job);
         return;
     }
     device_on_attached(device, &event->subject);

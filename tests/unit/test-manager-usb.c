@@ -231,6 +231,37 @@ static void test_an_attach_right_after_a_detach_may_be_none(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The same while a job looks at it. */
+static void test_nor_is_one_that_is_told_to_a_job(void **state)
+{
+    const DeviceRef port = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_USB,
+                             .device = { "2-1" } };
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    rig_set_rules(&rig, "r: allow usb to vault if-running\n");
+    assert_int_equal(manager_retry(rig.manager, &port,
+                                   manager_new_asker(rig.manager), rig.now),
+                     0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(last_outcome()->status, STATUS_TARGET_NOT_RUNNING);
+    rig_pass(&rig, 60 * USEC_PER_SEC);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* The same before its source ever called. */
 static void test_one_right_after_a_detach_of_a_stranger_may_be_none(void **s)
 {
@@ -734,6 +765,7 @@ int main(void)
         TEST(test_nothing_goes_into_a_paused_target),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
         TEST(test_an_attach_right_after_a_detach_may_be_none),
+        TEST(test_nor_is_one_that_is_told_to_a_job),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
         TEST(test_what_could_not_be_started_is_attached_once_it_runs),
