@@ -234,8 +234,9 @@ void device_mark_detached(Device *device)
     Device *usb = device_usb(device);
 
     device->detached_by_user = true;
-    /* so it still counts when the block devices in it come and go */
-    if (usb)
+    /* so it still counts when the block devices in it come and go; another one
+     * may be in that port by now */
+    if (usb && record_same_place(&usb->record, &device->record))
         usb->detached_by_user = true;
 }
 

@@ -1067,6 +1067,33 @@ static void test_what_went_before_the_source_called_was_not_taken_away(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The stick was swapped while nobody looked: the record of the new one comes
+ * before that of what has come of the old one's disk. */
+static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
+    void **s)
+{
+    const Record stick = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "B");
+    Record disk = rig_record_at(RECORD_PRESENT, "sda", "2-1", "B");
+    uint64_t look;
+
+    (void) s;
+
+    disk.parent_class = DEVICE_CLASS_USB;
+    disk.parent = (DeviceName){ "2-1" };
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+
+    assert_int_equal(rig_tell_record(&rig, usb, &stick), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1121,6 +1148,7 @@ int main(void)
         TEST(test_what_a_stopped_target_had_before_the_record_is_free),
         TEST(test_what_it_had_before_the_source_called_is_free_too),
         TEST(test_what_went_before_the_source_called_was_not_taken_away),
+        TEST(test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick),
     };
 #undef TEST
 
