@@ -445,6 +445,9 @@ void usb_release(Model *m, int index)
     uint64_t now_usec = m->now.monotonic_usec;
 
     dev->lingers_usec = now_usec + LINGER_USEC;
+    if (m->knobs.silent && !m->sources[dev->source].fwd_runs &&
+        qube_runs(m, (int) dev->source))
+        forwarder_start(m, dev->source, LINGER_USEC);
     /* things that are of no meaning here are plugged in, too */
     if (m->knobs.echoes && chance(m, 4)) {
         dues_add(m, now_usec + delay(m, LINGER_USEC), DUE_LIST,

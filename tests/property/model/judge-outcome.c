@@ -264,6 +264,14 @@ static bool has_timed_out(const Claim *claim)
                timeout_s * USEC_PER_SEC;
 }
 
+/* It was detached before its record came, and that was told later. */
+static bool went_untold(const Seat *seat)
+{
+    return seat->attached_tick > 0 && seat->attached_tick <= seat->plug_tick &&
+           (seat->told_detach_tick < seat->attached_tick ||
+            seat->told_detach_tick > seat->plug_tick);
+}
+
 static void check_refusal(const Claim *claim)
 {
     Model *m = claim->m;
@@ -313,6 +321,8 @@ static void check_refusal(const Claim *claim)
                     (claim->seat->blind_tick > claim->seat->ours_tick &&
                      claim->seat->ours_tick > 0) ||
                     !qube_runs(m, (int) seat_source(claim->index)) ||
+                    /* nor, before its record came, that it was detached */
+                    went_untold(claim->seat) ||
                     /* nor that its source was started anew, yet */
                     m->told_boot[seat_source(claim->index)] !=
                         m->sources[seat_source(claim->index)].boot ||

@@ -107,6 +107,9 @@ static void check_attachment(Model *m, const Dev *dev)
      * medium is another one */
     if (seat->plugged && seat->ours_tick < m->restart_tick)
         return;
+    /* a call of an earlier run, which came after the next one had looked */
+    if (dev->attached_late)
+        return;
     /* its shutdown was told after the Attach in its next boot: nobody can know
      * that this one was not ended by it */
     if (seat->ours_tick <= m->told_down_tick[dev->source])

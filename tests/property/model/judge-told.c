@@ -213,7 +213,10 @@ static void group_forget(Model *m, unsigned int source, unsigned int port)
     bool memory = group->left_alone != SURE_NO || group->refused != SURE_NO ||
                   group->stopped || group->old_memory;
 
+    /* what is known of the port stays */
     *group = (Group){ .old_memory = memory,
+                      .usb_detach_usec = group->usb_detach_usec,
+                      .detach_usec = group->detach_usec,
                       .same = group->same,
                       .back_tick = group->back_tick,
                       .back_usec = group->back_usec };
@@ -420,6 +423,7 @@ void judge_on_record(Model *m,
         else if (back == SURE_MAYBE)
             seat->restores_sure = false;
         seat->plug = ++m->last_plug;
+        seat->plug_tick = m->tick;
         seat->plugged = true;
     }
     seat->record = *record;
@@ -540,6 +544,7 @@ static void on_detached(Model *m, const StreamEvent *event)
 {
     int index = event_seat(m, &event->event.backend, &event->event);
     int qube = qube_named(m, event->event.subject.s);
+    int dev = dev_attached_at(m, index);
     Seat *seat = &m->seats[index];
     Group *group = group_of(m, index);
 
@@ -550,6 +555,11 @@ static void on_detached(Model *m, const StreamEvent *event)
         if (m->now.monotonic_usec - group->back_usec < REPROBE_MAYBE_USEC)
             revive(group);
     }
+    /* it is of the plug before ours, which is not told yet: whose the one that
+     * will be told is cannot be known */
+    if (event->cause == CAUSE_STOP && dev != NONE && seat->ours == qube &&
+        m->devs[dev].attached_to == qube && !m->devs[dev].attached_told)
+        seat->excused = seat->ours_doubt = true;
     /* ours was of the plug before */
     if (event->cause != CAUSE_DAEMON)
         seat->event_over_tick = m->tick;

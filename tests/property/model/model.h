@@ -102,6 +102,7 @@ typedef struct Dev {
     Actor attached_by;
     bool attached_told; /* by an event */
     uint64_t attach_tick;
+    bool attached_late; /* when the daemon that wanted it was dead */
     uint64_t lingers_usec; /* until then it counts as attached */
     int lingers_at;        /* to this one; NOWHERE */
     int echo_at;           /* for qubesd, though it is not; NOWHERE */
@@ -291,6 +292,7 @@ typedef struct Seat {
     Record record;
     uint64_t connections; /* bits: those that have told of it */
     uint64_t plug;        /* another number for each plug */
+    uint64_t plug_tick;
     uint64_t unplug_tick;
     int told_at; /* qube that has it; NOWHERE */
     uint64_t told_at_tick;

@@ -309,6 +309,7 @@ static AdminAnswer exec_attach(Model *m, Call *call)
     }
     if (request->class == DEVICE_CLASS_USB)
         return usb_begin(m, call, dev);
+    m->devs[dev].attached_late = call->daemon_life != m->daemon_life;
     dev_attach(m, dev, call->qube, ACTOR_DAEMON);
     return plain(ADMIN_OK, "");
 }
@@ -323,12 +324,14 @@ void qubesd_on_worked(Model *m, const Due *due)
     dev = &m->devs[call->dev];
     m->qubes[call->qube].usb_work--;
     if (!dev->exists || dev->attached_to != NOWHERE ||
-        !qube_runs(m, call->qube))
-        attach_fails(m, call->dev, call->qube),
-            call->answer = exception(ADMIN_ERROR_OTHER);
-    else
-        call->answer = plain(ADMIN_OK, ""),
+        !qube_runs(m, call->qube)) {
+        attach_fails(m, call->dev, call->qube);
+        call->answer = exception(ADMIN_ERROR_OTHER);
+    } else {
+        call->answer = plain(ADMIN_OK, "");
+        dev->attached_late = call->daemon_life != m->daemon_life;
         dev_attach(m, call->dev, call->qube, ACTOR_DAEMON);
+    }
     call->dev = NONE;
     call_finish(m, call);
 }
