@@ -205,6 +205,15 @@ static void daemon_pump(Daemon *daemon)
     daemon_set_pause_timer(daemon);
 }
 
+/* For inputs that came together with the signal to end: what is decided is told
+ * and kept. Nothing is begun any more, as the loop takes no more sources. */
+static void daemon_wind_up(Daemon *daemon)
+{
+    daemon_tell_answers(daemon);
+    state_keeper_save(daemon->keeper, daemon->manager);
+    daemon_log_outcomes(daemon);
+}
+
 static int daemon_on_pump(sd_event_source *source, void *userdata)
 {
     (void) source;
@@ -716,8 +725,8 @@ int daemon_run(Daemon *daemon)
 
     (void) sd_notify(0, "READY=1");
     r = sd_event_loop(daemon->event);
-    daemon_pump(daemon); /* for inputs that came together with the signal */
     (void) sd_notify(0, "STOPPING=1");
+    daemon_wind_up(daemon);
     if (r < 0)
         log_message(LOG_ERR, "the event loop failed: %s", strerror(-r));
     return r;

@@ -10,7 +10,8 @@ import subprocess
 import unittest
 
 import harness
-from daemoncase import STICK, DaemonCase, TO_WORK, told, world
+from daemoncase import (STICK, DaemonCase, TO_WORK, stick_n, sticks, told,
+                        world)
 
 PROGRAM = harness.BUILD / "dom0" / "qubes-autoattachd"
 FIRST_FD = 3
@@ -116,6 +117,23 @@ class Signals(DaemonCase):
             self.attach_stick(rig)
             process, rig.daemon.process = rig.daemon.process, None
             self.assertEqual(process.end(number), 0, process.stderr())
+
+    def test_nothing_is_begun_at_the_end(self):
+        """What cannot be begun any more has not failed."""
+        rig = self.start(scenario=world(devices=sticks(2)))
+        connection = self.forwarder(rig)
+        self.barrier(connection)
+        process, rig.daemon.process = rig.daemon.process, None
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.popen.pid, os.WSTOPPED)
+        # both jobs and the signal are there when it looks
+        connection.add("block", "sda", **stick_n(0))
+        connection.add("block", "sdb", **stick_n(1))
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(connection.wait_closed(), [])
+        self.assertNotIn("qubesd-refused", process.stderr())
 
     def test_the_watchdog_is_pinged(self):
         rig = self.start(env={"WATCHDOG_USEC": "400000"})
