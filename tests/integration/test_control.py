@@ -412,6 +412,17 @@ class DaemonTest(unittest.TestCase):
                              (run("check", rig.daemon.rules_dir).stdout, 4)):
             self.assertIn("\n" + " " * indent + line + " " * (indent + 27) + "^\n", text)
 
+    def test_what_is_printed_goes_into_no_socket_if_the_output_is_closed(self):
+        rig = self.rig()
+        self.attach(rig)
+        for command in (("status",), ("history", "-f")):
+            result = subprocess.run(
+                ["sh", "-c", 'exec "$@" >&-', "sh", COMMAND, *command, "--socket",
+                 rig.daemon.control_socket], stderr=subprocess.PIPE, text=True,
+                timeout=DEADLINE, check=False)
+            self.assertEqual(result.returncode, 5, (command, result))
+            self.assertIn("cannot write the output", result.stderr)
+
     def test_unlimited_is_told_loudly(self):
         rig = self.rig(unlimited=True)
         self.assertIn("--unlimited: all rates are off", self.status(rig, "-q"))
