@@ -26,6 +26,7 @@ struct Client {
     const char *path;
     int fd;
     int signal_fd; /* -1: signals are not caught */
+    int output_fd; /* -1: nobody cares whether it is read */
     ControlBuffer input;
 };
 
@@ -107,7 +108,8 @@ static int wait_for(const Client *client, short events, uint64_t until_usec)
 {
     for (;;) {
         struct pollfd fds[] = { { .fd = client->fd, .events = events },
-                                { .fd = client->signal_fd, .events = POLLIN } };
+                                { .fd = client->signal_fd, .events = POLLIN },
+                                { .fd = client->output_fd } };
         uint64_t now_usec = clock_monotonic_usec();
         struct timespec left = {};
         int n;
@@ -120,7 +122,7 @@ static int wait_for(const Client *client, short events, uint64_t until_usec)
                   until_usec == CLIENT_FOREVER ? NULL : &left, NULL);
         if (n < 0 && errno != EINTR)
             return -errno;
-        if (n > 0 && fds[1].revents != 0)
+        if (n > 0 && (fds[1].revents != 0 || fds[2].revents != 0))
             return -EINTR;
         if (n > 0)
             return 0;
@@ -198,6 +200,7 @@ int client_open(Client **ret, ClientError *ret_error, const char *path)
     client->path = path;
     client->fd = -1;
     client->signal_fd = -1;
+    client->output_fd = -1;
     client->input.max = CONTROL_REPLY_MAX + 1;
     r = client_reopen(client, ret_error);
     if (r < 0)
@@ -232,9 +235,16 @@ int client_catch_signals(Client *client)
     return client->signal_fd < 0 ? -errno : 0;
 }
 
+void client_watch_output(Client *client, int fd)
+{
+    client->output_fd = fd;
+}
+
 bool client_pause(Client *client, uint64_t usec)
 {
-    Client nobody = { .fd = -1, .signal_fd = client->signal_fd };
+    Client nobody = { .fd = -1,
+                      .signal_fd = client->signal_fd,
+                      .output_fd = client->output_fd };
 
     return wait_for(&nobody, 0, clock_monotonic_usec() + usec) == -EINTR;
 }

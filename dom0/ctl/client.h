@@ -31,6 +31,8 @@ Client *client_free(Client *client);
 /* From now on SIGINT and SIGTERM do not end the process: client_receive()
  * answers -EINTR then, and client_pause() true. */
 int client_catch_signals(Client *client);
+/* The same, once nobody reads any more what is written to @fd. */
+void client_watch_output(Client *client, int fd);
 
 /*
  * Call @method of our interface. Takes over @parameters, which may be NULL for

@@ -182,8 +182,10 @@ static int run(Follower *follower, json_t *parameters)
         json_decref(parameters);
         return client_complain(&error);
     }
-    if (follows)
+    if (follows) {
         (void) client_catch_signals(follower->client);
+        client_watch_output(follower->client, fileno(follower->terminal->out));
+    }
 
     r = follow(follower, &error, parameters,
                clock_monotonic_usec() + CLIENT_DEADLINE_USEC);

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
-from commandcase import (COMMAND, DANGEROUS, CommandCase, run,  # noqa: E402
+from commandcase import (COMMAND, DANGEROUS, DEADLINE, CommandCase, run,  # noqa: E402
                          run_on_terminal)
 from daemoncase import STICK, TO_WORK  # noqa: E402
 from support.varlink import Interface  # noqa: E402
@@ -339,6 +339,16 @@ class ActTest(CommandCase):
         TYPES.check(reply_type("Resume"), self.json(rig, "resume"), "resume")
         self.assertEqual(self.command(rig, "pause", "-q"), "")
         self.assertEqual(self.command(rig, "resume", "-q"), "")
+
+    def test_following_ends_when_nobody_reads_any_more(self):
+        rig = self.start(RULES)
+        self.attach_stick(rig)
+        result = subprocess.run(
+            ["sh", "-c", '"$@" | head -n 1', "sh", COMMAND, "history", "-f", "--socket",
+             rig.daemon.control_socket], capture_output=True, text=True, check=False,
+            timeout=DEADLINE)
+        self.assertIn("attached to work", result.stdout)
+        self.assertEqual(result.stderr, "")
 
     def test_a_time_that_no_number_holds_is_refused(self):
         rig = self.start(RULES)
