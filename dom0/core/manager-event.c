@@ -323,6 +323,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
     bool echo = source && is_echo(source, event, now);
+    bool relisted =
+        source && source_find_announced(source, event->class, &event->port);
     ManagedJob *managed;
 
     if (!source)
@@ -333,6 +335,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     }
     if (event->class == DEVICE_CLASS_USB)
         on_port_detached(m, event, now);
+    if (event->class == DEVICE_CLASS_USB && relisted)
+        source_on_port_listed(source, &event->port);
     if (source && source_take_expected(source, event->class, &event->port,
                                        &event->subject, now.monotonic_usec))
         return;

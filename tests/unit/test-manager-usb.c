@@ -262,6 +262,31 @@ static void test_nor_is_one_that_is_told_to_a_job(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Another one is in the port, and Qubes itself has attached it at once. */
+static void test_but_one_of_a_port_listed_anew_is_one(void **state)
+{
+    AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
+                         .class = DEVICE_CLASS_USB,
+                         .subject = { "sys-usb" },
+                         .port = { "2-1" },
+                         .has_identity = true };
+    const Record disk = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
+
+    (void) state;
+
+    assert_true(identity_parse(&added.identity, "0781:5581:B:u080650", 19));
+    rig_set_rules(&rig, "disks: allow block to work\n");
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(plug("2-1", "B"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(rig_tell_record(&rig, usb, &disk),
+                     STATUS_ATTACHED_ELSEWHERE);
+}
+
 /* The same before its source ever called. */
 static void test_one_right_after_a_detach_of_a_stranger_may_be_none(void **s)
 {
@@ -766,6 +791,7 @@ int main(void)
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
         TEST(test_an_attach_right_after_a_detach_may_be_none),
         TEST(test_nor_is_one_that_is_told_to_a_job),
+        TEST(test_but_one_of_a_port_listed_anew_is_one),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
         TEST(test_what_could_not_be_started_is_attached_once_it_runs),
