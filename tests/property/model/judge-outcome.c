@@ -265,8 +265,12 @@ static bool has_timed_out(const Claim *claim)
 }
 
 /* It was detached before its record came, and that was told later. */
-static bool went_untold(const Seat *seat)
+static bool went_untold(const Model *m, const Seat *seat)
 {
+    /* nor was it kept over a gap, when it was the person */
+    if (seat->taken_tick > 0 && seat->taken_tick <= seat->plug_tick &&
+        m->stream_down_tick >= seat->taken_tick)
+        return true;
     return seat->attached_tick > 0 && seat->attached_tick <= seat->plug_tick &&
            (seat->told_detach_tick < seat->attached_tick ||
             seat->told_detach_tick > seat->plug_tick);
@@ -322,7 +326,7 @@ static void check_refusal(const Claim *claim)
                      claim->seat->ours_tick > 0) ||
                     !qube_runs(m, (int) seat_source(claim->index)) ||
                     /* nor, before its record came, that it was detached */
-                    went_untold(claim->seat) ||
+                    went_untold(m, claim->seat) ||
                     /* nor that its source was started anew, yet */
                     m->told_boot[seat_source(claim->index)] !=
                         m->sources[seat_source(claim->index)].boot ||

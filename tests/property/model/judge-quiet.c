@@ -112,7 +112,8 @@ static void check_attachment(Model *m, const Dev *dev)
         return;
     /* its shutdown was told after the Attach in its next boot: nobody can know
      * that this one was not ended by it */
-    if (seat->ours_tick <= m->told_down_tick[dev->source])
+    if (seat->ours_tick <= m->told_down_tick[dev->source] ||
+        seat->unclear_tick > seat->ours_tick)
         return;
     if (!seat->plugged || seat->ours_plug != seat->plug)
         wrong(m, "at rest: %s:%s is gone, but still attached to %s",

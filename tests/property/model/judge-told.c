@@ -558,8 +558,10 @@ static void on_detached(Model *m, const StreamEvent *event)
     /* it is of the plug before ours, which is not told yet: whose the one that
      * will be told is cannot be known */
     if (event->cause == CAUSE_STOP && dev != NONE && seat->ours == qube &&
-        m->devs[dev].attached_to == qube && !m->devs[dev].attached_told)
+        m->devs[dev].attached_to == qube && !m->devs[dev].attached_told) {
         seat->excused = seat->ours_doubt = true;
+        seat->unclear_tick = m->tick;
+    }
     /* ours was of the plug before */
     if (event->cause != CAUSE_DAEMON)
         seat->event_over_tick = m->tick;
@@ -670,7 +672,7 @@ static void on_stopped(Model *m, int qube)
         }
         /* it came back before that was told */
         if (seat->ours == qube && seat->ours_plug != seat->plug &&
-            (seat->fault_tick > 0 ||
+            (seat->fault_tick > 0 || seat->ours_tick < m->restart_tick ||
              m->now.monotonic_usec - group_of(m, i)->back_usec <
                  REPROBE_MAYBE_USEC)) {
             group_of(m, i)->stopped = true;
@@ -843,6 +845,10 @@ void judge_on_qubesd(Model *m, QubesdState state)
             seat->told_at = NOWHERE;
             seat->told_at_tick = m->tick;
         }
+        /* a look that goes on may end with the decision that is still due */
+        if (seat->plugged && is_in_work(m, seat) && seat->looked_at &&
+            seat->claim == STATUS_UNAVAILABLE)
+            permit(m, seat);
         if (!seat->plugged || is_in_work(m, seat))
             continue;
         /* what is attached, or was, is looked at, not decided anew, but for

@@ -326,6 +326,7 @@ typedef struct Seat {
     uint64_t ours_tick;       /* of the Attach */
     uint64_t superseded_tick; /* when it ended 311 */
     uint64_t act_tick;        /* the person has told the daemon to detach it */
+    uint64_t unclear_tick;    /* told: of which plug it is cannot be known */
     bool ours_doubt;          /* it may be the person, who did the same */
     bool ours_told;           /* it was told that the Attach went well */
     int restores; /* attached by a rule to this one, which stopped; NOWHERE */
