@@ -50,13 +50,11 @@ static void exchange_stop(Exchange *exchange)
 static void exchange_end(Exchange *exchange, ExchangeEnd end, int error)
 {
     bool complete = end == EXCHANGE_COMPLETE && exchange->answer;
-    Exchange ended = {
-        .io_source = TAKE_PTR(exchange->io_source),
-        .deadline_source = TAKE_PTR(exchange->deadline_source),
-        .connect_source = TAKE_PTR(exchange->connect_source),
-        .fd = take_fd(&exchange->fd),
-    };
+    Exchange ended = { .fd = take_fd(&exchange->fd) };
 
+    ended.io_source = TAKE_PTR(exchange->io_source);
+    ended.deadline_source = TAKE_PTR(exchange->deadline_source);
+    ended.connect_source = TAKE_PTR(exchange->connect_source);
     exchange->fn(exchange, end, error, complete ? exchange->answer : "",
                  complete ? exchange->answer_len : 0, exchange->userdata);
     /* @exchange may be gone from here on */

@@ -144,7 +144,8 @@ static void put_escaped(JsonText *json, const char *value)
         char escaped[ESCAPE_MAX + 1];
         size_t n;
 
-        json_text_raw(json, escaped, escape(escaped, *value++));
+        n = escape(escaped, *value++);
+        json_text_raw(json, escaped, n);
         n = count_plain(value);
         json_text_raw(json, value, n);
         value += n;

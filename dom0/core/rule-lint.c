@@ -90,7 +90,7 @@ static Where where(const Rule *other, const Rule *rule)
 {
     size_t max = sizeof(Where) - sizeof("...:4294967295");
     const char *end = other->file + strlen(other->file), *tail = other->file;
-    Where text;
+    Where text = {};
 
     if (strcmp(other->file, rule->file) == 0) {
         (void) text_format(text.s, sizeof(text.s), "line %u", other->line);
