@@ -41,7 +41,7 @@ typedef enum Export {
     EXPORT_IN_USE_MOUNTED,
     EXPORT_IN_USE_SWAP,
     EXPORT_IN_USE_HELD,
-    EXPORT_PENDING, /* only by udev_look_pending() */
+    EXPORT_PENDING, /* never decided; the caller knows */
     EXPORT_OFFERED,
 } Export;
 #define N_EXPORTS (EXPORT_OFFERED + 1)
@@ -50,7 +50,7 @@ typedef enum Presence {
     PRESENCE_NONE,   /* not there, or never exported */
     PRESENCE_IN_USE, /* there, but not newly offered */
     PRESENCE_OFFERED,
-    PRESENCE_PENDING, /* there; udev is at it, and tells once it is done */
+    PRESENCE_PENDING, /* offered, but udev is at it: its event is to come */
 } Presence;
 
 /*

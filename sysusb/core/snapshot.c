@@ -8,7 +8,7 @@
 
 typedef struct Entry {
     Record record;
-    bool in_use;
+    bool in_use; /* or udev is at it: to be told again when that is over */
     bool unseen; /* since the sweep began */
 } Entry;
 
@@ -39,7 +39,7 @@ static size_t find(const Snapshot *snapshot, const Record *record)
     return i;
 }
 
-static int insert(Snapshot *snapshot, const Record *record)
+static int insert(Snapshot *snapshot, const Record *record, bool in_use)
 {
     size_t at = snapshot->n_entries;
     Entry *entry;
@@ -51,7 +51,7 @@ static int insert(Snapshot *snapshot, const Record *record)
     entry = malloc(sizeof(*entry));
     if (!entry)
         return -ENOMEM;
-    *entry = (Entry){ .record = *record };
+    *entry = (Entry){ .record = *record, .in_use = in_use };
     entry->record.action = RECORD_PRESENT;
 
     while (at > 0 && rank(&snapshot->entries[at - 1]->record) > rank(record))
@@ -81,9 +81,12 @@ static void drop(Snapshot *snapshot, size_t index, Record *ret)
     free(entry);
 }
 
-static int note_new(Snapshot *snapshot, Record *ret, const Record *seen)
+static int note_new(Snapshot *snapshot,
+                    Record *ret,
+                    const Record *seen,
+                    bool in_use)
 {
-    int r = insert(snapshot, seen);
+    int r = insert(snapshot, seen, in_use);
 
     if (r < 0)
         return r;
@@ -131,12 +134,13 @@ int snapshot_note(Snapshot *snapshot,
         return known ? note_known(snapshot->entries[index], ret, seen, true)
                      : 0;
     case PRESENCE_PENDING:
-        if (known)
-            snapshot->entries[index]->unseen = false;
+        if (!known)
+            return note_new(snapshot, ret, seen, true);
+        snapshot->entries[index]->unseen = false;
         return 0;
     case PRESENCE_OFFERED:
         return known ? note_known(snapshot->entries[index], ret, seen, false)
-                     : note_new(snapshot, ret, seen);
+                     : note_new(snapshot, ret, seen, false);
     }
     return 0;
 }

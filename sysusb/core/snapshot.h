@@ -27,9 +27,10 @@ Snapshot *snapshot_free(Snapshot *snapshot);
  * @seen is there (or, for PRESENCE_NONE, is not; then class and device of it
  * count). Answers 1 and in @ret what is to be sent: "add" for a new device,
  * "change" for one that is known and looks different, or is the same but free
- * again after it was in use, "remove" for one that is gone. 0: nothing is, as
- * for PRESENCE_PENDING, of which class and device count, too.
- * -ENOSPC: it is new and there is no room. -ENOMEM.
+ * again after it was in use, "remove" for one that is gone. 0: nothing is. What
+ * is new and PRESENCE_PENDING is told, lest dom0 takes it for gone, and once
+ * more when udev is done with it. -ENOSPC: it is new and there is no room.
+ * -ENOMEM.
  */
 int snapshot_note(Snapshot *snapshot,
                   Record *ret,

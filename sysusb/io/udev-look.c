@@ -218,23 +218,10 @@ bool udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu)
     return udev_record_build(&ret->record, &view);
 }
 
-/* Only its name. */
-static bool look_by_name(UdevLook *ret,
-                         struct udev_device *device,
-                         Export export)
+bool udev_look_gone(UdevLook *ret, struct udev_device *device)
 {
     UdevNode node = node_of(device);
 
-    *ret = (UdevLook){ .export = export };
+    *ret = (UdevLook){ .export = EXPORT_GONE };
     return udev_record_name(&ret->record, &node);
-}
-
-bool udev_look_gone(UdevLook *ret, struct udev_device *device)
-{
-    return look_by_name(ret, device, EXPORT_GONE);
-}
-
-bool udev_look_pending(UdevLook *ret, struct udev_device *device)
-{
-    return look_by_name(ret, device, EXPORT_PENDING);
 }

@@ -27,5 +27,3 @@ bool udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu);
 
 /* The same for a device that went away: EXPORT_GONE and its name. */
 bool udev_look_gone(UdevLook *ret, struct udev_device *device);
-/* And for one that udev is at: EXPORT_PENDING and its name. */
-bool udev_look_pending(UdevLook *ret, struct udev_device *device);

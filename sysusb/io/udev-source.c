@@ -178,10 +178,11 @@ static void source_find(UdevSource *source, struct udev_device *device)
 {
     UdevLook look;
 
-    if (!is_pending(device))
-        source_look(source, device);
-    else if (udev_look_pending(&look, device))
-        source->ops->on_look(&look, source->userdata);
+    if (!udev_look(&look, device, source->export_qemu))
+        return;
+    if (look.export == EXPORT_OFFERED && is_pending(device))
+        look.export = EXPORT_PENDING;
+    source->ops->on_look(&look, source->userdata);
 }
 
 /*

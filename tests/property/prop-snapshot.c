@@ -134,7 +134,8 @@ static void check(const Walk *walk)
     for (size_t i = 0; i < N_DEVICES; i++) {
         n_known += walk->told[i].known;
         /* what is offered is told, what is not there is not */
-        if (walk->there[i] == PRESENCE_OFFERED)
+        if (walk->there[i] == PRESENCE_OFFERED ||
+            walk->there[i] == PRESENCE_PENDING)
             assert_true(walk->told[i].known);
         if (walk->there[i] == PRESENCE_NONE)
             assert_false(walk->told[i].known);

@@ -149,7 +149,7 @@ static void test_it_looks_anew_after_all_events_that_are_queued(void **state)
 
 /* The programs of its rules have not run yet: of what they tell dom0 nothing
  * is there. */
-static void test_what_udevd_is_at_is_offered_once_it_is_done(void **state)
+static void test_what_udevd_is_at_is_offered_again_once_it_is_done(void **state)
 {
     Fixture *fixture = *state;
 
@@ -214,7 +214,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         with_fixture(test_it_looks_anew_after_all_events_that_are_queued),
-        with_fixture(test_what_udevd_is_at_is_offered_once_it_is_done),
+        with_fixture(test_what_udevd_is_at_is_offered_again_once_it_is_done),
         with_fixture(test_what_something_lies_on_is_in_use_from_then_on),
     };
 
