@@ -47,10 +47,18 @@ static const char help[] =
 static json_t *parameters_of(const char *what)
 {
     DeviceArg device;
+    ShowText shown;
 
-    if (!strchr(what, ':'))
+    if (strchr(what, ':'))
+        return device_arg_parse(&device, what) ? device_arg_to_json(&device)
+                                               : NULL;
+    if (what[0] != '\0' && text_is_plain(what, strlen(what)))
         return json_pack("{s:s}", "rule", what);
-    return device_arg_parse(&device, what) ? device_arg_to_json(&device) : NULL;
+    (void) fprintf(stderr,
+                   CTL_NAME ": %s is neither a device, as sys-usb:sda, nor the "
+                            "name of a rule\n",
+                   show_quoted(&shown, what, false));
+    return NULL;
 }
 
 static int complain_no_rule(const Arguments *arguments, const char *name)

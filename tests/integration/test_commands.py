@@ -340,6 +340,12 @@ class ActTest(CommandCase):
         self.assertEqual(self.command(rig, "pause", "-q"), "")
         self.assertEqual(self.command(rig, "resume", "-q"), "")
 
+    def test_wait_says_what_is_no_name_of_a_rule(self):
+        rig = self.start(RULES)
+        for name in ("", b"\xff", "a\nb"):
+            self.assertIn("is neither a device, as sys-usb:sda, nor the name of a rule",
+                          self.refused(rig, "wait", name, status=64))
+
     def test_following_ends_when_nobody_reads_any_more(self):
         rig = self.start(RULES)
         self.attach_stick(rig)
