@@ -13,6 +13,7 @@
 #include "dom0/ctl/known-devices.h"
 #include "dom0/ctl/rule-args.h"
 #include "dom0/ctl/rule-edit.h"
+#include "dom0/wire/values.h"
 
 static const char help[] =
     "Usage: " CTL_NAME " add NAME DEVICE --to QUBE [--ask | --allow]\n"
@@ -300,12 +301,12 @@ static int print_json(const Add *add,
     _cleanup_(json_decrefp) json_t *object = NULL;
     ShowText command;
 
-    object =
-        json_pack("{s:s, s:s, s:s, s:b, s:O, s:s?, s:b, s:O?}", "name",
-                  add->name, "rule", add->rule, "file", add->edit.path,
-                  "written", written, "warnings", add->news, "command",
-                  has_right ? NULL : rule_edit_command(&add->edit, &command),
-                  "loaded", loaded, "verdict", verdict);
+    object = json_pack(
+        "{s:s, s:s, s:o, s:b, s:O, s:s?, s:b, s:O?}", "name", add->name, "rule",
+        add->rule, "file", value_text(add->edit.path), "written", written,
+        "warnings", add->news, "command",
+        has_right ? NULL : rule_edit_command(&add->edit, &command), "loaded",
+        loaded, "verdict", verdict);
     if (!object)
         return fail_memory();
     view_json(add->terminal->out, object);

@@ -8,6 +8,7 @@
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/nearest.h"
 #include "dom0/ctl/rule-edit.h"
+#include "dom0/wire/values.h"
 
 static const char help[] =
     "Usage: " CTL_NAME " remove NAME [-i] [--rules-dir PATH] [--json] [-q]\n"
@@ -133,9 +134,9 @@ static int print_json(const Removal *removal,
     ShowText command;
 
     object = json_pack(
-        "{s:s, s:s, s:s, s:b, s:b, s:O, s:s?, s:b}", "name",
+        "{s:s, s:s, s:o, s:b, s:b, s:O, s:s?, s:b}", "name",
         removal->rule->name.s, "rule", removal->rule->text, "file",
-        removal->edit.path, "removed", removed, "file_deleted",
+        value_text(removal->edit.path), "removed", removed, "file_deleted",
         removed && !removal->edit.text, "warnings", removal->news, "command",
         has_right ? NULL : rule_edit_command(&removal->edit, &command),
         "loaded", loaded);

@@ -439,6 +439,19 @@ class RemoveTest(RuleCase):
         self.assertIn("no rule \"xyzzy\"",
                       self.refused(rig, "remove", "xyzzy", status=4))
 
+    def test_a_folder_whose_name_is_no_utf8_is_told_in_json(self):
+        folder = os.fsencode(self.enterContext(temporary_directory())) + b"/\xff"
+        os.mkdir(folder, 0o755)
+        with open(folder + b"/50-b.rules", "w", encoding="utf-8") as file:
+            file.write("b: deny any\n")
+        os.chmod(folder + b"/50-b.rules", 0o644)
+        result = run("remove", "b", "--rules-dir", folder, "--socket", "/nonexistent",
+                     "--json")
+        self.assertEqual(result.returncode, 5)
+        answer = json.loads(result.stdout)
+        self.assertEqual((answer["removed"], answer["loaded"]), (True, False))
+        self.assertTrue(answer["file"].endswith("/\\xff/50-b.rules"), answer)
+
     def test_what_an_editor_saved_meanwhile_is_not_lost(self):
         folder = self.enterContext(temporary_directory())
         path = folder / "50-test.rules"
