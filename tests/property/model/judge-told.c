@@ -846,7 +846,7 @@ void judge_on_qubesd(Model *m, QubesdState state)
             seat->told_at_tick = m->tick;
         }
         /* a look that goes on may end with the decision that is still due */
-        if (seat->plugged && is_in_work(m, seat) && seat->looked_at &&
+        if (seat->plugged && is_in_work(m, seat) &&
             seat->claim == STATUS_UNAVAILABLE)
             permit(m, seat);
         if (!seat->plugged || is_in_work(m, seat))
