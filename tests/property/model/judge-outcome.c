@@ -463,6 +463,9 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     m->coverage->outcomes[entry->status]++;
     claim.seat = &m->seats[index];
     claim.target = entry->target[0] ? qube_find(m, entry->target) : NOWHERE;
+    /* a disposable may have crashed meanwhile */
+    if (entry->target[0] && status_is_success(entry->status))
+        claim.target = qube_named(m, entry->target);
     claim.since = seat_since(claim.seat);
     claim.since_usec = claim.seat->trigger_usec;
     claim.before = claim.seat->before_tick;

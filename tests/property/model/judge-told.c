@@ -510,7 +510,8 @@ static void on_detached_by_person(Model *m, int index, int qube)
                 !has_call(m, index, ADMIN_DETACH) &&
                 (dev == NONE || m->devs[dev].attached_to != qube);
 
-    if (!seat->plugged)
+    /* nor may it be our own Detach, of which the end is not known */
+    if (!seat->plugged || seat->fault_tick > seat->ours_tick)
         sure = false;
     if (usb != NO_SEAT && usb != index && m->seats[usb].listed != SURE_YES)
         sure = false;

@@ -102,7 +102,7 @@ typedef struct Dev {
     Actor attached_by;
     bool attached_told; /* by an event */
     uint64_t attach_tick;
-    bool attached_late; /* when the daemon that wanted it was dead */
+    bool attached_late;    /* when the daemon that wanted it was dead */
     uint64_t lingers_usec; /* until then it counts as attached */
     int lingers_at;        /* to this one; NOWHERE */
     int echo_at;           /* for qubesd, though it is not; NOWHERE */
@@ -393,6 +393,7 @@ typedef struct Knobs {
     bool echoes;          /* qubesd tells of what only seems to be (WIRE 1) */
     bool late;            /* its events are read late at times */
     bool silent;          /* sources do not call before they are made to */
+    bool frail; /* starts fail at times, and qubes crash right after */
 } Knobs;
 
 typedef struct Failure {

@@ -30,6 +30,7 @@
 #define KNOB_NO_DISPVM  0x08U
 #define KNOB_STRICT     0x10U
 #define KNOB_REPROBE(n) (((n) >> 5) % 3)
+#define KNOB_FRAIL      0x08000000U
 #define KNOB_ECHOES     0x10000000U
 #define KNOB_LATE       0x20000000U
 #define KNOB_SILENT     0xC0000000U /* both */
@@ -605,6 +606,7 @@ static void begin(Model *m, const ModelHistory *history)
                         .no_default_dispvm = (knobs & KNOB_NO_DISPVM) != 0,
                         .strict_power = (knobs & KNOB_STRICT) != 0,
                         .reprobe = KNOB_REPROBE(knobs),
+                        .frail = (knobs & KNOB_FRAIL) != 0,
                         .echoes = (knobs & KNOB_ECHOES) != 0,
                         .late = (knobs & KNOB_LATE) != 0,
                         .silent = (knobs & KNOB_SILENT) == KNOB_SILENT };

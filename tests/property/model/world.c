@@ -14,6 +14,7 @@
 #include "tests/support/manager-rig.h"
 
 #define START_MAX_USEC   (30 * USEC_PER_SEC)
+#define CRASH_MAX_USEC   (3 * USEC_PER_SEC)
 #define STOP_MAX_USEC    (6 * USEC_PER_SEC)
 #define RESTART_MAX_USEC (500 * USEC_PER_MSEC)
 
@@ -247,8 +248,16 @@ void qube_on_up(Model *m, const Due *due)
 
     if (!qube->exists || qube->power_changes != due->life)
         return;
+    if (m->knobs.frail && due->a >= SOURCES && chance(m, 6)) {
+        trace(m, "        the start of %s fails", qube->name.s);
+        qube_halt(m, due->a);
+        return;
+    }
     qube_set(m, due->a, POWER_RUNNING);
     qube_tell(m, due->a, ADMIN_EVENT_DOMAIN_START);
+    if (m->knobs.frail && due->a >= SOURCES && chance(m, 6))
+        dues_add(m, m->now.monotonic_usec + delay(m, CRASH_MAX_USEC), DUE_DOWN,
+                 due->a, 0, qube->power_changes);
     if (due->a < SOURCES)
         source_boot(m, (unsigned int) due->a);
     qubesd_on_power(m, due->a);
