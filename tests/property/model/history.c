@@ -32,6 +32,7 @@ static const struct {
     [STEP_SUSPEND] = { "suspend", 2 },
     [STEP_NATIVE] = { "native assignment", 3 },
     [STEP_QUBESD_CRASH] = { "crash of qubesd", 4 },
+    [STEP_QUBESD_BUSY] = { "qubesd has no time", 4 },
     [STEP_STREAM_CUT] = { "cut of the events", 2 },
     [STEP_DAEMON_KILL] = { "kill of the daemon", 3 },
     [STEP_FWD_KILL] = { "kill of the forwarder", 4 },

@@ -38,6 +38,7 @@ typedef enum StepKind {
     STEP_SUSPEND,        /* source a */
     STEP_NATIVE,         /* a native assignment of seat a to target b */
     STEP_QUBESD_CRASH,   /* for a while of a */
+    STEP_QUBESD_BUSY,    /* for a while of a */
     STEP_STREAM_CUT,
     STEP_DAEMON_KILL, /* for a while of a */
     STEP_FWD_KILL,    /* of source a */

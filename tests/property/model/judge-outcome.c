@@ -315,25 +315,30 @@ static void check_refusal(const Claim *claim)
                 "a target runs, or may be started");
         break;
     case STATUS_DETACHED_BY_USER:
-        require(claim,
-                left_alone(m, claim->index) != SURE_NO ||
-                    /* nobody has said that it is gone */
-                    dev_listed_at(m, claim->index) == NONE ||
-                    (claim->seat->went_tick > claim->seat->ours_tick &&
-                     claim->seat->removed_tick <= claim->seat->ours_tick) ||
-                    /* nor why it is attached no longer */
-                    (claim->seat->blind_tick > claim->seat->ours_tick &&
-                     claim->seat->ours_tick > 0) ||
-                    !qube_runs(m, (int) seat_source(claim->index)) ||
-                    /* nor, before its record came, that it was detached */
-                    went_untold(m, claim->seat) ||
-                    /* nor that its source was started anew, yet */
-                    m->told_boot[seat_source(claim->index)] !=
-                        m->sources[seat_source(claim->index)].boot ||
-                    /* it was started again before it was looked at */
-                    (claim->seat->lost && claim->target != NOWHERE &&
-                     qube_idle_since(m, claim->target, m->stream_down_tick)),
-                "the person did not take it away");
+        require(
+            claim,
+            left_alone(m, claim->index) != SURE_NO ||
+                /* nobody has said that it is gone */
+                dev_listed_at(m, claim->index) == NONE ||
+                (claim->seat->went_tick > claim->seat->ours_tick &&
+                 claim->seat->removed_tick <= claim->seat->ours_tick) ||
+                /* nor why it is attached no longer */
+                (claim->seat->blind_tick > claim->seat->ours_tick &&
+                 claim->seat->ours_tick > 0) ||
+                !qube_runs(m, (int) seat_source(claim->index)) ||
+                /* it seemed to be there between the two events that tell of
+                 * a shutdown */
+                (m->knobs.late && m->knobs.echoes && claim->target != NOWHERE &&
+                 qube_idle_since(m, claim->target, claim->seat->claim_since)) ||
+                /* nor, before its record came, that it was detached */
+                went_untold(m, claim->seat) ||
+                /* nor that its source was started anew, yet */
+                m->told_boot[seat_source(claim->index)] !=
+                    m->sources[seat_source(claim->index)].boot ||
+                /* it was started again before it was looked at */
+                (claim->seat->lost && claim->target != NOWHERE &&
+                 qube_idle_since(m, claim->target, m->stream_down_tick)),
+            "the person did not take it away");
         break;
     case STATUS_PAUSED:
         require(claim,
@@ -368,6 +373,7 @@ static void check_refusal(const Claim *claim)
     case STATUS_UNAVAILABLE:
         require(claim,
                 qubesd_away_since(m, claim->since) ||
+                    m->busy_tick >= claim->since ||
                     m->policy_fault_tick >= claim->since ||
                     m->agent_died_tick >= claim->since,
                 "all were there");

@@ -110,6 +110,11 @@ static void check_attachment(Model *m, const Dev *dev)
     /* a call of an earlier run, which came after the next one had looked */
     if (dev->attached_late)
         return;
+    /* an earlier run attached it while its target started: of that start this
+     * one has heard, and takes what it had for lost */
+    if (seat->ours_tick < m->restart_tick &&
+        m->qubes[dev->attached_to].last_idle_tick > dev->attach_tick)
+        return;
     /* its shutdown was told after the Attach in its next boot: nobody can know
      * that this one was not ended by it */
     if (seat->ours_tick <= m->told_down_tick[dev->source] ||
@@ -148,6 +153,11 @@ static void check_sources(Model *m, const Report *report)
             n_plugged += seat->plugged;
             fault = fault || seat->fault_tick > 0;
         }
+        if (source->n_devices > 0 && m->qubes[qube].power == POWER_HALTED &&
+            m->any_fault_tick == 0 && !fault)
+            wrong(m,
+                  "at rest: the daemon knows %zu devices of %s, which is off",
+                  source->n_devices, source->name.s);
         if (source->n_devices != n_plugged && !fault && qube_runs(m, qube))
             wrong(m, "at rest: the daemon knows %zu devices of %s, not %zu",
                   source->n_devices, source->name.s, n_plugged);

@@ -447,6 +447,8 @@ struct Model {
     Fault fault;
     AdminMethod fault_method;
     uint64_t refused_usec; /* when it took no connection last */
+    uint64_t busy_usec;    /* until then it takes few */
+    uint64_t busy_tick;    /* when it took none for that last */
     uint64_t any_fault_tick;
 
     Line lines[LINES_MAX];

@@ -147,9 +147,15 @@ static int call_seat(const Model *m, const AdminRequest *request)
 /* Whether qubesd, which is there, has no time for this one call. */
 static bool is_refused(Model *m, AdminMethod method)
 {
-    if (m->fault != FAULT_REFUSED || m->fault_method != method)
+    bool busy = m->now.monotonic_usec < m->busy_usec && !chance(m, 3);
+    bool fault = m->fault == FAULT_REFUSED && m->fault_method == method;
+
+    if (!busy && !fault)
         return false;
-    m->fault = FAULT_NONE;
+    if (fault)
+        m->fault = FAULT_NONE;
+    if (busy)
+        m->busy_tick = m->tick;
     m->refused_usec = m->now.monotonic_usec;
     trace(m, "        %s fails: %s", method_name(method),
           fault_name(FAULT_REFUSED));

@@ -15,6 +15,7 @@
 
 #define TARGETS       3
 #define DOWN_MAX_USEC (20 * USEC_PER_SEC)
+#define BUSY_MAX_USEC (20 * USEC_PER_SEC)
 
 static int target_of(uint32_t number)
 {
@@ -256,6 +257,11 @@ static void do_qubesd_crash(Model *m, const Step *step)
              0, 0);
 }
 
+static void do_qubesd_busy(Model *m, const Step *step)
+{
+    m->busy_usec = m->now.monotonic_usec + step->a % BUSY_MAX_USEC;
+}
+
 static void do_stream_cut(Model *m, const Step *step)
 {
     (void) step;
@@ -444,6 +450,7 @@ void step_do(Model *m, const Step *step)
         [STEP_SUSPEND] = do_suspend,
         [STEP_NATIVE] = do_native,
         [STEP_QUBESD_CRASH] = do_qubesd_crash,
+        [STEP_QUBESD_BUSY] = do_qubesd_busy,
         [STEP_STREAM_CUT] = do_stream_cut,
         [STEP_DAEMON_KILL] = do_daemon_kill,
         [STEP_FWD_KILL] = do_fwd_kill,
