@@ -188,7 +188,11 @@ void task_set_holder(JobTask *task, const Device *device)
     task->held_surely = device->holding == HOLDING_DEVICE && !device->removed;
     task->held_by = held ? device->held_by : (QubeName){};
     task->held_template = held ? device->held_template : (QubeName){};
-    task->known_at = device->attached_to;
+    /* what an earlier run may have attached is not known to be there */
+    task->known_at =
+        device->holding != HOLDING_MAYBE || device->attachment_known
+            ? device->attached_to
+            : (QubeName){};
     task->past_holder = source_past_holder(device->source, device->record.class,
                                            &device->record.device);
     task->stopped = device->stopped;

@@ -854,12 +854,43 @@ static void test_a_state_that_cannot_be_is_refused(void **state)
     assert_true(manager_restore(manager, saved) < 0);
 }
 
+/* The Attach of the daemon that was killed goes on: a second one is refused,
+ * and nobody has the device yet. */
+static void test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach(
+    void **state)
+{
+    const DeviceRef port = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_USB,
+                             .device = { "2-1" } };
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(manager_retry(rig.manager, &port,
+                                   manager_new_asker(rig.manager), rig.now),
+                     0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_is_attached_is_not_attached_again),
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
+        TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),
         TEST(test_what_the_plug_before_left_is_detached),
         TEST(test_a_resumption_is_remembered_without_any_device),
         TEST(test_a_new_probe_across_a_restart_is_the_same_plug),
