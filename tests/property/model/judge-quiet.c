@@ -153,6 +153,11 @@ static void check_sources(Model *m, const Report *report)
             n_plugged += seat->plugged;
             fault = fault || seat->fault_tick > 0;
         }
+        /* what is still being attached has not come to its end */
+        for (size_t k = 0; k < CALLS_MAX; k++)
+            fault = fault || (m->calls[k].used && m->calls[k].overdue &&
+                              strcmp(m->calls[k].request.backend.s,
+                                     source->name.s) == 0);
         if (source->n_devices > 0 && m->qubes[qube].power == POWER_HALTED &&
             m->any_fault_tick == 0 && !fault)
             wrong(m,

@@ -704,6 +704,9 @@ static void on_stopped(Model *m, int qube)
 
 static void on_resumed(Model *m, unsigned int source)
 {
+    /* of a source that has not called yet nothing is kept */
+    if (!m->told_booted[source])
+        return;
     m->resumed_usec[source] = m->now.monotonic_usec;
     for (unsigned int port = 0; port < PORTS; port++)
         if (m->now.monotonic_usec - m->groups[source][port].back_usec <
