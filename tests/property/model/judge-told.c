@@ -1171,6 +1171,9 @@ void judge_on_truth_attached(Model *m, const Dev *dev)
     Seat *seat = &m->seats[dev->seat];
 
     seat->attached_by = dev->attached_by;
+    /* by a call of an earlier run, which this one may take for another's */
+    if (dev->attached_late)
+        seat->ours_doubt = true;
     if (dev->attached_by == ACTOR_DAEMON)
         m->coverage->attaches++;
     /* a look that is on its way may find it where it was */

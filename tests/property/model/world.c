@@ -427,6 +427,7 @@ void dev_detach(Model *m, int index, Cause cause)
     judge_on_truth_detached(m, dev, cause);
     dev->attached_to = NOWHERE;
     dev->lingers_at = qube;
+    dev->attached_late = false;
     dev->attached_by = ACTOR_NOBODY;
     dev_tell(m, dev, ADMIN_EVENT_DETACH, qube, cause, ACTOR_NOBODY);
     source_refresh(m, dev->source);
