@@ -341,6 +341,11 @@ void source_clear_memories(Source *source)
 
 bool source_remembers(const Source *source, uint64_t now_usec)
 {
+    for (size_t i = 0; i < SOURCE_PORT_DETACHES_MAX; i++)
+        if (source->port_detaches[i].when_usec != 0 &&
+            now_usec <=
+                source->port_detaches[i].when_usec + JOB_PORT_STALE_USEC)
+            return true;
     for (const PlugMemory *memory = source->memories; memory;
          memory = memory->next)
         if (!memory_is_over(source, memory, now_usec))

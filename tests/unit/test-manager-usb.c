@@ -321,6 +321,23 @@ static void test_what_lingers_from_before_the_first_call_is_not_there(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* The same while its source does not call, of which nothing else is known. */
+static void test_nor_what_lingers_while_it_does_not_call(void **state)
+{
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    usb = rig_connect(&rig, "sys-usb", 'b');
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_target_that_is_not_to_be_started_is_not(void **state)
 {
     (void) state;
@@ -794,6 +811,7 @@ int main(void)
         TEST(test_but_one_of_a_port_listed_anew_is_one),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
+        TEST(test_nor_what_lingers_while_it_does_not_call),
         TEST(test_what_could_not_be_started_is_attached_once_it_runs),
         TEST(test_a_target_that_was_stopped_again_is_not_started_twice),
         TEST(test_a_start_that_comes_while_it_fails_is_enough),
