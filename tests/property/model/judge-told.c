@@ -660,6 +660,20 @@ static void on_started(Model *m, int qube)
     }
 }
 
+/* That the source was stopped is told late: what was attached since it runs
+ * again is taken for gone with what had been attached before. */
+static void doubt_attached_again(Model *m, unsigned int source)
+{
+    int base = (int) source * SEATS_OF_SOURCE;
+
+    for (int i = base; i < base + SEATS_OF_SOURCE; i++) {
+        int dev = dev_attached_at(m, i);
+
+        if (dev != NONE && m->devs[dev].attached_to == m->seats[i].ours)
+            m->seats[i].ours_doubt = true;
+    }
+}
+
 static void on_stopped(Model *m, int qube)
 {
     for (int i = 0; i < SEATS; i++) {
@@ -697,6 +711,7 @@ static void on_stopped(Model *m, int qube)
         }
     }
     if (qube < SOURCES) {
+        doubt_attached_again(m, (unsigned int) qube);
         m->told_down_tick[qube] = m->tick;
         source_forget_plugs(m, (unsigned int) qube);
     }
@@ -820,6 +835,15 @@ static void on_reconnect_waiting(Model *m, int index, bool told)
     }
 }
 
+/* Whether it has no outcome yet that stays: qubesd was not there. That the
+ * policy daemon was too slow meanwhile counts as well. */
+static bool is_undecided(const Model *m, const Seat *seat)
+{
+    return seat->claim == STATUS_UNAVAILABLE ||
+           (seat->claim == STATUS_TIMEOUT &&
+            seat->claim_tick > m->blind_since_tick);
+}
+
 void judge_on_qubesd(Model *m, QubesdState state)
 {
     for (int i = 0; i < SEATS; i++) {
@@ -858,7 +882,7 @@ void judge_on_qubesd(Model *m, QubesdState state)
         /* what is attached, or was, is looked at, not decided anew, but for
          * what has no outcome yet */
         if (dev != NONE ? !held || seat->ours_doubt
-                        : held && seat->claim == STATUS_UNAVAILABLE)
+                        : held && is_undecided(m, seat))
             permit(m, seat);
         if (held || dev != NONE)
             continue;
