@@ -2,7 +2,7 @@
 
 #include "dom0/core/job-internal.h"
 
-static JobWish job_on_detached(Job *job)
+JobWish job_on_detached(Job *job)
 {
     job->holding = HOLDING_NOTHING;
     job_decide(job, STATUS_DETACHED, "");

@@ -246,7 +246,8 @@ static JobWish job_resume(Job *job, JobState state)
     case JOB_LOOKING_FURTHER:
         return job_call(job, state, ADMIN_CURRENT_STATE);
     case JOB_DETACHING:
-        return job_detach(job);
+        /* what is attached there by now is none of the job's */
+        return job->told_detached ? job_on_detached(job) : job_detach(job);
     case JOB_RESOLVING:
         return job_call(job, state, ADMIN_PROPERTY_GET);
     case JOB_DISCARDING:

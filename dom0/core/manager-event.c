@@ -106,18 +106,24 @@ static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
 /* An event: @target has the device. */
 static void device_on_attached(Device *device, const QubeName *target)
 {
+    ManagedJob *managed = device->job;
     bool look;
 
     /* The device was off qubesd's list, or an event told of its detach and a
      * look at that is under way: so somebody has attached it anew, and what we
      * had attached is no more. */
-    look = device->job && device->job->kind == JOB_KIND_LOOK &&
-           !device->job->job.look_further;
+    look =
+        managed && managed->kind == JOB_KIND_LOOK && !managed->job.look_further;
     if (look ||
-        (device->removed && !device->attachment_known && !device->job)) {
+        (!managed && !device->attachment_known &&
+         (device->removed || (device->added_attached && !device->told)))) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
+    /* the same while our Detach waits for qubesd to have time */
+    if (device->removed && managed && managed->kind == JOB_KIND_DETACH &&
+        managed->call == 0 && qube_name_equal(&managed->job.target, target))
+        job_on_told_detached(&managed->job);
     device->attached_to = *target;
     device->attachment_known = true;
     device->suspect = false;

@@ -264,6 +264,40 @@ static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
     assert_true(rig_is_quiet(&rig)); /* 2-2 stays as it is */
 }
 
+/* qubesd has no time for our Detach; by then it has detached what was
+ * unplugged, and the person has attached what came next. */
+static void test_a_detach_that_waits_takes_nothing_that_came_since(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* While the daemon was away the source was restarted, and Qubes itself has
+ * attached the device anew. */
+static void test_what_is_attached_in_the_next_boot_is_not_ours(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    (void) rig_call(&rig, ADMIN_CURRENT_STATE); /* of the source */
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    usb = rig_connect(&rig, "sys-usb", 'b');
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
 {
     const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
@@ -1108,6 +1142,8 @@ int main(void)
         TEST(test_what_is_known_is_asked_when_the_list_is_there),
         TEST(test_an_empty_slot_is_not_ripped_away),
         TEST(test_a_disk_of_its_twin_is_no_part_of_it),
+        TEST(test_a_detach_that_waits_takes_nothing_that_came_since),
+        TEST(test_what_is_attached_in_the_next_boot_is_not_ours),
         TEST(test_the_command_ends_jobs_of_the_other_parts_too),
         TEST(test_nothing_but_a_disposable_of_ours_is_killed),
         TEST(test_what_another_attaches_before_our_attach_is_seen),
