@@ -49,6 +49,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device->stopped = (QubeName){};
     device->late_at = (QubeName){};
     device->suspect = false;
+    device->missed_events = false;
 
     device_drop_queued(m, device, STATUS_SUPERSEDED, detail, now);
     if (device->job) {

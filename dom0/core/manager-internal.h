@@ -296,6 +296,9 @@ void device_begin_look(Manager *m,
                        const QubeName *target,
                        Instant now);
 
+/* The qube that has the device, by us or by others, as far as is known. */
+QubeName device_holder(const Device *device);
+
 /* Begin to look whether @target still has the device, although no event says
  * otherwise; if it has not, also whether @target runs. */
 void device_look_further(Manager *m,

@@ -259,11 +259,15 @@ void device_look_further(Manager *m,
         device->job->job.look_further = true;
 }
 
+QubeName device_holder(const Device *device)
+{
+    return device->holding != HOLDING_NOTHING ? device->held_by
+                                              : device->attached_to;
+}
+
 void device_look_at_suspect(Manager *m, Device *device, Instant now)
 {
-    const QubeName target = device->holding != HOLDING_NOTHING
-                                ? device->held_by
-                                : device->attached_to;
+    const QubeName target = device_holder(device);
 
     if (!device->suspect || device->job || m->any_suspect)
         return;
@@ -369,6 +373,15 @@ static bool managed_calls_for_decision(const Manager *m,
     return device_lacks_decision(m, managed->device);
 }
 
+/* Whether events were missed, and the job ends without having seen who has its
+ * device now. */
+static bool managed_has_missed(const ManagedJob *managed)
+{
+    return managed->device->missed_events &&
+           !managed->device->attachment_known &&
+           managed->kind == JOB_KIND_ATTACH && !managed->job.touched;
+}
+
 /* A job has ended: what follows for its device? */
 static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
@@ -379,6 +392,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     bool look_further = device->missed_events && managed->job.unread &&
                         managed->job.seen_at.s[0] != '\0';
     const QubeName target = managed->job.target;
+    bool missed = managed_has_missed(managed);
     bool again;
 
     if (device->queued == managed) {
@@ -407,6 +421,10 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
         device_look_further(m, device, &managed->job.seen_at, now);
     } else if (again && device->plugged) {
         device_decide_again(m, device, now);
+    } else if (missed && device->plugged && device_is_attached(device)) {
+        const QubeName holder = device_holder(device);
+
+        device_look_further(m, device, &holder, now);
     } else if (device->suspect && device->plugged) {
         device_look_at_suspect(m, device, now);
     } else {

@@ -7,9 +7,7 @@
 /* qubesd's events were missed: find out what has become of the device. */
 static void device_look_anew(Manager *m, Device *device, Instant now)
 {
-    const QubeName target = device->holding != HOLDING_NOTHING
-                                ? device->held_by
-                                : device->attached_to;
+    const QubeName target = device_holder(device);
 
     device->attachment_known = false;
     device->lingers_at = (QubeName){};

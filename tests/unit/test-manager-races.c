@@ -180,6 +180,48 @@ static void test_an_unreadable_line_after_a_gap_is_looked_behind(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The person detaches it while no event is heard, and qubesd has no time for
+ * the job that is in work for it. */
+static void test_a_detach_in_a_gap_is_found_after_a_busy_qubesd(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    reconnect();
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    }
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* It was unplugged before that job has ended: that is nothing to look for. */
+static void test_what_goes_after_a_gap_is_detached_at_once(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    look = rig_call(&rig, ADMIN_AVAILABLE);
+    reconnect();
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, look, answer_of(ADMIN_UNREACHABLE));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* It was bound to nothing, and had been the plug before. */
 static void test_an_unbound_attach_is_undone_by_a_new_list(void **state)
 {
@@ -739,6 +781,8 @@ int main(void)
         TEST(test_what_waits_for_its_prompt_is_decided_by_new_rules),
         TEST(test_a_yes_to_old_rules_has_the_new_ones_decide),
         TEST(test_an_unreadable_line_after_a_gap_is_looked_behind),
+        TEST(test_a_detach_in_a_gap_is_found_after_a_busy_qubesd),
+        TEST(test_what_goes_after_a_gap_is_detached_at_once),
         TEST(test_an_unbound_attach_is_undone_by_a_new_list),
         TEST(test_a_qube_is_not_taken_for_a_disposable),
         TEST(test_a_disposable_is_one_of_its_template),
