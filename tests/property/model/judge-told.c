@@ -955,6 +955,21 @@ static void on_found_halted(Model *m, int qube)
             group_of(m, i)->stopped = true;
 }
 
+/* Of a Detach that was not clearly answered nobody can tell, when it is found
+ * to be detached, that it was not this Detach. */
+static void on_detach_unclear(Model *m, Seat *seat, const Call *call)
+{
+    AdminResult result = call->answer.result;
+
+    if (call->request.method == ADMIN_DETACH)
+        seat->detach_unclear = result == ADMIN_EMPTY || result == ADMIN_GARBAGE;
+    if (call->request.method == ADMIN_ATTACHED && result == ADMIN_OK &&
+        !call->answer.listing.listed && seat->detach_unclear) {
+        seat->detach_unclear = false;
+        group_of(m, call->seat)->detach_usec = m->now.monotonic_usec;
+    }
+}
+
 void judge_on_answer(Model *m, const Call *call)
 {
     Seat *seat = call->seat == NO_SEAT ? NULL : &m->seats[call->seat];
@@ -985,6 +1000,7 @@ void judge_on_answer(Model *m, const Call *call)
     /* it was detached before, by whatever */
     if (call->request.method == ADMIN_DETACH && result == ADMIN_EXCEPTION)
         group_of(m, call->seat)->detach_usec = m->now.monotonic_usec;
+    on_detach_unclear(m, seat, call);
     if (call->request.method == ADMIN_DETACH &&
         (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
         seat->ours == call->qube)
@@ -1002,7 +1018,8 @@ void judge_on_answer(Model *m, const Call *call)
     if (call->answer.listing.listed) {
         seat->told_at = call->qube;
         seat->told_at_tick = m->tick;
-        seat->told_at_plugged = seat->plugged;
+        /* a call that is older than the plug is about the one before */
+        seat->told_at_plugged = seat->plugged && seat->plug_tick <= call->tick;
     }
     if (seat->ours != call->qube)
         return;

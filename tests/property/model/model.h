@@ -298,6 +298,7 @@ typedef struct Seat {
     uint64_t told_at_tick;
     bool told_at_plugged;
     uint64_t told_detach_tick;
+    bool detach_unclear; /* what came of our last Detach was not answered */
     int detached_from;
     Sure listed;
     Told looked; /* by an answer to Available */
