@@ -492,6 +492,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
              * target's stop concern this Attach */
             if (managed->job.request.method == ADMIN_ATTACH) {
                 managed->device->removed = false;
+                managed->device->added_attached = false;
                 managed->target_stopped = false;
                 managed->attach_usec = now.monotonic_usec;
             }

@@ -692,6 +692,37 @@ static void test_so_is_the_undoing_of_an_attach(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* It came off the list and on it again while it was attached: that concerns the
+ * plug before, not what is attached now. */
+static void test_what_listed_the_plug_before_is_of_the_past(void **state)
+{
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    attach("2-1", "A");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    /* the event of that detach, late */
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_pass(&rig, JOB_RETRY_USEC(1));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    /* it still counts as attached by us */
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 /* It counts as attached to what was stopped for another moment. */
 static void test_a_target_that_was_stopped_does_not_have_it(void **state)
 {
@@ -834,6 +865,7 @@ int main(void)
         TEST(test_later_it_is_believed),
         TEST(test_our_own_detach_is_one_too),
         TEST(test_so_is_the_undoing_of_an_attach),
+        TEST(test_what_listed_the_plug_before_is_of_the_past),
         TEST(test_a_target_that_was_stopped_does_not_have_it),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_from_what_another_had_attached),
