@@ -80,12 +80,17 @@ static bool memory_is_over(const Source *source,
                            const PlugMemory *memory,
                            uint64_t now_usec)
 {
+    const uint64_t usb_lineage = memory->usb_lineage;
     const Device *usb =
-        memory->usb_lineage != 0
-            ? source_find(source, DEVICE_CLASS_USB, &memory->usb)
-            : NULL;
+        usb_lineage != 0 ? source_find(source, DEVICE_CLASS_USB, &memory->usb)
+                         : NULL;
+    const PlugMemory *gone =
+        usb_lineage != 0 ? source_find_memory(source, usb_lineage) : NULL;
 
-    if (usb && usb->plugged && usb->lineage == memory->usb_lineage)
+    if (usb && usb->plugged && usb->lineage == usb_lineage)
+        return false;
+    /* its USB device may itself come back as the same plug */
+    if (gone && !plug_memory_is_over(gone, source->resumed_usec, now_usec))
         return false;
     return plug_memory_is_over(memory, source->resumed_usec, now_usec);
 }

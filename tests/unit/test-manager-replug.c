@@ -258,6 +258,27 @@ static void test_a_no_outlives_a_suspend(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
 }
 
+/* The disk had gone long before, but its USB device comes back. */
+static void test_a_no_outlives_the_suspend_of_its_usb_device(void **state)
+{
+    const Record other = rig_record_at(RECORD_ADD, "2-2", "2-2", "B");
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-2", "2-2", "B");
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    assert_int_equal(rig_tell_record(&rig, usb, &other), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    refuse("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_pass(&rig, 10 * MINUTE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
+}
+
 static void test_it_may_be_back_before_the_qube_has_resumed(void **state)
 {
     (void) state;
@@ -450,6 +471,7 @@ int main(void)
         TEST(test_one_old_look_does_not_belie_the_event),
         TEST(test_a_no_outlives_a_new_probe_under_another_name),
         TEST(test_a_no_outlives_a_suspend),
+        TEST(test_a_no_outlives_the_suspend_of_its_usb_device),
         TEST(test_it_may_be_back_before_the_qube_has_resumed),
         TEST(test_long_after_a_suspend_it_is_another_plug),
         TEST(test_what_went_long_before_a_suspend_is_another_plug),
