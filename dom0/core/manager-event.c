@@ -103,8 +103,11 @@ static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
             !source_port_is_relisted(source, &event->port));
 }
 
-/* An event: @target has the device. */
-static void device_on_attached(Device *device, const QubeName *target)
+/* An event: @target has the device. @echo: or it may never have had it, and
+ * our own Attach, which is under way, tells which. */
+static void device_on_attached(Device *device,
+                               const QubeName *target,
+                               bool echo)
 {
     ManagedJob *managed = device->job;
     bool look;
@@ -142,7 +145,8 @@ static void device_on_attached(Device *device, const QubeName *target)
     if (device->job)
         job_on_changed(&device->job->job);
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
-        device->job->job.known_at = *target;
+        if (!echo)
+            device->job->job.known_at = *target;
         device->job->job.past_holder = (QubeName){};
         device->job->attached_meanwhile |=
             managed_is_attaching(device->job) &&
@@ -155,6 +159,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     Source *source = manager_find_source(m, &event->backend);
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
+    bool echo, attaching;
 
     if (!source)
         on_stranger(m, event, now);
@@ -172,16 +177,16 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
-    if (is_echo(source, event, now) && device->holding == HOLDING_NOTHING &&
-        device->late_at.s[0] == '\0' &&
-        !(device->job && managed_is_attaching(device->job))) {
+    attaching = device->job && managed_is_attaching(device->job);
+    echo = is_echo(source, event, now) && device->holding == HOLDING_NOTHING;
+    if (echo && device->late_at.s[0] == '\0' && !attaching) {
         device->attached_to = (QubeName){};
         device->attachment_known = false;
         if (device->job)
             job_on_changed(&device->job->job);
         return;
     }
-    device_on_attached(device, &event->subject);
+    device_on_attached(device, &event->subject, echo && attaching);
     /* jobs for devices that exclude it must not attach those now */
     for (Device *part = source->devices; part; part = part->next)
         if (part->job && part->job->kind == JOB_KIND_ATTACH &&

@@ -262,6 +262,43 @@ static void test_nor_is_one_that_is_told_to_a_job(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Nor is one that is told while our own Attach is refused because of that
+ * detach: if qubesd's line cannot be read, the device is not taken to be there.
+ */
+static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
+{
+    const DeviceRef port = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_USB,
+                             .device = { "2-1" } };
+    AdminAnswer unreadable = answer_listed(NULL);
+    uint64_t call;
+
+    (void) state;
+
+    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
+    unreadable.listing.has_identity = false;
+    attach("2-1", "A");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_int_equal(manager_retry(rig.manager, &port,
+                                   manager_new_asker(rig.manager), rig.now),
+                     0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, unreadable);
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* Another one is in the port, and Qubes itself has attached it at once. */
 static void test_but_one_of_a_port_listed_anew_is_one(void **state)
 {
@@ -839,6 +876,7 @@ int main(void)
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
         TEST(test_an_attach_right_after_a_detach_may_be_none),
         TEST(test_nor_is_one_that_is_told_to_a_job),
+        TEST(test_nor_is_one_that_is_told_while_our_attach_fails),
         TEST(test_but_one_of_a_port_listed_anew_is_one),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
