@@ -536,12 +536,30 @@ static void device_on_qube_stopped(Manager *m,
         device->job->job.known_at = (QubeName){};
 }
 
+/* What was attached to the qube is not any more. As after every detach of a USB
+ * port, qubesd may list the old state for another moment. */
+static void strangers_on_qube_stopped(Manager *m,
+                                      const QubeName *name,
+                                      Instant now)
+{
+    for (size_t i = 0; i < STRANGERS_MAX; i++) {
+        Stranger *stranger = &m->strangers[i];
+        AdminEvent *event = &stranger->event;
+        bool is_target = qube_name_equal(&event->subject, name);
+
+        if (is_target && event->type == ADMIN_EVENT_ATTACH &&
+            event->class == DEVICE_CLASS_USB) {
+            event->type = ADMIN_EVENT_DETACH;
+            stranger->when_usec = now.monotonic_usec;
+        } else if (is_target || qube_name_equal(&event->backend, name)) {
+            *stranger = (Stranger){};
+        }
+    }
+}
+
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
-    for (size_t i = 0; i < STRANGERS_MAX; i++)
-        if (qube_name_equal(&m->strangers[i].event.subject, name) ||
-            qube_name_equal(&m->strangers[i].event.backend, name))
-            m->strangers[i] = (Stranger){};
+    strangers_on_qube_stopped(m, name, now);
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 

@@ -375,6 +375,24 @@ static void test_nor_what_lingers_while_it_does_not_call(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* The same if the event of its detach comes later still. */
+static void test_nor_does_a_stop_before_the_first_call_leave_it_there(void **s)
+{
+    (void) s;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    usb = rig_connect(&rig, "sys-net", 'a');
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_target_that_is_not_to_be_started_is_not(void **state)
 {
     (void) state;
@@ -880,6 +898,7 @@ int main(void)
         TEST(test_but_one_of_a_port_listed_anew_is_one),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
+        TEST(test_nor_does_a_stop_before_the_first_call_leave_it_there),
         TEST(test_nor_what_lingers_while_it_does_not_call),
         TEST(test_what_could_not_be_started_is_attached_once_it_runs),
         TEST(test_a_target_that_was_stopped_again_is_not_started_twice),
