@@ -114,7 +114,7 @@ static bool is_worth_remembering(const Device *device)
         return true;
     if (device->record.class != DEVICE_CLASS_USB)
         return false;
-    if (device->holding != HOLDING_NOTHING)
+    if (device->holding != HOLDING_NOTHING || device->attached_to.s[0])
         return true; /* it may turn out later that the person detached it */
     for (const PlugMemory *part = device->source->memories; part;
          part = part->next)
@@ -173,6 +173,10 @@ void device_remember(Device *device, uint64_t now_usec)
         .stopped = device->stopped,
         .removed = device->removed,
     };
+    /* what others had attached needs no Detach of ours, that would tell */
+    if (device->record.class == DEVICE_CLASS_USB &&
+        device->holding == HOLDING_NOTHING)
+        memory->missing_from = device->attached_to;
     plug_memory_set(memory, &device->record);
     source->memories = memory;
     source->n_memories++;

@@ -393,6 +393,42 @@ static void test_nor_does_a_stop_before_the_first_call_leave_it_there(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Of what another had attached, too, and though the records come before the
+ * events. */
+static void test_a_detach_told_after_the_new_probe_is_the_persons(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
+                     STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    assert_int_equal(plug("2-1", "A"), STATUS_DETACHED_BY_USER);
+}
+
+/* It was pulled out: then it goes off the list first. */
+static void test_a_detach_told_after_the_removal_is_not_the_persons(
+    void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
+                     STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    assert_int_equal(plug("2-1", "A"), 0);
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_target_that_is_not_to_be_started_is_not(void **state)
 {
     (void) state;
@@ -891,6 +927,8 @@ int main(void)
         TEST(test_a_target_that_does_not_run_is_started_first),
         TEST(test_rules_count_that_come_after_its_turn),
         TEST(test_nothing_goes_into_a_paused_target),
+        TEST(test_a_detach_told_after_the_new_probe_is_the_persons),
+        TEST(test_a_detach_told_after_the_removal_is_not_the_persons),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
         TEST(test_an_attach_right_after_a_detach_may_be_none),
         TEST(test_nor_is_one_that_is_told_to_a_job),
