@@ -220,6 +220,11 @@ void device_begin_detach(Manager *m, Device *device, Instant now)
     if (managed_new(m, &managed, JOB_KIND_DETACH, device, NULL, now) < 0)
         return;
 
+    if (device->held_before) {
+        /* of the plug before, of which this run knows no more */
+        managed->plug = 0;
+        managed->lineage = 0;
+    }
     device->held_before = false;
     task.close =
         device->close.s[0] != '\0' && qube_name_equal(&device->close, &target);

@@ -111,6 +111,33 @@ static void test_what_the_plug_before_left_is_detached(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* Nor does it keep out what the next plug is made of. */
+static void test_what_the_plug_before_left_keeps_nothing_out(void **state)
+{
+    Record part = rig_record_at(RECORD_PRESENT, "sda1", "2-1", "A");
+
+    (void) state;
+
+    part.parent_class = DEVICE_CLASS_USB;
+    part.parent = (DeviceName){ "2-1" };
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_set_rules(&rig, "r: allow block type partition to vault\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &part), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_resumption_is_remembered_without_any_device(void **state)
 {
     (void) state;
@@ -892,6 +919,7 @@ int main(void)
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),
         TEST(test_what_the_plug_before_left_is_detached),
+        TEST(test_what_the_plug_before_left_keeps_nothing_out),
         TEST(test_a_resumption_is_remembered_without_any_device),
         TEST(test_a_new_probe_across_a_restart_is_the_same_plug),
         TEST(test_what_did_not_come_back_in_time_is_another_plug),
