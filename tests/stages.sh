@@ -21,11 +21,11 @@ stage_minutes[coverage]=6
 stage_paths[coverage]='^tests/(unit|property|coverage)|_(parse|decode)'
 stage_command[coverage]='tests/coverage.sh'
 
-stage_minutes[memory]=12
+stage_minutes[memory]=8
 stage_paths[memory]='^(common|dom0/io|sysusb/io)/|^tests/(fault|support)/|valgrind'
 stage_command[memory]='tests/valgrind.sh'
 
-stage_minutes[analysers]=8
+stage_minutes[analysers]=5
 stage_paths[analysers]='^(common|dom0/io|sysusb/io)/|clang-tidy|cppcheck|analyse'
 stage_command[analysers]='tests/analyse.sh'
 
