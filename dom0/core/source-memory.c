@@ -173,8 +173,9 @@ void device_remember(Device *device, uint64_t now_usec)
         .stopped = device->stopped,
         .removed = device->removed,
     };
-    /* what others had attached needs no Detach of ours, that would tell */
-    if (device->record.class == DEVICE_CLASS_USB &&
+    /* what others had attached needs no Detach of ours, that would tell; the
+     * event of one that is out for the plug before is no word of the person */
+    if (device->record.class == DEVICE_CLASS_USB && !device->job &&
         device->holding == HOLDING_NOTHING)
         memory->missing_from = device->attached_to;
     plug_memory_set(memory, &device->record);
