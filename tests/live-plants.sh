@@ -20,7 +20,7 @@ plants=(
     'sysusb/agent.c|    log_message(LOG_INFO, "%s: %s", record->device.s,|    if (record->action == RECORD_REMOVE && record->class == DEVICE_CLASS_USB) return; log_message(LOG_INFO, "%s: %s", record->device.s,|the forwarder drops a remove'
     'dom0/core/job-attach.c|job->holding = HOLDING_DEVICE;\n        return job_finish(job, STATUS_ATTACHED, "");|job->holding = HOLDING_DEVICE; static unsigned int planted; if (planted++ % 2 == 0) return job_call(job, JOB_ATTACHING, ADMIN_ATTACH); return job_finish(job, STATUS_ATTACHED, "");|an Attach that went well is called once more'
     'dom0/core/manager-source.c|    drop_parts(m, device, now);\n    device_unplug|    if (device->job && device->job->job.state == JOB_STARTING) return STATUS_DETACHED; drop_parts(m, device, now);\n    device_unplug|an unplug during a start is not noticed'
-    'dom0/core/manager-event.c|else if (waits_for(m, device, name))|else if (false)|what waits for a target does not come with it'
+    'dom0/core/manager-power.c|else if (waits_for(m, device, name))|else if (false)|what waits for a target does not come with it'
     # in one place: what decides and what lets attach both look there
     'dom0/core/source.c|    if (device->detached_by_user)\n        return true;|    return false;|a detach by the person is undone'
     'dom0/core/source.c|return a != b && (device_is_ancestor(a, b) \|\| device_is_ancestor(b, a));|return a != b && false && (device_is_ancestor(a, b) \|\| device_is_ancestor(b, a));|parts of one plug do not exclude one another'

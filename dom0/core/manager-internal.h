@@ -6,7 +6,8 @@
  *
  *     manager-source   connections and records      (in)
  *     manager-answer   what qubesd answers          (in)
- *     manager-event    what its events tell         (in)
+ *     manager-event    what its events tell of devices (in)
+ *     manager-power    qubes start, stop and resume (in)
  *     manager-qubesd   it is there, or gone         (in)
  *     manager-device   what a device's record means: decide, attach, unplug
  *     manager-job      one job: do what it wants, tell, end
@@ -224,9 +225,23 @@ uint64_t suspects_next_usec(const Manager *m);
 
 /* manager-event */
 
+/* Whether the device is attached to @qube, as far as is known, or may be. */
+bool device_may_be_at(const Device *device, const QubeName *qube);
+
+/* manager-power */
+
+/* @from_off: the qube was started. Else it went on from a pause or a
+ * suspension, which does not detach anything from it. */
+void manager_on_qube_started(Manager *m,
+                             const QubeName *name,
+                             bool from_off,
+                             Instant now);
 /* A qube has stopped: a source's devices are gone with it, and what was
  * attached to a target no longer is. */
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now);
+/* The source resumes from a suspension. All its devices go and come again
+ * because of that: they are the same plugs. */
+void manager_on_source_resumed(Manager *m, const QubeName *name, Instant now);
 
 /* manager-job */
 

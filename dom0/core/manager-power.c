@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "dom0/core/manager-internal.h"
+
+static bool rule_targets(const Rule *rule, const QubeName *name)
+{
+    for (size_t i = 0; i < rule->n_targets; i++)
+        if (rule->targets[i].kind == TARGET_QUBE &&
+            qube_name_equal(&rule->targets[i].name, name))
+            return true;
+    return false;
+}
+
+/* Whether the device waits for this target to start. */
+static bool waits_for(const Manager *m,
+                      const Device *device,
+                      const QubeName *target)
+{
+    const Rule *rule;
+
+    if (qube_name_equal(&device->waits_for, target) ||
+        qube_name_equal(&device->stopped, target))
+        return true;
+    if (!device->waits_for_any)
+        return false;
+
+    rule = ruleset_match(m->ruleset, &device->source->name, &device->record);
+    return rule && rule_targets(rule, target);
+}
+
+/* A target starts that has the device, as far as we know from before events
+ * were missed: so it had stopped meanwhile, and the device is not attached
+ * there. */
+static void on_holder_started(Manager *m,
+                              Device *device,
+                              const QubeName *name,
+                              Instant now)
+{
+    const QubeName holder = device->holding == HOLDING_NOTHING
+                                ? device->attached_to
+                                : device->held_by;
+
+    if (device->attachment_known || !qube_name_equal(&holder, name))
+        return;
+
+    /* Or somebody attached the device while the target was starting: a look
+     * that is under way tells. */
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        device->job->job.look_further) {
+        job_on_target_started(&device->job->job);
+        return;
+    }
+    if (device->job && device->job->kind == JOB_KIND_LOOK)
+        managed_supersede(m, device->job, "its target was restarted", now);
+    if (device->holding == HOLDING_NOTHING) {
+        device->attached_to = (QubeName){};
+        return;
+    }
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device->attached_to = (QubeName){};
+    if (device->plugged)
+        device_set_stopped(device, name);
+}
+
+void manager_on_qube_started(Manager *m,
+                             const QubeName *name,
+                             bool from_off,
+                             Instant now)
+{
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        if (source && from_off && qube_name_equal(&source->name, name)) {
+            source->runs = true;
+            source->probe_call = 0; /* its answer may be older than the start */
+        }
+        for (Device *device = source ? source->devices : NULL, *next; device;
+             device = next) {
+            next = device->next;
+            if (qube_name_equal(&device->lingers_at, name))
+                device->lingers_at = (QubeName){};
+            if (qube_name_equal(&device->late_at, name))
+                device->late_at = (QubeName){};
+            if (from_off)
+                on_holder_started(m, device, name, now);
+            if (device->job && qube_name_equal(&device->job->job.target, name))
+                device->job->came_up = true;
+            if (device->job && device->job->kind == JOB_KIND_ATTACH)
+                device->job->target_started |=
+                    rule_targets(device->job->rule, name);
+            else if (waits_for(m, device, name))
+                device_decide_again(m, device, now);
+        }
+    }
+}
+
+/* The target of a look stops. If an event had told of a detach before, that was
+ * the person; else the device was detached because the target stopped. */
+static void on_looked_at_stopped(Manager *m,
+                                 Device *device,
+                                 const QubeName *target,
+                                 Instant now)
+{
+    bool by_event = !device->job->job.look_further;
+
+    managed_supersede(m, device->job, "its target has stopped", now);
+    if (!by_event)
+        return;
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device_on_user_detach(m, device, target, now);
+}
+
+/*
+ * The target stops while our Attach into it, or our Detach from it, is out. If
+ * an event had told before that the device is attached there, it is not any
+ * more, and no record of the device starts the target again.
+ */
+static void on_target_stopped(ManagedJob *managed)
+{
+    /* a detach that an event told of before the stop was the person's */
+    if (managed->kind == JOB_KIND_DETACH) {
+        managed->target_stopped = !managed->detached_meanwhile;
+        return;
+    }
+    managed->target_stopped = true;
+    if (managed->attached_meanwhile)
+        device_set_stopped(managed->device, &managed->job.target);
+    managed->attached_meanwhile = false;
+    managed->detached_meanwhile = false;
+}
+
+static void device_on_qube_stopped(Manager *m,
+                                   Device *device,
+                                   const QubeName *name,
+                                   Instant now)
+{
+    bool is_source = qube_name_equal(&device->source->name, name);
+
+    /* the answer to a call under way may say that it is still attached */
+    if (device->job && device_may_be_at(device, name))
+        job_on_changed(&device->job->job);
+    if (device->record.class == DEVICE_CLASS_USB &&
+        device_may_be_at(device, name))
+        device->lingers_at = *name;
+    if (qube_name_equal(&device->late_at, name))
+        device->late_at = (QubeName){};
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        qube_name_equal(&device->job->job.target, name))
+        on_looked_at_stopped(m, device, name, now);
+    if (device->job && qube_name_equal(&device->job->job.target, name))
+        device->job->came_up = false;
+    if (device->job && managed_is_attaching(device->job) &&
+        qube_name_equal(&device->job->job.target, name))
+        on_target_stopped(device->job);
+    if (device->holding != HOLDING_NOTHING &&
+        (is_source || qube_name_equal(&device->held_by, name))) {
+        device->holding = HOLDING_NOTHING;
+        device->waits_for = device->held_by;
+        /* a disposable that our own job shuts down was not stopped by a
+         * person */
+        if (device->plugged &&
+            !(device->job && device->job->kind == JOB_KIND_DETACH))
+            device_set_stopped(device, name);
+        device->held_by = (QubeName){};
+    }
+    if (is_source || qube_name_equal(&device->attached_to, name))
+        device->attached_to = (QubeName){};
+    if (device->job && qube_name_equal(&device->job->job.known_at, name))
+        device->job->job.known_at = (QubeName){};
+}
+
+/* What was attached to the qube is not any more. As after every detach of a USB
+ * port, qubesd may list the old state for another moment. */
+static void strangers_on_qube_stopped(Manager *m,
+                                      const QubeName *name,
+                                      Instant now)
+{
+    for (size_t i = 0; i < STRANGERS_MAX; i++) {
+        Stranger *stranger = &m->strangers[i];
+        AdminEvent *event = &stranger->event;
+        bool is_target = qube_name_equal(&event->subject, name);
+
+        if (is_target && event->type == ADMIN_EVENT_ATTACH &&
+            event->class == DEVICE_CLASS_USB) {
+            event->type = ADMIN_EVENT_DETACH;
+            stranger->when_usec = now.monotonic_usec;
+        } else if (is_target || qube_name_equal(&event->backend, name)) {
+            *stranger = (Stranger){};
+        }
+    }
+}
+
+void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
+{
+    strangers_on_qube_stopped(m, name, now);
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+
+        for (Device *device = source ? source->devices : NULL, *next; device;
+             device = next) {
+            next = device->next;
+            device_on_qube_stopped(m, device, name, now);
+        }
+        for (PlugMemory *memory = source ? source->memories : NULL; memory;
+             memory = memory->next)
+            if (qube_name_equal(&memory->missing_from, name))
+                memory->missing_from = (QubeName){};
+        if (source)
+            source_free_early(source, name);
+        if (!source || !qube_name_equal(&source->name, name))
+            continue;
+        source->runs = false;
+        source->probe_call = 0; /* its answer may be older than the stop */
+        source_unplug(m, source, "its qube was shut down", now);
+        source_close_connections(m, source);
+    }
+}
+
+void manager_on_source_resumed(Manager *m, const QubeName *name, Instant now)
+{
+    Source *source = manager_find_source(m, name);
+
+    if (!source)
+        return;
+    source->resumed_usec = now.monotonic_usec;
+    source_recall(m, source, now);
+}
