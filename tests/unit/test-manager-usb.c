@@ -410,6 +410,25 @@ static void test_a_detach_told_after_the_new_probe_is_the_persons(void **state)
     assert_int_equal(plug("2-1", "A"), STATUS_DETACHED_BY_USER);
 }
 
+/* It undoes an Attach into which the plug before was pulled out; its event
+ * comes when the next plug has gone, too. */
+static void test_our_detach_that_undoes_an_attach_is_not_the_persons(void **s)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) s;
+
+    (void) rig_tell(&rig, usb, RECORD_REMOVE, "2-1");
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_DETACH);
+    (void) rig_tell(&rig, usb, RECORD_REMOVE, "2-1");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(plug("2-1", "A"), 0);
+}
+
 /* It was pulled out: then it goes off the list first. */
 static void test_a_detach_told_after_the_removal_is_not_the_persons(
     void **state)
@@ -929,6 +948,7 @@ int main(void)
         TEST(test_nothing_goes_into_a_paused_target),
         TEST(test_a_detach_told_after_the_new_probe_is_the_persons),
         TEST(test_a_detach_told_after_the_removal_is_not_the_persons),
+        TEST(test_our_detach_that_undoes_an_attach_is_not_the_persons),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
         TEST(test_an_attach_right_after_a_detach_may_be_none),
         TEST(test_nor_is_one_that_is_told_to_a_job),
