@@ -34,6 +34,20 @@ static void test_characters_are_code_points(void **state)
     assert_true(match("*\u2603*", "a\u2603b", false));
 }
 
+static void test_a_byte_that_is_no_character_is_one_of_its_own(void **state)
+{
+    (void) state;
+
+    assert_true(match("?", "\xff", false));
+    assert_true(match("a?b",
+                      "a\xc3"
+                      "b",
+                      false));
+    assert_false(match("?", "\xff\xfe", false));
+    assert_false(match("[\u00f0-\u00ff]", "\xff", false));
+    assert_false(match("\u00ff", "\xff", false));
+}
+
 static void test_only_ascii_is_folded(void **state)
 {
     (void) state;
@@ -191,6 +205,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_characters_are_code_points),
+        cmocka_unit_test(test_a_byte_that_is_no_character_is_one_of_its_own),
         cmocka_unit_test(test_only_ascii_is_folded),
         cmocka_unit_test(test_different_spellings_have_one_normal_form),
         cmocka_unit_test(test_a_pattern_without_wildcards_is_a_literal),
