@@ -17,7 +17,7 @@ stage_minutes[machine]=6
 stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb)/'
 stage_command[machine]='tests/vm/run.sh'
 
-stage_minutes[coverage]=6
+stage_minutes[coverage]=4
 stage_paths[coverage]='^tests/(unit|property|coverage)|_(parse|decode)'
 stage_command[coverage]='tests/coverage.sh'
 
