@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,9 +13,10 @@
 
 #include "tests/bench/bench.h"
 
-#define NSEC_PER_SEC 1000000000U
-#define CHUNK        65536U
-#define BACKLOG      512
+#define NSEC_PER_SEC  1000000000U
+#define NSEC_PER_MSEC 1000000ULL
+#define CHUNK         65536U
+#define BACKLOG       512
 
 void die(const char *format, ...)
 {
@@ -50,12 +52,33 @@ uint64_t now_ns(void)
     return (uint64_t) now.tv_sec * NSEC_PER_SEC + (uint64_t) now.tv_nsec;
 }
 
+static bool is_asleep(pid_t pid)
+{
+    char path[64], line[256] = "";
+    const char *name_end;
+    FILE *file;
+
+    (void) snprintf(path, sizeof(path), "/proc/%i/stat", (int) pid);
+    file = fopen(path, "re");
+    if (!file || !fgets(line, sizeof(line), file))
+        die("cannot read %s", path);
+    (void) fclose(file);
+    name_end = strrchr(line, ')');
+    return name_end && strncmp(name_end, ") S", 3) == 0;
+}
+
 uint64_t cpu_ns_of(pid_t pid)
 {
+    uint64_t deadline = now_ns() + BENCH_DEADLINE_MSEC * NSEC_PER_MSEC;
     struct timespec used;
     clockid_t clock;
 
-    /* unlike /proc/PID/schedstat this is not a tick late while it runs */
+    /* the kernel adds it up at ticks and when the process leaves the CPU */
+    while (!is_asleep(pid)) {
+        if (now_ns() > deadline)
+            die("process %i does not come to rest", (int) pid);
+        (void) sched_yield();
+    }
     if (clock_getcpuclockid(pid, &clock) != 0 ||
         clock_gettime(clock, &used) < 0)
         die("there is no process %i", (int) pid);

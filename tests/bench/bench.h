@@ -20,7 +20,7 @@ void *must_alloc(size_t size);
 void *must_realloc(void *pointer, size_t size);
 
 uint64_t now_ns(void);
-/* CPU time that process @pid has had */
+/* CPU time that process @pid has had, once it is asleep: waits for that */
 uint64_t cpu_ns_of(pid_t pid);
 
 typedef struct Bytes {

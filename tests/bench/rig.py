@@ -510,6 +510,18 @@ def runs_of(pid: int) -> int:
         encoding="ascii").split()[2])
 
 
+def state_of(pid: int) -> str:
+    """R, S and so on, see proc(5)."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text(
+        encoding="ascii").rpartition(") ")[2][0]
+
+
 def cpu_ns(pid: int) -> int:
-    """CPU time it has had, up to now: see clock_getcpuclockid(3)."""
+    """CPU time it has had until it last went to sleep, which is waited for:
+    the kernel adds it up at ticks and when the process leaves the CPU."""
+    deadline = time.monotonic() + DEADLINE
+    while state_of(pid) != "S":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"process {pid} does not come to rest")
+        os.sched_yield()
     return time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED)
