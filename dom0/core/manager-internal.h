@@ -87,6 +87,9 @@ struct ManagedJob {
     /* job.target stopped while Attach or Detach was out: the device is not
      * attached there any more, and that was not the person's detach */
     bool target_stopped;
+    /* as @target_stopped, after an event had told of the attach: so it is not
+     * one that was made after the stop, and whose event is still to come */
+    bool attach_ended;
 
     bool outdated; /* its rule is no longer in force: decide the device anew */
     bool told;     /* who waited for the outcome has it, see managed_tell() */

@@ -364,6 +364,9 @@ static bool managed_calls_for_decision(const Manager *m,
     case JOB_KIND_ATTACH:
         if (outcome == STATUS_SUPERSEDED)
             break;
+        if (managed->attach_ended && managed->came_up &&
+            !managed->attached_meanwhile)
+            return true;
         /* while no event could be heard the target may have started, too */
         started |= managed->unheard && m->qubesd == QUBESD_CONNECTED;
         return (started && outcome == STATUS_WAITING_FOR_TARGET) ||
@@ -499,6 +502,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
                 managed->device->removed = false;
                 managed->device->added_attached = false;
                 managed->target_stopped = false;
+                managed->attach_ended = false;
                 managed->attach_usec = now.monotonic_usec;
             }
             return;

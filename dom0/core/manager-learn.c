@@ -67,8 +67,10 @@ static void device_learn_stopped(Device *device, const Job *job)
 
 /* The target stopped after our Attach was sent, so the device is not attached
  * there: it is to be attached again when the target starts. */
-static void device_learn_lost_target(Device *device, const Job *job)
+static void device_learn_lost_target(Device *device, const ManagedJob *managed)
 {
+    const Job *job = &managed->job;
+
     device->holding = HOLDING_NOTHING;
     device->held_by = (QubeName){};
     if (qube_name_equal(&device->attached_to, &job->target))
@@ -77,7 +79,8 @@ static void device_learn_lost_target(Device *device, const Job *job)
         return;
     device->waits_for = job->target;
     device->stopped = job->target;
-    device->late_at = job->target;
+    if (!managed->attach_ended)
+        device->late_at = job->target;
 }
 
 /* The job found out by itself that the person has detached the device: note
@@ -123,7 +126,7 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
     /* an attach into a target that has stopped since does not hold */
     if (managed->kind == JOB_KIND_ATTACH && managed->target_stopped &&
         !managed->attached_meanwhile && job->holding != HOLDING_NOTHING) {
-        device_learn_lost_target(device, job);
+        device_learn_lost_target(device, managed);
         return;
     }
     /* whatever the call answered, an event told that the device was detached */

@@ -125,6 +125,7 @@ static void on_target_stopped(ManagedJob *managed)
         return;
     }
     managed->target_stopped = true;
+    managed->attach_ended |= managed->attached_meanwhile;
     if (managed->attached_meanwhile)
         device_set_stopped(managed->device, &managed->job.target);
     managed->attached_meanwhile = false;

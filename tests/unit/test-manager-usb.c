@@ -851,6 +851,28 @@ static void test_a_target_that_was_stopped_does_not_have_it(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
 
+/* Its Attach was done, told of and lost with the stop of its target before it
+ * was answered; and the target runs again by then. */
+static void test_an_attach_that_its_targets_restart_ended_is_made_anew(void **s)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) s;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    /* qubesd's list was read in the second in which it still counts as
+     * attached, and once more */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    serve_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* It still counted as attached when the daemon looked. */
 static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
 {
@@ -982,6 +1004,7 @@ int main(void)
         TEST(test_so_is_the_undoing_of_an_attach),
         TEST(test_what_listed_the_plug_before_is_of_the_past),
         TEST(test_a_target_that_was_stopped_does_not_have_it),
+        TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_from_what_another_had_attached),
         TEST(test_what_is_known_for_sure_is_not_looked_at_again),
