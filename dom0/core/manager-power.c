@@ -209,7 +209,7 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
             if (qube_name_equal(&memory->missing_from, name))
                 memory->missing_from = (QubeName){};
         if (source)
-            source_free_early(source, name);
+            source_free_early(source, name, now.monotonic_usec);
         if (!source || !qube_name_equal(&source->name, name))
             continue;
         source->runs = false;

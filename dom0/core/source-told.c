@@ -185,11 +185,17 @@ QubeName source_take_early(Source *source,
     return (QubeName){};
 }
 
-void source_free_early(Source *source, const QubeName *qube)
+void source_free_early(Source *source, const QubeName *qube, uint64_t now_usec)
 {
-    for (size_t i = 0; i < SOURCE_EARLY_MAX; i++)
-        if (qube_name_equal(&source->early[i].qube, qube))
-            source->early[i] = (EarlyAttach){};
+    for (size_t i = 0; i < SOURCE_EARLY_MAX; i++) {
+        EarlyAttach *early = &source->early[i];
+
+        if (!qube_name_equal(&early->qube, qube))
+            continue;
+        if (early->class == DEVICE_CLASS_USB)
+            source_on_port_detached(source, &early->device, now_usec);
+        *early = (EarlyAttach){};
+    }
 }
 
 void source_clear_early(Source *source)

@@ -326,8 +326,9 @@ void source_note_early(Source *source, const AdminEvent *event);
 QubeName source_take_early(Source *source,
                            DeviceClass class,
                            const DeviceName *device);
-/* @qube was stopped: it has none of them any more. */
-void source_free_early(Source *source, const QubeName *qube);
+/* @qube was stopped: it has none of them any more. That has detached the USB
+ * ports among them. */
+void source_free_early(Source *source, const QubeName *qube, uint64_t now_usec);
 void source_clear_early(Source *source);
 /* Whether one was noted of a block device that, by its identity, may be part of
  * the USB device @usb, as the empty slot of a card reader: of that there is

@@ -393,6 +393,22 @@ static void test_nor_does_a_stop_before_the_first_call_leave_it_there(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Nor where the source has called, but the record comes after the stop. */
+static void test_nor_does_a_stop_before_the_first_record(void **state)
+{
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* Of what another had attached, too, and though the records come before the
  * events. */
 static void test_a_detach_told_after_the_new_probe_is_the_persons(void **state)
@@ -979,6 +995,7 @@ int main(void)
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
         TEST(test_nor_does_a_stop_before_the_first_call_leave_it_there),
+        TEST(test_nor_does_a_stop_before_the_first_record),
         TEST(test_nor_what_lingers_while_it_does_not_call),
         TEST(test_what_could_not_be_started_is_attached_once_it_runs),
         TEST(test_a_target_that_was_stopped_again_is_not_started_twice),
