@@ -19,10 +19,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
 from daemoncase import DaemonCase  # noqa: E402
-from harness import BUILD, Clock, Rig, fail  # noqa: E402
+from harness import BUILD, DEADLINE, Clock, Rig, fail  # noqa: E402
 
 COMMAND = BUILD / "dom0" / "qvm-autoattach"
-DEADLINE = 30
 # what a terminal acts upon, and what changes or hides other text
 DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e"
                        "\u2066-\u2069\ufeff]")

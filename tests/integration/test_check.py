@@ -6,10 +6,9 @@ import os
 import subprocess
 import unittest
 
-from harness import BUILD, temporary_directory
+from harness import BUILD, DEADLINE, temporary_directory
 
 COMMAND = BUILD / "dom0" / "qvm-autoattach"
-DEADLINE = 30
 
 # each kind of warning: the rules, and what is said of them
 WARNINGS = {

@@ -154,7 +154,7 @@ class NeverATarget(unittest.TestCase):
             path.write_text(rule + "\n", encoding="utf-8")
             path.chmod(0o644)
             return subprocess.run([COMMAND, "check", path], capture_output=True,
-                                  check=False, timeout=30, encoding="utf-8",
+                                  check=False, timeout=harness.DEADLINE, encoding="utf-8",
                                   stdin=subprocess.DEVNULL)
 
     def test_dom0(self):

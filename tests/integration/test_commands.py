@@ -572,7 +572,8 @@ class FormTest(CommandCase):
                               ("rules", "--json")):
                 result = subprocess.run(
                     [COMMAND, *arguments, "--socket", rig.daemon.control_socket],
-                    stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
+                    stdout=full, stderr=subprocess.PIPE, check=False,
+                    timeout=DEADLINE)
                 self.assertEqual(result.returncode, 5)
                 self.assertIn(b"cannot write", result.stderr)
 
