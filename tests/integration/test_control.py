@@ -491,7 +491,7 @@ class VarlinkTest(unittest.TestCase):
         good = self.control()
         for garbage in (b"x\0", b"\0", b"{}\0", b"[" * 60000 + b"\0", b"x" * 65537):
             bad = self.control()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            with contextlib.suppress(BrokenPipeError):
                 bad.stream.send(garbage)
             self.assertEqual(bad.stream.read_until(b"\0"), b"")
             self.assertIn("daemon", good.call("GetStatus"))
@@ -501,7 +501,7 @@ class VarlinkTest(unittest.TestCase):
         for client in clients:
             client.call("GetStatus")
         extra = self.control()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with contextlib.suppress(BrokenPipeError):
             extra.send("GetStatus")
         self.assertEqual(extra.stream.read_until(b"\0"), b"")
         result = run("status", "--socket", self.rig.daemon.control_socket)

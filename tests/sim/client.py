@@ -78,6 +78,9 @@ class Stream:
             self.socket.sendall(data)
         except TimeoutError:
             fail(f"{self.what}: the peer does not read")
+        except ConnectionResetError as error:
+            # it has closed at this very moment, and something was unread
+            raise BrokenPipeError(*error.args) from error
 
     def _fill(self, clock: Clock) -> bool:
         self.socket.settimeout(clock.left())
