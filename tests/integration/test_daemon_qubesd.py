@@ -397,8 +397,7 @@ class Away(DaemonCase):
         rig.sim.wait_held(id=hold)
         rig.sim.qube_start(name="work")
         rig.sim.release(id=hold)
-        rig.sim.wait_attached(backend="sys-usb", port="sda", target="work",
-                              timeout=5)
+        rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
         rig.daemon.wait_outcome("sda", 200)
 
     def test_a_device_that_appeared_meanwhile_is_looked_up_after_a_reconnect(self):

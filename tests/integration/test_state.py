@@ -73,7 +73,7 @@ class Kept(RestartCase):
                 self.stop(rig, how)
                 self.start_again(rig)
                 self.picture(rig)
-                rig.sim.wait_detached(backend="sys-usb", port="2-1", timeout=5)
+                rig.sim.wait_detached(backend="sys-usb", port="2-1")
 
     def test_what_the_person_attached_is_still_the_person_s(self):
         for how in WAYS:
@@ -200,8 +200,7 @@ class Kept(RestartCase):
                 self.assertNotIn(308, self.codes(rig, "2-1"))
                 if rig.sim.state()["qubes"]["work"]["state"] == "Halted":
                     rig.sim.qube_start(name="work")
-                rig.sim.wait_attached(backend="sys-usb", port="2-1", target="work",
-                                      timeout=5)
+                rig.sim.wait_attached(backend="sys-usb", port="2-1", target="work")
 
     def test_a_pause_goes_on(self):
         for how in WAYS:
@@ -323,7 +322,7 @@ class InTheMiddle(RestartCase):
                     rig.daemon.kill()
                     rig.daemon.start()
                 self.picture(rig)
-                rig.sim.wait_detached(backend="sys-usb", port="2-1", timeout=5)
+                rig.sim.wait_detached(backend="sys-usb", port="2-1")
 
     def test_while_the_prompt_is_open_no_second_one_is_shown(self):
         # nobody reads its answer any more; it stays on the screen nevertheless
@@ -413,7 +412,7 @@ class InTheMiddle(RestartCase):
                 rig.sim.unplug(backend="sys-usb", port="2-1")
                 self.start_again(rig)
                 self.picture(rig)
-                rig.sim.wait_qube(name=target, timeout=5)
+                rig.sim.wait_qube(name=target)
 
 
 class BadState(RestartCase):
