@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Disposable targets: made, started, attached; done away with when it fails."""
 
+import time
 import unittest
 
 from approvalcase import (CREATE, KILL, REMOVE, SHUTDOWN, STICK, ApprovalCase,
@@ -321,10 +322,12 @@ class Flood(DisposableCase):
             world(qubes=qubes(**{"usb-too": {"state": "Running"}}),
                   devices=devices + stick("sdb", "3-1", "77", "usb-too")))
         hostile, other = self.forwarder(rig), self.forwarder(rig, "usb-too")
+        begun = time.monotonic()
         for n in range(count):
             hostile.add("block", f"loop{n}", devtype="disk", path=f"p{n}")
         # as many as may attach in a minute; the others wait for their turn
         rig.sim.wait_call(method=START, count=60, done=True)
+        self.within_the_minute(begun)
         # the guard rail answers in any order, so it is not known which
         rig.daemon.wait_status(
             lambda status: [job["state"] for job in status["jobs"]] ==

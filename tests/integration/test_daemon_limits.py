@@ -124,6 +124,14 @@ class Unread(DaemonCase):
 class Attaches(DaemonCase):
     """20 a minute for a path, 60 for a source."""
 
+    def setUp(self):
+        self.begun = time.monotonic()
+
+    def wait_turn(self, rig, name: str = "sda") -> dict:
+        """Until a device waits for its turn."""
+        self.within_the_minute(self.begun)
+        return rig.daemon.wait_job("awaiting-turn", name)
+
     def cycle(self, connection, name: str, properties: dict, count: int) -> None:
         """Plug and unplug so many times."""
         for _ in range(count):
@@ -136,12 +144,12 @@ class Attaches(DaemonCase):
         connection = self.by_hand(rig)
         self.cycle(connection, "sda", stick_n(0), 20)
         seq = connection.add("block", "sda", **stick_n(0))
-        rig.daemon.wait_job("awaiting-turn")
+        self.wait_turn(rig)
         self.assertEqual(rig.count("Attach"), 20)
         # another path is not concerned
         self.assert_told(connection, connection.add(
             "block", "sdb", **stick_n(1)), 200)
-        self.assertEqual(rig.daemon.wait_job("awaiting-turn")["device"], "sda")
+        self.assertEqual(self.wait_turn(rig)["device"], "sda")
         remove = connection.remove("block", "sda")
         self.assert_told(connection, seq, 300)
         self.assert_told(connection, remove, 203)
@@ -153,7 +161,7 @@ class Attaches(DaemonCase):
         connection = self.by_hand(rig)
         self.cycle(connection, "sda", stick_n(0), 20)
         connection.add("block", "sdb", **stick_n(0))
-        rig.daemon.wait_job("awaiting-turn", "sdb")
+        self.wait_turn(rig, "sdb")
 
     def test_the_61st_of_a_source_waits_whatever_its_path(self):
         rig = self.start(ANY, world(
@@ -163,7 +171,7 @@ class Attaches(DaemonCase):
         for n, name in enumerate(("sda", "sdb", "sdc")):
             self.cycle(connection, name, stick_n(n), 20)
         connection.add("block", "sdd", **stick_n(3))
-        rig.daemon.wait_job("awaiting-turn", "sdd")
+        self.wait_turn(rig, "sdd")
         self.assertEqual(rig.count("Attach"), 60)
         other = self.by_hand(rig, "sys-usb2")
         self.cycle(other, "sda", stick_n(0), 1)
@@ -178,7 +186,7 @@ class Attaches(DaemonCase):
                 self.assertEqual(connection.wait_closed(), [])
         connection = self.by_hand(rig)
         connection.add("block", "sda", **stick_n(0))
-        rig.daemon.wait_job("awaiting-turn")
+        self.wait_turn(rig)
 
     def test_unlimited_lifts_it_and_says_so_loudly(self):
         rig = self.start(ANY, unlimited=True)
@@ -192,7 +200,7 @@ class Attaches(DaemonCase):
         connection = self.by_hand(rig)
         self.cycle(connection, "sda", stick_n(0), 20)
         seq = connection.add("block", "sda", **stick_n(0))
-        rig.daemon.wait_job("awaiting-turn")
+        self.wait_turn(rig)
         self.assertEqual(connection.answer(seq, 70), told(seq, 200))
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Detach and replug: what is the same plug, and what the person took away."""
 
+import time
 import unittest
 
 from usbcase import (ANY, DISK, KEY, PART, STICK, USB, USB_ATTACH, USB_ATTACHED,
@@ -436,11 +437,13 @@ class Flapping(UsbCase):
         self.assert_attached(rig, "2-1", "work")
 
     def test_the_rate_makes_it_wait_and_unplugged_it_waits_no_more(self):
+        begun = time.monotonic()
         rig = self.start()
         connection = self.forwarder(rig)
         for _ in range(20):
             self.assert_told(connection, connection.add("usb", "2-1", **USB), 200)
             self.assert_told(connection, connection.remove("usb", "2-1"), 203)
+        self.within_the_minute(begun)
         rig.mark()
         last = connection.add("usb", "2-1", **USB)
         rig.daemon.wait_job("awaiting-turn", "2-1")
