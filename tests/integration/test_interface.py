@@ -437,12 +437,14 @@ class ActTest(ControlCase):
         connection = self.forwarder(rig)
         control = self.control(rig)
         before = control.call("GetStatus")["now_usec"]
-        until = control.call("Pause", duration_usec=1_000_000)["until_usec"]
-        self.assertGreaterEqual(until, before + 1_000_000)
+        until = control.call("Pause", duration_usec=3600_000_000)["until_usec"]
+        self.assertGreaterEqual(until, before + 3600_000_000)
         told = control.call("GetStatus")["pause"]["until_usec"]
         self.assertLess(abs(told - until), 1_000_000)
         connection.answer(connection.add("block", "sda", **STICK))
         self.assert_last(rig, "sda", 309)
+        # another takes its place
+        control.call("Pause", duration_usec=1_000_000)
         rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
         rig.daemon.wait_outcome("sda", 200)
         self.assertIsNone(control.call("GetStatus")["pause"])
