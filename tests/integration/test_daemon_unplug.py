@@ -239,14 +239,16 @@ class AtEachPoint(DaemonCase):
 
     def test_while_pausing_before_another_try(self):
         rig = self.start()
-        rig.sim.fault(method=ATTACH, do="fail")
+        rig.sim.fault(method=ATTACH, do="fail", count=3)
         connection = self.forwarder(rig)
         add = connection.add("block", "sda", **STICK)
+        # the third pause is 4 s long: this one is not over before the remove
+        rig.sim.wait_call(method=ATTACH, count=3, since=rig.since, done=True)
         rig.daemon.wait_job("pausing")
         remove = connection.remove("block", "sda")
         self.assert_told(connection, add, 300)
         self.assert_told(connection, remove, 203)
-        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW])
+        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW] * 3)
 
     def test_while_waiting_for_qubesd_to_list_it(self):
         rig = self.start(scenario=world(devices=[]))
