@@ -67,22 +67,34 @@ static bool is_asleep(pid_t pid)
     return name_end && strncmp(name_end, ") S", 3) == 0;
 }
 
-uint64_t cpu_ns_of(pid_t pid)
+static uint64_t read_cpu_ns(pid_t pid)
 {
-    uint64_t deadline = now_ns() + BENCH_DEADLINE_MSEC * NSEC_PER_MSEC;
     struct timespec used;
     clockid_t clock;
 
-    /* the kernel adds it up at ticks and when the process leaves the CPU */
-    while (!is_asleep(pid)) {
-        if (now_ns() > deadline)
-            die("process %i does not come to rest", (int) pid);
-        (void) sched_yield();
-    }
     if (clock_getcpuclockid(pid, &clock) != 0 ||
         clock_gettime(clock, &used) < 0)
         die("there is no process %i", (int) pid);
     return (uint64_t) used.tv_sec * NSEC_PER_SEC + (uint64_t) used.tv_nsec;
+}
+
+uint64_t cpu_ns_of(pid_t pid)
+{
+    uint64_t deadline = now_ns() + BENCH_DEADLINE_MSEC * NSEC_PER_MSEC;
+    uint64_t used;
+
+    /* the kernel adds it up at ticks and when the process leaves the CPU, and
+     * calls it asleep a moment before that */
+    for (;;) {
+        if (is_asleep(pid)) {
+            used = read_cpu_ns(pid);
+            if (is_asleep(pid) && read_cpu_ns(pid) == used)
+                return used;
+        }
+        if (now_ns() > deadline)
+            die("process %i does not come to rest", (int) pid);
+        (void) sched_yield();
+    }
 }
 
 static unsigned int nibble(char c)

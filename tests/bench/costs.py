@@ -55,7 +55,7 @@ def throughput(bench: Bench) -> list[Row]:
     return [against(section, "CPU a record, floor is json_loadb() alone", ours,
                     floor),
             Row(section, "records a second and core", "1/s",
-                1e6 / ours.median()),
+                1e6 / ours.median() if ours.median() else None),
             Row(section, "records a second, one connection", "1/s",
                 rig.statistics.median(rates))]
 

@@ -520,7 +520,11 @@ def cpu_ns(pid: int) -> int:
     """CPU time it has had until it last went to sleep, which is waited for:
     the kernel adds it up at ticks and when the process leaves the CPU."""
     deadline = time.monotonic() + DEADLINE
-    while state_of(pid) != "S":
+    while True:
+        if state_of(pid) == "S":
+            used = time.clock_gettime_ns(clock)
+            if state_of(pid) == "S" and time.clock_gettime_ns(clock) == used:
+                return used
         if time.monotonic() > deadline:
             raise TimeoutError(f"process {pid} does not come to rest")
         os.sched_yield()

@@ -14,7 +14,7 @@ class Row:
     section: str
     what: str
     unit: str
-    median: float
+    median: float | None
     p99: float | None = None
     floor: float | None = None
     floor_p99: float | None = None
@@ -24,7 +24,7 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """Of the medians."""
-        return self.median / self.floor if self.floor else None
+        return self.median / self.floor if self.median and self.floor else None
 
     @property
     def ratio_p99(self) -> float | None:
