@@ -278,6 +278,8 @@ class Recording:
             self._n = max(self._n, call["n"])
             if call["stream"]:
                 continue
+            if call["state"] == "running":
+                call, = sim.wait_call(n=call["n"], done=True)
             key = call["service"], bytes.fromhex(call["request"])
             verb = call["method"].rpartition(".")[2]
             disk = next((word for word in call["arg"].split("+")
@@ -518,7 +520,9 @@ def state_of(pid: int) -> str:
 
 def cpu_ns(pid: int) -> int:
     """CPU time it has had until it last went to sleep, which is waited for:
-    the kernel adds it up at ticks and when the process leaves the CPU."""
+    the kernel adds it up at ticks and when the process leaves the CPU, and
+    calls it asleep a moment before that."""
+    clock = (~pid << 3) | CPUCLOCK_SCHED
     deadline = time.monotonic() + DEADLINE
     while True:
         if state_of(pid) == "S":
@@ -528,4 +532,3 @@ def cpu_ns(pid: int) -> int:
         if time.monotonic() > deadline:
             raise TimeoutError(f"process {pid} does not come to rest")
         os.sched_yield()
-    return time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED)
