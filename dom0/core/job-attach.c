@@ -41,11 +41,13 @@ JobWish job_on_listing(Job *job,
                        uint64_t now_usec)
 {
     const JobTask *task = &job->task;
+    const bool readable = listing->attachment != ATTACHMENT_UNKNOWN;
     QubeName holder = listing->attached_to;
     bool ours;
     char detail[sizeof(job->detail)];
 
     job->seen_at = (QubeName){};
+    job->seen = false;
     job->surveyed = false;
     job->unlisted = false;
     job->other_listed = false;
@@ -56,13 +58,13 @@ JobWish job_on_listing(Job *job,
         return job_await_change(job, now_usec);
     /* a line that cannot be read does not tell who has it: go by what events
      * told */
-    job->unread = listing->attachment == ATTACHMENT_UNKNOWN;
-    if (job->unread)
+    if (!readable)
         holder = job->known_at;
     if (holder.s[0] != '\0' && is_of_the_past(job, &holder, now_usec) &&
         job->n_retries < JOB_RETRIES_MAX)
         return job_retry(job, JOB_RECHECKING, STATUS_ATTACHED_ELSEWHERE,
                          "another qube has it", now_usec);
+    job->seen = readable && !job->stale;
     if (holder.s[0] != '\0') {
         job->seen_at = holder;
         for (size_t i = 0; i < task->n_targets; i++) {
@@ -369,6 +371,8 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
+    job->seen = !job->stale;
+    job->seen_at = job->target;
     /* Our Attach has failed: somebody else attached the device there, or qubesd
      * still lists the plug before. */
     if (job->holding == HOLDING_NOTHING)

@@ -214,6 +214,7 @@ void job_on_holder_stopped(Job *job, const QubeName *target)
 void job_on_changed(Job *job)
 {
     job->stale = true;
+    job->seen = false;
     job->task.announced = false;
 }
 

@@ -174,8 +174,9 @@ typedef struct Job {
     Holding holding;
     QubeName target;  /* "" until one was chosen */
     QubeName seen_at; /* the qube that has it by qubesd's list; "" */
-    /* qubesd's line could not be read: @seen_at is from @known_at */
-    bool unread;
+    /* qubesd's list has told that it is there, or that nobody has it, and
+     * nothing has happened to it since */
+    bool seen;
     /* as in the task, but kept up to date by the job's owner */
     QubeName known_at;
     QubeName held_by; /* also "" if it is known why it has it no longer */

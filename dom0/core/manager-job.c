@@ -341,7 +341,6 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
                    left == HOLDING_NOTHING ? STATUS_DETACHED
                                            : STATUS_NOT_ATTACHED);
     device->job = NULL;
-    device->missed_events = false;
     if (device->record.class == DEVICE_CLASS_USB &&
         now.monotonic_usec < m->suspect_until_usec &&
         (managed->job.outcome == STATUS_ALREADY_ATTACHED ||
@@ -381,13 +380,11 @@ static bool managed_calls_for_decision(const Manager *m,
     return device_lacks_decision(m, managed->device);
 }
 
-/* Whether events were missed, and the job ends without having seen who has its
- * device now. */
-static bool managed_has_missed(const ManagedJob *managed)
+/* Whether events were missed, and no job has seen who has the device since. */
+static bool device_has_missed(const Device *device)
 {
-    return managed->device->missed_events &&
-           !managed->device->attachment_known &&
-           managed->kind == JOB_KIND_ATTACH && !managed->job.touched;
+    return device->missed_events && !device->attachment_known &&
+           device->plugged && device_is_attached(device);
 }
 
 /* A job has ended: what follows for its device? */
@@ -395,12 +392,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     bool look = managed->detached_meanwhile;
-    /* events were missed, and the job took for the holder what events had told
-     * before, as qubesd's list could not be read */
-    bool look_further = device->missed_events && managed->job.unread &&
-                        managed->job.seen_at.s[0] != '\0';
     const QubeName target = managed->job.target;
-    bool missed = managed_has_missed(managed);
     bool again;
 
     if (device->queued == managed) {
@@ -424,12 +416,13 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
                (device->holding == HOLDING_DEVICE ||
                 qube_name_equal(&device->attached_to, &target))) {
         device_begin_look(m, device, &target, now);
-    } else if (look_further && device->plugged &&
-               qube_name_equal(&device->attached_to, &managed->job.seen_at)) {
-        device_look_further(m, device, &managed->job.seen_at, now);
     } else if (again && device->plugged) {
         device_decide_again(m, device, now);
-    } else if (missed && device->plugged && device_is_attached(device)) {
+    }
+
+    if (device->job)
+        return;
+    if (managed->kind == JOB_KIND_ATTACH && device_has_missed(device)) {
         const QubeName holder = device_holder(device);
 
         device_look_further(m, device, &holder, now);

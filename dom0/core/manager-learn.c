@@ -156,6 +156,20 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
     }
 }
 
+/* Whether the job knows who has its device. If events were missed, only the
+ * list tells; and where it has gone from where it was, a look has to find out
+ * why, see device_has_missed(). */
+static bool managed_has_seen(const ManagedJob *managed)
+{
+    const Device *device = managed->device;
+    const Job *job = &managed->job;
+
+    if (!device->missed_events)
+        return job->touched;
+    return job->seen &&
+           (job->seen_at.s[0] != '\0' || device->attached_to.s[0] == '\0');
+}
+
 void device_learn(Manager *m,
                   Device *device,
                   const ManagedJob *managed,
@@ -165,7 +179,7 @@ void device_learn(Manager *m,
 
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
-        device->attachment_known |= job->touched;
+        device->attachment_known |= managed_has_seen(managed);
         if (job->found_stopped.s[0] != '\0')
             device_learn_stopped(device, job);
         if (job->lost) {

@@ -186,6 +186,140 @@ static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* qubesd has no time for the job that is in work. */
+static void be_busy(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    }
+    assert_int_equal(last_outcome()->status, STATUS_UNAVAILABLE);
+}
+
+/* It is looked at whether @target still has the device: no. */
+static void be_missed_at(const char *target)
+{
+    AdminRequest request;
+    uint64_t call = rig_call_to(&rig, ADMIN_ATTACHED, &request);
+
+    assert_string_equal(request.dest.s, target);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The person is quicker than our Attach, and then no event is heard for a
+ * while, in which she detaches it. */
+static uint64_t attach_half_over_a_gap(void)
+{
+    uint64_t call;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    reconnect();
+    return call;
+}
+
+static void test_what_was_missed_is_looked_for_after_the_next_job(void **state)
+{
+    uint64_t call = attach_half_over_a_gap();
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work read-only\n");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    be_busy();
+    be_missed_at("vault");
+}
+
+static void test_so_it_is_after_the_next_decision(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work when-running\n");
+    call = attach_half_over_a_gap();
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
+    be_busy();
+    be_missed_at("vault");
+}
+
+static void test_so_it_is_where_that_takes_no_job(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work when-running\n");
+    call = attach_half_over_a_gap();
+    rig_set_rules(&rig, "");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_NO_RULE);
+    be_missed_at("vault");
+}
+
+/* qubesd has answered, but not what was asked for. */
+static void test_an_answer_that_says_nothing_has_seen_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_GARBAGE));
+    assert_int_equal(last_outcome()->status, STATUS_QUBESD_REFUSED);
+    be_missed_at("work");
+}
+
+static void test_an_answer_from_before_a_gap_says_nothing_of_after(void **s)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    reconnect();
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+
+    /* so its USB device is not ripped out of that qube */
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call_to(&rig, ADMIN_AVAILABLE, &request);
+    assert_string_equal(request.port.s, "sda");
+    rig_reply(&rig, call, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* That nobody has it now does not say why. */
+static void test_what_has_gone_in_a_gap_is_looked_for(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    be_missed_at("vault");
+}
+
 /* Its shutdown was missed, and qubesd has no time to tell of it. */
 static void test_a_source_that_could_not_be_asked_for_is_asked_again(void **s)
 {
@@ -308,6 +442,12 @@ int main(void)
         WITH_RIG(test_a_prompt_outlasts_qubesd),
         WITH_RIG(test_a_prompt_waits_for_a_qubesd_that_is_busy),
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
+        WITH_RIG(test_what_was_missed_is_looked_for_after_the_next_job),
+        WITH_RIG(test_so_it_is_after_the_next_decision),
+        WITH_RIG(test_so_it_is_where_that_takes_no_job),
+        WITH_RIG(test_an_answer_that_says_nothing_has_seen_nothing),
+        WITH_RIG(test_an_answer_from_before_a_gap_says_nothing_of_after),
+        WITH_RIG(test_what_has_gone_in_a_gap_is_looked_for),
         WITH_RIG(test_a_source_that_could_not_be_asked_for_is_asked_again),
         WITH_RIG(test_a_kill_that_qubesd_had_no_time_for_is_made_again),
         WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
