@@ -154,6 +154,16 @@ static void device_on_attached(Device *device,
     }
 }
 
+/* Whether nothing of ours is attached, as far as events have told. */
+static bool device_is_told_free(const Device *device)
+{
+    const ManagedJob *managed = device->job;
+
+    return device->holding == HOLDING_NOTHING ||
+           (managed && managed->kind == JOB_KIND_DETACH &&
+            managed->job.told_detached);
+}
+
 static void on_attached(Manager *m, const AdminEvent *event, Instant now)
 {
     Source *source = manager_find_source(m, &event->backend);
@@ -177,8 +187,9 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
-    attaching = device->job && managed_is_attaching(device->job);
-    echo = is_echo(source, event, now) && device->holding == HOLDING_NOTHING;
+    attaching = device->job && device->job->kind == JOB_KIND_ATTACH &&
+                managed_is_attaching(device->job);
+    echo = is_echo(source, event, now) && device_is_told_free(device);
     if (echo && device->late_at.s[0] == '\0' && !attaching) {
         device->attached_to = (QubeName){};
         device->attachment_known = false;

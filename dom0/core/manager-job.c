@@ -391,7 +391,9 @@ static bool device_has_missed(const Device *device)
 static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
-    bool look = managed->detached_meanwhile;
+    /* the event of our own Detach says all there is to say */
+    bool look =
+        managed->kind == JOB_KIND_ATTACH && managed->detached_meanwhile;
     const QubeName target = managed->job.target;
     bool again;
 

@@ -149,7 +149,8 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
         if (managed->rule)
             device->held_rule = managed->rule->name;
         device->attached_to = job->target;
-    } else if ((device->holding == HOLDING_NOTHING ||
+    } else if (!job->told_detached && /* what came then is told as well */
+               (device->holding == HOLDING_NOTHING ||
                 device->plug != managed->plug) &&
                qube_name_equal(&device->attached_to, &job->target)) {
         device->attached_to = (QubeName){};

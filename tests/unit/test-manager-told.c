@@ -464,6 +464,26 @@ static void test_what_comes_after_the_detach_is_not_detached(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* All of it is told before our Detach is answered. */
+static void test_what_is_attached_after_our_detach_is_known_to_be(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    /* no part of it is taken from there */
+    assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_ATTACHED_ELSEWHERE);
+}
+
 /* A Detach that failed is made up for by the hypervisor. */
 static void test_what_may_be_held_is_told_to_be_gone(void **state)
 {
@@ -1152,6 +1172,7 @@ int main(void)
         TEST(test_what_was_off_the_list_was_not_taken_by_the_person),
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),
+        TEST(test_what_is_attached_after_our_detach_is_known_to_be),
         TEST(test_what_may_be_held_is_told_to_be_gone),
         TEST(test_a_removed_slot_leaves_its_name_clean),
         TEST(test_a_partition_waits_for_the_look_at_its_disk),
