@@ -158,6 +158,8 @@ JobWish job_attach(Job *job)
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 
     job->tried = true;
+    job->taken = false;
+    job->told_detached = false;
     job->holding = HOLDING_MAYBE;
     return job_call(job, JOB_ATTACHING, ADMIN_ATTACH);
 }

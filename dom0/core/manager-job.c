@@ -491,11 +491,13 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             /* a call of the job that is still under way was given up by it */
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;
-            /* from now on, the device's removal from qubesd's list or the
-             * target's stop concern this Attach */
+            /* from now on, the device's removal from qubesd's list, events of
+             * its attach or the target's stop concern this Attach */
             if (managed->job.request.method == ADMIN_ATTACH) {
                 managed->device->removed = false;
                 managed->device->added_attached = false;
+                managed->attached_meanwhile = false;
+                managed->detached_meanwhile = false;
                 managed->target_stopped = false;
                 managed->attach_ended = false;
                 managed->attach_usec = now.monotonic_usec;

@@ -484,6 +484,29 @@ static void test_what_is_attached_after_our_detach_is_known_to_be(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_ATTACHED_ELSEWHERE);
 }
 
+/* The person attaches and detaches it where our Attach is to bring it; that
+ * fails, and is made anew. */
+static void test_a_detach_before_the_second_try_says_nothing_of_that(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 /* A Detach that failed is made up for by the hypervisor. */
 static void test_what_may_be_held_is_told_to_be_gone(void **state)
 {
@@ -1173,6 +1196,7 @@ int main(void)
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),
         TEST(test_what_is_attached_after_our_detach_is_known_to_be),
+        TEST(test_a_detach_before_the_second_try_says_nothing_of_that),
         TEST(test_what_may_be_held_is_told_to_be_gone),
         TEST(test_a_removed_slot_leaves_its_name_clean),
         TEST(test_a_partition_waits_for_the_look_at_its_disk),
