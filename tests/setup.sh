@@ -47,7 +47,8 @@ setup_has() {
 }
 
 setup_install() {
-    local as_root=()
+    local as_root=() apt=(apt-get -qq -o Acquire::Retries=3
+        -o DPkg::Lock::Timeout=300)
 
     if ((EUID != 0)); then
         as_root=(sudo -n)
@@ -58,9 +59,11 @@ setup_install() {
     fi
     echo "setup: installing $*"
     if command -v apt-get >/dev/null; then
-        "${as_root[@]}" apt-get update -qq &&
+        # a mirror may fail once, and a machine that has just come up may be at
+        # its own updates
+        "${as_root[@]}" "${apt[@]}" update &&
             "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -qq -y --no-install-recommends "$@" </dev/null
+                "${apt[@]}" install -y --no-install-recommends "$@" </dev/null
     else
         "${as_root[@]}" dnf install -y -q --setopt=install_weak_deps=False \
             "$@" </dev/null

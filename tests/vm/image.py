@@ -132,6 +132,7 @@ def debootstrap(folder: pathlib.Path):
             ["mmdebstrap", "--variant=minbase", "--mode=root",
              f"--include={','.join(INCLUDE)}",
              "--aptopt=Apt::Install-Recommends \"false\"",
+             "--aptopt=Acquire::Retries \"3\"",
              # what dpkg syncs is thrown away if the power fails
              "--dpkgopt=force-unsafe-io",
              "--dpkgopt=path-exclude=/usr/share/doc/*",
