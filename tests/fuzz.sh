@@ -4,7 +4,7 @@ set -uo pipefail
 
 usage() {
     cat <<'EOF'
-Usage: [sudo] tests/fuzz.sh [--afl] TARGET|all SECONDS
+Usage: [sudo] tests/fuzz.sh [--afl | --seed N] TARGET|all SECONDS
 
 Fuzz one target, or each in turn, for so many seconds: TARGET is the name of a
 file tests/fuzz/fuzz-TARGET.c, as record. Needs clang; installs what is missing.
@@ -13,8 +13,10 @@ Builds in build-fuzz/. What was found grows in build-fuzz/corpus/TARGET; an inpu
 that breaks a property is left in build-fuzz/found/ and ends in exit status 1.
 Put it into tests/fuzz/corpus/TARGET, where every test run replays it.
 
-  --afl   with AFL++ instead of libFuzzer: builds in build-afl/, what grows and
-          what was found is in build-afl/out/TARGET/default
+  --afl     with AFL++ instead of libFuzzer: builds in build-afl/, what grows and
+            what was found is in build-afl/out/TARGET/default
+  --seed N  of libFuzzer's random numbers; where nothing has grown yet, another
+            run begins with the same inputs (default: another each time)
 
 Prints per target the executions, and with libFuzzer the edges that are covered
 (cov), the corpus (corp) and findings.
@@ -25,10 +27,13 @@ if [[ "${1-}" == --help ]]; then
     usage
     exit 0
 fi
-afl=no
+afl=no seed=0
 if [[ "${1-}" == --afl ]]; then
     afl=yes
     shift
+elif [[ "${1-}" == --seed && "${2-}" =~ ^[1-9][0-9]*$ ]]; then
+    seed=$2
+    shift 2
 fi
 if (($# != 2)) || ! [[ "$2" =~ ^[1-9][0-9]*$ ]]; then
     usage >&2
@@ -76,8 +81,8 @@ fi
 fuzz_libfuzzer() {
     local target=$1 program=$2 status options
     shift 2
-    options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024
-        -max_len=10000 -print_final_stats=1
+    options=(-max_total_time="$seconds" -seed="$seed" -timeout=10
+        -rss_limit_mb=1024 -max_len=10000 -print_final_stats=1
         -artifact_prefix="$build/found/$target-")
     [[ -n "$dict" ]] && options+=(-dict="$dict")
 

@@ -31,7 +31,7 @@ stage_command[analysers]='tests/analyse.sh'
 
 stage_minutes[fuzz]=4
 stage_paths[fuzz]='^(common|dom0/wire|sysusb/core|tests/fuzz)/|/rule-'
-stage_command[fuzz]='tests/fuzz.sh all 10'
+stage_command[fuzz]='tests/fuzz.sh --seed 1 all 10'
 
 # Whether a stage can be run here. One whose script is not there yet cannot; that
 # of a script which is there and does not start is a failure of the stage.
