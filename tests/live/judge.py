@@ -41,6 +41,7 @@ class Judge:
         # the round in which each was so last
         self.idle: dict[str, int] = {}
         self.stopped: dict[str, int] = {}
+        self.came_up: dict[str, int] = {}
         self.paused: dict[str, int] = {}
         self.killed = {"daemon": -1, "forwarder": -1}
         self.deaf = -1
@@ -105,6 +106,7 @@ class Judge:
         def on_running(qube):
             # what waits for it is decided now, by the rules of this round
             self.may_decide(self.kernel.plugs.values())
+            self.came_up[qube.name] = self.round
             return set_running(qube)
         log.begin, log.end, hotplug.detach = on_begin, on_end, on_detach
         qubesd.emit = on_emit
@@ -334,12 +336,14 @@ class Judge:
             return
         attachment = self.world.attachments.get(key)
         plug = self.plug_of(*key[1:])
+        # also if the target has been stopped since
+        if plug is not None:
+            plug.had.add(call.dest)
         if attachment is not None and attachment.frontend == call.dest:
             self._given[key] = (attachment, pid, time.monotonic())
             if plug is not None:
                 # leave is for once: an ask rule asks again
                 plug.approved.discard((*key[1:], call.dest))
-                plug.had.add(call.dest)
 
     # -- quiet
 
@@ -350,6 +354,11 @@ class Judge:
         running = self.world.is_running(SOURCE)
         for plug in self.kernel.plugs.values():
             plug.unseen |= self._may_be_same(plug)
+            # stopped in or right after its start: no record starts it again
+            if self.round in (plug.decided, plug.may_decide):
+                plug.had |= {name for name in self._wanted_by(plug)
+                             if self.round == self.stopped.get(name) ==
+                             self.came_up.get(name)}
             # found where it runs, it was taken away as far as can be known
             plug.restarted_unheard |= self.deaf == self.round and any(
                 self.stopped.get(name, -1) == self.round for name in plug.had)
@@ -359,6 +368,11 @@ class Judge:
             self._be_sure(plug)
         if look["status"]["prompts"]["n_open"] == 0:
             self.n_lost_windows = 0
+
+    def _wanted_by(self, plug: Plug) -> set[str]:
+        """Targets of each rule by which it may have been decided."""
+        rules = [self.sets[number].rule_for(plug) for number in plug.sets]
+        return {name for rule in rules if rule for name in rule.targets}
 
     def _owner(self, devclass: str, device: str) -> str | None:
         found = self.world.attachments.get((SOURCE, devclass, device))
