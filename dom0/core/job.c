@@ -336,6 +336,16 @@ JobWish job_on_unlisted(Job *job, uint64_t now_usec)
     return job_wait(job, JOB_AWAITING, job->appear_usec);
 }
 
+JobWish job_on_told_attached(Job *job, uint64_t now_usec)
+{
+    job_on_changed(job);
+    if (job->state != JOB_AWAITING_PROMPT)
+        return JOB_WISH_NOTHING;
+
+    job_unpause(job, now_usec);
+    return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
+}
+
 JobWish job_on_qubesd(Job *job, uint64_t now_usec)
 {
     if (job->state == JOB_DONE)

@@ -371,6 +371,10 @@ JobWish job_on_appeared(Job *job,
  * its prompt waits for the device to be listed again first. */
 JobWish job_on_unlisted(Job *job, uint64_t now_usec);
 
+/* qubesd's event says that a qube has the device: a job that waits for its
+ * prompt asks qubesd whether that is so. */
+JobWish job_on_told_attached(Job *job, uint64_t now_usec);
+
 /* qubesd can be reached again: go on with what waited for it. */
 JobWish job_on_qubesd(Job *job, uint64_t now_usec);
 

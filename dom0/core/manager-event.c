@@ -142,8 +142,6 @@ static void device_on_attached(Device *device,
         device->stopped = (QubeName){};
     }
     device->late_at = (QubeName){};
-    if (device->job)
-        job_on_changed(&device->job->job);
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
         if (!echo)
             device->job->job.known_at = *target;
@@ -198,6 +196,10 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         return;
     }
     device_on_attached(device, &event->subject, echo && attaching);
+    if (device->job)
+        managed_apply(
+            m, device->job,
+            job_on_told_attached(&device->job->job, now.monotonic_usec), now);
     /* jobs for devices that exclude it must not attach those now */
     for (Device *part = source->devices; part; part = part->next)
         if (part->job && part->job->kind == JOB_KIND_ATTACH &&

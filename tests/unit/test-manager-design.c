@@ -644,6 +644,38 @@ static void test_another_gui_domain_is_503(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The person attaches what is queued behind another window. */
+static void attach_queued(const char *target, Status outcome)
+{
+    uint64_t window;
+    Prompt prompt;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sdb", target);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(target));
+    assert_int_equal(rig_answer(&rig), outcome);
+    assert_false(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
+}
+
+static void test_a_queued_prompt_of_what_was_attached_is_not_shown(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    begin("sdb");
+    attach_queued("vault", STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_DETACHED);
+
+    /* also where the rule wants it */
+    begin("sdb");
+    attach_queued("work", STATUS_ALREADY_ATTACHED);
+    answer_prompt(window, PROMPT_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_the_third_no_ends_what_waits_for_its_prompt(void **state)
 {
     uint64_t window;
@@ -868,6 +900,7 @@ int main(void)
         WITH_RIG(test_a_yes_in_an_old_window_is_bound_by_policy),
         WITH_RIG(test_an_agent_that_dies_says_no_no),
         WITH_RIG(test_another_gui_domain_is_503),
+        WITH_RIG(test_a_queued_prompt_of_what_was_attached_is_not_shown),
         WITH_RIG(test_the_third_no_ends_what_waits_for_its_prompt),
         WITH_RIG(test_a_yes_ends_the_row_of_noes),
         WITH_RIG(test_a_late_yes_is_nothing_to_what_was_taken_away),
