@@ -171,18 +171,25 @@ class Rig:
         with self.condition:
             return len(self.lines)
 
-    def wait_line(self, fits, what: str, since: int = 0) -> dict:
-        """The first line, or the one to come, for which fits(line)."""
+    def _wait_among(self, told: list, fits, what: str, since: int) -> dict:
         clock = Clock(DEADLINE)
         with self.condition:
             while True:
-                while since < len(self.lines):
-                    if fits(self.lines[since]):
-                        return self.lines[since]
+                while since < len(told):
+                    if fits(told[since]):
+                        return told[since]
                     since += 1
                 if not self.condition.wait(clock.left()) and \
                         clock.left() <= 0.001:
-                    fail(f"no line came: {what}")
+                    fail(f"it never came: {what}")
+
+    def wait_line(self, fits, what: str, since: int = 0) -> dict:
+        """The first line, or the one to come, for which fits(line)."""
+        return self._wait_among(self.lines, fits, what, since)
+
+    def wait_uevent(self, fits, what: str, since: int = 0) -> dict:
+        """The same of the machine's uevents, each by its own way."""
+        return self._wait_among(self.uevents, fits, what, since)
 
     def wait_record(self, since: int = 0, *, action: str = "add",
                     devclass: str = "block", **wanted) -> dict:

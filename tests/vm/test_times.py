@@ -26,8 +26,8 @@ class TimesTest(UsbQubeCase):
                       f"{max(values):6.0f} {median - before:6.0f}")
             before = median
         for found in runs:
-            # what is measured on two clocks may be a little off
-            self.assertEqual(found[:3], sorted(found[:3]))
+            # others are seen by different threads, or on two clocks
+            self.assertLess(found[0], found[1])
             self.assertLess(found[3], found[4])
 
     def time_one(self, serial: str, offset: float) -> list[float]:
@@ -37,11 +37,11 @@ class TimesTest(UsbQubeCase):
         answer = self.rig.wait_answer(record)
 
         def seen(origin: str, name: str) -> float:
-            return next(uevent["seen"] + offset
-                        for uevent in self.rig.uevents[first:]
-                        if uevent["origin"] == origin
-                        and uevent["properties"]["ACTION"] == "add"
-                        and uevent["properties"]["DEVPATH"].endswith(f"/{name}"))
+            return self.rig.wait_uevent(
+                lambda uevent: uevent["origin"] == origin
+                and uevent["properties"].get("ACTION") == "add"
+                and uevent["properties"]["DEVPATH"].endswith(f"/{name}"),
+                f"{origin} of {name}", first)["seen"] + offset
         found = [seen("kernel", record["parent"]),
                  seen("kernel", record["device"]),
                  seen("udev", record["device"]), record["at"], answer["at"]]
