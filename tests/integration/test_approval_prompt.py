@@ -307,11 +307,11 @@ class Timeout(ApprovalCase):
     def test_305_is_no_no(self):
         rig, connection = self.late()
         rig.sim.crash(service="agent")
+        rig.sim.agent_script(default="allow")
         rig.sim.agent_up()
         seq = connection.change("block", "sda", **STICK)
-        rig.sim.wait_window()
-        rig.sim.click(answer="allow")
         self.assert_told(connection, seq, 200)
+        self.assertEqual(len(self.prompts(rig)), 2)
 
     def late_yes_is_worth_nothing(self, rig) -> None:
         """And nothing is done because of it."""
