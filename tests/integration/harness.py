@@ -188,6 +188,14 @@ class Daemon:
         """What GetStatus answers."""
         return self.call("GetStatus")
 
+    def memory(self) -> int:
+        """The bytes that it has for itself, page by page: the quicker figures of
+        the kernel may be some hundred KiB behind."""
+        text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text(
+            encoding="ascii")
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines()
+                    if line.startswith("Anonymous:"))
+
     def wait_status(self, fits, what: str) -> dict:
         """Ask until the status fits; each try is a turn of the daemon's loop."""
         clock = Clock()

@@ -453,7 +453,7 @@ class Flood(ApprovalCase):
         rig.sim.wait_window()
         rig.daemon.wait_status(
             lambda status: status["prompts"]["n_waiting"] == 199, "199 wait")
-        before = rig.daemon.status()["daemon"]["memory_bytes"]
+        before = rig.daemon.memory()
         for n in range(200, count):
             index = n % 200
             hostile.change("block", names[index], devtype="disk",
@@ -464,7 +464,7 @@ class Flood(ApprovalCase):
             if n % 1000 == 999:
                 seq = other.add("block", "sdb", **{**STICK, "serial": "77"})
                 self.assertIn(other.answer(seq)["code"], (200, 201))
-        after = rig.daemon.status()["daemon"]["memory_bytes"]
+        after = rig.daemon.memory()
         # a sanitizer keeps what was freed
         if not harness.is_sanitized():
             self.assertLess(after - before, 2 * 1024 * 1024)

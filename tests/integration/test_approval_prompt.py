@@ -192,10 +192,10 @@ class Answers(ApprovalCase):
                      "allow:work".ljust(1024 * 1024)):
             with self.subTest(text=text[:20]):
                 rig, connection, seq = self.ask()
-                before = rig.daemon.status()["daemon"]["memory_bytes"]
+                before = rig.daemon.memory()
                 rig.sim.click(answer={"data": text})
                 self.refused(rig, connection, seq, 304)
-                after = rig.daemon.status()["daemon"]["memory_bytes"]
+                after = rig.daemon.memory()
                 self.assertLess(after - before, 512 * 1024)
 
     def check_death(self, answer: object, wait: bool = True) -> None:
