@@ -41,6 +41,36 @@ JobWish job_detach(Job *job)
                                : job_call(job, JOB_DETACHING, ADMIN_DETACH);
 }
 
+JobWish job_on_found(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    const DeviceListing *listing = &answer->listing;
+
+    switch (answer->result) {
+    case ADMIN_UNREACHABLE:
+        return job_lose_qubesd(job, JOB_FINDING, answer->detail, now_usec);
+    case ADMIN_TIMED_OUT:
+        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+    case ADMIN_EMPTY:
+        return job_retry(job, JOB_FINDING, STATUS_QUBESD_REFUSED,
+                         answer->detail, now_usec);
+    case ADMIN_GARBAGE:
+    case ADMIN_EXCEPTION:
+        return job_finish(job, STATUS_QUBESD_REFUSED, answer->detail);
+    case ADMIN_OK:
+        break;
+    }
+
+    if (job_rereads(job))
+        return job_call(job, JOB_FINDING, ADMIN_AVAILABLE);
+    if (!listing->listed || listing->attachment == ATTACHMENT_NONE)
+        return job_on_detached(job);
+    if (listing->attachment == ATTACHMENT_UNKNOWN)
+        return job_finish(job, STATUS_QUBESD_REFUSED,
+                          "it cannot be told which qube has it");
+    job->target = listing->attached_to;
+    return job_detach(job);
+}
+
 JobWish job_begin_detach(Job *ret,
                          const JobTask *task,
                          const QubeName *target,
@@ -52,6 +82,8 @@ JobWish job_begin_detach(Job *ret,
     /* wait for a qubesd that cannot be reached: nobody else would do this
      * later */
     ret->touched = true;
+    if (target->s[0] == '\0')
+        return job_call(ret, JOB_FINDING, ADMIN_AVAILABLE);
     return job_detach(ret);
 }
 

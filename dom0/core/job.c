@@ -67,6 +67,8 @@ JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_on_verified(job, answer, now_usec);
     case JOB_UNDOING:
         return job_on_undoable(job, answer);
+    case JOB_FINDING:
+        return job_on_found(job, answer, now_usec);
     case JOB_DETACHING:
         return job_on_detach(job, answer, now_usec);
     case JOB_DETACH_VERIFYING:
@@ -182,6 +184,7 @@ bool job_holds_port_turn(const Job *job)
     case JOB_VERIFYING:
     case JOB_PAUSING:
     case JOB_OFFLINE:
+    case JOB_FINDING:
     case JOB_DETACHING:
     case JOB_DETACH_VERIFYING:
     case JOB_CLOSING:
@@ -239,6 +242,7 @@ static JobWish job_resume(Job *job, JobState state)
     switch (state) {
     case JOB_CHECKING:
     case JOB_RECHECKING:
+    case JOB_FINDING:
         return job_call(job, state, ADMIN_AVAILABLE);
     case JOB_VERIFYING:
     case JOB_DETACH_VERIFYING:
@@ -404,13 +408,14 @@ JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
     case JOB_STARTING:
     case JOB_DIAGNOSING:
     case JOB_RECHECKING:
+    case JOB_FINDING:
     case JOB_LOOKING:
     case JOB_LOOKING_FURTHER:
         break;
     }
 
     job_decide(job, status, detail);
-    if (job->holding == HOLDING_NOTHING)
+    if (job->holding == HOLDING_NOTHING || job->target.s[0] == '\0')
         return job_done(job);
     return job_detach(job);
 }
@@ -447,6 +452,7 @@ const char *job_state_to_string(JobState state)
         [JOB_PAUSING] = "pausing",
         [JOB_OFFLINE] = "awaiting-qubesd",
         [JOB_UNDOING] = "undoing",
+        [JOB_FINDING] = "finding-holder",
         [JOB_DETACHING] = "detaching",
         [JOB_DETACH_VERIFYING] = "verifying-detach",
         [JOB_CLOSING] = "closing-disposable",

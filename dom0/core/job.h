@@ -25,7 +25,7 @@
  *
  * PROBING is for USB only, which goes into a running target and no other.
  *
- *     DETACHING <> DETACH_VERIFYING > CLOSING -------------------> DONE
+ *     FINDING > DETACHING <> DETACH_VERIFYING > CLOSING ---------> DONE
  *     LOOKING ---------------------------------------------------> DONE
  *
  * The job does nothing itself: it is told what happened and answers what it
@@ -83,6 +83,7 @@ typedef enum JobState {
     JOB_PAUSING, /* before another try */
     JOB_OFFLINE,
     JOB_UNDOING, /* outcome known; the call under way not answered */
+    JOB_FINDING, /* who has what is to be detached? */
     JOB_DETACHING,
     JOB_DETACH_VERIFYING,
     JOB_CLOSING,         /* detached: shut down the disposable */
@@ -258,7 +259,8 @@ JobWish job_begin_approved(Job *ret,
 void job_queue(Job *ret, const JobTask *task, uint64_t now_usec);
 JobWish job_go(Job *job, uint64_t now_usec);
 
-/* Begin to detach from @target what was attached to it. */
+/* Begin to detach from @target what was attached to it; if that is "", from
+ * whatever qube has it. */
 JobWish job_begin_detach(Job *ret,
                          const JobTask *task,
                          const QubeName *target,

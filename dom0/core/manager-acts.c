@@ -133,7 +133,7 @@ static Status person_begin_detach(Manager *m, Device *device, Instant now)
                                  : &device->attached_to;
     ManagedJob *managed;
 
-    if (target->s[0] == '\0') {
+    if (target->s[0] == '\0' && device->attachment_known) {
         manager_record(m, device, NULL, "", STATUS_DETACHED, "", 0, now);
         return STATUS_DETACHED;
     }

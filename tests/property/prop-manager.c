@@ -44,9 +44,10 @@ static const char *const rule_sets[] = {
     "",
 };
 
+#define UNNAMED "nvme0n1" /* no rule is about it */
+
 static const char *const devices[] = { "sda",  "sda1", "sdb",
-                                       "sdb1", "2-1",  "nvme0n1" };
-/* the last one is of no rule */
+                                       "sdb1", "2-1",  UNNAMED };
 #define N_RULED (ARRAY_SIZE(devices) - 1)
 
 static const char *const qubes[] = { "work", "vault", "sys-usb", "sys-net",
@@ -92,6 +93,7 @@ typedef struct World {
     Event waiting[EVENTS_MAX];
     size_t n_waiting;
     bool has_verdict[ARRAY_SIZE(qubes)]; /* at least one yes ever */
+    bool wants_out; /* the person has told to detach what no rule names */
 
     size_t n_attaches;
     size_t n_disposables;
@@ -124,7 +126,8 @@ static void check_call(World *world, const Call *new)
     size_t n_of_source = 0;
 
     REQUIRE(world, request->method != ADMIN_INVALID);
-    REQUIRE(world, strcmp(request->port.s, "nvme0n1") != 0);
+    REQUIRE(world, strcmp(request->port.s, UNNAMED) != 0 ||
+                       (world->wants_out && request->method != ADMIN_ATTACH));
     for (size_t i = 0; i < world->n_calls; i++) {
         const Call *old = &world->calls[i];
 
@@ -431,6 +434,7 @@ static void act(World *world)
         status = manager_retry(manager, &ref, asker, now);
         break;
     case 4:
+        world->wants_out |= strcmp(ref.device.s, UNNAMED) == 0;
         status = manager_detach(manager, &ref, asker, now);
         break;
     }

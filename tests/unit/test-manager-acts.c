@@ -580,14 +580,108 @@ static void test_a_detach_of_what_nobody_has_makes_no_call(void **state)
 {
     (void) state;
 
-    rig_set_rules(&rig, "");
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), STATUS_NO_RULE);
-    rig_set_rules(&rig, RULES);
+    rig_set_rules(&rig, "disks: allow block to work if-running\n");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
     assert_int_equal(detach("sda"), STATUS_DETACHED);
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(last_outcome()->status, STATUS_DETACHED);
     assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sda"),
                      STATUS_DETACHED_BY_USER);
+}
+
+/* No rule has asked for it, and no event has told of it. */
+static void begin_detach_of_unknown(void)
+{
+    rig_set_rules(&rig, "");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(detach("sda"), 0);
+}
+
+static void test_a_detach_finds_who_has_it(void **state)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    begin_detach_of_unknown();
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    /* it is attached while qubesd is asked */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    call = rig_call_to(&rig, ADMIN_DETACH, &request);
+    assert_string_equal(request.dest.s, "vault");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_string_equal(last_outcome()->target, "vault");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sda"), STATUS_NO_RULE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_detach_finds_that_nobody_has_it(void **state)
+{
+    (void) state;
+
+    begin_detach_of_unknown();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_detach_waits_for_qubesd(void **state)
+{
+    (void) state;
+
+    begin_detach_of_unknown();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_EMPTY));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    assert_true(rig_is_quiet(&rig));
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    /* it is pulled out before it is detached from there */
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_what_goes_before_it_is_found_is_not_detached(void **state)
+{
+    (void) state;
+
+    begin_detach_of_unknown();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
+                     STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_SUPERSEDED);
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* What the device calls itself makes its line unreadable. */
+static void test_a_detach_that_cannot_find_it_says_so(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+
+    (void) state;
+
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    begin_detach_of_unknown();
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_QUBESD_REFUSED);
+
+    assert_int_equal(detach("sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_GARBAGE));
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    assert_int_equal(last_outcome()->status, STATUS_QUBESD_REFUSED);
+    assert_true(rig_is_quiet(&rig));
 }
 
 /* Taken out by the person, it still runs until the stick is unplugged. */
@@ -654,6 +748,11 @@ int main(void)
         WITH_RIG(test_a_detach_undoes_an_attach_in_work),
         WITH_RIG(test_a_detach_takes_the_place_of_a_look),
         WITH_RIG(test_a_detach_of_what_nobody_has_makes_no_call),
+        WITH_RIG(test_a_detach_finds_who_has_it),
+        WITH_RIG(test_a_detach_finds_that_nobody_has_it),
+        WITH_RIG(test_a_detach_waits_for_qubesd),
+        WITH_RIG(test_what_goes_before_it_is_found_is_not_detached),
+        WITH_RIG(test_a_detach_that_cannot_find_it_says_so),
         WITH_RIG(test_a_disposable_is_closed_only_when_it_is_unplugged),
     };
 
