@@ -280,7 +280,8 @@ JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                            answer->detail);
         break;
     case ADMIN_OK:
-        if (!job->pinned)
+        /* before its target stopped, or after? */
+        if (!job->pinned || job->target_stopped)
             break;
         job->holding = HOLDING_DEVICE;
         return job_finish(job, STATUS_ATTACHED, "");

@@ -143,10 +143,11 @@ JobWish job_on_looked_further(Job *job,
      * an event has told of: ask again. */
     if (job->restarted || (!job->lost && job_rereads(job)))
         return job_call(job, JOB_LOOKING, ADMIN_ATTACHED);
-    if (exists &&
+    if (exists && !job->target_stopped &&
         (answer->power == POWER_RUNNING || answer->power == POWER_PAUSED))
         return job_finish(job, STATUS_DETACHED_BY_USER, "");
-    /* in any other state the target has lost the device by its own stop */
+    /* in any other state, or if an event has told so meanwhile, the target has
+     * lost the device by its own stop */
     if (!job->lost)
         return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
     job->lost = false;

@@ -131,6 +131,7 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
 
     job->state = state;
     job->wake_usec = UINT64_MAX;
+    job->target_stopped = false;
     job_on_sent(job);
     return JOB_WISH_CALL;
 }

@@ -221,6 +221,12 @@ void job_on_changed(Job *job)
     job->task.announced = false;
 }
 
+void job_on_target_stopped(Job *job)
+{
+    job->target_stopped = true;
+    job->stale = true;
+}
+
 void job_on_target_started(Job *job)
 {
     job->restarted = true;

@@ -192,7 +192,8 @@ typedef struct Job {
     QubeName found_stopped;
     bool taken;        /* events told of the attach, then of a detach */
     bool lost;         /* @target has it no longer, and no event told why */
-    bool restarted;    /* LOOKING: its target has started meanwhile */
+    bool target_stopped; /* since the call that is under way was made */
+    bool restarted;      /* LOOKING: its target has started meanwhile */
     bool look_further; /* see job_begin_look() */
     bool look_first;   /* DETACH_VERIFYING comes before Detach */
     bool missing;      /* our Detach came when @target had it no longer */
@@ -348,6 +349,10 @@ void job_on_sent(Job *job);
 /* Something has happened to the device, or may have: what qubesd has answered
  * of it, and the answer to a call that is under way, may be out of date. */
 void job_on_changed(Job *job);
+
+/* The job's target has stopped: what had been attached there is not any more,
+ * and that was not the person. */
+void job_on_target_stopped(Job *job);
 
 /* The target of a look has started: if it has not got the device, that is
  * because it had stopped. */

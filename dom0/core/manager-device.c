@@ -31,8 +31,12 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
                              ? !device->job->job.look_further
                              : device->job->job.taken && !device->job->told)))
         device_mark_detached(device);
-    if (device->plugged)
+    if (device->plugged) {
         device_remember(device, now.monotonic_usec);
+        /* what qubesd has announced may be this plug, and out of date */
+        source_unannounce(device->source, device->record.class,
+                          &device->record.device);
+    }
     if (device->attached_to.s[0] != '\0' &&
         device->holding == HOLDING_NOTHING) {
         source_expect_detach(device->source, device->record.class,
@@ -47,7 +51,6 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device->detached_by_user = false;
     device->refused_by_user = false;
     device->stopped = (QubeName){};
-    device->late_at = (QubeName){};
     device->suspect = false;
     device->missed_events = false;
 
@@ -121,13 +124,22 @@ void source_recall(Manager *m, Source *source, Instant now)
     }
 }
 
+/* Whether the device's job is about to tell whether the device is attached. */
+static bool device_will_tell(const Device *device)
+{
+    const ManagedJob *managed = device->job;
+
+    return managed &&
+           (managed->kind == JOB_KIND_LOOK ||
+            (managed->detached_meanwhile && managed_is_attaching(managed)));
+}
+
 bool device_is_looked_at(const Device *device)
 {
     for (const Device *other = device->source->devices; other;
          other = other->next)
-        if (other->job && other->job->kind == JOB_KIND_LOOK &&
-            (device_is_same_usb(device, other) ||
-             device_excludes(device, other)))
+        if (device_will_tell(other) && (device_is_same_usb(device, other) ||
+                                        device_excludes(device, other)))
             return true;
     return false;
 }
@@ -261,7 +273,9 @@ static Status device_attach(Manager *m,
         managed_supersede(m, device->job, DECIDED_ANEW, now);
     if (device_is_excluded(device))
         return device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
-                             PART_IN_THE_WAY, now);
+                             "another part of the same device is attached or "
+                             "in work",
+                             now);
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
         return STATUS_TOO_MANY;
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
@@ -334,7 +348,8 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
     if (device->refused_by_user)
         return device_settle(m, device, rule, STATUS_DENIED_BY_USER, "", now);
     if (m->qubesd == QUBESD_UNSUPPORTED) {
-        device_settle(m, device, rule, STATUS_UNAVAILABLE, QUBESD_TOO_OLD, now);
+        device_settle(m, device, rule, STATUS_UNAVAILABLE,
+                      "qubesd is of a release before R4.3", now);
         device->waits_for_qubesd = true;
         return STATUS_UNAVAILABLE;
     }

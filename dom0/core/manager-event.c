@@ -99,8 +99,7 @@ static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
 
     return before_usec != 0 &&
            now.monotonic_usec <= before_usec + JOB_PORT_STALE_USEC &&
-           (event->type == ADMIN_EVENT_DETACH ||
-            !source_port_is_relisted(source, &event->port));
+           !source_port_is_relisted(source, &event->port);
 }
 
 /* An event: @target has the device. @echo: or it may never have had it, and
@@ -110,38 +109,40 @@ static void device_on_attached(Device *device,
                                bool echo)
 {
     ManagedJob *managed = device->job;
+    bool ours =
+        device->attach_untold && qube_name_equal(&device->held_by, target);
     bool look;
 
     /* The device was off qubesd's list, or an event told of its detach and a
      * look at that is under way: so somebody has attached it anew, and what we
-     * had attached is no more. */
+     * had attached is no more. But if this is the event of our own Attach, what
+     * was told before it was of the plug before. */
     look =
         managed && managed->kind == JOB_KIND_LOOK && !managed->job.look_further;
-    if (look ||
-        (!managed && !device->attachment_known &&
-         (device->removed || (device->added_attached && !device->told)))) {
+    if (look && ours)
+        managed->job.look_further = true;
+    else if (ours && (!managed || managed->kind == JOB_KIND_ATTACH))
+        device->holding = HOLDING_DEVICE;
+    else if (look ||
+             (!managed && !device->attachment_known &&
+              (device->removed || (device->added_attached && !device->told)))) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
-    /* the same while our Detach waits for qubesd to have time */
+    /* the same before our Detach is made */
     if (device->removed && managed && managed->kind == JOB_KIND_DETACH &&
-        managed->call == 0 && qube_name_equal(&managed->job.target, target))
+        (managed->call == 0 || managed->job.state != JOB_DETACHING) &&
+        qube_name_equal(&managed->job.target, target))
         job_on_told_detached(&managed->job);
     device->attached_to = *target;
     device->attachment_known = true;
+    device->attach_untold = false;
     device->suspect = false;
     device->removed = false;
     device->added_attached = false;
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, target))
         device->holding = HOLDING_DEVICE;
-    if (!device->job && qube_name_equal(&device->late_at, target)) {
-        device->holding = HOLDING_DEVICE;
-        device->held_by = *target;
-        device->waits_for = (QubeName){};
-        device->stopped = (QubeName){};
-    }
-    device->late_at = (QubeName){};
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
         if (!echo)
             device->job->job.known_at = *target;
@@ -188,7 +189,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
     attaching = device->job && device->job->kind == JOB_KIND_ATTACH &&
                 managed_is_attaching(device->job);
     echo = is_echo(source, event, now) && device_is_told_free(device);
-    if (echo && device->late_at.s[0] == '\0' && !attaching) {
+    if (echo && !attaching) {
         device->attached_to = (QubeName){};
         device->attachment_known = false;
         if (device->job)
@@ -314,7 +315,7 @@ static void device_on_detached(Manager *m,
     if (managed && !device->removed &&
         qube_name_equal(&managed->job.target, target)) {
         managed->detached_meanwhile = managed->kind != JOB_KIND_LOOK;
-        managed->job.taken |= managed->attached_meanwhile;
+        managed->job.taken |= managed->attached_meanwhile && !echo;
         managed->job.look_further = false; /* the event tells what happened */
     }
     if (!device->plugged)

@@ -84,12 +84,9 @@ struct ManagedJob {
     bool attached_meanwhile;
     /* job.target no longer has the device; told before the job knew so */
     bool detached_meanwhile;
-    /* job.target stopped while Attach or Detach was out: the device is not
-     * attached there any more, and that was not the person's detach */
+    /* job.target stopped while Detach was out: the device is not attached there
+     * any more, and that was not the person's detach */
     bool target_stopped;
-    /* as @target_stopped, after an event had told of the attach: so it is not
-     * one that was made after the stop, and whose event is still to come */
-    bool attach_ended;
 
     bool outdated; /* its rule is no longer in force: decide the device anew */
     bool told;     /* who waited for the outcome has it, see managed_tell() */
@@ -414,9 +411,6 @@ void device_stop_waiting(Device *device);
 
 /* The detail of a job that ends because its rule is no longer in force. */
 #define RULES_CHANGED "the rules have changed meanwhile"
-/* The details of what device_decide() settles without a job. */
-#define PART_IN_THE_WAY "another part of the same device is attached or in work"
-#define QUBESD_TOO_OLD  "qubesd is of a release before R4.3"
 /* Whether the rule that a job was decided by is still the one in force. */
 bool rule_is_current(const Manager *m, const Device *device, const Rule *rule);
 

@@ -363,9 +363,6 @@ static bool managed_calls_for_decision(const Manager *m,
     case JOB_KIND_ATTACH:
         if (outcome == STATUS_SUPERSEDED)
             break;
-        if (managed->attach_ended && managed->came_up &&
-            !managed->attached_meanwhile)
-            return true;
         /* while no event could be heard the target may have started, too */
         started |= managed->unheard && m->qubesd == QUBESD_CONNECTED;
         return (started && outcome == STATUS_WAITING_FOR_TARGET) ||
@@ -405,7 +402,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     }
     assert(device->job == managed);
     managed_leave_device(m, managed, now);
-    m->turns_changed |= managed->kind != JOB_KIND_ATTACH;
+    m->turns_changed |= managed->kind != JOB_KIND_ATTACH || look;
     again = managed_calls_for_decision(m, managed);
     managed_bury(m, managed);
 
@@ -491,15 +488,13 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             /* a call of the job that is still under way was given up by it */
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;
-            /* from now on, the device's removal from qubesd's list, events of
-             * its attach or the target's stop concern this Attach */
+            /* from now on, the device's removal from qubesd's list and events
+             * of its attach concern this Attach */
             if (managed->job.request.method == ADMIN_ATTACH) {
                 managed->device->removed = false;
                 managed->device->added_attached = false;
                 managed->attached_meanwhile = false;
                 managed->detached_meanwhile = false;
-                managed->target_stopped = false;
-                managed->attach_ended = false;
                 managed->attach_usec = now.monotonic_usec;
             }
             return;

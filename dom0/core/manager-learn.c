@@ -65,12 +65,11 @@ static void device_learn_stopped(Device *device, const Job *job)
         device->stopped = job->found_stopped;
 }
 
-/* The target stopped after our Attach was sent, so the device is not attached
- * there: it is to be attached again when the target starts. */
-static void device_learn_lost_target(Device *device, const ManagedJob *managed)
+/* The target stopped after our Attach was sent, and that was not answered in
+ * time: the device is not attached there, and is to be attached when the target
+ * starts. */
+static void device_learn_lost_target(Device *device, const Job *job)
 {
-    const Job *job = &managed->job;
-
     device->holding = HOLDING_NOTHING;
     device->held_by = (QubeName){};
     if (qube_name_equal(&device->attached_to, &job->target))
@@ -79,8 +78,6 @@ static void device_learn_lost_target(Device *device, const ManagedJob *managed)
         return;
     device->waits_for = job->target;
     device->stopped = job->target;
-    if (!managed->attach_ended)
-        device->late_at = job->target;
 }
 
 /* The job found out by itself that the person has detached the device: note
@@ -123,10 +120,13 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
 
     device->holding = job->holding;
     device->bound = managed->kind == JOB_KIND_ATTACH && job->pinned;
+    device->attach_untold = managed->kind == JOB_KIND_ATTACH &&
+                            job->holding == HOLDING_DEVICE &&
+                            !managed->attached_meanwhile && !managed->unheard;
     /* an attach into a target that has stopped since does not hold */
-    if (managed->kind == JOB_KIND_ATTACH && managed->target_stopped &&
+    if (managed->kind == JOB_KIND_ATTACH && job->target_stopped &&
         !managed->attached_meanwhile && job->holding != HOLDING_NOTHING) {
-        device_learn_lost_target(device, managed);
+        device_learn_lost_target(device, job);
         return;
     }
     /* whatever the call answered, an event told that the device was detached */

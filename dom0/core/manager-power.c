@@ -80,8 +80,6 @@ void manager_on_qube_started(Manager *m,
             next = device->next;
             if (qube_name_equal(&device->lingers_at, name))
                 device->lingers_at = (QubeName){};
-            if (qube_name_equal(&device->late_at, name))
-                device->late_at = (QubeName){};
             if (from_off)
                 on_holder_started(m, device, name, now);
             if (device->job && qube_name_equal(&device->job->job.target, name))
@@ -124,8 +122,6 @@ static void on_target_stopped(ManagedJob *managed)
         managed->target_stopped = !managed->detached_meanwhile;
         return;
     }
-    managed->target_stopped = true;
-    managed->attach_ended |= managed->attached_meanwhile;
     if (managed->attached_meanwhile)
         device_set_stopped(managed->device, &managed->job.target);
     managed->attached_meanwhile = false;
@@ -140,30 +136,31 @@ static void device_on_qube_stopped(Manager *m,
     bool is_source = qube_name_equal(&device->source->name, name);
 
     /* the answer to a call under way may say that it is still attached */
-    if (device->job && device_may_be_at(device, name))
+    if (device->job &&
+        (device->job->call != 0 || device_may_be_at(device, name)))
         job_on_changed(&device->job->job);
     if (device->record.class == DEVICE_CLASS_USB &&
         device_may_be_at(device, name))
         device->lingers_at = *name;
-    if (qube_name_equal(&device->late_at, name))
-        device->late_at = (QubeName){};
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         qube_name_equal(&device->job->job.target, name))
         on_looked_at_stopped(m, device, name, now);
-    if (device->job && qube_name_equal(&device->job->job.target, name))
+    if (device->job && qube_name_equal(&device->job->job.target, name)) {
         device->job->came_up = false;
-    if (device->job && managed_is_attaching(device->job) &&
-        qube_name_equal(&device->job->job.target, name))
-        on_target_stopped(device->job);
+        job_on_target_stopped(&device->job->job);
+        if (managed_is_attaching(device->job))
+            on_target_stopped(device->job);
+    }
     if (device->holding != HOLDING_NOTHING &&
         (is_source || qube_name_equal(&device->held_by, name))) {
         device->holding = HOLDING_NOTHING;
-        device->waits_for = device->held_by;
-        /* a disposable that our own job shuts down was not stopped by a
-         * person */
+        /* what is being detached is not wanted there again; nor was a
+         * disposable stopped by a person that our own job shuts down */
         if (device->plugged &&
-            !(device->job && device->job->kind == JOB_KIND_DETACH))
+            !(device->job && device->job->kind == JOB_KIND_DETACH)) {
+            device->waits_for = device->held_by;
             device_set_stopped(device, name);
+        }
         device->held_by = (QubeName){};
     }
     if (is_source || qube_name_equal(&device->attached_to, name))

@@ -10,6 +10,7 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
     const QubeName target = device_holder(device);
 
     device->attachment_known = false;
+    device->attach_untold = false;
     device->lingers_at = (QubeName){};
     device->missed_events = device->job != NULL;
     if (device->job)
@@ -24,7 +25,8 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
     else if (device->holding != HOLDING_NOTHING)
         device_begin_detach(m, device, now);
     else if (device->waits_for_qubesd || device->waits_for_any ||
-             device->waits_for.s[0] || device->stopped.s[0])
+             device->waits_for_disk || device->waits_for.s[0] ||
+             device->stopped.s[0])
         device_decide_again(m, device, now);
 }
 

@@ -132,11 +132,10 @@ struct Device {
     bool attachment_known;
     /* qubesd's events were missed while a job was in work */
     bool missed_events;
-    /* A target that stopped while our Attach into it was out; the Attach did
-     * not fail. If the event of that attach comes before the target starts the
-     * next time, the attach was made after the stop, and holds. "": none. */
-    QubeName late_at;
     bool bound; /* our last Attach was pinned to the device's identity */
+    /* our last Attach has gone well, and its event has not come: a detach that
+     * is told before is of the plug before, or of none at all (WIRE 1) */
+    bool attach_untold;
     /* The qube that has this USB device was read so soon after events were
      * missed that it may be out of date: look once more. */
     bool suspect;

@@ -37,7 +37,11 @@ static void test_what_was_lost_before_attach_answered_comes_back(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* not there */
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
@@ -87,9 +91,10 @@ static void test_an_attach_done_after_its_target_stopped_is_ours(void **state)
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -579,7 +584,7 @@ static void test_what_another_had_is_not_in_the_way_before_the_look(void **s)
 }
 
 /* What would be settled without a job, as explain tells it. */
-static TrialTask explain(const DeviceRef *ref)
+static Status settled(const DeviceRef *ref)
 {
     _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
     ReportDevice device;
@@ -587,36 +592,7 @@ static TrialTask explain(const DeviceRef *ref)
 
     assert_true(manager_prepare_trial(rig.manager, ref, rig.now, &task,
                                       &ruleset, &device));
-    return task;
-}
-
-/* As the record itself ends, with the same words. */
-static void expect_explained(const DeviceRef *ref, Status status)
-{
-    const TrialTask task = explain(ref);
-
-    assert_int_equal(task.settled, status);
-    assert_int_equal(tell(RECORD_ADD, ref->device.s), status);
-    assert_true(last_outcome()->detail[0] != '\0');
-    assert_string_equal(task.settled_detail, last_outcome()->detail);
-}
-
-static void test_explain_tells_why_it_is_settled(void **state)
-{
-    const DeviceRef part = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda1" } };
-
-    (void) state;
-
-    rig_set_rules(&rig, "");
-    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_NO_RULE);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
-    rig_set_rules(&rig, "part: allow block type partition to work\n");
-    expect_explained(&part, STATUS_ATTACHED_ELSEWHERE);
-    manager_set_qubesd(rig.manager, QUBESD_UNSUPPORTED, rig.now);
-    expect_explained(&part, STATUS_UNAVAILABLE);
+    return task.settled;
 }
 
 static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
@@ -635,7 +611,7 @@ static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
     call = rig_call(&rig, ADMIN_DETACH);
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
-    assert_int_equal(explain(&part).settled, STATUS_INVALID);
+    assert_int_equal(settled(&part), STATUS_INVALID);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
@@ -740,6 +716,167 @@ static void test_a_detach_that_may_have_been_ours_is_no_persons(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* It was seen to be attached no longer, and its target was restarted before
+ * that was seen to run. */
+static void test_what_a_restart_took_was_not_taken_by_the_person(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    call = attach_begins("sda");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* The list is older than the stop of the qube that had the device. */
+static void test_a_list_from_before_a_stop_is_read_anew(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_listed("work"));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+}
+
+/* The person detaches it by the command, and the target is restarted before
+ * that has ended. */
+static void test_what_is_being_detached_does_not_come_back_with_its_target(
+    void **state)
+{
+    const DeviceRef port = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_USB,
+                             .device = { "2-1" } };
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    call = attach_begins("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    /* that forgets what was detached, without a decision about the disk */
+    assert_int_equal(manager_retry(rig.manager, &port, 0, rig.now),
+                     STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The person takes one partition away before its Attach is answered: another
+ * one waits for what that says. */
+static void test_a_part_waits_for_what_may_have_been_taken_away(void **state)
+{
+    uint64_t call, other;
+
+    (void) state;
+
+    rig_set_rules(&rig, "parts: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    call = attach_begins("sda1");
+    assert_int_equal(tell(RECORD_ADD, "sda2"), 0);
+    other = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda1", "work");
+    rig_reply(&rig, other, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* What was announced before the plug went is not said of the next one. */
+static void test_what_was_announced_goes_with_the_plug(void **state)
+{
+    const AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
+                               .subject = rig_qube("sys-usb"),
+                               .class = DEVICE_CLASS_BLOCK,
+                               .port = { "sda" },
+                               .has_identity = true,
+                               .identity = { "0781+5581+A+u080650+1.0" } };
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    manager_on_admin_event(rig.manager, &added, rig.now);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    (void) rig_call(&rig, ADMIN_AVAILABLE);
+}
+
+/* A device has come to the port since that was detached: what is told of it now
+ * is of this one. */
+static void test_a_detach_of_the_next_plug_is_no_echo(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, PORTS);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+/* Another source has a device of its name, so Detach comes after a look; by
+ * then it is attached anew, by somebody else. */
+static void test_what_is_attached_anew_before_our_detach_stays(void **state)
+{
+    const Record other = rig_record(RECORD_ADD, "sda");
+    uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_set_rules(&rig, "");
+    assert_int_equal(rig_tell_record(&rig, second, &other), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -762,7 +899,6 @@ int main(void)
         test(test_an_attach_of_what_went_before_its_record_is_over),
         test(test_a_no_outlives_a_usb_device_that_comes_twice),
         test(test_what_another_had_is_not_in_the_way_before_the_look),
-        test(test_explain_tells_why_it_is_settled),
         test(test_explain_knows_that_the_plug_before_is_in_nobodys_way),
         test(test_a_partition_stays_where_it_came),
         test(test_what_is_taken_away_while_verifying_stays_away),
@@ -781,6 +917,13 @@ int main(void)
         test(test_what_a_halted_source_had_sent_is_not_kept),
         test(test_a_source_that_runs_is_asked_once),
         test(test_an_attach_that_was_told_is_known_after_a_restart),
+        test(test_what_a_restart_took_was_not_taken_by_the_person),
+        test(test_a_list_from_before_a_stop_is_read_anew),
+        test(test_what_is_being_detached_does_not_come_back_with_its_target),
+        test(test_a_part_waits_for_what_may_have_been_taken_away),
+        test(test_what_was_announced_goes_with_the_plug),
+        test(test_a_detach_of_the_next_plug_is_no_echo),
+        test(test_what_is_attached_anew_before_our_detach_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

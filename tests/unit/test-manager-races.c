@@ -761,12 +761,46 @@ static void test_what_is_attached_after_a_told_detach_is_not_ours(void **state)
     (void) state;
 
     attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     rig_reply(&rig, look, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
+}
+
+/* Events come in order: before that of our Attach, none is of it. */
+static void test_a_detach_told_before_our_attach_is_of_the_plug_before(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_a_look_at_such_a_detach_tells_of_no_person(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, look, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0); /* it is not left alone */
 }
 
 int main(void)
@@ -813,6 +847,8 @@ int main(void)
         TEST(test_a_start_explains_what_a_look_does_not_find),
         TEST(test_what_was_told_to_be_there_was_taken_away),
         TEST(test_what_is_attached_after_a_told_detach_is_not_ours),
+        TEST(test_a_detach_told_before_our_attach_is_of_the_plug_before),
+        TEST(test_a_look_at_such_a_detach_tells_of_no_person),
     };
 #undef TEST
 

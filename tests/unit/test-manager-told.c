@@ -236,6 +236,23 @@ static void test_an_empty_slot_is_not_ripped_away(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 }
 
+/* Nobody knows what has become of that disk while no event was heard. */
+static void test_after_a_gap_no_disk_is_presumed_to_be_a_part(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to vault\n");
+    sdb_is_attached_early();
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 /* Of two sticks of one kind the disk of one is attached by hand, before its
  * record has told whose it is. */
 static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
@@ -1184,6 +1201,7 @@ int main(void)
         TEST(test_a_shutdown_after_the_detach_changes_nothing),
         TEST(test_what_is_known_is_asked_when_the_list_is_there),
         TEST(test_an_empty_slot_is_not_ripped_away),
+        TEST(test_after_a_gap_no_disk_is_presumed_to_be_a_part),
         TEST(test_a_disk_of_its_twin_is_no_part_of_it),
         TEST(test_a_detach_that_waits_takes_nothing_that_came_since),
         TEST(test_what_is_attached_in_the_next_boot_is_not_ours),
