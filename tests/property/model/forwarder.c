@@ -183,6 +183,10 @@ void forwarder_on_line(Model *m, const Due *due)
         return;
     }
     line->used = false;
+    /* what is sent by hand is there: no forwarder would tell that it is not */
+    if (connection->by_hand && line->kind == LINE_EVENT &&
+        !m->devs[line->dev].exists)
+        return;
     switch (line->kind) {
     case LINE_HELLO:
         play_hello(m, line->connection);

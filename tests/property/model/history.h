@@ -30,6 +30,7 @@ typedef enum StepKind {
     STEP_START,  /* target a */
     STEP_SHUTDOWN,
     STEP_KILL,
+    STEP_RESTART, /* target a, once qubesd has answered a call about it: b */
     STEP_PAUSE,
     STEP_UNPAUSE,
     STEP_SOURCE_STOP,

@@ -190,6 +190,27 @@ static bool has_untold_part(const Claim *claim)
     return false;
 }
 
+/* Whether a disk is attached of which no record tells yet that it is a part of
+ * another device that looks the same. */
+static bool has_untold_twin(const Claim *claim)
+{
+    const Model *m = claim->m;
+    const Properties *own = &claim->seat->record.properties;
+
+    for (size_t i = 0; i < m->n_devs; i++) {
+        const Dev *dev = &m->devs[i];
+        Record record = dev_record(m, dev, RECORD_PRESENT);
+
+        if (dev->source == seat_source(claim->index) &&
+            dev->class == DEVICE_CLASS_BLOCK && !m->seats[dev->seat].plugged &&
+            strcmp(record.properties.vendor_id, own->vendor_id) == 0 &&
+            strcmp(record.properties.product_id, own->product_id) == 0 &&
+            attached_since(m, dev->seat, claim->since))
+            return true;
+    }
+    return false;
+}
+
 /* Whether it cannot be known what has come of its last Attach. */
 static bool is_open(const Seat *seat)
 {
@@ -202,6 +223,11 @@ static bool is_elsewhere(const Claim *claim)
     uint64_t before = claim->before;
     if (seat_class(claim->index) == DEVICE_CLASS_USB && has_untold_part(claim))
         return true;
+    if (seat_class(claim->index) == DEVICE_CLASS_USB &&
+        has_untold_twin(claim)) {
+        claim->seat->presumed = true;
+        return true;
+    }
     if (attached_since(m, claim->index, claim->since) ||
         told_at_since(claim->seat, claim->since))
         return true;
@@ -446,6 +472,14 @@ static size_t deciding_set(const Model *m, const Seat *seat)
     return seat->yes_tick > seat->claim_tick ? seat->yes_set : m->rules;
 }
 
+/* Its target was stopped after it was attached there, and before that was
+ * answered: it is to be attached again when the target starts. */
+static bool was_lost_meanwhile(const Seat *seat, int target, Status status)
+{
+    return status == STATUS_ATTACHED && target != NOWHERE &&
+           seat->restores == target && seat->restores_tick > seat->ours_tick;
+}
+
 /* It is attached again, perhaps under another name than before. */
 static void forget_restores(Model *m, int index)
 {
@@ -454,6 +488,18 @@ static void forget_restores(Model *m, int index)
             (!m->seats[i].plugged && seat_source(i) == seat_source(index) &&
              m->seats[i].port == m->seats[index].port))
             m->seats[i].restores = NOWHERE;
+}
+
+/* It has started already. */
+static void call_for_restore(Model *m, Seat *seat, int target, Status status)
+{
+    if (seat->restores == NOWHERE || seat->restores != target ||
+        seat->started_tick <= seat->restores_tick)
+        return;
+    if (was_lost_meanwhile(seat, target, status) && seat->restores_sure)
+        trigger(m, seat);
+    else
+        permit(m, seat);
 }
 
 void judge_on_outcome(Model *m, const HistoryEntry *entry)
@@ -482,6 +528,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
             check_detached(&claim);
         return;
     }
+    claim.seat->presumed = false;
     if (entry->status == STATUS_ATTACHED ||
         entry->status == STATUS_ALREADY_ATTACHED)
         check_attached(&claim);
@@ -514,7 +561,8 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     /* it did not stay up */
     if (entry->status == STATUS_START_FAILED)
         group_of(m, index)->stopped = true;
-    if (status_is_success(entry->status))
+    if (status_is_success(entry->status) &&
+        !was_lost_meanwhile(claim.seat, claim.target, entry->status))
         forget_restores(m, index);
     else if (entry->status >= STATUS_INTERNAL)
         claim.seat->restores_sure = false; /* it was tried */
@@ -525,6 +573,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     if (entry->status == STATUS_SUPERSEDED && m->rules_tick >= claim.since &&
         claim.seat->plugged && claim.seat->trigger_tick == 0)
         permit(m, claim.seat);
+    call_for_restore(m, claim.seat, claim.target, entry->status);
     /* a target may have been started too late for it */
     if ((entry->status == STATUS_WAITING_FOR_TARGET ||
          entry->status == STATUS_START_FAILED) &&
@@ -609,6 +658,9 @@ void judge_on_report(Model *m, const Report *report)
         if (index == NO_SEAT)
             continue;
         m->seats[index].job_tick = m->tick;
-        m->seats[index].looked_at = strcmp(job->state, "looking") == 0;
+        /* a look that waits to be tried again still is one */
+        if (strcmp(job->state, "pausing") != 0 &&
+            strcmp(job->state, "awaiting-qubesd") != 0)
+            m->seats[index].looked_at = strcmp(job->state, "looking") == 0;
     }
 }

@@ -102,6 +102,10 @@ void judge_begin(Model *m)
         m->seats[i].restores = NOWHERE;
         m->seats[i].claim_target = NOWHERE;
     }
+    /* also of a port of which no record has told yet */
+    for (unsigned int source = 0; source < SOURCES; source++)
+        for (unsigned int port = 0; port < USB_PORTS; port++)
+            m->seats[seat_usb(source, port)].port = port;
 }
 
 /* What it was in work for is lost; what the person and it have done is not. */
@@ -151,7 +155,7 @@ void permit(Model *m, Seat *seat)
     }
 }
 
-static void trigger(Model *m, Seat *seat)
+void trigger(Model *m, Seat *seat)
 {
     if (seat->trigger_tick == 0 && seat->permit_tick > 0 &&
         is_in_work(m, seat)) {
@@ -386,6 +390,21 @@ static void unplug_parts(Model *m, int usb, const Record *record)
             seat_unplug(m, i);
 }
 
+/* It is told of what the disk is a part that was attached before: so it is no
+ * part of another one that looks the same. */
+static void on_disk_known(Model *m, int disk)
+{
+    const Seat *part = &m->seats[disk];
+    int base = (int) seat_source(disk) * SEATS_OF_SOURCE;
+
+    if (part->told_at == NOWHERE || part->removed_tick > part->told_at_tick)
+        return;
+    for (int i = base; i < base + SEATS_OF_SOURCE; i++)
+        if (m->seats[i].presumed && m->seats[i].plugged &&
+            !seats_exclude(m, i, disk))
+            trigger(m, &m->seats[i]);
+}
+
 void judge_on_record(Model *m,
                      const Connection *connection,
                      const Dev *dev,
@@ -425,6 +444,8 @@ void judge_on_record(Model *m,
         seat->plug = ++m->last_plug;
         seat->plug_tick = m->tick;
         seat->plugged = true;
+        if (dev->class == DEVICE_CLASS_BLOCK)
+            on_disk_known(m, dev->seat);
     }
     seat->record = *record;
     seat->connections |= connection_bit(m, connection);
@@ -469,7 +490,8 @@ static void on_attached(Model *m, const StreamEvent *event)
     seat->told_at_plugged = seat->plugged;
     if (dev != NONE && m->devs[dev].attached_to == seat->told_at)
         m->devs[dev].attached_told = true;
-    if (event->actor == ACTOR_DAEMON && seat->ours == seat->told_at)
+    if (event->actor == ACTOR_DAEMON && seat->ours == seat->told_at &&
+        event->tick >= seat->ours_tick)
         seat->ours_told = true;
 }
 
@@ -513,6 +535,10 @@ static void on_detached_by_person(Model *m, int index, int qube)
     /* nor may it be our own Detach, of which the end is not known */
     if (!seat->plugged || seat->fault_tick > seat->ours_tick)
         sure = false;
+    /* nor is it the person's where it was off the list meanwhile, whatever is
+     * listed there now */
+    if (seat->removed_tick > seat->told_at_tick)
+        sure = false;
     if (usb != NO_SEAT && usb != index && m->seats[usb].listed != SURE_YES)
         sure = false;
     leave_alone(m, index, sure ? SURE_YES : SURE_MAYBE);
@@ -528,6 +554,14 @@ static void revive(Group *group)
         group->left_alone = SURE_MAYBE;
     if (group->refused == SURE_NO)
         group->refused = SURE_MAYBE;
+}
+
+static void note_usb_detach(const Model *m, Group *group)
+{
+    group->usb_detach_usec = m->now.monotonic_usec;
+    /* it may have come back before the detach was told */
+    if (m->now.monotonic_usec - group->back_usec < REPROBE_MAYBE_USEC)
+        revive(group);
 }
 
 /* What had been said to be attached may have been the plug before. */
@@ -550,12 +584,8 @@ static void on_detached(Model *m, const StreamEvent *event)
     Group *group = group_of(m, index);
 
     group->detach_usec = m->now.monotonic_usec;
-    if (event->event.class == DEVICE_CLASS_USB) {
-        group->usb_detach_usec = m->now.monotonic_usec;
-        /* it may have come back before the detach was told */
-        if (m->now.monotonic_usec - group->back_usec < REPROBE_MAYBE_USEC)
-            revive(group);
-    }
+    if (event->event.class == DEVICE_CLASS_USB)
+        note_usb_detach(m, group);
     /* it is of the plug before ours, which is not told yet: whose the one that
      * will be told is cannot be known */
     if (event->cause == CAUSE_STOP && dev != NONE && seat->ours == qube &&
@@ -576,7 +606,8 @@ static void on_detached(Model *m, const StreamEvent *event)
         seat->told_at = NOWHERE;
         seat->told_at_tick = m->tick;
     }
-    if (seat->ours == qube && seat->ours_told && event->cause != CAUSE_ECHO)
+    if (seat->ours == qube && seat->ours_told && event->cause != CAUSE_ECHO &&
+        event->tick >= seat->ours_tick)
         seat->ours = NOWHERE;
     permit_anew(m, seat);
 }
@@ -701,8 +732,10 @@ static void on_stopped(Model *m, int qube)
             seat->restores_tick = m->tick;
         }
         /* nobody has seen that it was not there any more */
-        if (seat->taken && seat->taken_from == qube)
+        if ((seat->taken || seat->lost) && seat->taken_from == qube) {
             group_of(m, i)->stopped = true;
+            seat->taken = false;
+        }
         if (seat->ours == qube)
             seat->ours = NOWHERE;
         if (seat->told_at == qube) {
@@ -776,13 +809,15 @@ static void on_blind_loss(Model *m, int index)
     bool ran = !qube_idle_since(m, seat->ours, m->blind_since_tick);
 
     seat->lost = true;
+    seat->taken_from = seat->ours;
     if (!seat->ours_told)
         permit(m, seat);
     if (seat->plugged && !qube_runs(m, seat->ours)) {
         group_of(m, index)->stopped = true;
         seat->restores = seat->ours;
         seat->restores_sure = seat->ours_told && !seat->ours_doubt &&
-                              seat->ours_plug == seat->plug;
+                              seat->ours_plug == seat->plug &&
+                              seat->act_tick <= seat->ours_tick;
         seat->restores_tick = m->tick;
         /* one that is paused has not been stopped since */
         if (m->qubes[seat->ours].power == POWER_PAUSED)
@@ -794,7 +829,6 @@ static void on_blind_loss(Model *m, int index)
                !seat->ours_doubt && seat->ours_plug == seat->plug) {
         /* it is for the daemon to find out, by a look */
         seat->taken = true;
-        seat->taken_from = seat->ours;
         leave_alone(m, index, SURE_MAYBE);
     } else {
         /* it stopped and started, or it was another's doing */
@@ -870,6 +904,9 @@ void judge_on_qubesd(Model *m, QubesdState state)
             on_blind_loss(m, i);
         if (seat->told_at != NOWHERE &&
             (dev == NONE || m->devs[dev].attached_to != seat->told_at)) {
+            /* nobody has heard that its target was started anew */
+            if (qube_idle_since(m, seat->told_at, m->blind_since_tick))
+                leave_alone(m, i, SURE_MAYBE);
             seat->told_at = NOWHERE;
             seat->told_at_tick = m->tick;
         }
@@ -940,8 +977,10 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
         seat->unsure_tick = m->tick;
     if (call->answer.result == ADMIN_EXCEPTION &&
         call->answer.error == ADMIN_ERROR_NOT_RUNNING &&
-        call->tick >= seat_since(seat))
+        call->tick >= seat_since(seat)) {
         seat->idle_tick = m->tick;
+        seat->idle_at = call->qube;
+    }
     if (call->answer.result == ADMIN_EXCEPTION && !there)
         seat->ours = NOWHERE;
 }
@@ -950,8 +989,10 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
 static void on_found_halted(Model *m, int qube)
 {
     for (int i = 0; i < SEATS; i++)
-        if (m->seats[i].plugged && m->seats[i].ours == qube &&
-            m->seats[i].ours_plug == m->seats[i].plug)
+        if (m->seats[i].plugged &&
+            ((m->seats[i].ours == qube &&
+              m->seats[i].ours_plug == m->seats[i].plug) ||
+             (m->seats[i].lost && m->seats[i].taken_from == qube)))
             group_of(m, i)->stopped = true;
 }
 
@@ -996,7 +1037,7 @@ void judge_on_answer(Model *m, const Call *call)
         on_attach_answered(m, seat, call);
     if (call->request.method == ADMIN_DETACH && result == ADMIN_OK &&
         call->request.class == DEVICE_CLASS_USB)
-        group_of(m, call->seat)->usb_detach_usec = m->now.monotonic_usec;
+        note_usb_detach(m, group_of(m, call->seat));
     /* it was detached before, by whatever */
     if (call->request.method == ADMIN_DETACH && result == ADMIN_EXCEPTION)
         group_of(m, call->seat)->detach_usec = m->now.monotonic_usec;

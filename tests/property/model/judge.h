@@ -70,6 +70,8 @@ const BookRule *rule_of(const Model *m, int seat, size_t set);
 bool seats_exclude(const Model *m, int a, int b);
 /* Whether what device-added told of it is still so, as far as is known. */
 bool is_announced(const Model *m, const Seat *seat);
+/* A decision is called for. */
+void trigger(Model *m, Seat *seat);
 /* A decision may be made, though nothing calls for it. */
 void permit(Model *m, Seat *seat);
 uint64_t seat_since(const Seat *seat);

@@ -139,6 +139,8 @@ typedef enum DueKind {
     DUE_TIMEOUT,  /* call, its life */
     DUE_UP,       /* qube, power_changes */
     DUE_DOWN,     /* qube, power_changes */
+    DUE_CROSS,    /* qube */
+    DUE_AGAIN,    /* qube, power_changes */
     DUE_FWD,      /* source, life: the forwarder connects */
     DUE_LINE,     /* index */
     DUE_VERDICT,  /* question */
@@ -223,11 +225,18 @@ typedef struct Call {
     uint64_t tick; /* when it was made */
 } Call;
 
+/* A person restarts @qube when a call about it was just carried out. */
+typedef struct Crossing {
+    AdminMethod method; /* ADMIN_INVALID: none is to come */
+    int qube;
+} Crossing;
+
 typedef struct StreamEvent {
     AdminEvent event;
     Cause cause;
     Actor actor; /* of an attach */
     uint32_t life;
+    uint64_t tick; /* when it happened */
 } StreamEvent;
 
 #define STREAM_MAX 512 /* a ring */
@@ -310,6 +319,7 @@ typedef struct Seat {
     uint64_t failed_tick;     /* an Attach has failed, in some way */
     uint64_t unsure_tick;     /* and nobody can tell whether it was done */
     uint64_t idle_tick;       /* because its target did not run */
+    int idle_at;              /* that target */
 
     /* the person's acts */
     Sure refused;
@@ -352,6 +362,7 @@ typedef struct Seat {
     int claim_target;
     uint64_t started_tick; /* some target, while it was in work */
     bool excused;          /* what it waits for has come under other rules */
+    bool presumed; /* a disk that is attached may be a part of it, for now */
 
     /* truth */
     uint64_t attached_tick;
@@ -447,6 +458,7 @@ struct Model {
     Call calls[CALLS_MAX];
     Fault fault;
     AdminMethod fault_method;
+    Crossing crossing;
     uint64_t refused_usec; /* when it took no connection last */
     uint64_t busy_usec;    /* until then it takes few */
     uint64_t busy_tick;    /* when it took none for that last */

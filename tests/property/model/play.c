@@ -463,6 +463,12 @@ static void dispatch(Model *m, const Due *due)
     case DUE_DOWN:
         qube_on_down(m, due);
         break;
+    case DUE_CROSS:
+        qube_cross(m, due->a);
+        break;
+    case DUE_AGAIN:
+        qube_on_again(m, due);
+        break;
     case DUE_FWD:
         forwarder_on_due(m, due);
         break;

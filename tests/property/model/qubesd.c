@@ -17,6 +17,7 @@
 #define EVENT_MAX_USEC  (50 * USEC_PER_MSEC)
 #define EVENT_LATE_USEC (1 * USEC_PER_SEC)
 #define RECONNECT_USEC  (500 * USEC_PER_MSEC)
+#define CROSS_MAX_USEC  (20 * USEC_PER_MSEC)
 
 const char *method_name(AdminMethod method)
 {
@@ -53,7 +54,8 @@ void qubesd_emit(Model *m, const AdminEvent *event, Cause cause, Actor actor)
     *slot = (StreamEvent){ .event = *event,
                            .cause = cause,
                            .actor = actor,
-                           .life = m->stream_life };
+                           .life = m->stream_life,
+                           .tick = m->tick };
     /* the daemon reads one connection after the other, in any order */
     delay_usec = delay(m, m->knobs.late && chance(m, 8) ? EVENT_LATE_USEC
                                                         : EVENT_MAX_USEC);
@@ -491,6 +493,17 @@ static bool exec_fault(Model *m, Call *call)
     return false;
 }
 
+/* A call was carried out: is that what a person's act was waiting for? */
+static void cross(Model *m, const Call *call)
+{
+    if (call->qube == NOWHERE || call->qube != m->crossing.qube ||
+        call->request.method != m->crossing.method)
+        return;
+    m->crossing = (Crossing){};
+    dues_add(m, m->now.monotonic_usec + delay(m, CROSS_MAX_USEC), DUE_CROSS,
+             call->qube, 0, 0);
+}
+
 void qubesd_on_exec(Model *m, const Due *due)
 {
     Call *call = &m->calls[due->a];
@@ -506,6 +519,7 @@ void qubesd_on_exec(Model *m, const Due *due)
         call->answer = plain(ADMIN_EMPTY, "an empty answer");
     if (over)
         call_finish(m, call);
+    cross(m, call);
 }
 
 void qubesd_on_power(Model *m, int qube)

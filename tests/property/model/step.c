@@ -212,6 +212,21 @@ static void do_kill(Model *m, const Step *step)
         qube_halt(m, target_of(step->a));
 }
 
+/* At once, or while something is being done with it. */
+static void do_restart(Model *m, const Step *step)
+{
+    static const AdminMethod methods[] = { ADMIN_INVALID,  ADMIN_ATTACH,
+                                           ADMIN_ATTACH,   ADMIN_DETACH,
+                                           ADMIN_ATTACHED, ADMIN_CURRENT_STATE,
+                                           ADMIN_START };
+    AdminMethod method = methods[step->b % ARRAY_SIZE(methods)];
+    int target = target_of(step->a);
+
+    m->crossing = (Crossing){ .method = method, .qube = target };
+    if (method == ADMIN_INVALID)
+        qube_cross(m, target);
+}
+
 static void do_pause(Model *m, const Step *step)
 {
     qube_pause(m, target_of(step->a), true);
@@ -442,6 +457,7 @@ void step_do(Model *m, const Step *step)
         [STEP_START] = do_start,
         [STEP_SHUTDOWN] = do_shutdown,
         [STEP_KILL] = do_kill,
+        [STEP_RESTART] = do_restart,
         [STEP_PAUSE] = do_pause,
         [STEP_UNPAUSE] = do_unpause,
         [STEP_SOURCE_STOP] = do_source_stop,

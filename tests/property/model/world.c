@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "tests/property/model/hotplug.h"
 #include "tests/property/model/judge.h"
+#include "tests/property/model/play.h"
 #include "tests/property/model/qubesd.h"
 #include "tests/property/model/world.h"
 #include "tests/support/manager-rig.h"
@@ -17,6 +18,7 @@
 #define CRASH_MAX_USEC   (3 * USEC_PER_SEC)
 #define STOP_MAX_USEC    (6 * USEC_PER_SEC)
 #define RESTART_MAX_USEC (500 * USEC_PER_MSEC)
+#define AGAIN_MAX_USEC   (50 * USEC_PER_MSEC)
 
 void dues_add(Model *m,
               uint64_t usec,
@@ -230,15 +232,20 @@ static void qube_tell(Model *m, int index, AdminEventType type)
     qubesd_emit(m, &event, CAUSE_STOP, ACTOR_NOBODY);
 }
 
+static void qube_rise(Model *m, int index, uint64_t max_usec)
+{
+    qube_set(m, index, POWER_TRANSIENT);
+    dues_add(m, m->now.monotonic_usec + delay(m, max_usec), DUE_UP, index, 0,
+             m->qubes[index].power_changes);
+}
+
 bool qube_start(Model *m, int index)
 {
     Qube *qube = &m->qubes[index];
 
     if (!qube->exists || qube->power != POWER_HALTED || index == QUBE_DVM)
         return false;
-    qube_set(m, index, POWER_TRANSIENT);
-    dues_add(m, m->now.monotonic_usec + delay(m, START_MAX_USEC), DUE_UP, index,
-             0, qube->power_changes);
+    qube_rise(m, index, START_MAX_USEC);
     return true;
 }
 
@@ -284,9 +291,26 @@ void qube_halt(Model *m, int index)
 void qube_restart(Model *m, int index)
 {
     qube_halt(m, index);
-    qube_set(m, index, POWER_TRANSIENT);
-    dues_add(m, m->now.monotonic_usec + delay(m, RESTART_MAX_USEC), DUE_UP,
+    qube_rise(m, index, RESTART_MAX_USEC);
+}
+
+void qube_cross(Model *m, int index)
+{
+    if (!m->qubesd_up || !qube_runs(m, index))
+        return;
+    qube_halt(m, index);
+    dues_add(m, m->now.monotonic_usec + delay(m, AGAIN_MAX_USEC), DUE_AGAIN,
              index, 0, m->qubes[index].power_changes);
+}
+
+void qube_on_again(Model *m, const Due *due)
+{
+    if (!m->qubesd_up || m->qubes[due->a].power_changes != due->life)
+        return;
+    /* long before anything can be attached to it again, it is known that it was
+     * stopped */
+    play_flush_events(m);
+    qube_rise(m, due->a, RESTART_MAX_USEC);
 }
 
 void qube_on_down(Model *m, const Due *due)

@@ -50,6 +50,9 @@ void qube_shutdown(Model *m, int qube);
 void qube_halt(Model *m, int qube);
 /* Both, one right after the other. */
 void qube_restart(Model *m, int qube);
+/* What crosses a call about @qube has come, see Crossing. */
+void qube_cross(Model *m, int qube);
+void qube_on_again(Model *m, const Due *due);
 void qube_pause(Model *m, int qube, bool pause);
 int qube_new_disposable(Model *m);
 /* A target of a rule that is a qube. */
