@@ -273,9 +273,7 @@ static Status device_attach(Manager *m,
         managed_supersede(m, device->job, DECIDED_ANEW, now);
     if (device_is_excluded(device))
         return device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
-                             "another part of the same device is attached or "
-                             "in work",
-                             now);
+                             PART_IN_THE_WAY, now);
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
         return STATUS_TOO_MANY;
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
@@ -348,8 +346,7 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
     if (device->refused_by_user)
         return device_settle(m, device, rule, STATUS_DENIED_BY_USER, "", now);
     if (m->qubesd == QUBESD_UNSUPPORTED) {
-        device_settle(m, device, rule, STATUS_UNAVAILABLE,
-                      "qubesd is of a release before R4.3", now);
+        device_settle(m, device, rule, STATUS_UNAVAILABLE, QUBESD_TOO_OLD, now);
         device->waits_for_qubesd = true;
         return STATUS_UNAVAILABLE;
     }

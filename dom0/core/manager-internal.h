@@ -411,6 +411,9 @@ void device_stop_waiting(Device *device);
 
 /* The detail of a job that ends because its rule is no longer in force. */
 #define RULES_CHANGED "the rules have changed meanwhile"
+/* The details of what device_decide() settles without a job. */
+#define PART_IN_THE_WAY "another part of the same device is attached or in work"
+#define QUBESD_TOO_OLD  "qubesd is of a release before R4.3"
 /* Whether the rule that a job was decided by is still the one in force. */
 bool rule_is_current(const Manager *m, const Device *device, const Rule *rule);
 

@@ -36,18 +36,25 @@ static bool is_excluded(const Device *device)
 }
 
 /* What device_decide() would settle without a job, in its order. */
-static Status settle(const Manager *m, const Device *device)
+static Status settle(const Manager *m,
+                     const Device *device,
+                     const char **ret_detail)
 {
+    *ret_detail = NULL;
     if (m->paused_until_usec != 0)
         return STATUS_PAUSED;
     if (device_is_left_alone(device))
         return STATUS_DETACHED_BY_USER;
     if (device->refused_by_user)
         return STATUS_DENIED_BY_USER;
-    if (m->qubesd == QUBESD_UNSUPPORTED)
+    if (m->qubesd == QUBESD_UNSUPPORTED) {
+        *ret_detail = QUBESD_TOO_OLD;
         return STATUS_UNAVAILABLE;
-    if (is_excluded(device))
+    }
+    if (is_excluded(device)) {
+        *ret_detail = PART_IN_THE_WAY;
         return STATUS_ATTACHED_ELSEWHERE;
+    }
     return STATUS_INVALID;
 }
 
@@ -65,9 +72,9 @@ bool manager_prepare_trial(const Manager *m,
 
     *ret = (TrialTask){
         .rule = ret_device->rule,
-        .settled = settle(m, device),
         .is_quiet = source_is_quiet(device->source, now.monotonic_usec),
     };
+    ret->settled = settle(m, device, &ret->settled_detail);
     if (ret->rule)
         ret->job = task_by_rule(m, device, ret->rule);
     *ret_ruleset = ruleset_ref(m->ruleset);

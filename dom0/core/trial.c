@@ -513,7 +513,8 @@ static void finish(Trial *trial)
 
     trial->state = TRIAL_DONE;
     if (trial->task.settled != STATUS_INVALID) {
-        conclude(trial, trial->task.settled, "");
+        conclude(trial, trial->task.settled,
+                 trial->task.settled_detail ? trial->task.settled_detail : "");
         return;
     }
     wish = job_begin(&trial->job, &trial->task.job, TRIAL_USEC);

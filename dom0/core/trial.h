@@ -61,7 +61,8 @@ typedef struct TrialTask {
     /* decided before there is a job: STATUS_PAUSED, STATUS_DENIED_BY_USER and
      * the like; else STATUS_INVALID */
     Status settled;
-    bool is_quiet; /* prompts of the source are silenced */
+    const char *settled_detail; /* NULL: none */
+    bool is_quiet;              /* prompts of the source are silenced */
 } TrialTask;
 
 typedef enum TrialWish {

@@ -13,6 +13,7 @@ typedef struct OptionInfo {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     bool has_value;
+    bool is_list; /* of values with commas between them: given once */
 } OptionInfo;
 
 static const OptionInfo infos[N_OPTIONS] = {
@@ -27,10 +28,10 @@ static const OptionInfo infos[N_OPTIONS] = {
     [OPTION_TIMEOUT] = { "timeout", 0, true },
     [OPTION_SOURCE] = { "source", 0, true },
     [OPTION_RULES_DIR] = { "rules-dir", 0, true },
-    [OPTION_TO] = { "to", 0, true },
+    [OPTION_TO] = { "to", 0, true, true },
     [OPTION_ASK] = { "ask", 0, false },
     [OPTION_ALLOW] = { "allow", 0, false },
-    [OPTION_MATCH] = { "match", 0, true },
+    [OPTION_MATCH] = { "match", 0, true, true },
     [OPTION_READ_ONLY] = { "read-only", 0, false },
     [OPTION_START] = { "start", 0, false },
     [OPTION_IF_RUNNING] = { "if-running", 0, false },
@@ -88,6 +89,10 @@ static bool parse_long(Parser *parser, const char *text)
         return fail_unknown(parser, text, len);
     if (equals && !infos[id].has_value)
         return FAIL(parser->error, "--%s takes no value", infos[id].name);
+    if (infos[id].is_list && arguments_have(parser->arguments, (OptionId) id))
+        return FAIL(parser->error,
+                    "--%s is given twice; a list has commas, as --%s a,b",
+                    infos[id].name, infos[id].name);
 
     if (infos[id].has_value && !equals) {
         if (parser->at == parser->n_argv)

@@ -143,6 +143,22 @@ static void test_the_value_of_a_letter_comes_behind_or_in_the_same_word(
     refuse("history -fn", "-n needs a value");
 }
 
+/* Not even if it is the same list. */
+static void test_a_list_is_given_once(void **state)
+{
+    Arguments arguments;
+    Line line;
+
+    (void) state;
+    refuse("add a sda --to work --to vault",
+           "--to is given twice; a list has commas, as --to a,b");
+    refuse("add a sda --match=id --to work --match=id",
+           "--match is given twice; a list has commas, as --match a,b");
+    /* of what is no list, the last one counts */
+    parse(&line, &arguments, "status --socket a --socket b");
+    assert_string_equal(arguments.values[OPTION_SOCKET], "b");
+}
+
 static void test_unknown_options_get_the_nearest_right_one(void **state)
 {
     (void) state;
@@ -304,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_letters_may_stand_together),
         cmocka_unit_test(
             test_the_value_of_a_letter_comes_behind_or_in_the_same_word),
+        cmocka_unit_test(test_a_list_is_given_once),
         cmocka_unit_test(test_unknown_options_get_the_nearest_right_one),
         cmocka_unit_test(test_an_option_is_refused_where_it_has_no_meaning),
         cmocka_unit_test(test_distance_counts_slips),

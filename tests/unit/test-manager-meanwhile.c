@@ -584,7 +584,7 @@ static void test_what_another_had_is_not_in_the_way_before_the_look(void **s)
 }
 
 /* What would be settled without a job, as explain tells it. */
-static Status settled(const DeviceRef *ref)
+static TrialTask explain(const DeviceRef *ref)
 {
     _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
     ReportDevice device;
@@ -592,7 +592,36 @@ static Status settled(const DeviceRef *ref)
 
     assert_true(manager_prepare_trial(rig.manager, ref, rig.now, &task,
                                       &ruleset, &device));
-    return task.settled;
+    return task;
+}
+
+/* As the record itself ends, with the same words. */
+static void expect_explained(const DeviceRef *ref, Status status)
+{
+    const TrialTask task = explain(ref);
+
+    assert_int_equal(task.settled, status);
+    assert_int_equal(tell(RECORD_ADD, ref->device.s), status);
+    assert_true(last_outcome()->detail[0] != '\0');
+    assert_string_equal(task.settled_detail, last_outcome()->detail);
+}
+
+static void test_explain_tells_why_it_is_settled(void **state)
+{
+    const DeviceRef part = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_BLOCK,
+                             .device = { "sda1" } };
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_set_rules(&rig, "part: allow block type partition to work\n");
+    expect_explained(&part, STATUS_ATTACHED_ELSEWHERE);
+    manager_set_qubesd(rig.manager, QUBESD_UNSUPPORTED, rig.now);
+    expect_explained(&part, STATUS_UNAVAILABLE);
 }
 
 static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
@@ -611,7 +640,7 @@ static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
     call = rig_call(&rig, ADMIN_DETACH);
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
-    assert_int_equal(settled(&part), STATUS_INVALID);
+    assert_int_equal(explain(&part).settled, STATUS_INVALID);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
@@ -899,6 +928,7 @@ int main(void)
         test(test_an_attach_of_what_went_before_its_record_is_over),
         test(test_a_no_outlives_a_usb_device_that_comes_twice),
         test(test_what_another_had_is_not_in_the_way_before_the_look),
+        test(test_explain_tells_why_it_is_settled),
         test(test_explain_knows_that_the_plug_before_is_in_nobodys_way),
         test(test_a_partition_stays_where_it_came),
         test(test_what_is_taken_away_while_verifying_stays_away),

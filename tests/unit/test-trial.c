@@ -408,7 +408,9 @@ static void test_what_is_settled_before_a_job_is_told(void **state)
 
     take_rule(fixture, "r: allow block to a\n");
     fixture->task.settled = STATUS_PAUSED;
+    fixture->task.settled_detail = "for a reason";
     expect(try(fixture, &world), STATUS_PAUSED, "", false, false);
+    assert_string_equal(trial_verdict(fixture->trial)->detail, "for a reason");
     /* but what would be asked is told all the same */
     expect_guards(fixture, (TrialGuard[]){ TRIAL_ALLOW });
 
