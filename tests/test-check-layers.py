@@ -164,6 +164,27 @@ class CheckLayers(unittest.TestCase):
         self.assert_bad("debian/rules", "", "debian: no folder")
         self.assert_good("packaging/debian/a.sh", "#!/bin/sh\n" + SPDX)
 
+    def test_the_changelogs_tell_of_the_version(self):
+        for news, debian, message in (
+                ("1.2.0, unreleased", "(1.2.0) UNRELEASED", ""),
+                ("1.2.0, 2026-11-26", "(1.2.0) unstable", ""),
+                ("1.2.0, 2026-11-26", "(1.2.0) UNRELEASED", "only one"),
+                ("1.2.0, unreleased", "(1.2.0) unstable", "only one"),
+                ("1.1.0, unreleased", "(1.2.0) UNRELEASED", "CHANGELOG.md"),
+                ("1.2.0", "(1.2.0) UNRELEASED", "CHANGELOG.md"),
+                ("1.2.0, unreleased", "(1.1.0) UNRELEASED", "debian/")):
+            with self.subTest(news=news, debian=debian), \
+                    tempfile.TemporaryDirectory() as folder:
+                root = pathlib.Path(folder)
+                (root / "version").write_text("1.2.0\n")
+                (root / "CHANGELOG.md").write_text(f"# C\n\n## {news}\n")
+                (root / "packaging/debian").mkdir(parents=True)
+                (root / "packaging/debian/changelog").write_text(
+                    f"qubes-autoattach {debian}; urgency=medium\n")
+                said = "\n".join(check_layers.check_release(root))
+                self.assertEqual(bool(said), bool(message))
+                self.assertIn(message, said)
+
     def test_a_tree_without_sources_is_no_success(self):
         with tempfile.TemporaryDirectory() as folder:
             with contextlib.redirect_stdout(io.StringIO()):
