@@ -494,6 +494,8 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
                 managed->device->removed = false;
                 managed->device->added_attached = false;
                 managed->attached_meanwhile = false;
+                /* see device_will_tell() */
+                m->turns_changed |= managed->detached_meanwhile;
                 managed->detached_meanwhile = false;
                 managed->attach_usec = now.monotonic_usec;
             }

@@ -524,6 +524,34 @@ static void test_a_detach_before_the_second_try_says_nothing_of_that(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* Nor does what waited for the answer to the first wait for ever. */
+static void test_a_part_goes_on_when_an_attach_is_made_anew(void **state)
+{
+    uint64_t call, other;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda1", "work");
+    assert_int_equal(tell(RECORD_ADD, "sda2"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    other = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_reply(&rig, other, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* A Detach that failed is made up for by the hypervisor. */
 static void test_what_may_be_held_is_told_to_be_gone(void **state)
 {
@@ -1215,6 +1243,7 @@ int main(void)
         TEST(test_what_comes_after_the_detach_is_not_detached),
         TEST(test_what_is_attached_after_our_detach_is_known_to_be),
         TEST(test_a_detach_before_the_second_try_says_nothing_of_that),
+        TEST(test_a_part_goes_on_when_an_attach_is_made_anew),
         TEST(test_what_may_be_held_is_told_to_be_gone),
         TEST(test_a_removed_slot_leaves_its_name_clean),
         TEST(test_a_partition_waits_for_the_look_at_its_disk),
