@@ -94,17 +94,21 @@ JobWish job_begin_look(Job *ret,
 {
     job_init(ret, task, now_usec);
     ret->target = *target;
+    /* wait for qubesd as long as it takes, as above */
     ret->touched = true;
+    ret->deadline_usec = UINT64_MAX;
     return job_call(ret, JOB_LOOKING, ADMIN_ATTACHED);
 }
 
-/* qubesd did not answer the look: try again. If it never does, the detach event
- * is believed; without one (@look_further) nothing has changed. */
+/* qubesd did not answer the look, or not what was asked: try again. If it never
+ * tells, the detach event is believed; without one (@look_further) nothing has
+ * changed. */
 static JobWish job_look_again(Job *job,
                               const AdminAnswer *answer,
                               uint64_t now_usec)
 {
-    if (answer->result == ADMIN_UNREACHABLE)
+    if (answer->result == ADMIN_UNREACHABLE ||
+        answer->result == ADMIN_TIMED_OUT)
         return job_lose_qubesd(job, job->state, answer->detail, now_usec);
     return job_retry(job, job->state,
                      job->look_further ? STATUS_ALREADY_ATTACHED
@@ -112,9 +116,15 @@ static JobWish job_look_again(Job *job,
                      answer->detail, now_usec);
 }
 
+static bool target_exists(const AdminAnswer *answer)
+{
+    return answer->result != ADMIN_EXCEPTION ||
+           answer->error != ADMIN_ERROR_NO_SUCH_QUBE;
+}
+
 JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
-    if (answer->result != ADMIN_OK)
+    if (target_exists(answer) && answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
     if (job_rereads(job))
         return job_call(job, JOB_LOOKING, ADMIN_ATTACHED);
@@ -134,8 +144,7 @@ JobWish job_on_looked_further(Job *job,
                               const AdminAnswer *answer,
                               uint64_t now_usec)
 {
-    bool exists = answer->result != ADMIN_EXCEPTION ||
-                  answer->error != ADMIN_ERROR_NO_SUCH_QUBE;
+    bool exists = target_exists(answer);
 
     if (exists && answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);

@@ -12,10 +12,6 @@ static void device_learn_look(Manager *m,
                 qube_name_equal(&device->held_by, &job->target);
     bool known = !ours || device->holding == HOLDING_DEVICE;
 
-    /* qubesd was not there for all of its time, and no event has told of a
-     * detach: when qubesd is back it is looked at again */
-    if (job->outcome == STATUS_TIMEOUT && job->look_further)
-        return;
     if (job->outcome == STATUS_ALREADY_ATTACHED) {
         /* a detach event that said otherwise was a spurious one (WIRE 1) */
         device->attached_to = job->target;

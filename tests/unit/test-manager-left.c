@@ -105,7 +105,7 @@ static void test_so_is_one_that_waited_for_a_detach(void **state)
 }
 
 /* Nobody has told of a detach, and nobody could be asked: it is not known. */
-static void test_a_look_whose_time_ends_has_seen_nothing(void **state)
+static void test_a_look_outlasts_qubesd(void **state)
 {
     (void) state;
 
@@ -121,6 +121,44 @@ static void test_a_look_whose_time_ends_has_seen_nothing(void **state)
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+/* It was a disposable, and shut down while no event was heard. */
+static void test_a_look_at_a_qube_that_is_no_more_finds_nothing(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
+    rig_serve(&rig, ADMIN_CURRENT_STATE,
+              answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+    /* its USB device is free */
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+/* qubesd has so much to do that no answer comes in time, for a long time. */
+static void test_a_look_is_made_until_it_is_answered(void **state)
+{
+    const uint64_t until_usec = rig.now.monotonic_usec + 2 * JOB_USEC;
+
+    (void) state;
+
+    attach("sda");
+    reconnect();
+    while (rig.now.monotonic_usec < until_usec) {
+        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_TIMED_OUT));
+        assert_true(rig_is_quiet(&rig));
+        rig_pass(&rig, JOB_OFFLINE_USEC);
+    }
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_TIMED_OUT));
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
 static void prompt_is_prepared(uint64_t *ret_window)
@@ -438,7 +476,9 @@ int main(void)
         WITH_RIG(test_a_job_begun_before_qubesd_was_heard_is_tried_again),
         WITH_RIG(test_a_job_whose_time_ends_without_qubesd_is_begun_anew),
         WITH_RIG(test_so_is_one_that_waited_for_a_detach),
-        WITH_RIG(test_a_look_whose_time_ends_has_seen_nothing),
+        WITH_RIG(test_a_look_outlasts_qubesd),
+        WITH_RIG(test_a_look_at_a_qube_that_is_no_more_finds_nothing),
+        WITH_RIG(test_a_look_is_made_until_it_is_answered),
         WITH_RIG(test_a_prompt_outlasts_qubesd),
         WITH_RIG(test_a_prompt_waits_for_a_qubesd_that_is_busy),
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
