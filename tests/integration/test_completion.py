@@ -34,10 +34,16 @@ class CompletionTest(CommandCase):
     def setUp(self):
         self.bin = self.enterContext(temporary_directory())
         (self.bin / "qvm-autoattach").symlink_to(BUILD / "dom0" / "qvm-autoattach")
-        qvm_ls = self.bin / "qvm-ls"
-        qvm_ls.write_text("#!/bin/sh\n[ \"$*\" = --raw-list ] && "
-                          "printf '%s\\n' dom0 sys-usb vault work\n", encoding="ascii")
-        qvm_ls.chmod(0o755)
+        self.program("qvm-ls", "[ \"$*\" = --raw-list ] && "
+                     "printf '%s\\n' dom0 sys-usb vault work")
+        # a person waits 2 s; who has to wait for a CPU waits longer
+        self.program("timeout", "[ \"$1\" = 2 ] && shift && exec \"$@\"")
+
+    def program(self, name: str, script: str) -> None:
+        """Something that the completion calls."""
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
+        path.chmod(0o755)
 
     def complete(self, line: str, breaks: str = BREAKS) -> list[str]:
         """What is offered behind a line."""
