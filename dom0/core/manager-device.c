@@ -5,6 +5,13 @@
 
 #define DECIDED_ANEW "decided anew"
 
+bool device_is_waiting(const Device *device)
+{
+    return device->waits_for.s[0] != '\0' || device->waits_for_any ||
+           device->waits_for_qubesd || device->waits_for_disk ||
+           device->waits_for_list;
+}
+
 void device_stop_waiting(Device *device)
 {
     device->waits_for = (QubeName){};

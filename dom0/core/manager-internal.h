@@ -406,6 +406,8 @@ void pause_on_time(Manager *m, Instant now);
 
 /* manager-device */
 
+/* Whether the device is to be decided again when something happens. */
+bool device_is_waiting(const Device *device);
 /* Wait no more for a target, qubesd or its list: the device is decided anew. */
 void device_stop_waiting(Device *device);
 

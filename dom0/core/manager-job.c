@@ -389,8 +389,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     /* the event of our own Detach says all there is to say */
-    bool look =
-        managed->kind == JOB_KIND_ATTACH && managed->detached_meanwhile;
+    bool look = managed->kind == JOB_KIND_ATTACH && managed->detached_meanwhile;
     const QubeName target = managed->job.target;
     bool again;
 
@@ -421,7 +420,7 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
 
     if (device->job)
         return;
-    if (managed->kind == JOB_KIND_ATTACH && device_has_missed(device)) {
+    if (managed->kind != JOB_KIND_LOOK && device_has_missed(device)) {
         const QubeName holder = device_holder(device);
 
         device_look_further(m, device, &holder, now);

@@ -24,9 +24,7 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
         device_look_further(m, device, &target, now);
     else if (device->holding != HOLDING_NOTHING)
         device_begin_detach(m, device, now);
-    else if (device->waits_for_qubesd || device->waits_for_any ||
-             device->waits_for_disk || device->waits_for.s[0] ||
-             device->stopped.s[0])
+    else if (device_is_waiting(device) || device->stopped.s[0])
         device_decide_again(m, device, now);
 }
 
@@ -70,11 +68,15 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
 
     m->suspect_until_usec = now.monotonic_usec + JOB_PORT_STALE_USEC;
     orphans_on_qubesd(&m->orphans);
-    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
-        if (!managed->dead)
-            managed_apply(m, managed,
-                          job_on_qubesd(&managed->job, now.monotonic_usec),
-                          now);
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
+        if (managed->dead)
+            continue;
+        /* one of several may have been asked for before it started */
+        managed->target_started |=
+            managed->kind == JOB_KIND_ATTACH && managed->rule->n_targets > 1;
+        managed_apply(m, managed,
+                      job_on_qubesd(&managed->job, now.monotonic_usec), now);
+    }
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 

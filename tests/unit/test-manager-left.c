@@ -358,6 +358,62 @@ static void test_what_has_gone_in_a_gap_is_looked_for(void **state)
     be_missed_at("vault");
 }
 
+/* The list was still of the plug before, and is not yet of this one. */
+static void test_what_is_listed_in_a_gap_is_decided(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+    reconnect();
+    be_attached();
+}
+
+/* What is missed while the plug before is being detached. */
+static void test_the_next_plug_is_looked_at_after_a_detach(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    reconnect();
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    be_missed_at("vault");
+}
+
+/* The first of them starts when its event cannot be heard, and after it was
+ * asked for. */
+static void test_a_start_is_not_missed_between_two_targets(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to { work vault } when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_UNREACHABLE));
+    reconnect();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    (void) rig_call(&rig, ADMIN_PROPERTY_GET); /* for the prompt */
+}
+
 /* Its shutdown was missed, and qubesd has no time to tell of it. */
 static void test_a_source_that_could_not_be_asked_for_is_asked_again(void **s)
 {
@@ -488,6 +544,9 @@ int main(void)
         WITH_RIG(test_an_answer_that_says_nothing_has_seen_nothing),
         WITH_RIG(test_an_answer_from_before_a_gap_says_nothing_of_after),
         WITH_RIG(test_what_has_gone_in_a_gap_is_looked_for),
+        WITH_RIG(test_a_start_is_not_missed_between_two_targets),
+        WITH_RIG(test_the_next_plug_is_looked_at_after_a_detach),
+        WITH_RIG(test_what_is_listed_in_a_gap_is_decided),
         WITH_RIG(test_a_source_that_could_not_be_asked_for_is_asked_again),
         WITH_RIG(test_a_kill_that_qubesd_had_no_time_for_is_made_again),
         WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
