@@ -154,6 +154,9 @@ static void device_on_qube_stopped(Manager *m,
     if (device->holding != HOLDING_NOTHING &&
         (is_source || qube_name_equal(&device->held_by, name))) {
         device->holding = HOLDING_NOTHING;
+        if (device->made && is_source)
+            (void) orphans_add(&m->orphans, &device->held_by);
+        device->made = false;
         /* what is being detached is not wanted there again; nor was a
          * disposable stopped by a person that our own job shuts down */
         if (device->plugged &&

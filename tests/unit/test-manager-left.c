@@ -505,6 +505,30 @@ static void test_a_disposable_goes_once_its_device_is_detached(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* The daemon is killed while it attaches to a disposable that it has made, and
+ * the source is shut down before anything more is known of that. */
+static void test_a_disposable_goes_with_the_source_of_its_device(void **state)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    AdminRequest request;
+
+    (void) state;
+
+    made.qube = rig_qube("disp1");
+    rig_set_rules(&rig, CLOSE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    (void) rig_call_to(&rig, ADMIN_KILL, &request);
+    assert_string_equal(request.dest.s, "disp1");
+}
+
 /* Two reconnects in a row leave a second look due, which is not the answer. */
 static void test_a_detach_takes_the_place_of_a_second_look(void **state)
 {
@@ -552,6 +576,7 @@ int main(void)
         WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
+        WITH_RIG(test_a_disposable_goes_with_the_source_of_its_device),
         WITH_RIG(test_a_detach_takes_the_place_of_a_second_look),
     };
 
