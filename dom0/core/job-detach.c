@@ -10,6 +10,16 @@ JobWish job_on_detached(Job *job)
                            : job_done(job);
 }
 
+JobWish job_on_closed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
+{
+    if (answer->result == ADMIN_UNREACHABLE)
+        return job_lose_qubesd(job, JOB_CLOSING, answer->detail, now_usec);
+    /* qubesd may have gone down in the middle */
+    if (answer->result == ADMIN_EMPTY)
+        return job_retry(job, JOB_CLOSING, job->outcome, "", now_usec);
+    return job_done(job);
+}
+
 static JobWish job_look_first(Job *job)
 {
     job->look_first = true;

@@ -82,6 +82,7 @@ JobWish job_on_discarded(Job *job,
                          const AdminAnswer *answer,
                          uint64_t now_usec);
 JobWish job_on_found(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+JobWish job_on_closed(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_detach(Job *job);
 /* It is not attached to the target any more. */
 JobWish job_on_detached(Job *job);

@@ -84,7 +84,7 @@ JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case JOB_DISCARDING:
         return job_on_discarded(job, answer, now_usec);
     case JOB_CLOSING:
-        return job_done(job);
+        return job_on_closed(job, answer, now_usec);
     case JOB_INVALID:
     case JOB_QUEUED:
     case JOB_JUDGING:
@@ -261,6 +261,8 @@ static JobWish job_resume(Job *job, JobState state)
         return job->told_detached ? job_on_detached(job) : job_detach(job);
     case JOB_RESOLVING:
         return job_call(job, state, ADMIN_PROPERTY_GET);
+    case JOB_CLOSING:
+        return job_call(job, state, ADMIN_SHUTDOWN);
     case JOB_DISCARDING:
         return job_call(job, state, ADMIN_KILL);
     case JOB_INVALID:
@@ -271,7 +273,6 @@ static JobWish job_resume(Job *job, JobState state)
     case JOB_AWAITING_PROMPT:
     case JOB_ASKING:
     case JOB_CREATING:
-    case JOB_CLOSING:
     case JOB_SURVEYING:
     case JOB_TURN:
     case JOB_PROBING:
@@ -396,7 +397,8 @@ JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
         return JOB_WISH_NOTHING;
     case JOB_PAUSING:
     case JOB_OFFLINE:
-        if (job->resume == JOB_DETACHING || job->resume == JOB_DISCARDING)
+        if (job->resume == JOB_DETACHING || job->resume == JOB_CLOSING ||
+            job->resume == JOB_DISCARDING)
             return JOB_WISH_NOTHING;
         break;
     case JOB_INVALID:

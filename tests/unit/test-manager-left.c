@@ -505,6 +505,25 @@ static void test_a_disposable_goes_once_its_device_is_detached(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+static void test_a_disposable_is_closed_once_qubesd_can(void **state)
+{
+    (void) state;
+
+    attach_to_disposable();
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_EMPTY));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_UNREACHABLE));
+    /* the next stick is no reason to leave it */
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
 /* The daemon is killed while it attaches to a disposable that it has made, and
  * the source is shut down before anything more is known of that. */
 static void test_a_disposable_goes_with_the_source_of_its_device(void **state)
@@ -577,6 +596,7 @@ int main(void)
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
         WITH_RIG(test_a_disposable_goes_with_the_source_of_its_device),
+        WITH_RIG(test_a_disposable_is_closed_once_qubesd_can),
         WITH_RIG(test_a_detach_takes_the_place_of_a_second_look),
     };
 
