@@ -130,7 +130,8 @@ static void device_on_attached(Device *device,
         device->held_by = (QubeName){};
     }
     /* the same before our Detach is made */
-    if (device->removed && managed && managed->kind == JOB_KIND_DETACH &&
+    if (device->removed && !ours && managed &&
+        managed->kind == JOB_KIND_DETACH &&
         (managed->call == 0 || managed->job.state != JOB_DETACHING) &&
         qube_name_equal(&managed->job.target, target))
         job_on_told_detached(&managed->job);
@@ -182,7 +183,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         return;
     if (source)
         source_forget_past_holder(source, event->class, &event->port);
-    if (source && !device)
+    if (source && !device && !is_echo(source, event, now))
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;

@@ -28,6 +28,23 @@ static bool waits_for(const Manager *m,
     return rule && rule_targets(rule, target);
 }
 
+/* The target of a look has stopped. If an event had told of a detach before,
+ * that was the person; else the device was detached because of the stop. */
+static void on_looked_at_stopped(Manager *m,
+                                 Device *device,
+                                 const QubeName *target,
+                                 Instant now)
+{
+    bool by_event = !device->job->job.look_further;
+
+    managed_supersede(m, device->job, "its target has stopped", now);
+    if (!by_event)
+        return;
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device_on_user_detach(m, device, target, now);
+}
+
 /* A target starts that has the device, as far as we know from before events
  * were missed: so it had stopped meanwhile, and the device is not attached
  * there. */
@@ -50,8 +67,10 @@ static void on_holder_started(Manager *m,
         job_on_target_started(&device->job->job);
         return;
     }
-    if (device->job && device->job->kind == JOB_KIND_LOOK)
-        managed_supersede(m, device->job, "its target was restarted", now);
+    if (device->job && device->job->kind == JOB_KIND_LOOK) {
+        on_looked_at_stopped(m, device, name, now);
+        return;
+    }
     if (device->holding == HOLDING_NOTHING) {
         device->attached_to = (QubeName){};
         return;
@@ -91,23 +110,6 @@ void manager_on_qube_started(Manager *m,
                 device_decide_again(m, device, now);
         }
     }
-}
-
-/* The target of a look stops. If an event had told of a detach before, that was
- * the person; else the device was detached because the target stopped. */
-static void on_looked_at_stopped(Manager *m,
-                                 Device *device,
-                                 const QubeName *target,
-                                 Instant now)
-{
-    bool by_event = !device->job->job.look_further;
-
-    managed_supersede(m, device->job, "its target has stopped", now);
-    if (!by_event)
-        return;
-    device->holding = HOLDING_NOTHING;
-    device->held_by = (QubeName){};
-    device_on_user_detach(m, device, target, now);
 }
 
 /*

@@ -906,6 +906,65 @@ static void test_what_is_attached_anew_before_our_detach_stays(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The event of our own Attach comes while its plug is to be detached. */
+static void test_what_we_attached_just_before_is_detached(void **state)
+{
+    const Record other = rig_record(RECORD_ADD, "sda");
+    uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_set_rules(&rig, "");
+    assert_int_equal(rig_tell_record(&rig, second, &other), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+/* The person took it away; qubesd was gone before that was seen, and the target
+ * was stopped meanwhile. */
+static void test_what_was_taken_away_before_a_gap_stays_away(void **state)
+{
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    reconnect();
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+}
+
+static void test_an_echo_before_the_record_says_nothing(void **state)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+
+    (void) state;
+
+    unknown.listing.has_identity = false;
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_set_rules(&rig, PORTS);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_pass(&rig, 4 * USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    (void) rig_call(&rig, ADMIN_CURRENT_STATE);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -954,6 +1013,9 @@ int main(void)
         test(test_what_was_announced_goes_with_the_plug),
         test(test_a_detach_of_the_next_plug_is_no_echo),
         test(test_what_is_attached_anew_before_our_detach_stays),
+        test(test_what_we_attached_just_before_is_detached),
+        test(test_what_was_taken_away_before_a_gap_stays_away),
+        test(test_an_echo_before_the_record_says_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
