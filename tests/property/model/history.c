@@ -25,6 +25,7 @@ static const struct {
     [STEP_SHUTDOWN] = { "shutdown", 5 },
     [STEP_KILL] = { "kill", 5 },
     [STEP_RESTART] = { "restart", 5 },
+    [STEP_ABORT] = { "stop during a start", 5 },
     [STEP_PAUSE] = { "pause", 3 },
     [STEP_UNPAUSE] = { "unpause", 4 },
     [STEP_SOURCE_STOP] = { "stop of a source", 2 },

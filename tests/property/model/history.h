@@ -31,6 +31,7 @@ typedef enum StepKind {
     STEP_SHUTDOWN,
     STEP_KILL,
     STEP_RESTART, /* target a, once qubesd has answered a call about it: b */
+    STEP_ABORT, /* of target a, in its start that goes on or comes next: b */
     STEP_PAUSE,
     STEP_UNPAUSE,
     STEP_SOURCE_STOP,

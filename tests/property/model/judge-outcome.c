@@ -184,7 +184,8 @@ static bool has_untold_part(const Claim *claim)
         if (dev->source == seat_source(claim->index) &&
             dev->port == claim->seat->port &&
             dev->class == DEVICE_CLASS_BLOCK &&
-            attached_since(m, dev->seat, claim->since))
+            (attached_since(m, dev->seat, claim->since) ||
+             told_at_since(&m->seats[dev->seat], claim->since)))
             return true;
     }
     return false;
@@ -205,7 +206,8 @@ static bool has_untold_twin(const Claim *claim)
             dev->class == DEVICE_CLASS_BLOCK && !m->seats[dev->seat].plugged &&
             strcmp(record.properties.vendor_id, own->vendor_id) == 0 &&
             strcmp(record.properties.product_id, own->product_id) == 0 &&
-            attached_since(m, dev->seat, claim->since))
+            (attached_since(m, dev->seat, claim->since) ||
+             told_at_since(&m->seats[dev->seat], claim->since)))
             return true;
     }
     return false;

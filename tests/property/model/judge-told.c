@@ -101,6 +101,7 @@ void judge_begin(Model *m)
         m->seats[i].ours = NOWHERE;
         m->seats[i].restores = NOWHERE;
         m->seats[i].claim_target = NOWHERE;
+        m->seats[i].taken_from = NOWHERE;
     }
     /* also of a port of which no record has told yet */
     for (unsigned int source = 0; source < SOURCES; source++)
@@ -717,7 +718,8 @@ static void on_stopped(Model *m, int qube)
             permit(m, seat);
         }
         /* it came back before that was told */
-        if (seat->ours == qube && seat->ours_plug != seat->plug &&
+        if ((seat->ours == qube || seat->taken_from == qube) &&
+            seat->ours_plug != seat->plug &&
             (seat->fault_tick > 0 || seat->ours_tick < m->restart_tick ||
              m->now.monotonic_usec - group_of(m, i)->back_usec <
                  REPROBE_MAYBE_USEC)) {
@@ -1276,6 +1278,10 @@ void judge_on_truth_detached(Model *m, const Dev *dev, Cause cause)
     if (cause == CAUSE_PERSON)
         seat->taken_tick = m->tick;
     if (cause == CAUSE_PERSON && seat->plugged)
+        leave_alone(m, dev->seat, SURE_MAYBE);
+    /* a Detach that takes so long that it ends what another has attached since:
+     * it looks as if the person had done so */
+    if (cause == CAUSE_DAEMON && dev->attached_by != ACTOR_DAEMON)
         leave_alone(m, dev->seat, SURE_MAYBE);
     if (m->qubesd_up && m->stream_up && m->manager)
         return;

@@ -58,11 +58,20 @@ typedef enum Cause {
     CAUSE_ECHO, /* it never was */
 } Cause;
 
+/* How the person stops a qube in its start. */
+typedef enum Abort {
+    ABORT_NOT,
+    ABORT_KILL,
+    ABORT_SHUTDOWN,
+} Abort;
+
 typedef struct Qube {
     QubeName name;
     bool exists;
     PowerState power;
     uint32_t power_changes; /* what was planned before is void */
+    Abort abort;            /* of the next start */
+    bool goes_down;         /* once it is up */
     bool usb_proxy;
     unsigned int usb_work; /* USB attaches under way into it */
     bool disposable;

@@ -592,6 +592,10 @@ void qubesd_crash(Model *m)
         if (call->dev != NONE)
             m->qubes[call->qube].usb_work--;
         call->dev = NONE;
+        /* nobody will hear the name of what was made */
+        if (call->executed && call->answer.result == ADMIN_OK &&
+            call->request.method == ADMIN_CREATE_DISPOSABLE)
+            m->qubes[qube_find(m, call->answer.qube.s)].used = true;
         call->executed = true;
         call->answer = plain(ADMIN_EMPTY, "an empty answer");
         dues_drop(m, DUE_TIMEOUT, call_index(m, call), call->life);

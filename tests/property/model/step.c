@@ -227,6 +227,16 @@ static void do_restart(Model *m, const Step *step)
         qube_cross(m, target);
 }
 
+static void do_abort(Model *m, const Step *step)
+{
+    static const Abort aborts[] = { ABORT_KILL, ABORT_SHUTDOWN };
+    int target = target_of(step->a);
+
+    m->qubes[target].abort = aborts[step->b % ARRAY_SIZE(aborts)];
+    if (m->qubes[target].power == POWER_TRANSIENT)
+        qube_abort(m, target);
+}
+
 static void do_pause(Model *m, const Step *step)
 {
     qube_pause(m, target_of(step->a), true);
@@ -458,6 +468,7 @@ void step_do(Model *m, const Step *step)
         [STEP_SHUTDOWN] = do_shutdown,
         [STEP_KILL] = do_kill,
         [STEP_RESTART] = do_restart,
+        [STEP_ABORT] = do_abort,
         [STEP_PAUSE] = do_pause,
         [STEP_UNPAUSE] = do_unpause,
         [STEP_SOURCE_STOP] = do_source_stop,

@@ -19,6 +19,7 @@
 #define STOP_MAX_USEC    (6 * USEC_PER_SEC)
 #define RESTART_MAX_USEC (500 * USEC_PER_MSEC)
 #define AGAIN_MAX_USEC   (50 * USEC_PER_MSEC)
+#define ABORT_MAX_USEC   (2 * USEC_PER_SEC)
 
 void dues_add(Model *m,
               uint64_t usec,
@@ -232,11 +233,25 @@ static void qube_tell(Model *m, int index, AdminEventType type)
     qubesd_emit(m, &event, CAUSE_STOP, ACTOR_NOBODY);
 }
 
+void qube_abort(Model *m, int index)
+{
+    Qube *qube = &m->qubes[index];
+    Abort abort = qube->abort;
+
+    qube->abort = ABORT_NOT;
+    if (abort == ABORT_KILL)
+        dues_add(m, m->now.monotonic_usec + delay(m, ABORT_MAX_USEC), DUE_DOWN,
+                 index, 0, qube->power_changes);
+    if (abort == ABORT_SHUTDOWN)
+        qube_shutdown(m, index);
+}
+
 static void qube_rise(Model *m, int index, uint64_t max_usec)
 {
     qube_set(m, index, POWER_TRANSIENT);
     dues_add(m, m->now.monotonic_usec + delay(m, max_usec), DUE_UP, index, 0,
              m->qubes[index].power_changes);
+    qube_abort(m, index);
 }
 
 bool qube_start(Model *m, int index)
@@ -268,6 +283,8 @@ void qube_on_up(Model *m, const Due *due)
     if (due->a < SOURCES)
         source_boot(m, (unsigned int) due->a);
     qubesd_on_power(m, due->a);
+    if (qube->goes_down)
+        qube_shutdown(m, due->a);
 }
 
 void qube_halt(Model *m, int index)
@@ -276,6 +293,7 @@ void qube_halt(Model *m, int index)
 
     if (!qube->exists || qube->power == POWER_HALTED)
         return;
+    qube->goes_down = false;
     qube_set(m, index, POWER_HALTED);
     qube_tell(m, index, ADMIN_EVENT_DOMAIN_SHUTDOWN);
     for (size_t i = 0; i < m->n_devs; i++)
@@ -323,6 +341,8 @@ void qube_shutdown(Model *m, int index)
 {
     Qube *qube = &m->qubes[index];
 
+    /* one that is starting goes down when it is up */
+    qube->goes_down = qube->exists && qube->power == POWER_TRANSIENT;
     if (!qube->exists || qube->power != POWER_RUNNING)
         return;
     qube_set(m, index, POWER_HALTING);

@@ -48,6 +48,8 @@ void qube_on_up(Model *m, const Due *due);
 void qube_on_down(Model *m, const Due *due);
 void qube_shutdown(Model *m, int qube);
 void qube_halt(Model *m, int qube);
+/* It is starting: do what Qube.abort says. */
+void qube_abort(Model *m, int qube);
 /* Both, one right after the other. */
 void qube_restart(Model *m, int qube);
 /* What crosses a call about @qube has come, see Crossing. */
