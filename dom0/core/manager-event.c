@@ -42,6 +42,7 @@ static void on_stranger(Manager *m, const AdminEvent *event, Instant now)
         if (stranger->event.type == ADMIN_EVENT_DETACH &&
             event->type == ADMIN_EVENT_ATTACH &&
             is_of_stranger(stranger, &event->backend, event) &&
+            qube_name_equal(&stranger->event.subject, &event->subject) &&
             now.monotonic_usec <= stranger->when_usec + JOB_PORT_STALE_USEC)
             return;
     }
@@ -93,13 +94,9 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
  */
 static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
 {
-    uint64_t before_usec = event->class == DEVICE_CLASS_USB
-                               ? source_port_detached_usec(source, &event->port)
-                               : 0;
-
-    return before_usec != 0 &&
-           now.monotonic_usec <= before_usec + JOB_PORT_STALE_USEC &&
-           !source_port_is_relisted(source, &event->port);
+    return event->class == DEVICE_CLASS_USB &&
+           source_port_is_stale(source, &event->port, &event->subject,
+                                now.monotonic_usec);
 }
 
 /* An event: @target has the device. @echo: or it may never have had it, and
@@ -261,7 +258,8 @@ static void on_port_detached(Manager *m, const AdminEvent *event, Instant now)
 
     if (!source)
         return;
-    source_on_port_detached(source, &event->port, now.monotonic_usec);
+    source_on_port_detached(source, &event->port, &event->subject,
+                            now.monotonic_usec);
     device = source_find(source, event->class, &event->port);
     if (device && device->job)
         job_on_port_detached(&device->job->job, now.monotonic_usec);

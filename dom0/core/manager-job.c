@@ -334,7 +334,7 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
          (managed->kind == JOB_KIND_DETACH && !managed->job.missing &&
           managed->job.outcome == STATUS_DETACHED)))
         source_on_port_detached(managed->source, &device->record.device,
-                                now.monotonic_usec);
+                                &managed->job.target, now.monotonic_usec);
     /* what others had attached is not ours after a Detach that failed either */
     left = managed->by_person ? managed->job.holding : device->holding;
     waiters_answer(m, &managed->remove_waiters,

@@ -52,7 +52,7 @@ int manager_add_source(Manager *m, Source **ret, const QubeName *name)
                 source_note_early(m->sources[i], event);
             else
                 source_on_port_detached(m->sources[i], &event->port,
-                                        stranger->when_usec);
+                                        &event->subject, stranger->when_usec);
             *stranger = (Stranger){};
         }
         *ret = m->sources[i];

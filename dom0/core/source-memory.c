@@ -252,10 +252,11 @@ void device_mark_detached(Device *device)
 
 void source_on_port_detached(Source *source,
                              const DeviceName *port,
+                             const QubeName *qube,
                              uint64_t now_usec)
 {
     source->port_detaches[source->next_port_detach++] =
-        (PortDetach){ .port = *port, .when_usec = now_usec };
+        (PortDetach){ .port = *port, .qube = *qube, .when_usec = now_usec };
     source->next_port_detach %= SOURCE_PORT_DETACHES_MAX;
     /* a device that went long before did not go because of this detach */
     for (PlugMemory *memory = source->memories; memory; memory = memory->next)
@@ -282,13 +283,21 @@ void source_on_port_listed(Source *source, const DeviceName *port)
             device_name_equal(&source->port_detaches[i].port, port);
 }
 
-bool source_port_is_relisted(const Source *source, const DeviceName *port)
+bool source_port_is_stale(const Source *source,
+                          const DeviceName *port,
+                          const QubeName *qube,
+                          uint64_t now_usec)
 {
-    for (size_t i = 0; i < SOURCE_PORT_DETACHES_MAX; i++)
-        if (!source->port_detaches[i].relisted &&
-            device_name_equal(&source->port_detaches[i].port, port))
-            return false;
-    return true;
+    for (size_t i = 0; i < SOURCE_PORT_DETACHES_MAX; i++) {
+        const PortDetach *detach = &source->port_detaches[i];
+
+        if (detach->when_usec != 0 && !detach->relisted &&
+            now_usec <= detach->when_usec + JOB_PORT_STALE_USEC &&
+            device_name_equal(&detach->port, port) &&
+            qube_name_equal(&detach->qube, qube))
+            return true;
+    }
+    return false;
 }
 
 void source_on_removed(Source *source,

@@ -193,7 +193,7 @@ void source_free_early(Source *source, const QubeName *qube, uint64_t now_usec)
         if (!qube_name_equal(&early->qube, qube))
             continue;
         if (early->class == DEVICE_CLASS_USB)
-            source_on_port_detached(source, &early->device, now_usec);
+            source_on_port_detached(source, &early->device, qube, now_usec);
         *early = (EarlyAttach){};
     }
 }

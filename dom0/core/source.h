@@ -85,6 +85,7 @@ typedef struct ExpectedDetach {
 /* A USB port that was detached from whatever qube had it. */
 typedef struct PortDetach {
     DeviceName port;
+    QubeName qube;      /* that had it */
     uint64_t when_usec; /* 0: a free place */
     bool relisted;      /* qubesd has put a device there on its list since */
 } PortDetach;
@@ -272,13 +273,19 @@ bool device_recall(Device *device);
 /* The person detached the device: it and its USB device are left alone. */
 void device_mark_detached(Device *device);
 
-/* What is on the USB port was detached, by whomever. */
+/* What is on the USB port was detached from @qube, by whomever. */
 void source_on_port_detached(Source *source,
                              const DeviceName *port,
+                             const QubeName *qube,
                              uint64_t now_usec);
 /* qubesd's event: there is a device at the port that was not listed before. */
 void source_on_port_listed(Source *source, const DeviceName *port);
-bool source_port_is_relisted(const Source *source, const DeviceName *port);
+/* Whether what is on the port was detached from @qube so lately that qubesd's
+ * events may still tell of it as attached there. */
+bool source_port_is_stale(const Source *source,
+                          const DeviceName *port,
+                          const QubeName *qube,
+                          uint64_t now_usec);
 /* When the port was last detached; 0: not lately. */
 uint64_t source_port_detached_usec(const Source *source,
                                    const DeviceName *port);

@@ -1216,6 +1216,24 @@ static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* For a moment after a USB detach qubesd's events may tell of it as attached
+ * where it was. Elsewhere it is attached in truth. */
+static void test_what_is_given_to_another_qube_at_once_is_no_echo(void **state)
+{
+    const Record disk = part_of_2_1("sda");
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "media");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "media");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "media");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(rig_tell_record(&rig, usb, &disk),
+                     STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1231,6 +1249,7 @@ int main(void)
         TEST(test_an_empty_slot_is_not_ripped_away),
         TEST(test_after_a_gap_no_disk_is_presumed_to_be_a_part),
         TEST(test_a_disk_of_its_twin_is_no_part_of_it),
+        TEST(test_what_is_given_to_another_qube_at_once_is_no_echo),
         TEST(test_a_detach_that_waits_takes_nothing_that_came_since),
         TEST(test_what_is_attached_in_the_next_boot_is_not_ours),
         TEST(test_the_command_ends_jobs_of_the_other_parts_too),
