@@ -73,7 +73,7 @@ JobWish job_on_found(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     if (job_rereads(job))
         return job_call(job, JOB_FINDING, ADMIN_AVAILABLE);
     if (!listing->listed || listing->attachment == ATTACHMENT_NONE)
-        return job_on_detached(job);
+        return job_on_found_detached(job);
     if (listing->attachment == ATTACHMENT_UNKNOWN)
         return job_finish(job, STATUS_QUBESD_REFUSED,
                           "it cannot be told which qube has it");

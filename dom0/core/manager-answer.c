@@ -56,8 +56,10 @@ static bool on_probed(Manager *m,
         if (!source || source->probe_call != call)
             continue;
         source->probe_call = 0;
-        if (answer->result == ADMIN_UNREACHABLE &&
-            m->qubesd == QUBESD_CONNECTED)
+        if ((answer->result == ADMIN_UNREACHABLE ||
+             answer->result == ADMIN_TIMED_OUT) &&
+            m->qubesd == QUBESD_CONNECTED &&
+            source_count_connections(source) == 0)
             source->probe_usec = now.monotonic_usec + JOB_OFFLINE_USEC;
         if ((answer->result == ADMIN_OK && answer->power == POWER_HALTED) ||
             (answer->result == ADMIN_EXCEPTION &&

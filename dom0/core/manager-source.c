@@ -115,6 +115,7 @@ Status manager_connect(Manager *m,
         return STATUS_TOO_MANY;
 
     source->wants_probe = false; /* see manager_disconnect() */
+    source->probe_usec = 0;
     *connection = (SourceConnection){ .id = ++m->last_connection };
     bit = source_connection_bit(source, connection->id);
     for (Device *device = source->devices; device; device = device->next)

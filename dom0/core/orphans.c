@@ -44,6 +44,9 @@ static void orphan_take_answer(Orphan *orphan,
         orphan->retry_usec = retry_usec;
         return;
     }
+    /* qubesd has gone down in the middle: wait for it to come back */
+    if (answer->result == ADMIN_EMPTY)
+        return;
     if (answer->result == ADMIN_EXCEPTION &&
         answer->error == ADMIN_ERROR_NOT_STARTED && !orphan->never_ran) {
         orphan->never_ran = true;

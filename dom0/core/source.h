@@ -199,7 +199,7 @@ struct Source {
      * by hand. */
     bool wants_probe;
     uint64_t probe_call; /* under way; 0: none */
-    /* when to ask again, as the last call did not reach qubesd; 0: never */
+    /* when to ask again, as qubesd had no time for the last call; 0: never */
     uint64_t probe_usec;
     /* an event or an answer said so since events are heard */
     bool runs;

@@ -632,6 +632,22 @@ static void test_a_detach_finds_that_nobody_has_it(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* What the person attaches then is no echo of a detach. */
+static void test_a_detach_that_finds_nothing_detaches_no_port(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(detach("2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_int_equal(retry("2-1"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_ATTACHED_ELSEWHERE);
+}
+
 static void test_a_detach_waits_for_qubesd(void **state)
 {
     (void) state;
@@ -750,6 +766,7 @@ int main(void)
         WITH_RIG(test_a_detach_of_what_nobody_has_makes_no_call),
         WITH_RIG(test_a_detach_finds_who_has_it),
         WITH_RIG(test_a_detach_finds_that_nobody_has_it),
+        WITH_RIG(test_a_detach_that_finds_nothing_detaches_no_port),
         WITH_RIG(test_a_detach_waits_for_qubesd),
         WITH_RIG(test_what_goes_before_it_is_found_is_not_detached),
         WITH_RIG(test_a_detach_that_cannot_find_it_says_so),

@@ -426,6 +426,12 @@ static void test_a_source_that_could_not_be_asked_for_is_asked_again(void **s)
     assert_int_equal(manager_next_usec(rig.manager),
                      rig.now.monotonic_usec + JOB_OFFLINE_USEC);
     rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_TIMED_OUT));
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_TIMED_OUT));
+    rig_pass(&rig, JOB_OFFLINE_USEC);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(manager_retry(rig.manager, &disk, 0, rig.now),
                      STATUS_NO_SUCH_DEVICE);
@@ -462,6 +468,18 @@ static void test_a_kill_that_qubesd_had_no_time_for_is_made_again(void **s)
     rig_pass(&rig, ORPHAN_RETRY_USEC);
     rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
     assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
+static void test_a_kill_that_qubesd_went_down_in_is_made_again(void **state)
+{
+    (void) state;
+
+    leave_disposable_behind();
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_EMPTY));
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+    reconnect();
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
 }
 
 static void test_without_qubesd_nobody_is_woken_for_a_kill(void **state)
@@ -592,6 +610,7 @@ int main(void)
         WITH_RIG(test_what_is_listed_in_a_gap_is_decided),
         WITH_RIG(test_a_source_that_could_not_be_asked_for_is_asked_again),
         WITH_RIG(test_a_kill_that_qubesd_had_no_time_for_is_made_again),
+        WITH_RIG(test_a_kill_that_qubesd_went_down_in_is_made_again),
         WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),

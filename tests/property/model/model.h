@@ -468,9 +468,10 @@ struct Model {
     Fault fault;
     AdminMethod fault_method;
     Crossing crossing;
-    uint64_t refused_usec; /* when it took no connection last */
-    uint64_t busy_usec;    /* until then it takes few */
-    uint64_t busy_tick;    /* when it took none for that last */
+    /* when it took no connection, or did not answer in time, last */
+    uint64_t refused_usec;
+    uint64_t busy_usec; /* until then it takes few */
+    uint64_t busy_tick; /* when it took none for that last */
     uint64_t any_fault_tick;
 
     Line lines[LINES_MAX];

@@ -568,6 +568,7 @@ Call *qubesd_on_timeout(Model *m, const Due *due)
 
     if (!call->used || call->life != due->life || call->answered)
         return NULL;
+    m->refused_usec = m->now.monotonic_usec;
     call->answer = plain(ADMIN_TIMED_OUT, "it did not answer in time");
     if (call->request.method != ADMIN_ATTACH ||
         call->request.class != DEVICE_CLASS_USB) {
