@@ -64,7 +64,9 @@ void manager_resume(Manager *m, Instant now)
         for (Device *device; source && (device = next_plug(source, plug));) {
             plug = device->plug;
             device_stop_waiting(device);
-            (void) device_decide(m, device, NULL, now);
+            /* else it waits for its record: it may be another plug by now */
+            if (device->told)
+                (void) device_decide(m, device, NULL, now);
         }
     }
     manager_settle(m, now);

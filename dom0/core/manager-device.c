@@ -363,7 +363,9 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
 
 void device_decide_again(Manager *m, Device *device, Instant now)
 {
-    if (!device->plugged || device->job)
+    /* one that an earlier run knew waits for its record: it may be another plug
+     * by now */
+    if (!device->plugged || !device->told || device->job)
         return;
     device_stop_waiting(device);
     (void) device_decide(m, device, NULL, now);

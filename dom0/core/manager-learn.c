@@ -162,7 +162,7 @@ static bool managed_has_seen(const ManagedJob *managed)
     const Job *job = &managed->job;
 
     if (!device->missed_events)
-        return job->touched;
+        return job->touched && (job->tried || job->outcome != STATUS_TIMEOUT);
     return job->seen &&
            (job->seen_at.s[0] != '\0' || device->attached_to.s[0] == '\0');
 }

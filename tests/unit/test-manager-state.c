@@ -416,9 +416,22 @@ static void test_a_holder_that_starts_had_been_stopped(void **state)
     attach("sda");
     come_back('a');
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig)); /* by now it may be another plug */
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_resumption_waits_for_the_record(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    manager_pause(rig.manager, MANAGER_PAUSE_FOREVER, rig.now);
+    come_back('a');
+    manager_resume(rig.manager, rig.now);
+    assert_true(rig_is_quiet(&rig));
 }
 
 static void test_another_diskseq_is_no_other_plug_after_a_restart(void **s)
@@ -936,6 +949,7 @@ int main(void)
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
         TEST(test_a_holder_that_starts_had_been_stopped),
+        TEST(test_a_resumption_waits_for_the_record),
         TEST(test_another_diskseq_is_no_other_plug_after_a_restart),
         TEST(test_what_is_not_in_the_new_picture_is_detached),
         TEST(test_what_was_to_be_detached_is),
