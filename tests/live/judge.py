@@ -158,6 +158,12 @@ class Judge:
             plug.may_decide = self.round
             plug.sets |= self.sets_of_round
 
+    def stops(self, name: str) -> None:
+        """The person is about to stop a target."""
+        self.stopped[name] = self.idle[name] = self.round
+        for plug in self.kernel.plugs.values():
+            plug.holder_stopped |= name in plug.had
+
     def stirred(self, plug: Plug) -> None:
         """The kernel told of it."""
         plug.stirred = self.round
@@ -339,6 +345,7 @@ class Judge:
         # also if the target has been stopped since
         if plug is not None:
             plug.had.add(call.dest)
+            plug.holder_stopped = attachment is None
         if attachment is not None and attachment.frontend == call.dest:
             self._given[key] = (attachment, pid, time.monotonic())
             if plug is not None:
@@ -356,9 +363,11 @@ class Judge:
             plug.unseen |= self._may_be_same(plug)
             # stopped in or right after its start: no record starts it again
             if self.round in (plug.decided, plug.may_decide):
-                plug.had |= {name for name in self._wanted_by(plug)
-                             if self.round == self.stopped.get(name) ==
-                             self.came_up.get(name)}
+                stopped = {name for name in self._wanted_by(plug)
+                           if self.round == self.stopped.get(name) ==
+                           self.came_up.get(name)}
+                plug.had |= stopped
+                plug.holder_stopped |= bool(stopped)
             # found where it runs, it was taken away as far as can be known
             plug.restarted_unheard |= self.deaf == self.round and any(
                 self.stopped.get(name, -1) == self.round for name in plug.had)
@@ -462,10 +471,11 @@ class Judge:
                 return f"{name} did not run"
             if rule.option == "when-running" and not runs:
                 return f"{name} does not run"
-            # what the person stopped is not started by a record
-            if not runs and (name in plug.had or
+            # what the person stopped is not started by a record, nor is
+            # another in its place
+            if not runs and (name in plug.had or plug.holder_stopped or
                              self.stopped.get(name, -1) >= plug.decided):
-                return f"{name} was stopped"
+                return f"{name} was stopped, or what had it"
         return None
 
     def _be_sure(self, plug: Plug) -> None:

@@ -260,7 +260,7 @@ class Play:
             if self.world.qubes[name].state == "Running"])
         if name is None:
             return None
-        self.judge.stopped[name] = self.judge.idle[name] = self.judge.round
+        self.judge.stops(name)
         await self.machine.commands.run("qube-stop", {"name": name})
         return name
 
@@ -287,7 +287,7 @@ class Play:
             in self.world.attachments.items() if key[1] == "usb"))
         if name is None:
             return None
-        self.judge.stopped[name] = self.judge.idle[name] = self.judge.round
+        self.judge.stops(name)
         await self.machine.commands.run("qube-stop", {"name": name})
         other = await self._do_plug(act)
         await asyncio.sleep(act.away_s)

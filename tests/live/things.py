@@ -74,6 +74,7 @@ class Plug:
     crossed: bool = False  # two attached it at once
     approved: set = dataclasses.field(default_factory=set)
     had: set = dataclasses.field(default_factory=set)
+    holder_stopped: bool = False  # by the person, and not attached since
 
     @property
     def devices(self) -> list[tuple[str, str]]:
