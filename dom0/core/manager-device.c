@@ -158,17 +158,18 @@ bool device_is_confirmed(const Device *device)
             !(device->job && device->job->kind == JOB_KIND_LOOK));
 }
 
-static bool plug_before_is_detached(const Device *device)
+bool plug_before_is_busy(const Device *device)
 {
     const ManagedJob *managed = device->job;
 
-    return managed && managed->kind == JOB_KIND_DETACH &&
-           managed->lineage != device->lineage;
+    return managed && managed->lineage != device->lineage &&
+           (managed->kind == JOB_KIND_DETACH ||
+            (managed->kind == JOB_KIND_ATTACH && managed->told));
 }
 
 bool device_is_attached_now(const Device *device)
 {
-    return device_is_attached(device) && !plug_before_is_detached(device);
+    return device_is_attached(device) && !plug_before_is_busy(device);
 }
 
 bool device_is_in_the_way(const Device *device)
@@ -177,14 +178,14 @@ bool device_is_in_the_way(const Device *device)
 
     return device->queued || device_is_attached_now(device) ||
            (managed && managed->kind != JOB_KIND_LOOK &&
-            !plug_before_is_detached(device));
+            !plug_before_is_busy(device));
 }
 
 bool device_follows_detach(const Device *device)
 {
     for (const Device *other = device->source->devices; other;
          other = other->next)
-        if (device_excludes(device, other) && plug_before_is_detached(other))
+        if (device_excludes(device, other) && plug_before_is_busy(other))
             return true;
     return false;
 }

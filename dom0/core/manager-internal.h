@@ -456,6 +456,10 @@ bool device_is_looked_at(const Device *device);
  * has told of the device, and no look at it is under way. */
 bool device_is_confirmed(const Device *device);
 
+/* Whether the device's job is of the plug before, and about to end: a Detach,
+ * or an Attach that was still under way when that plug went. */
+bool plug_before_is_busy(const Device *device);
+
 /* Whether the device is attached, not counting the plug before it that is just
  * being detached. */
 bool device_is_attached_now(const Device *device);
@@ -465,7 +469,7 @@ bool device_is_attached_now(const Device *device);
 bool device_is_in_the_way(const Device *device);
 
 /* Whether a device that excludes it is just being detached, because a plug
- * before went. */
+ * before went: that ends, and may take the device along until then. */
 bool device_follows_detach(const Device *device);
 
 /* The person detached the device: end the attach jobs of the whole USB device,

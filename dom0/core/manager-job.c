@@ -401,7 +401,8 @@ static void managed_end(Manager *m, ManagedJob *managed, Instant now)
     }
     assert(device->job == managed);
     managed_leave_device(m, managed, now);
-    m->turns_changed |= managed->kind != JOB_KIND_ATTACH || look;
+    m->turns_changed |= managed->kind != JOB_KIND_ATTACH || look ||
+                        managed->lineage != device->lineage;
     again = managed_calls_for_decision(m, managed);
     managed_bury(m, managed);
 

@@ -64,6 +64,7 @@ static bool part_is_in_the_way(const Device *part)
 
     return (device_is_attached_now(part) && device_is_confirmed(part)) ||
            (managed && managed->kind == JOB_KIND_ATTACH &&
+            !plug_before_is_busy(part) &&
             (managed->port_turn || managed->job.state == JOB_ATTACHING ||
              managed_is_attaching(managed)));
 }
