@@ -280,7 +280,6 @@ JobWish job_on_detach_verified(Job *job,
 {
     switch (answer->result) {
     case ADMIN_OK:
-        job->detached |= job->detach_unsure && !answer->listing.listed;
         if (!answer->listing.listed || job->told_detached ||
             is_of_another(job, &answer->listing))
             return job->look_first ? job_on_found_detached(job)

@@ -965,29 +965,6 @@ static void test_an_echo_before_the_record_says_nothing(void **state)
     (void) rig_call(&rig, ADMIN_CURRENT_STATE);
 }
 
-/* A Detach of which the end is not known was ours all the same: its event,
- * which comes later, is not of the person. */
-static void test_the_event_of_a_detach_of_unknown_end_is_no_persons(void **s)
-{
-    uint64_t call = attach_begins("sda");
-
-    (void) s;
-
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_EMPTY));
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* not there */
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    assert_true(rig_is_quiet(&rig));
-}
-
 /* qubesd did not say who has the disk: the USB device asks once more. */
 static void test_what_was_not_answered_is_asked_by_the_whole_device(void **s)
 {
@@ -1063,7 +1040,6 @@ int main(void)
         test(test_what_we_attached_just_before_is_detached),
         test(test_what_was_taken_away_before_a_gap_stays_away),
         test(test_an_echo_before_the_record_says_nothing),
-        test(test_the_event_of_a_detach_of_unknown_end_is_no_persons),
         test(test_what_was_not_answered_is_asked_by_the_whole_device),
     };
 
