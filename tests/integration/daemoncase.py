@@ -146,5 +146,6 @@ class DaemonCase(unittest.TestCase):
         connection = connection or self.forwarder(rig)
         self.assert_told(connection, connection.add("block", "sda", **STICK), 200)
         rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
+        rig.daemon.status()  # what is told with 200 is kept only after that
         rig.mark()
         return connection
