@@ -160,6 +160,7 @@ JobWish job_attach(Job *job)
     job->tried = true;
     job->taken = false;
     job->told_detached = false;
+    job->port_left = false;
     job->holding = HOLDING_MAYBE;
     return job_call(job, JOB_ATTACHING, ADMIN_ATTACH);
 }
@@ -374,6 +375,11 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
+    /* what its target's stop has ended is listed for another moment */
+    if (job->port_left && job_port_is_stale(job, now_usec) &&
+        job->n_retries < JOB_RETRIES_MAX)
+        return job_retry(job, JOB_VERIFYING, STATUS_ATTACH_FAILED, "",
+                         now_usec);
     job->seen = !job->stale;
     job->seen_at = job->target;
     /* Our Attach has failed: somebody else attached the device there, or qubesd

@@ -241,6 +241,7 @@ void job_on_told_detached(Job *job)
 void job_on_port_detached(Job *job, uint64_t now_usec)
 {
     job->port_detached_usec = now_usec;
+    job->port_left = true;
 }
 
 static JobWish job_resume(Job *job, JobState state)

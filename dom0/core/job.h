@@ -193,6 +193,7 @@ typedef struct Job {
     bool taken;        /* events told of the attach, then of a detach */
     bool lost;         /* @target has it no longer, and no event told why */
     bool target_stopped; /* since the call that is under way was made */
+    bool port_left;      /* the USB port was detached since Attach was sent */
     bool restarted;      /* LOOKING: its target has started meanwhile */
     bool look_further; /* see job_begin_look() */
     bool look_first;   /* DETACH_VERIFYING comes before Detach */

@@ -891,6 +891,27 @@ static void test_an_attach_that_its_targets_restart_ended_is_made_anew(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The same, and it is still listed there when the daemon looks. */
+static void test_what_lingers_after_a_restart_is_not_attached(void **state)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_RETRY_USEC(1));
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* It still counted as attached when the daemon looked. */
 static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
 {
@@ -1024,6 +1045,7 @@ int main(void)
         TEST(test_what_listed_the_plug_before_is_of_the_past),
         TEST(test_a_target_that_was_stopped_does_not_have_it),
         TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
+        TEST(test_what_lingers_after_a_restart_is_not_attached),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_from_what_another_had_attached),
         TEST(test_what_is_known_for_sure_is_not_looked_at_again),
