@@ -57,6 +57,7 @@ class Judge:
         self._at_rest: dict[tuple, object] = {}
         self._round_at = time.monotonic()
         self._shown: dict[int, tuple] = {}
+        self._last: dict[tuple, Plug] = {}  # to have had this name
         self._clicked: list[int] = []  # since the last quiet
         self._watch()
 
@@ -125,6 +126,7 @@ class Judge:
 
     def born(self, plug: Plug) -> None:
         """It was put in."""
+        self._last.update(dict.fromkeys(plug.devices, plug))
         self.decide(plug)
 
     def pulled(self, plug: Plug) -> None:
@@ -283,7 +285,7 @@ class Judge:
             self.find(f"{what}: the person took it away")
         if key[1:] in plug.refused_for_sure:
             self.find(f"{what}: the person said no")
-        plugs = [plug, plug.prior] if plug.prior else [plug]
+        plugs = self._passes_for(plug)
         for number in plug.sets | self.sets_of_round:
             rule = self.sets[number].leave(plug, *key[1:])
             if rule is None or dest not in rule.targets:
@@ -292,6 +294,15 @@ class Judge:
                     (*key[1:], dest) in each.approved for each in plugs):
                 return
         self.find(f"{what}: no rule gives leave, or nobody said yes")
+
+    def _passes_for(self, plug: Plug) -> list[Plug]:
+        """Itself, and what it may be taken for: of one of those was asked."""
+        found = [plug]
+        # of the last step the daemon may not have been told yet
+        while found[-1].prior and (
+                len(found) == 1 or self._may_be_same(found[-1])):
+            found.append(found[-1].prior)
+        return found
 
     def _begun_detach(self, call, key: tuple) -> None:
         attachment = self.world.attachments.get(key)
@@ -322,6 +333,8 @@ class Judge:
         device = call.arg.split("+")[2]
         devclass = "usb" if "-" in device else "block"
         plug = self.plug_of(devclass, device)
+        # it is out at this moment; a yes counts if what comes passes for it
+        before = self._last.get((devclass, device))
         if plug is not None and (devclass, device) in plug.refused_for_sure:
             self.find(f"prompt for {device}: the person said no")
         if plug is not None and plug.left_alone:
@@ -329,7 +342,7 @@ class Judge:
         for window in self.machine.sim.agent.open_windows:
             if not window.call.abandoned:
                 self.find(f"prompt for {device}: another is open")
-        self._shown[call.n] = (plug, devclass, device)
+        self._shown[call.n] = (plug or before, devclass, device)
         # asked for in the last moment before a kill
         daemon = self.machine.daemon
         if daemon is None or daemon.pid != self._caller("agent"):
