@@ -721,6 +721,9 @@ static void on_stopped(Model *m, int qube)
         if ((seat->ours == qube || seat->taken_from == qube) &&
             seat->ours_plug != seat->plug &&
             (seat->fault_tick > 0 || seat->ours_tick < m->restart_tick ||
+             /* an Attach of the plug before was carried out on this one */
+             has_call(m, i, ADMIN_ATTACH) ||
+             (seat->told_at == qube && seat->told_at_tick > seat->plug_tick) ||
              m->now.monotonic_usec - group_of(m, i)->back_usec <
                  REPROBE_MAYBE_USEC)) {
             group_of(m, i)->stopped = true;
