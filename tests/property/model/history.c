@@ -16,6 +16,7 @@ static const struct {
     [STEP_UNPLUG] = { "unplug", 12 },
     [STEP_REPLUG] = { "replug", 8 },
     [STEP_SWAP] = { "swap", 5 },
+    [STEP_EXCHANGE] = { "exchange", 4 },
     [STEP_MEDIUM] = { "medium", 4 },
     [STEP_MODE] = { "change of mode", 2 },
     [STEP_TOUCH] = { "touch", 6 },

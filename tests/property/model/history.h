@@ -18,20 +18,22 @@ typedef struct Model Model;
 
 typedef enum StepKind {
     STEP_WAIT,
-    STEP_PLUG,   /* thing a into source b, port c */
-    STEP_UNPLUG, /* thing a */
-    STEP_REPLUG, /* thing a, back after a while of b */
-    STEP_SWAP,   /* thing a by thing b, at the same port */
-    STEP_MEDIUM, /* slot a of the card reader: in or out */
-    STEP_MODE,   /* the phone's */
-    STEP_TOUCH,  /* a "change" of seat a without a change */
-    STEP_ATTACH, /* the person: seat a to target b */
-    STEP_DETACH, /* the person: seat a */
-    STEP_START,  /* target a */
+    STEP_PLUG,     /* thing a into source b, port c */
+    STEP_UNPLUG,   /* thing a */
+    STEP_REPLUG,   /* thing a, back after a while of b */
+    STEP_SWAP,     /* thing a by thing b, at the same port */
+    STEP_EXCHANGE, /* the same, while thing a is being looked at or approved: c
+                    */
+    STEP_MEDIUM,   /* slot a of the card reader: in or out */
+    STEP_MODE,     /* the phone's */
+    STEP_TOUCH,    /* a "change" of seat a without a change */
+    STEP_ATTACH,   /* the person: seat a to target b */
+    STEP_DETACH,   /* the person: seat a */
+    STEP_START,    /* target a */
     STEP_SHUTDOWN,
     STEP_KILL,
     STEP_RESTART, /* target a, once qubesd has answered a call about it: b */
-    STEP_ABORT, /* of target a, in its start that goes on or comes next: b */
+    STEP_ABORT,   /* of target a, in its start that goes on or comes next: b */
     STEP_PAUSE,
     STEP_UNPAUSE,
     STEP_SOURCE_STOP,

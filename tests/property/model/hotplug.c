@@ -18,6 +18,7 @@
 #define RESET_MIN_USEC    (200 * USEC_PER_MSEC)
 #define RESET_MAX_USEC    (1500 * USEC_PER_MSEC)
 #define LINGER_USEC       (1 * USEC_PER_SEC)
+#define SWAP_MAX_USEC     (300 * USEC_PER_MSEC)
 #define LIST_MAX_USEC     (20 * USEC_PER_SEC)
 #define RESUME_MIN_USEC   (500 * USEC_PER_MSEC)
 #define RESUME_MAX_USEC   (15 * USEC_PER_SEC)
@@ -212,6 +213,30 @@ void thing_unplug(Model *m, int thing)
     trace(m, "        %s is unplugged", catalogue_get((size_t) thing)->label);
     m->things[thing].source = NOWHERE;
     thing_vanish(m, thing, true);
+}
+
+void thing_swap(Model *m, int thing, int other)
+{
+    int source = m->things[thing].source;
+
+    if (source == NOWHERE || m->things[other].source != NOWHERE ||
+        thing == THING_INNER || other == THING_INNER)
+        return;
+    thing_unplug(m, thing);
+    (void) thing_plug(m, other, (unsigned int) source, m->things[thing].port);
+}
+
+void thing_cross(Model *m, int seat, AdminMethod method)
+{
+    const Exchange exchange = m->exchange;
+    int dev = seat == NO_SEAT ? NONE : dev_listed_at(m, seat);
+
+    if (!exchange.is_due || exchange.method != method || dev == NONE ||
+        m->devs[dev].thing != exchange.thing)
+        return;
+    m->exchange = (Exchange){};
+    dues_add(m, m->now.monotonic_usec + delay(m, SWAP_MAX_USEC), DUE_SWAP,
+             exchange.thing, exchange.other, 0);
 }
 
 void thing_on_replug(Model *m, const Due *due)

@@ -11,6 +11,9 @@ bool thing_plug(Model *m, int thing, unsigned int source, unsigned int port);
 void thing_unplug(Model *m, int thing);
 void thing_change_mode(Model *m, int thing);
 void thing_change_medium(Model *m, int thing, unsigned int slot);
+void thing_swap(Model *m, int thing, int other);
+/* A call about what is at the seat was carried out, see Exchange. */
+void thing_cross(Model *m, int seat, AdminMethod method);
 void thing_on_replug(Model *m, const Due *due);
 
 /* the source's qube */

@@ -449,6 +449,7 @@ void judge_on_record(Model *m,
             on_disk_known(m, dev->seat);
     }
     seat->record = *record;
+    seat->record_tick = m->tick;
     seat->connections |= connection_bit(m, connection);
     if (is_announced(m, seat))
         note_mismatch(m, seat, &seat->event);
@@ -1054,9 +1055,12 @@ void judge_on_answer(Model *m, const Call *call)
     if (call->request.method != ADMIN_ATTACHED || result != ADMIN_OK ||
         seat->told_detach_tick > call->tick)
         return;
+    /* the person had taken it away, and attached it again while the daemon was
+     * dead: nobody can know that it was not there all the time */
     if (call->answer.listing.listed && seat->ours == NOWHERE &&
-        seat->claim_target == call->qube && status_is_success(seat->claim) &&
-        seat->claim_tick > seat->unplug_tick) {
+        ((seat->claim_target == call->qube && status_is_success(seat->claim) &&
+          seat->claim_tick > seat->unplug_tick) ||
+         (seat->lost && seat->detached_from == call->qube))) {
         seat->ours = call->qube;
         seat->ours_plug = seat->plug;
         seat->ours_doubt = true;
@@ -1228,8 +1232,10 @@ void judge_on_resume(Model *m)
     }
     for (int i = 0; i < SEATS; i++)
         forgive(m, i);
+    /* of what the daemon knows from before it was killed only, a record is to
+     * come */
     for (int i = 0; i < SEATS; i++)
-        if (m->seats[i].plugged)
+        if (m->seats[i].plugged && m->seats[i].record_tick >= m->restart_tick)
             trigger(m, &m->seats[i]);
 }
 

@@ -158,6 +158,7 @@ typedef enum DueKind {
     DUE_STREAM,   /* the daemon connects to qubesd's events; life */
     DUE_DAEMON,   /* it is back */
     DUE_REPLUG,   /* thing: port, as before */
+    DUE_SWAP,     /* thing, by another */
     DUE_RESUME,   /* source */
     DUE_LIST,     /* source: its list of USB devices changes */
 } DueKind;
@@ -240,6 +241,15 @@ typedef struct Crossing {
     int qube;
 } Crossing;
 
+/* The person changes @thing for @other when a call about it was just carried
+ * out, or, without a method, when she has just said yes to it. */
+typedef struct Exchange {
+    bool is_due;
+    AdminMethod method;
+    int thing;
+    int other;
+} Exchange;
+
 typedef struct StreamEvent {
     AdminEvent event;
     Cause cause;
@@ -311,6 +321,7 @@ typedef struct Seat {
     uint64_t connections; /* bits: those that have told of it */
     uint64_t plug;        /* another number for each plug */
     uint64_t plug_tick;
+    uint64_t record_tick; /* of the newest */
     uint64_t unplug_tick;
     int told_at; /* qube that has it; NOWHERE */
     uint64_t told_at_tick;
@@ -468,6 +479,7 @@ struct Model {
     Fault fault;
     AdminMethod fault_method;
     Crossing crossing;
+    Exchange exchange;
     /* when it took no connection, or did not answer in time, last */
     uint64_t refused_usec;
     uint64_t busy_usec; /* until then it takes few */

@@ -373,6 +373,8 @@ static void on_click(Model *m, const Due *due)
     trace(m, "the person: %s, to the prompt for %s", names[answer.result],
           window.prompt.device.s);
     input(m);
+    if (answer.result == PROMPT_YES)
+        thing_cross(m, window.seat, ADMIN_INVALID);
     judge_on_click(m, &window, &answer);
     manager_on_prompt(m->manager, window.id, &answer, m->now);
     collect(m);
@@ -492,6 +494,9 @@ static void dispatch(Model *m, const Due *due)
         break;
     case DUE_REPLUG:
         thing_on_replug(m, due);
+        break;
+    case DUE_SWAP:
+        thing_swap(m, due->a, due->b);
         break;
     case DUE_RESUME:
         source_on_resume(m, due);

@@ -520,6 +520,7 @@ void qubesd_on_exec(Model *m, const Due *due)
     if (over)
         call_finish(m, call);
     cross(m, call);
+    thing_cross(m, call->seat, call->request.method);
 }
 
 void qubesd_on_power(Model *m, int qube)

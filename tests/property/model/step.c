@@ -108,14 +108,18 @@ static void do_replug(Model *m, const Step *step)
 
 static void do_swap(Model *m, const Step *step)
 {
-    int thing = thing_of(step), other = (int) (step->b % THINGS);
-    unsigned int source = (unsigned int) m->things[thing].source;
+    thing_swap(m, thing_of(step), (int) (step->b % THINGS));
+}
 
-    if (!is_plugged(m, thing) || is_plugged(m, other) || thing == THING_INNER ||
-        other == THING_INNER)
-        return;
-    thing_unplug(m, thing);
-    (void) thing_plug(m, other, source, m->things[thing].port);
+static void do_exchange(Model *m, const Step *step)
+{
+    static const AdminMethod methods[] = { ADMIN_INVALID, ADMIN_AVAILABLE,
+                                           ADMIN_AVAILABLE, ADMIN_ATTACH };
+
+    m->exchange = (Exchange){ .is_due = true,
+                              .method = methods[step->c % ARRAY_SIZE(methods)],
+                              .thing = thing_of(step),
+                              .other = (int) (step->b % THINGS) };
 }
 
 static void do_medium(Model *m, const Step *step)
@@ -459,6 +463,7 @@ void step_do(Model *m, const Step *step)
         [STEP_UNPLUG] = do_unplug,
         [STEP_REPLUG] = do_replug,
         [STEP_SWAP] = do_swap,
+        [STEP_EXCHANGE] = do_exchange,
         [STEP_MEDIUM] = do_medium,
         [STEP_MODE] = do_mode,
         [STEP_TOUCH] = do_touch,
