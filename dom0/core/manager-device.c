@@ -181,13 +181,13 @@ bool device_is_in_the_way(const Device *device)
             !plug_before_is_busy(device));
 }
 
-bool device_follows_detach(const Device *device)
+const ManagedJob *device_follows(const Device *device)
 {
     for (const Device *other = device->source->devices; other;
          other = other->next)
         if (device_excludes(device, other) && plug_before_is_busy(other))
-            return true;
-    return false;
+            return other->job;
+    return NULL;
 }
 
 /* Whether a device that excludes this one is attached or in work. */

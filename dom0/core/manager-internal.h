@@ -468,9 +468,9 @@ bool device_is_attached_now(const Device *device);
  * plug before it that is just being detached. */
 bool device_is_in_the_way(const Device *device);
 
-/* Whether a device that excludes it is just being detached, because a plug
- * before went: that ends, and may take the device along until then. */
-bool device_follows_detach(const Device *device);
+/* The job of a device that excludes it, if that is of the plug before and about
+ * to end (it may take the device along until then), or NULL. */
+const ManagedJob *device_follows(const Device *device);
 
 /* The person detached the device: end the attach jobs of the whole USB device,
  * but for those that have sent their Attach. */

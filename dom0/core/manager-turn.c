@@ -35,12 +35,14 @@ static JobWish managed_give_turn(Manager *m, ManagedJob *managed, Instant now)
     Job *job = &managed->job;
     bool is_port = job_holds_port_turn(job);
     const ManagedJob *holder = is_port ? port_turn_holder(m, managed) : NULL;
+    const ManagedJob *before = device_follows(managed->device);
     uint64_t when_usec = UINT64_MAX;
     JobTurn turn = JOB_TURN_GRANTED;
 
-    if (device_is_looked_at(managed->device) ||
-        device_follows_detach(managed->device))
+    if (device_is_looked_at(managed->device))
         turn = JOB_TURN_LATER;
+    else if (before)
+        turn = before->overdue_call != 0 ? JOB_TURN_SHUT : JOB_TURN_LATER;
     else if (device_has_unconfirmed_part(managed->device) ||
              (managed->job.task.class == DEVICE_CLASS_USB &&
               source_is_picturing(managed->source, managed->device)))

@@ -1272,6 +1272,34 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* And should that never end, no longer than a job may take. */
+static void test_an_endless_attach_of_the_plug_before_gives_504(void **state)
+{
+    const Record disk = part_of_2_1("sda");
+    AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "k: allow usb serial K to vault\n"
+                        "d: allow block type disk to work\n");
+    assert_int_equal(plug_port("2-1", "K"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    assert_int_equal(plug_port("2-1", "A"), STATUS_NO_RULE);
+    assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+
+    overdue.pending = true;
+    rig_reply(&rig, call, overdue);
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1288,6 +1316,7 @@ int main(void)
         TEST(test_after_a_gap_no_disk_is_presumed_to_be_a_part),
         TEST(test_a_disk_of_its_twin_is_no_part_of_it),
         TEST(test_an_attach_of_the_plug_before_is_in_the_way_until_its_end),
+        TEST(test_an_endless_attach_of_the_plug_before_gives_504),
         TEST(test_what_is_given_to_another_qube_at_once_is_no_echo),
         TEST(test_a_detach_that_waits_takes_nothing_that_came_since),
         TEST(test_what_is_attached_in_the_next_boot_is_not_ours),
