@@ -1257,6 +1257,15 @@ void judge_on_act(Model *m, int index, bool detaches)
     trigger(m, seat);
 }
 
+void judge_on_act_unknown(Model *m, int index)
+{
+    const Seat *seat = &m->seats[index];
+
+    /* of what an earlier run knew only, a record is to come */
+    if (seat->plugged && seat->record_tick >= m->restart_tick)
+        wrong(m, "the person is told that there is no %s", seat_name(index).s);
+}
+
 /* truth */
 
 void judge_on_truth_attached(Model *m, const Dev *dev)

@@ -37,6 +37,8 @@ void judge_on_rules(Model *m);
 void judge_on_pause(Model *m, uint64_t until_usec);
 void judge_on_resume(Model *m);
 void judge_on_act(Model *m, int seat, bool detaches);
+/* It is answered that there is no such device. */
+void judge_on_act_unknown(Model *m, int seat);
 void judge_on_act_answer(Model *m, const Asker *asker, Status status);
 
 /* wanted and said by the daemon */

@@ -410,10 +410,14 @@ static void do_act(Model *m, const Step *step, bool detaches)
                       .seat = index,
                       .detaches = detaches,
                       .tick = ++m->tick };
-    if (m->seats[index].plugged)
-        judge_on_act(m, index, detaches);
     status = detaches ? manager_detach(m->manager, &ref, asker->id, m->now)
                       : manager_retry(m->manager, &ref, asker->id, m->now);
+    /* nothing comes of the command if the person is told that there is no such
+     * device: so it is judged once that is known */
+    if (status == STATUS_NO_SUCH_DEVICE)
+        judge_on_act_unknown(m, index);
+    else if (m->seats[index].plugged)
+        judge_on_act(m, index, detaches);
     if (status == STATUS_INVALID)
         return;
     play_collect_outcomes(m);
