@@ -83,6 +83,13 @@ static void test_for_five_seconds_it_may_not_be_listed(void **state)
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, 1);
     assert_int_equal(rig_answer(&rig), STATUS_NO_SUCH_DEVICE);
+
+    /* the record is answered; listed after all, it is attached all the same */
+    assert_true(rig_is_quiet(&rig));
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
 static void test_other_numbers_than_the_record_s_are_311(void **state)

@@ -577,6 +577,14 @@ static void permit_anew(Model *m, Seat *seat)
         permit(m, seat);
 }
 
+/* It was waited for in vain, and is listed after all. */
+static void trigger_late(Model *m, Seat *seat)
+{
+    if (seat->plugged && seat->claim == STATUS_NO_SUCH_DEVICE &&
+        seat->trigger_tick == 0)
+        trigger(m, seat);
+}
+
 static void on_detached(Model *m, const StreamEvent *event)
 {
     int index = event_seat(m, &event->event.backend, &event->event);
@@ -626,6 +634,7 @@ static void on_listed(Model *m, const StreamEvent *event)
                           .identity = event->event.identity };
     note_mismatch(m, seat, &seat->event);
     permit_anew(m, seat);
+    trigger_late(m, seat);
 }
 
 static void on_unlisted(Model *m, const StreamEvent *event)
