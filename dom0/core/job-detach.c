@@ -150,6 +150,17 @@ JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     return job_finish(job, STATUS_DETACHED_BY_USER, "");
 }
 
+JobWish job_on_lost_by_stop(Job *job)
+{
+    if (!job->lost)
+        return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
+    job->lost = false;
+    job->found_stopped = job->target;
+    job->target = (QubeName){};
+    job_on_holder_stopped(job, &job->found_stopped);
+    return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+}
+
 JobWish job_on_looked_further(Job *job,
                               const AdminAnswer *answer,
                               uint64_t now_usec)
@@ -167,13 +178,7 @@ JobWish job_on_looked_further(Job *job,
         return job_finish(job, STATUS_DETACHED_BY_USER, "");
     /* in any other state, or if an event has told so meanwhile, the target has
      * lost the device by its own stop */
-    if (!job->lost)
-        return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
-    job->lost = false;
-    job->found_stopped = job->target;
-    job->target = (QubeName){};
-    job_on_holder_stopped(job, &job->found_stopped);
-    return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+    return job_on_lost_by_stop(job);
 }
 
 bool job_may_hold(const Job *job, const AdminAnswer *answer)

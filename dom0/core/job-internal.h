@@ -75,6 +75,8 @@ JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_looked_further(Job *job,
                               const AdminAnswer *answer,
                               uint64_t now_usec);
+/* The look's target has lost the device because it was stopped. */
+JobWish job_on_lost_by_stop(Job *job);
 /* Whether something may be attached because of us, by the answer to Attach. */
 bool job_may_hold(const Job *job, const AdminAnswer *answer);
 JobWish job_on_undoable(Job *job, const AdminAnswer *answer);

@@ -585,6 +585,31 @@ static void test_a_refused_attach_holds_nothing(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
+{
+    AdminAnswer unbound = answer_listed(NULL);
+    uint64_t call;
+
+    (void) state;
+
+    unbound.listing.has_identity = false;
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unbound);
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_EMPTY));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_pass(&rig, USEC_PER_SEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, unbound);
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
 {
     uint64_t call;
@@ -840,6 +865,7 @@ int main(void)
         TEST(test_a_device_is_the_same_once_its_target_has_started),
         TEST(test_a_record_quicker_than_the_shutdown_starts_nothing),
         TEST(test_a_refused_attach_holds_nothing),
+        TEST(test_a_shutdown_told_between_two_looks_is_no_detach),
         TEST(test_a_removal_told_before_the_answer_to_attach_counts),
         TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
