@@ -257,9 +257,8 @@ static JobWish job_resume(Job *job, JobState state)
         return job_call(job, state, ADMIN_ATTACHED);
     case JOB_LOOKING_FURTHER:
         /* since the last try an event may have told */
-        return job->target_stopped
-                   ? job_on_lost_by_stop(job)
-                   : job_call(job, state, ADMIN_CURRENT_STATE);
+        return job->target_stopped ? job_on_lost_by_stop(job)
+                                   : job_call(job, state, ADMIN_CURRENT_STATE);
     case JOB_DETACHING:
         /* what is attached there by now is none of the job's */
         return job->told_detached ? job_on_detached(job) : job_detach(job);

@@ -154,8 +154,8 @@ struct Device {
      * off the list, and that event was missed */
     bool added_attached;
     bool relisted; /* @removed, and qubesd has listed it again since */
-    /* Decide again once qubesd lists it: its last outcome says that it does not,
-     * or who has it, which may have been true of the plug before only. */
+    /* Decide again once qubesd lists it: its last outcome says that it does
+     * not, or who has it, which may have been true of the plug before only. */
     bool waits_for_list;
     bool detached_by_user; /* left alone until it is replugged */
     bool refused_by_user;  /* the same: the person said no to a prompt */
