@@ -126,9 +126,10 @@ static void device_on_attached(Device *device,
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
-    /* the same before our Detach is made */
-    if (device->removed && !ours && managed &&
-        managed->kind == JOB_KIND_DETACH &&
+    /* The same before our Detach is made. What we had attached for sure is not
+     * attached anew either: its own event has been told, or was missed. */
+    if ((device->removed || device->holding == HOLDING_DEVICE) && !ours &&
+        managed && managed->kind == JOB_KIND_DETACH &&
         (managed->call == 0 || managed->job.state != JOB_DETACHING) &&
         qube_name_equal(&managed->job.target, target))
         job_on_told_detached(&managed->job);

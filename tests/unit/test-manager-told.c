@@ -306,6 +306,24 @@ static void test_a_detach_that_waits_takes_nothing_that_came_since(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* It went while qubesd was away; of the detach nobody has told. */
+static void test_nor_what_came_when_a_detach_was_missed(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* While the daemon was away the source was restarted, and Qubes itself has
  * attached the device anew. */
 static void test_what_is_attached_in_the_next_boot_is_not_ours(void **state)
@@ -1319,6 +1337,7 @@ int main(void)
         TEST(test_an_endless_attach_of_the_plug_before_gives_504),
         TEST(test_what_is_given_to_another_qube_at_once_is_no_echo),
         TEST(test_a_detach_that_waits_takes_nothing_that_came_since),
+        TEST(test_nor_what_came_when_a_detach_was_missed),
         TEST(test_what_is_attached_in_the_next_boot_is_not_ours),
         TEST(test_the_command_ends_jobs_of_the_other_parts_too),
         TEST(test_nothing_but_a_disposable_of_ours_is_killed),
