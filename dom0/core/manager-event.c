@@ -185,8 +185,10 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))
         return;
+    /* what our Attach has done is over once its end was told */
     attaching = device->job && device->job->kind == JOB_KIND_ATTACH &&
-                managed_is_attaching(device->job);
+                managed_is_attaching(device->job) &&
+                !device->job->job.told_detached;
     echo = is_echo(source, event, now) && device_is_told_free(device);
     if (echo && !attaching) {
         device->attached_to = (QubeName){};

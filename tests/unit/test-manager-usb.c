@@ -299,6 +299,30 @@ static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Nor one that is told after the end of what we have to undo. */
+static void test_nor_is_one_of_what_our_detach_has_ended(void **state)
+{
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+    AdminAnswer unreadable = answer_listed(NULL);
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) state;
+
+    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
+    unreadable.listing.has_identity = false;
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+}
+
 /* Another one is in the port, and Qubes itself has attached it at once. */
 static void test_but_one_of_a_port_listed_anew_is_one(void **state)
 {
@@ -1014,6 +1038,7 @@ int main(void)
         TEST(test_an_attach_right_after_a_detach_may_be_none),
         TEST(test_nor_is_one_that_is_told_to_a_job),
         TEST(test_nor_is_one_that_is_told_while_our_attach_fails),
+        TEST(test_nor_is_one_of_what_our_detach_has_ended),
         TEST(test_but_one_of_a_port_listed_anew_is_one),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
