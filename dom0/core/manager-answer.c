@@ -25,14 +25,24 @@ static void on_started(Manager *m,
     }
 }
 
-/* The job has asked who has a part of its USB device: note the answer. */
-static void learn_part(const ManagedJob *managed, const AdminAnswer *answer)
+/* The part that the job has asked about, if that still has to be known: under
+ * its name there may be a part of another device by now. */
+static Device *surveyed_part(const ManagedJob *managed)
 {
     const AdminRequest *request = &managed->job.request;
     Device *part = source_find(managed->source, request->class, &request->port);
 
+    return part && part->plugged && !part->attachment_known &&
+                   device_excludes(managed->device, part)
+               ? part
+               : NULL;
+}
+
+/* The job has asked who has a part of its USB device: note the answer. */
+static void learn_part(Device *part, const AdminAnswer *answer)
+{
     /* a line that cannot be read does not tell who has it */
-    if (!part || answer->result != ADMIN_OK ||
+    if (answer->result != ADMIN_OK ||
         (answer->listing.listed &&
          answer->listing.attachment == ATTACHMENT_UNKNOWN))
         return;
@@ -120,8 +130,15 @@ static void managed_on_answer(Manager *m,
     }
     if (ignored)
         return;
-    if (managed->job.state == JOB_SURVEYING)
-        learn_part(managed, answer);
+    if (managed->job.state == JOB_SURVEYING) {
+        Device *part = surveyed_part(managed);
+
+        if (!part) {
+            managed_apply(m, managed, JOB_WISH_PART, now);
+            return;
+        }
+        learn_part(part, answer);
+    }
     managed_tell_answer(m, managed, answer, now);
 }
 

@@ -727,6 +727,30 @@ static void test_a_disk_of_it_is_not_ripped_away(void **state)
     assert_int_equal(plug("2-1", "A"), STATUS_ATTACHED_ELSEWHERE);
 }
 
+/* While qubesd was asked, another stick's disk has got the name. */
+static void test_a_disk_of_another_by_now_is_nothing_to_it(void **state)
+{
+    const Record gone = rig_record_at(RECORD_REMOVE, "sda", "2-1", "A");
+    const Record other = rig_record_at(RECORD_ADD, "sda", "2-2", "B");
+    AdminAnswer unreadable = answer_listed(NULL);
+    uint64_t call;
+
+    (void) state;
+
+    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
+    unreadable.listing.has_identity = false;
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_AVAILABLE); /* sda */
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
+    assert_int_equal(rig_tell_record(&rig, usb, &other), STATUS_NO_RULE);
+    rig_reply(&rig, call, unreadable);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_disk_that_is_attached_meanwhile_counts(void **state)
 {
     uint64_t first;
@@ -1060,6 +1084,7 @@ int main(void)
         TEST(test_the_job_over_its_time_keeps_the_turn_to_the_end),
         TEST(test_parts_that_are_not_known_to_be_free_are_looked_at),
         TEST(test_a_disk_of_it_is_not_ripped_away),
+        TEST(test_a_disk_of_another_by_now_is_nothing_to_it),
         TEST(test_a_disk_that_is_attached_meanwhile_counts),
         TEST(test_a_disk_whose_partition_is_attached_ends_310),
         TEST(test_the_disk_of_an_attached_usb_device_ends_310),
