@@ -380,15 +380,18 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         job->n_retries < JOB_RETRIES_MAX)
         return job_retry(job, JOB_VERIFYING, STATUS_ATTACH_FAILED, "",
                          now_usec);
+    /* our Attach has failed, or may have: qubesd may still list the plug
+     * before */
+    if (job->attach_result != ADMIN_OK &&
+        qube_name_equal(&job->past_holder, &job->target) &&
+        job->n_retries < JOB_RETRIES_MAX)
+        return job_retry(job, JOB_RECHECKING, STATUS_ALREADY_ATTACHED,
+                         BY_OTHERS, now_usec);
     job->seen = !job->stale;
     job->seen_at = job->target;
-    /* Our Attach has failed: somebody else attached the device there, or qubesd
-     * still lists the plug before. */
+    /* it has failed, so somebody else attached the device there */
     if (job->holding == HOLDING_NOTHING)
-        return qube_name_equal(&job->past_holder, &job->target)
-                   ? job_retry(job, JOB_RECHECKING, STATUS_ALREADY_ATTACHED,
-                               BY_OTHERS, now_usec)
-                   : job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
+        return job_finish(job, STATUS_ALREADY_ATTACHED, BY_OTHERS);
     job->holding = HOLDING_DEVICE;
     return job_finish(job, STATUS_ATTACHED,
                       job->pinned ? "" : "not bound to the device's identity");

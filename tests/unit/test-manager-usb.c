@@ -897,6 +897,26 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* Nor is it known what our Attach has done. */
+static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
+{
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb serial B to work\n");
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
+    rig_reply(&rig, attach_half("2-1", "B"), answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* It counts as attached to what was stopped for another moment. */
 static void test_a_target_that_was_stopped_does_not_have_it(void **state)
 {
@@ -1093,6 +1113,7 @@ int main(void)
         TEST(test_our_own_detach_is_one_too),
         TEST(test_so_is_the_undoing_of_an_attach),
         TEST(test_what_listed_the_plug_before_is_of_the_past),
+        TEST(test_what_lists_it_after_an_empty_answer_is_too),
         TEST(test_a_target_that_was_stopped_does_not_have_it),
         TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
         TEST(test_what_lingers_after_a_restart_is_not_attached),
