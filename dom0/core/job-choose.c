@@ -40,7 +40,8 @@ JobWish job_on_part(Job *job,
         return wish;
     }
     if (job->unlisted)
-        return job_finish(job, STATUS_NO_SUCH_DEVICE, "");
+        return job_rereads(job) ? job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE)
+                                : job_finish(job, STATUS_NO_SUCH_DEVICE, "");
     job->surveyed = true;
     return job_ask_turn(job);
 }

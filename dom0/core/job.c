@@ -46,8 +46,12 @@ JobWish job_go(Job *job, uint64_t now_usec)
 
 JobWish job_on_answer(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
-    if (answer->result != ADMIN_UNREACHABLE)
+    if (answer->result != ADMIN_UNREACHABLE) {
+        /* until now it was only tried to reach qubesd */
+        if (!job->touched)
+            job->n_retries = 0;
         job->touched = true;
+    }
 
     switch (job->state) {
     case JOB_CHECKING:
@@ -313,6 +317,9 @@ JobWish job_on_time(Job *job, uint64_t now_usec)
         /* the event may have been missed */
         return job_rereads(job) ? job_resume(job, job->resume)
                                 : job_finish_unlisted(job, now_usec);
+    /* as in job_on_qubesd() */
+    if (job->state == JOB_OFFLINE)
+        job->appear_usec = now_usec + JOB_APPEAR_USEC;
     if (job->state == JOB_PAUSING || job->state == JOB_OFFLINE)
         return job_resume(job, job->resume);
     if (job->state == JOB_TURN)
@@ -328,6 +335,9 @@ JobWish job_on_appeared(Job *job,
 {
     DeviceListing listing = { .listed = true, .attachment = ATTACHMENT_NONE };
 
+    /* the answer that said otherwise is older */
+    if (job->state == JOB_SURVEYING && job->unlisted)
+        job->stale = true;
     if (job->state != JOB_AWAITING)
         return JOB_WISH_NOTHING;
     if (!identity)

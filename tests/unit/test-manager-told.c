@@ -1069,6 +1069,61 @@ static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* It was off the list for a moment, in which its partition was asked about. */
+static void test_what_is_listed_again_before_its_404_is_attached(void **state)
+{
+    const Record part = part_of_2_1("sda1");
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "disks: allow block type disk to work\n");
+    assert_int_equal(rig_tell_record(&rig, usb, &part), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    call = rig_call(&rig, ADMIN_AVAILABLE); /* sda1 */
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_the_wait_for_the_list_begins_when_qubesd_answers(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_UNREACHABLE));
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* qubesd had no time at first, and went away later. */
+static void test_tries_to_reach_qubesd_are_none_at_an_answer(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_EMPTY));
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* A second USB qube with the same name for a device, which is attached too. */
 static void test_a_namesake_of_another_source_is_not_torn_away(void **state)
 {
@@ -1375,6 +1430,9 @@ int main(void)
         TEST(test_no_prompt_is_shown_while_a_detach_is_looked_at),
         TEST(test_what_was_announced_takes_one_call),
         TEST(test_an_attach_that_is_told_before_the_source_calls_counts),
+        TEST(test_what_is_listed_again_before_its_404_is_attached),
+        TEST(test_the_wait_for_the_list_begins_when_qubesd_answers),
+        TEST(test_tries_to_reach_qubesd_are_none_at_an_answer),
         TEST(test_a_namesake_of_another_source_is_not_torn_away),
         TEST(test_a_namesake_elsewhere_does_not_keep_ours_attached),
         TEST(test_a_refusal_from_before_the_start_starts_nothing_again),
