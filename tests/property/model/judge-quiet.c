@@ -70,8 +70,12 @@ static void check_seat(Model *m, int index, const Report *report)
         wrong(m, "at rest: %s:%s is plugged in and decided, but has no outcome",
               source, name.s);
 
-    /* what another had attached there does not come back with its target */
-    if (seat->claim == STATUS_ALREADY_ATTACHED && seat->ours == NOWHERE &&
+    /* what another had attached there, or has in place of what we had, does
+     * not come back with its target */
+    if ((seat->claim == STATUS_ALREADY_ATTACHED ||
+         (seat->claim == STATUS_ATTACHED &&
+          seat->attached_by != ACTOR_DAEMON)) &&
+        seat->ours == NOWHERE &&
         (qube_idle_since(m, seat->claim_target, seat->claim_tick)))
         return;
     if (status_is_success(seat->claim) && seat->claim_target != NOWHERE &&

@@ -340,16 +340,21 @@ static Sure group_come_back(Model *m, int index, const Record *record)
     return same;
 }
 
-/* qubesd lists another device than the one that the record has told of. */
-static void note_mismatch(const Model *m, Seat *seat, const Told *told)
+/* Whether this is another device than the one that the record has told of. */
+static bool is_another(const Seat *seat, const Told *told)
 {
     const Properties *properties = &seat->record.properties;
     const char *identity = told->identity.s; /* "VVVV+PPPP+..." */
 
-    if (told->has_identity && strncmp(identity, "0000", 4) != 0 &&
-        identity[0] != '+' && properties->vendor_id[0] &&
-        (strncmp(identity, properties->vendor_id, 4) != 0 ||
-         strncmp(identity + 5, properties->product_id, 4) != 0))
+    return told->has_identity && strncmp(identity, "0000", 4) != 0 &&
+           identity[0] != '+' && properties->vendor_id[0] &&
+           (strncmp(identity, properties->vendor_id, 4) != 0 ||
+            strncmp(identity + 5, properties->product_id, 4) != 0);
+}
+
+static void note_mismatch(const Model *m, Seat *seat, const Told *told)
+{
+    if (is_another(seat, told))
         seat->mismatch_tick = m->tick;
 }
 
@@ -479,6 +484,24 @@ static int event_seat(const Model *m,
                : NO_SEAT;
 }
 
+static bool has_call(const Model *m, int seat, AdminMethod method)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++)
+        if (m->calls[i].used && m->calls[i].seat == seat &&
+            m->calls[i].request.method == method &&
+            m->calls[i].daemon_life == m->daemon_life)
+            return true;
+    return false;
+}
+
+/* Its target may have stopped while the Attach was in work, and has started
+ * again since. */
+static void on_attached_by_us(Seat *seat, int qube)
+{
+    if (seat->ours == NOWHERE && seat->plugged && seat->ours_plug == seat->plug)
+        seat->ours = qube;
+}
+
 static void on_attached(Model *m, const StreamEvent *event)
 {
     int index = event_seat(m, &event->event.backend, &event->event);
@@ -492,19 +515,12 @@ static void on_attached(Model *m, const StreamEvent *event)
     seat->told_at_plugged = seat->plugged;
     if (dev != NONE && m->devs[dev].attached_to == seat->told_at)
         m->devs[dev].attached_told = true;
+    if (event->actor == ACTOR_DAEMON && event->tick >= seat->ours_tick &&
+        has_call(m, index, ADMIN_ATTACH))
+        on_attached_by_us(seat, seat->told_at);
     if (event->actor == ACTOR_DAEMON && seat->ours == seat->told_at &&
         event->tick >= seat->ours_tick)
         seat->ours_told = true;
-}
-
-static bool has_call(const Model *m, int seat, AdminMethod method)
-{
-    for (size_t i = 0; i < CALLS_MAX; i++)
-        if (m->calls[i].used && m->calls[i].seat == seat &&
-            m->calls[i].request.method == method &&
-            m->calls[i].daemon_life == m->daemon_life)
-            return true;
-    return false;
 }
 
 /* Whether an Attach of an earlier run of the daemon is still in work. */
@@ -978,6 +994,8 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
     bool there = dev != NONE && m->devs[dev].attached_to == call->qube &&
                  m->devs[dev].attached_by == ACTOR_DAEMON;
 
+    if (call->answer.result == ADMIN_OK && there)
+        on_attached_by_us(seat, call->qube);
     if (call->answer.result == ADMIN_OK && !since && seat->ours == call->qube) {
         seat->ours_told = call->request.pinned || seat->ours_told;
         seat->told_at = call->qube;
@@ -998,6 +1016,10 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
     }
     if (call->answer.result == ADMIN_EXCEPTION && !there)
         seat->ours = NOWHERE;
+    /* it was there before: what an earlier run did may be another's as well */
+    if (call->answer.result == ADMIN_EXCEPTION && there &&
+        call->answer.error == ADMIN_ERROR_ALREADY_ATTACHED)
+        seat->ours_doubt = true;
 }
 
 /* It has asked, before an event could tell: what was attached there is not. */
@@ -1061,6 +1083,14 @@ void judge_on_answer(Model *m, const Call *call)
         (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
         seat->ours == call->qube)
         seat->ours = NOWHERE;
+    /* an Attach that was bound to nothing has taken another device */
+    if (call->request.method == ADMIN_ATTACHED && result == ADMIN_OK &&
+        call->answer.listing.listed && seat->ours == call->qube &&
+        !seat->looked.has_identity &&
+        is_another(seat,
+                   &(Told){ .has_identity = call->answer.listing.has_identity,
+                            .identity = call->answer.listing.identity }))
+        seat->failed_tick = m->tick;
     if (call->request.method != ADMIN_ATTACHED || result != ADMIN_OK ||
         seat->told_detach_tick > call->tick)
         return;
