@@ -75,8 +75,10 @@ struct ManagedJob {
 
     /* what qubesd's events have told since the job began */
     bool target_started; /* a target of its rule has started */
-    bool came_up;        /* job.target has started, and not stopped since */
-    bool appeared;       /* its device is listed; told while a call was out */
+    /* job.target has started, and not stopped since; not the disposable that
+     * the job has made, which goes with it */
+    bool came_up;
+    bool appeared; /* its device is listed; told while a call was out */
     /* what excludes the device is a disk without a record, which by its
      * identity may also be a part of another device */
     bool presumed;

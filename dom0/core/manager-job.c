@@ -54,8 +54,8 @@ static void device_wait_for_start(Device *device, const ManagedJob *managed)
 {
     const Job *job = &managed->job;
 
-    if (!managed->rule || job_is_in_disposable(job))
-        return;
+    if (!managed->rule || qube_name_equal(&job->target, &job->disposable))
+        return; /* a disposable is done away with */
     device->waits_for = job->target;
     if (job->started || managed->came_up)
         device->stopped = job->target;

@@ -101,7 +101,9 @@ void manager_on_qube_started(Manager *m,
                 device->lingers_at = (QubeName){};
             if (from_off)
                 on_holder_started(m, device, name, now);
-            if (device->job && qube_name_equal(&device->job->job.target, name))
+            if (device->job &&
+                qube_name_equal(&device->job->job.target, name) &&
+                !qube_name_equal(&device->job->job.disposable, name))
                 device->job->came_up = true;
             if (device->job && device->job->kind == JOB_KIND_ATTACH)
                 device->job->target_started |=

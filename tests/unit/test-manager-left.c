@@ -508,6 +508,50 @@ static void test_a_disposable_goes_with_what_is_being_taken_out(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* It came up although its start was said to have failed. */
+static void test_a_disposable_that_comes_up_late_calls_for_no_other(void **s)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    uint64_t kill;
+
+    (void) s;
+
+    made.qube = rig_qube("disp1");
+    rig_set_rules(&rig, CLOSE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_error(ADMIN_ERROR_OTHER));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+    kill = rig_call(&rig, ADMIN_KILL);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "disp1");
+    rig_reply(&rig, kill, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* Nobody has stopped it. */
+static void test_one_that_did_not_stay_up_is_made_anew_by_a_record(void **s)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+
+    (void) s;
+
+    made.qube = rig_qube("disp1");
+    rig_set_rules(&rig, CLOSE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+    rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+}
+
 static void test_a_disposable_goes_once_its_device_is_detached(void **state)
 {
     (void) state;
@@ -613,6 +657,8 @@ int main(void)
         WITH_RIG(test_a_kill_that_qubesd_went_down_in_is_made_again),
         WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
+        WITH_RIG(test_a_disposable_that_comes_up_late_calls_for_no_other),
+        WITH_RIG(test_one_that_did_not_stay_up_is_made_anew_by_a_record),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
         WITH_RIG(test_a_disposable_goes_with_the_source_of_its_device),
         WITH_RIG(test_a_disposable_is_closed_once_qubesd_can),
