@@ -301,6 +301,8 @@ static Sure group_come_back(Model *m, int index, const Record *record)
     uint64_t now_usec = m->now.monotonic_usec;
     uint64_t detached_usec = now_usec - group->usb_detach_usec;
     uint64_t resumed_usec = resumed_since(m, source, group->gone_usec);
+    /* a detach that was told before belongs to the boot before */
+    bool is_of_boot = group->usb_detach_usec >= m->told_boot_usec[source];
     Sure same = SURE_NO;
 
     /* a part: it came with the USB device, or went and came under it */
@@ -311,7 +313,7 @@ static Sure group_come_back(Model *m, int index, const Record *record)
                                                               : SURE_YES;
     group->gone = false;
     if (identity_same(&group->record, record)) {
-        if (detached_usec < REPROBE_SURE_USEC ||
+        if ((detached_usec < REPROBE_SURE_USEC && is_of_boot) ||
             resumed_usec < RESUME_SURE_USEC)
             same = SURE_YES;
         else if (detached_usec < REPROBE_MAYBE_USEC ||
@@ -380,6 +382,8 @@ void judge_on_hello(Model *m, const Connection *connection)
         seat->connections &= ~connection_bit(m, connection);
     if (m->told_booted[source] && m->told_boot[source] != connection->boot)
         source_forget_plugs(m, source);
+    if (!m->told_booted[source] || m->told_boot[source] != connection->boot)
+        m->told_boot_usec[source] = m->now.monotonic_usec;
     m->told_booted[source] = true;
     m->told_boot[source] = connection->boot;
 }

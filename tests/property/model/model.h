@@ -518,6 +518,7 @@ struct Model {
     Group groups[SOURCES][PORTS];
     unsigned int told_boot[SOURCES];
     bool told_booted[SOURCES];
+    uint64_t told_boot_usec[SOURCES]; /* since when that boot is known */
     uint64_t told_down_tick[SOURCES]; /* by an event */
     unsigned int noes[SOURCES];
     uint64_t quiet_usec[SOURCES];
