@@ -212,6 +212,17 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
                              now);
 }
 
+/* The device is off the list: if a target has it no longer, that is why. */
+static void device_set_removed(Device *device)
+{
+    device->removed = true;
+    if (!device->job)
+        return;
+    device->job->job.held_by = (QubeName){};
+    if (managed_is_attaching(device->job))
+        device->job->job.known_at = (QubeName){};
+}
+
 static void on_removed(Manager *m, const AdminEvent *event, Instant now)
 {
     Source *source = manager_find_source(m, &event->subject);
@@ -228,11 +239,9 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     }
     if (!device)
         return;
-    device->removed = true;
+    device_set_removed(device);
     device->relisted = false;
     if (device->job) {
-        /* if the target has it no longer, this explains why */
-        device->job->job.held_by = (QubeName){};
         if (device->job->kind == JOB_KIND_ATTACH)
             job_on_changed(&device->job->job);
         managed_apply(m, device->job,
@@ -245,7 +254,7 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
         return;
     for (Device *part = device->source->devices; part; part = part->next)
         if (device_is_ancestor(device, part))
-            part->removed = true;
+            device_set_removed(part);
 }
 
 /*

@@ -57,16 +57,17 @@ static void on_holder_started(Manager *m,
                                 ? device->attached_to
                                 : device->held_by;
 
-    if (device->attachment_known || !qube_name_equal(&holder, name))
-        return;
-
     /* Or somebody attached the device while the target was starting: a look
      * that is under way tells. */
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
-        device->job->job.look_further) {
+        device->job->job.look_further &&
+        qube_name_equal(&device->job->job.target, name)) {
         job_on_target_started(&device->job->job);
         return;
     }
+    if (device->attachment_known || !qube_name_equal(&holder, name))
+        return;
+
     if (device->job && device->job->kind == JOB_KIND_LOOK) {
         on_looked_at_stopped(m, device, name, now);
         return;

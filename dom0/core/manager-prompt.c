@@ -412,9 +412,12 @@ static void on_no(Manager *m,
 
     if (device) {
         device->refused_by_user = true;
-        /* no other job of the plug shall ask again, whatever its rule */
-        if (!managed)
-            managed = device->job;
+        /* no other job of the plug shall ask again, or attach it, whatever its
+         * rule */
+        device_drop_queued(m, device, STATUS_DENIED_BY_USER, "", now);
+        if (!managed && device->job && device->job->kind == JOB_KIND_ATTACH &&
+            !managed_is_attaching(device->job))
+            managed_withdraw(m, device->job, STATUS_DENIED_BY_USER, "", now);
     }
     if (managed)
         managed_apply(m, managed,

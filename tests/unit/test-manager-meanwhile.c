@@ -989,6 +989,84 @@ static void test_what_was_not_answered_is_asked_by_the_whole_device(void **s)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED_ELSEWHERE);
 }
 
+/* Other rules are in force than when the person was asked. */
+static void test_a_no_ends_what_another_rule_has_in_work(void **state)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t prompt, call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "asked: ask block to work\n");
+    prompt_opens("sda", &prompt);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    rig_reply(&rig, call, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_no_ends_what_waits_for_a_look(void **state)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t prompt, call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "asked: ask block to work\n");
+    prompt_opens("sda", &prompt);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    rig_reply(&rig, call, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* Attach was not bound to an identity, so it is verified: meanwhile the plug
+ * goes, as the event of @device tells. */
+static void goes_while_verifying(const char *device)
+{
+    AdminAnswer unknown = answer_listed(NULL);
+    uint64_t call;
+
+    unknown.listing.has_identity = false;
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", device, NULL);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+}
+
+static void test_what_is_unplugged_while_verifying_was_not_taken(void **state)
+{
+    (void) state;
+
+    goes_while_verifying("sda");
+}
+
+static void test_nor_where_its_usb_device_is_told_to_go_first(void **state)
+{
+    (void) state;
+
+    goes_while_verifying("2-1");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1041,6 +1119,10 @@ int main(void)
         test(test_what_was_taken_away_before_a_gap_stays_away),
         test(test_an_echo_before_the_record_says_nothing),
         test(test_what_was_not_answered_is_asked_by_the_whole_device),
+        test(test_a_no_ends_what_another_rule_has_in_work),
+        test(test_a_no_ends_what_waits_for_a_look),
+        test(test_what_is_unplugged_while_verifying_was_not_taken),
+        test(test_nor_where_its_usb_device_is_told_to_go_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1011,6 +1011,48 @@ static void test_so_is_one_from_what_another_had_attached(void **state)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+/* The same, and its target is started while the daemon looks for the reason. */
+static void test_one_that_went_with_a_stop_is_not_the_persons(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    reconnect();
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    serve_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_an_echo_of_what_we_undo_is_not_looked_at(void **state)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_set_rules(&rig, "never: deny usb\n");
+    assert_int_equal(plug("2-1", "A"), STATUS_DENIED_BY_RULE);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+
+    rig_set_rules(&rig, RULES);
+    attach("2-1", "A");
+}
+
 static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
 {
     (void) state;
@@ -1119,6 +1161,8 @@ int main(void)
         TEST(test_what_lingers_after_a_restart_is_not_attached),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_from_what_another_had_attached),
+        TEST(test_one_that_went_with_a_stop_is_not_the_persons),
+        TEST(test_an_echo_of_what_we_undo_is_not_looked_at),
         TEST(test_what_is_known_for_sure_is_not_looked_at_again),
         TEST(test_a_target_without_the_proxy_is_not_tried_again),
         TEST(test_an_attach_that_fails_is_tried_four_times),
