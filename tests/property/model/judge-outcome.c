@@ -304,6 +304,28 @@ static bool went_untold(const Model *m, const Seat *seat)
             seat->told_detach_tick > seat->plug_tick);
 }
 
+/* What was attached by us went away, or is about to be taken away. */
+static bool has_gone(const Claim *claim)
+{
+    int dev = dev_attached_at(claim->m, claim->index);
+
+    return claim->seat->went_tick > claim->seat->ours_tick ||
+           (dev != NONE && !claim->m->devs[dev].exists);
+}
+
+/* It seemed to be attached between the two events that tell of a shutdown: to
+ * the target, or, where only its plug is said to be left alone, to the one that
+ * it was told to be detached from. */
+static bool seemed_there_in_stop(const Claim *claim)
+{
+    const Model *m = claim->m;
+    int target =
+        claim->target != NOWHERE ? claim->target : claim->seat->detached_from;
+
+    return m->knobs.late && m->knobs.echoes && target != NOWHERE &&
+           qube_idle_since(m, target, claim->seat->claim_since);
+}
+
 static void check_refusal(const Claim *claim)
 {
     Model *m = claim->m;
@@ -343,30 +365,26 @@ static void check_refusal(const Claim *claim)
                 "a target runs, or may be started");
         break;
     case STATUS_DETACHED_BY_USER:
-        require(
-            claim,
-            left_alone(m, claim->index) != SURE_NO ||
-                /* nobody has said that it is gone */
-                dev_listed_at(m, claim->index) == NONE ||
-                (claim->seat->went_tick > claim->seat->ours_tick &&
-                 claim->seat->removed_tick <= claim->seat->ours_tick) ||
-                /* nor why it is attached no longer */
-                (claim->seat->blind_tick > claim->seat->ours_tick &&
-                 claim->seat->ours_tick > 0) ||
-                !qube_runs(m, (int) seat_source(claim->index)) ||
-                /* it seemed to be there between the two events that tell of
-                 * a shutdown */
-                (m->knobs.late && m->knobs.echoes && claim->target != NOWHERE &&
-                 qube_idle_since(m, claim->target, claim->seat->claim_since)) ||
-                /* nor, before its record came, that it was detached */
-                went_untold(m, claim->seat) ||
-                /* nor that its source was started anew, yet */
-                m->told_boot[seat_source(claim->index)] !=
-                    m->sources[seat_source(claim->index)].boot ||
-                /* it was started again before it was looked at */
-                (claim->seat->lost && claim->target != NOWHERE &&
-                 qube_idle_since(m, claim->target, m->stream_down_tick)),
-            "the person did not take it away");
+        require(claim,
+                left_alone(m, claim->index) != SURE_NO ||
+                    /* nobody has said that it is gone */
+                    dev_listed_at(m, claim->index) == NONE ||
+                    (has_gone(claim) &&
+                     claim->seat->removed_tick <= claim->seat->ours_tick) ||
+                    /* nor why it is attached no longer */
+                    (claim->seat->blind_tick > claim->seat->ours_tick &&
+                     claim->seat->ours_tick > 0) ||
+                    !qube_runs(m, (int) seat_source(claim->index)) ||
+                    seemed_there_in_stop(claim) ||
+                    /* nor, before its record came, that it was detached */
+                    went_untold(m, claim->seat) ||
+                    /* nor that its source was started anew, yet */
+                    m->told_boot[seat_source(claim->index)] !=
+                        m->sources[seat_source(claim->index)].boot ||
+                    /* it was started again before it was looked at */
+                    (claim->seat->lost && claim->target != NOWHERE &&
+                     qube_idle_since(m, claim->target, m->stream_down_tick)),
+                "the person did not take it away");
         break;
     case STATUS_PAUSED:
         require(claim,

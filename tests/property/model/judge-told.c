@@ -632,6 +632,8 @@ static void on_detached(Model *m, const StreamEvent *event)
         on_detached_by_person(m, index, qube);
     else if (seat->listed == SURE_MAYBE)
         leave_alone(m, index, SURE_MAYBE); /* why was not heard */
+    else if (event->cause == CAUSE_DAEMON && seat->fault_tick > event->tick)
+        leave_alone(m, index, SURE_MAYBE); /* that it was us was not answered */
     if (seat->told_at == qube) {
         seat->told_at = NOWHERE;
         seat->told_at_tick = m->tick;
@@ -988,7 +990,8 @@ static void on_looked(Model *m, Seat *seat, const Call *call)
         return;
     seat->told_at = qube_named(m, listing->attached_to.s);
     seat->told_at_tick = m->tick;
-    seat->told_at_plugged = true;
+    /* what is gone is no part of what comes in its place */
+    seat->told_at_plugged = seat->plugged;
 }
 
 static void on_attach_answered(Model *m, Seat *seat, const Call *call)
@@ -1004,7 +1007,7 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
         seat->ours_told = call->request.pinned || seat->ours_told;
         seat->told_at = call->qube;
         seat->told_at_tick = m->tick;
-        seat->told_at_plugged = true;
+        seat->told_at_plugged = seat->plugged;
         return;
     }
     if (call->answer.result != ADMIN_OK)
