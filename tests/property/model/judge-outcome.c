@@ -120,7 +120,7 @@ static void check_detached(const Claim *claim)
     int dev = dev_attached_at(m, claim->index);
     require(claim,
             dev == NONE || m->devs[dev].attached_by != ACTOR_DAEMON ||
-                claim->seat->ours == NOWHERE ||
+                claim->seat->ours == NOWHERE || claim->seat->ours_doubt ||
                 m->devs[dev].attached_to != claim->target,
             "it is still attached");
 }

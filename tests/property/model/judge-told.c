@@ -517,6 +517,11 @@ static void on_attached(Model *m, const StreamEvent *event)
     seat->told_at = qube_named(m, event->event.subject.s);
     seat->told_at_tick = m->tick;
     seat->told_at_plugged = seat->plugged;
+    /* an echo of the plug before, told after the answer to our Attach: it looks
+     * like the event of that, and its end like a detach of that */
+    if (event->cause == CAUSE_ECHO && dev != NONE &&
+        seat->ours == seat->told_at && !m->devs[dev].attached_told)
+        seat->ours_doubt = true;
     if (dev != NONE && m->devs[dev].attached_to == seat->told_at)
         m->devs[dev].attached_told = true;
     if (event->actor == ACTOR_DAEMON && event->tick >= seat->ours_tick &&
@@ -817,6 +822,8 @@ void judge_on_event(Model *m, const StreamEvent *event)
         on_detached(m, event);
         break;
     case ADMIN_EVENT_DOMAIN_START:
+        if (qube >= 0 && qube < SOURCES)
+            m->told_up_tick[qube] = m->tick;
         if (qube != NOWHERE)
             on_started(m, qube);
         break;
@@ -1068,7 +1075,7 @@ void judge_on_answer(Model *m, const Call *call)
         m->started_tick[call->qube] = m->tick;
     if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
         call->answer.power == POWER_HALTED && call->qube >= 0 &&
-        call->qube < SOURCES)
+        call->qube < SOURCES && m->told_up_tick[call->qube] < call->tick)
         source_forget_plugs(m, (unsigned int) call->qube);
     if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
         call->answer.power == POWER_HALTED && call->qube >= SOURCES)
