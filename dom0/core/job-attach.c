@@ -158,6 +158,7 @@ JobWish job_attach(Job *job)
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 
     job->tried = true;
+    job->unready = false;
     job->taken = false;
     job->told_detached = false;
     job->port_left = false;
@@ -182,8 +183,6 @@ static JobWish job_on_not_running(Job *job)
  * that has no agent yet fails. */
 JobWish job_on_probed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
-    char detail[sizeof(job->detail)];
-
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
         return job_lose_qubesd(job, JOB_RECHECKING, answer->detail, now_usec);
@@ -201,12 +200,8 @@ JobWish job_on_probed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 
     if (answer->power == POWER_RUNNING)
         return job->surveyed ? job_attach(job) : job_ask_turn(job);
-    if (answer->power == POWER_TRANSIENT) {
-        (void) text_format(detail, sizeof(detail), "%s is %s", job->target.s,
-                           power_state_to_string(answer->power));
-        return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED, detail,
-                         now_usec);
-    }
+    if (answer->power == POWER_TRANSIENT)
+        return job_join_start(job);
     return job->started ? job_on_diagnosed(job, answer, now_usec)
                         : job_on_not_running(job);
 }

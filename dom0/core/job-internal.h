@@ -27,6 +27,8 @@ JobWish job_lose_qubesd(Job *job,
 JobWish job_call(Job *job, JobState state, AdminMethod method);
 /* Start the target, for the device that is listed now. */
 JobWish job_start(Job *job);
+/* The target is being started: wait for that. */
+JobWish job_join_start(Job *job);
 /* Whether something happened since qubesd was asked, so that its answer does
  * not count and it has to be asked once more; false after JOB_REREADS_MAX
  * times. */

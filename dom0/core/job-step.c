@@ -144,6 +144,12 @@ JobWish job_start(Job *job)
     return JOB_WISH_START;
 }
 
+JobWish job_join_start(Job *job)
+{
+    (void) job_start(job);
+    return JOB_WISH_JOIN;
+}
+
 void job_on_sent(Job *job)
 {
     /* the Available call of SURVEYING is about a part, not about the device */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "common/text.h"
 #include "dom0/core/job-internal.h"
 
 JobWish job_begin(Job *ret, const JobTask *task, uint64_t now_usec)
@@ -127,6 +128,20 @@ JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec)
     if (job->state != JOB_STARTING)
         return JOB_WISH_NOTHING;
     return job_retry(job, JOB_RECHECKING, STATUS_START_FAILED, detail,
+                     now_usec);
+}
+
+JobWish job_on_start_of_others(Job *job, uint64_t now_usec)
+{
+    char detail[sizeof(job->detail)];
+
+    if (job->state != JOB_STARTING)
+        return JOB_WISH_NOTHING;
+
+    job->unready = true;
+    (void) text_format(detail, sizeof(detail), "%s is %s", job->target.s,
+                       power_state_to_string(POWER_TRANSIENT));
+    return job_retry(job, JOB_RECHECKING, STATUS_ATTACH_FAILED, detail,
                      now_usec);
 }
 

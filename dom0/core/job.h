@@ -100,8 +100,11 @@ typedef enum JobWish {
     /* show a prompt when it is this job's turn, see job_prompt() */
     JOB_WISH_PROMPT,
     JOB_WISH_START, /* start @target, tell job_on_started() */
-    JOB_WISH_PART,  /* tell job_on_part() the next part to ask about */
-    JOB_WISH_TURN,  /* tell job_on_turn() whether an attach may be made */
+    /* @target is being started: if by us, tell job_on_started() when that ends;
+     * else tell job_on_start_of_others() */
+    JOB_WISH_JOIN,
+    JOB_WISH_PART, /* tell job_on_part() the next part to ask about */
+    JOB_WISH_TURN, /* tell job_on_turn() whether an attach may be made */
     JOB_WISH_DONE,
 } JobWish;
 
@@ -190,14 +193,14 @@ typedef struct Job {
 
     /* the target that had the device, and was found not to run; "" */
     QubeName found_stopped;
-    bool taken;        /* events told of the attach, then of a detach */
-    bool lost;         /* @target has it no longer, and no event told why */
+    bool taken;          /* events told of the attach, then of a detach */
+    bool lost;           /* @target has it no longer, and no event told why */
     bool target_stopped; /* since the call that is under way was made */
     bool port_left;      /* the USB port was detached since Attach was sent */
     bool restarted;      /* LOOKING: its target has started meanwhile */
-    bool look_further; /* see job_begin_look() */
-    bool look_first;   /* DETACH_VERIFYING comes before Detach */
-    bool missing;      /* our Detach came when @target had it no longer */
+    bool look_further;   /* see job_begin_look() */
+    bool look_first;     /* DETACH_VERIFYING comes before Detach */
+    bool missing;        /* our Detach came when @target had it no longer */
     /* a Detach of ours was not clearly answered: it may have been done */
     bool detach_unsure;
     bool detached;      /* our Detach has gone well */
@@ -233,6 +236,7 @@ typedef struct Job {
     bool chosen;
     size_t choice; /* index of the target */
     bool approved; /* by the person */
+    bool unready;  /* its last try found the target Transient */
     /* @disposable was made by this job, and still is its own */
     bool made;
     QubeName disposable; /* only this is ever killed or removed */
@@ -316,6 +320,10 @@ JobWish job_on_started(Job *job,
 
 /* The same, but qubesd's answer was empty: it may have started or not. */
 JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec);
+
+/* The start that is under way is none of ours: the job tries again by and by.
+ */
+JobWish job_on_start_of_others(Job *job, uint64_t now_usec);
 
 /* If the turn is not granted, the job asks again at @when_usec, or when its
  * owner calls again. */

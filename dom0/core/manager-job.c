@@ -47,6 +47,13 @@ void manager_record(Manager *m,
     device->status_usec = now.realtime_usec;
 }
 
+/* Whether it ended because its target could not be had yet. */
+static bool job_lacked_target(const Job *job)
+{
+    return job->outcome == STATUS_START_FAILED ||
+           (job->outcome == STATUS_ATTACH_FAILED && job->unready);
+}
+
 /* It is wanted there all the same once someone else has started the target. One
  * that did not stay up is not started for it again: so no two devices can start
  * a target that always crashes by turns. */
@@ -80,7 +87,7 @@ static void managed_tell(Manager *m, ManagedJob *managed, Instant now)
     if (status_is_success(job->outcome))
         device->stopped = (QubeName){};
     device->waits_for = (QubeName){};
-    if (job->outcome == STATUS_START_FAILED)
+    if (job_lacked_target(job))
         device_wait_for_start(device, managed);
     device->waits_for_any = job->outcome == STATUS_WAITING_FOR_TARGET;
     device->waits_for_qubesd =
@@ -367,7 +374,7 @@ static bool managed_calls_for_decision(const Manager *m,
         /* while no event could be heard the target may have started, too */
         started |= managed->unheard && m->qubesd == QUBESD_CONNECTED;
         return (started && outcome == STATUS_WAITING_FOR_TARGET) ||
-               (managed->came_up && outcome == STATUS_START_FAILED);
+               (managed->came_up && job_lacked_target(&managed->job));
     case JOB_KIND_LOOK:
         if (managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING)
             return true;
@@ -519,6 +526,12 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             break;
         case JOB_WISH_START:
             wish = managed_start_target(m, managed, now);
+            break;
+        case JOB_WISH_JOIN:
+            wish =
+                target_starts_go_on(m->starts, &managed->job.target)
+                    ? JOB_WISH_NOTHING
+                    : job_on_start_of_others(&managed->job, now.monotonic_usec);
             break;
         case JOB_WISH_TURN:
             wish = managed_check_turn(m, managed, now);

@@ -111,6 +111,15 @@ bool target_starts_next_call(TargetStarts *starts,
     return false;
 }
 
+bool target_starts_go_on(const TargetStarts *starts, const QubeName *target)
+{
+    for (size_t i = 0; i < TARGETS_MAX; i++)
+        if (starts->starts[i].running &&
+            qube_name_equal(&starts->starts[i].target, target))
+            return true;
+    return false;
+}
+
 bool target_starts_ended(const TargetStarts *starts,
                          const QubeName *target,
                          uint64_t since_usec)

@@ -33,6 +33,9 @@ Status target_starts_want(TargetStarts *starts,
                           uint64_t now_usec,
                           const char **ret_detail);
 
+/* Whether @target is being started. */
+bool target_starts_go_on(const TargetStarts *starts, const QubeName *target);
+
 /* Whether @target was started, with success, since @since_usec (0: never). */
 bool target_starts_ended(const TargetStarts *starts,
                          const QubeName *target,

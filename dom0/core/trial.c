@@ -488,6 +488,9 @@ static bool step(Trial *trial, JobWish *wish)
         /* qubesd would answer a start, and nothing would come of it */
         *wish = job_on_started(job, STATUS_ATTACHED, "", TRIAL_USEC);
         return true;
+    case JOB_WISH_JOIN:
+        *wish = job_on_start_of_others(job, TRIAL_USEC);
+        return true;
     case JOB_WISH_PROMPT:
         conclude_prompt(trial);
         return false;

@@ -315,6 +315,16 @@ static void take(Walk *walk, const Node *after, JobWish wish)
         REQUIRE(walk, job->target.s[0] != '\0');
         node->start = true;
         break;
+    case JOB_WISH_JOIN: {
+        Node of_others = *node;
+
+        REQUIRE(walk, job->outcome == STATUS_INVALID);
+        REQUIRE(walk, job->target.s[0] != '\0');
+        take(walk, &of_others,
+             job_on_start_of_others(&of_others.job, of_others.now_usec));
+        node->start = true;
+        break;
+    }
     case JOB_WISH_TURN: {
         Node granted = *node;
 

@@ -527,6 +527,57 @@ static void test_a_target_that_is_starting_up_is_tried_again(void **state)
         }
     }
     assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+    assert_true(rig_is_quiet(&rig));
+
+    /* it was slow */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    serve_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_a_target_that_was_up_just_then_is_tried_again(void **state)
+{
+    uint64_t call = 0;
+
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    for (unsigned int i = 0; i < 4; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        call = rig_call(&rig, ADMIN_CURRENT_STATE);
+        if (i < 3)
+            rig_reply(&rig, call, answer_power(POWER_TRANSIENT));
+        rig_pass(&rig, USEC_PER_SEC << i);
+    }
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_reply(&rig, call, answer_power(POWER_TRANSIENT));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+    serve_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+/* A start takes longer than what may pass is tried for. */
+static void test_the_start_for_another_is_waited_for(void **state)
+{
+    uint64_t start;
+
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    start = rig_call(&rig, ADMIN_START);
+    assert_int_equal(plug("2-2", "B"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_TRANSIENT));
+    rig_pass(&rig, 60 * USEC_PER_SEC);
+    assert_true(rig_is_quiet(&rig));
+
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    for (unsigned int i = 0; i < 2; i++) {
+        serve_attach();
+        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    }
 }
 
 /* turns */
@@ -1136,6 +1187,8 @@ int main(void)
         TEST(test_a_start_that_comes_while_it_fails_is_enough),
         TEST(test_a_target_that_is_not_to_be_started_is_not),
         TEST(test_a_target_that_is_starting_up_is_tried_again),
+        TEST(test_a_target_that_was_up_just_then_is_tried_again),
+        TEST(test_the_start_for_another_is_waited_for),
         TEST(test_two_go_into_one_target_one_after_the_other),
         TEST(test_two_targets_are_served_side_by_side),
         TEST(test_one_that_fails_lets_the_next_go_while_it_pauses),
