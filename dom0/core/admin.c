@@ -46,6 +46,30 @@ uint64_t admin_deadline_usec(AdminMethod method)
     return 0;
 }
 
+bool admin_only_asks(AdminMethod method)
+{
+    switch (method) {
+    case ADMIN_LIST:
+    case ADMIN_CURRENT_STATE:
+    case ADMIN_AVAILABLE:
+    case ADMIN_ATTACHED:
+    case ADMIN_PROPERTY_GET:
+    case ADMIN_OLD_LIST:
+        return true;
+    case ADMIN_INVALID:
+    case ADMIN_EVENTS:
+    case ADMIN_ATTACH:
+    case ADMIN_DETACH:
+    case ADMIN_START:
+    case ADMIN_KILL:
+    case ADMIN_SHUTDOWN:
+    case ADMIN_REMOVE:
+    case ADMIN_CREATE_DISPOSABLE:
+        break;
+    }
+    return false;
+}
+
 const char *power_state_to_string(PowerState state)
 {
     return power_states[state];

@@ -166,6 +166,9 @@ typedef struct AdminEvent {
 /* The time a call may take, connect included. */
 uint64_t admin_deadline_usec(AdminMethod method);
 
+/* Whether the call changes nothing. */
+bool admin_only_asks(AdminMethod method);
+
 const char *power_state_to_string(PowerState state);
 /* POWER_UNKNOWN for a word that is none. */
 PowerState power_state_from_string(const char *untrusted_text, size_t len);

@@ -321,8 +321,7 @@ JobWish job_on_started(Job *job,
 /* The same, but qubesd's answer was empty: it may have started or not. */
 JobWish job_on_start_unsure(Job *job, const char *detail, uint64_t now_usec);
 
-/* The start that is under way is none of ours: the job tries again by and by.
- */
+/* The start that goes on is none of ours: the job tries again by and by. */
 JobWish job_on_start_of_others(Job *job, uint64_t now_usec);
 
 /* If the turn is not granted, the job asks again at @when_usec, or when its

@@ -154,6 +154,17 @@ static void managed_on_overdue_answer(Manager *m,
         managed_end_overdue(m, managed, answer, now);
 }
 
+/* Whether the call changes nothing, and so may be made again. */
+static bool only_asks(const Manager *m, uint64_t call)
+{
+    if (m->desk.call == call)
+        return true;
+    for (const ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (managed->call == call)
+            return admin_only_asks(managed->job.request.method);
+    return false;
+}
+
 void manager_on_answer(Manager *m,
                        uint64_t call,
                        const AdminAnswer *answer,
@@ -162,8 +173,16 @@ void manager_on_answer(Manager *m,
     const uint64_t retry_usec = m->qubesd == QUBESD_CONNECTED
                                     ? now.monotonic_usec + ORPHAN_RETRY_USEC
                                     : 0;
+    AdminAnswer cut_off;
     QubeName target;
 
+    /* qubesd went before it answered: as if it had not been there */
+    if (answer->result == ADMIN_EMPTY && m->qubesd == QUBESD_GONE &&
+        only_asks(m, call)) {
+        cut_off = *answer;
+        cut_off.result = ADMIN_UNREACHABLE;
+        answer = &cut_off;
+    }
     if (target_starts_on_answer(m->starts, call, answer, now.monotonic_usec,
                                 &target)) {
         on_started(m, &target, answer, now);

@@ -68,6 +68,27 @@ static void test_a_job_begun_before_qubesd_was_heard_is_tried_again(void **s)
     be_attached();
 }
 
+/* It crashed while it was asked for the fourth time. */
+static void test_what_qubesd_was_cut_off_from_is_asked_again(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    for (unsigned int i = 0; i < 3; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_EMPTY));
+        rig_pass(&rig, USEC_PER_SEC << i);
+    }
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    assert_int_equal(rig_answer(&rig), 0);
+
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    be_attached();
+}
+
 static void test_a_job_whose_time_ends_without_qubesd_is_begun_anew(void **s)
 {
     (void) s;
@@ -635,6 +656,7 @@ int main(void)
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         WITH_RIG(test_a_job_begun_before_qubesd_was_heard_is_tried_again),
+        WITH_RIG(test_what_qubesd_was_cut_off_from_is_asked_again),
         WITH_RIG(test_a_job_whose_time_ends_without_qubesd_is_begun_anew),
         WITH_RIG(test_so_is_one_that_waited_for_a_detach),
         WITH_RIG(test_a_look_outlasts_qubesd),
