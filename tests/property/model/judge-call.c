@@ -222,6 +222,7 @@ static void check_look(Model *m, int index, const AdminRequest *request)
         m->started_tick[qube] > seat->idle_tick)
         tick = m->started_tick[qube];
     if (!is_pinned_to(request, &seat->looked, tick) &&
+        !is_pinned_to(request, &seat->looked_late, tick) &&
         !is_pinned_to(request, &seat->event, tick) &&
         !is_pinned_to(request, &seat->event_before, tick))
         wrong(m, "it is not pinned to an identity that was told since it was "

@@ -984,6 +984,19 @@ static void on_looked(Model *m, Seat *seat, const Call *call)
 {
     const DeviceListing *listing = &call->answer.listing;
     bool busy = listing->attachment == ATTACHMENT_QUBE;
+    const Told told = { .tick = m->tick,
+                        .has_identity = listing->has_identity,
+                        .identity = listing->identity };
+
+    /* a newer call was answered first: only a job that waited for this one
+     * goes by it */
+    if (call->tick < seat->looked_call_tick) {
+        if (listing->listed)
+            seat->looked_late = told;
+        return;
+    }
+    seat->looked_call_tick = call->tick;
+    seat->looked_late = (Told){};
 
     /* of an event that was told meanwhile it may be older */
     if (seat->event.tick > call->tick || seat->event_over_tick > call->tick)
@@ -992,9 +1005,7 @@ static void on_looked(Model *m, Seat *seat, const Call *call)
         seat->listed = listing->listed ? SURE_YES : SURE_NO;
     if (!listing->listed)
         return;
-    seat->looked = (Told){ .tick = m->tick,
-                           .has_identity = listing->has_identity,
-                           .identity = listing->identity };
+    seat->looked = told;
     note_mismatch(m, seat, &seat->looked);
     if (!busy)
         return;

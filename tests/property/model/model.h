@@ -330,8 +330,10 @@ typedef struct Seat {
     bool detach_unclear; /* what came of our last Detach was not answered */
     int detached_from;
     Sure listed;
-    Told looked; /* by an answer to Available */
-    Told event;  /* by device-added */
+    Told looked;               /* by an answer to Available */
+    uint64_t looked_call_tick; /* of that call */
+    Told looked_late;          /* by the answer to an older call, after that */
+    Told event;                /* by device-added */
     Told event_before;
     uint64_t removed_tick;    /* told: off the list */
     uint64_t event_over_tick; /* when something has happened to it */
