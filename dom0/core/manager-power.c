@@ -117,8 +117,8 @@ void manager_on_qube_started(Manager *m,
 
 /*
  * The target stops while our Attach into it, or our Detach from it, is out. If
- * an event had told before that the device is attached there, it is not any
- * more, and no record of the device starts the target again.
+ * an event had told before that the device is attached there, and none that it
+ * was detached again, no record of the device starts the target again.
  */
 static void on_target_stopped(ManagedJob *managed)
 {
@@ -127,10 +127,23 @@ static void on_target_stopped(ManagedJob *managed)
         managed->target_stopped = !managed->detached_meanwhile;
         return;
     }
-    if (managed->attached_meanwhile)
+    if (managed->attached_meanwhile && !managed->job.told_detached)
         device_set_stopped(managed->device, &managed->job.target);
     managed->attached_meanwhile = false;
     managed->detached_meanwhile = false;
+}
+
+/* What is being detached is not wanted at its target again, unless the person
+ * has asked for that since; nor was a disposable stopped by a person that our
+ * own job shuts down. */
+static bool device_is_wanted_back(const Device *device)
+{
+    const ManagedJob *managed = device->job;
+
+    if (!device->plugged || !managed || managed->kind != JOB_KIND_DETACH)
+        return device->plugged;
+    return device->queued && managed->plug == device->plug &&
+           !managed->job.told_detached;
 }
 
 static void device_on_qube_stopped(Manager *m,
@@ -162,10 +175,7 @@ static void device_on_qube_stopped(Manager *m,
         if (device->made && is_source)
             (void) orphans_add(&m->orphans, &device->held_by);
         device->made = false;
-        /* what is being detached is not wanted there again; nor was a
-         * disposable stopped by a person that our own job shuts down */
-        if (device->plugged &&
-            !(device->job && device->job->kind == JOB_KIND_DETACH)) {
+        if (device_is_wanted_back(device)) {
             device->waits_for = device->held_by;
             device_set_stopped(device, name);
         }

@@ -811,6 +811,51 @@ static void test_what_is_being_detached_does_not_come_back_with_its_target(
     assert_true(rig_is_quiet(&rig));
 }
 
+/* It is wanted there again, but the person has stopped what had it. */
+static void test_what_is_wanted_again_starts_no_target_that_was_stopped(
+    void **state)
+{
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(manager_retry(rig.manager, &disk, 0, rig.now), 0);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* What was attached of the plug before was detached again before the stop: so
+ * the target had nothing of it. */
+static void test_a_stop_after_our_detach_keeps_no_target_from_its_start(
+    void **state)
+{
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+}
+
 /* The person takes one partition away before its Attach is answered: another
  * one waits for what that says. */
 static void test_a_part_waits_for_what_may_have_been_taken_away(void **state)
@@ -1111,6 +1156,8 @@ int main(void)
         test(test_what_a_restart_took_was_not_taken_by_the_person),
         test(test_a_list_from_before_a_stop_is_read_anew),
         test(test_what_is_being_detached_does_not_come_back_with_its_target),
+        test(test_what_is_wanted_again_starts_no_target_that_was_stopped),
+        test(test_a_stop_after_our_detach_keeps_no_target_from_its_start),
         test(test_a_part_waits_for_what_may_have_been_taken_away),
         test(test_what_was_announced_goes_with_the_plug),
         test(test_a_detach_of_the_next_plug_is_no_echo),
