@@ -18,8 +18,12 @@ static bool waits_for(const Manager *m,
 {
     const Rule *rule;
 
-    if (qube_name_equal(&device->waits_for, target) ||
-        qube_name_equal(&device->stopped, target))
+    if (qube_name_equal(&device->waits_for, target))
+        return true;
+    /* what has been decided since; but what a person had attached there does
+     * not come back by itself */
+    if (qube_name_equal(&device->stopped, target) &&
+        !status_is_success(device->status))
         return true;
     if (!device->waits_for_any)
         return false;
@@ -146,6 +150,16 @@ static bool device_is_wanted_back(const Device *device)
            !managed->job.told_detached;
 }
 
+static bool device_is_wanted_at(const Manager *m,
+                                const Device *device,
+                                const QubeName *target)
+{
+    const Rule *rule =
+        ruleset_match(m->ruleset, &device->source->name, &device->record);
+
+    return device->plugged && rule && rule_targets(rule, target);
+}
+
 static void device_on_qube_stopped(Manager *m,
                                    Device *device,
                                    const QubeName *name,
@@ -180,6 +194,10 @@ static void device_on_qube_stopped(Manager *m,
             device_set_stopped(device, name);
         }
         device->held_by = (QubeName){};
+    } else if (qube_name_equal(&device->attached_to, name) &&
+               device_is_wanted_at(m, device, name)) {
+        /* what a person had attached there, and its new probe */
+        device_set_stopped(device, name);
     }
     if (is_source || qube_name_equal(&device->attached_to, name))
         device->attached_to = (QubeName){};

@@ -503,6 +503,25 @@ static void test_what_the_person_attached_does_not_come_back(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The new probe after the shutdown has detached it is a record. */
+static void test_nor_does_its_record_start_the_target_again(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* approval (DESIGN 5) */
 
 /* The policy daemon is asked, assuming a yes for "ask" or not. */
@@ -901,6 +920,7 @@ int main(void)
         WITH_RIG(test_an_approval_does_not_outlive_a_new_probe),
         WITH_RIG(test_306_does_not_wait_for_the_target),
         WITH_RIG(test_what_the_person_attached_does_not_come_back),
+        WITH_RIG(test_nor_does_its_record_start_the_target_again),
         WITH_RIG(test_ask_is_told_from_deny_by_a_second_question),
         WITH_RIG(test_no_answer_of_policy_is_a_no),
         WITH_RIG(test_of_the_two_names_of_a_disposable_the_stricter_counts),

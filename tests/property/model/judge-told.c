@@ -783,6 +783,9 @@ static void on_stopped(Model *m, int qube)
         }
         if (seat->ours == qube)
             seat->ours = NOWHERE;
+        /* whoever had attached it, a record does not start it again */
+        if (seat->plugged && seat->told_at == qube)
+            group_of(m, i)->stopped = true;
         if (seat->told_at == qube) {
             seat->told_at = NOWHERE;
             seat->told_at_tick = m->tick;
@@ -1050,8 +1053,9 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
         seat->ours_doubt = true;
 }
 
-/* It has asked, before an event could tell: what was attached there is not. */
-static void on_found_halted(Model *m, int qube)
+/* It has asked, before an event could tell: what was attached there is not, or
+ * will not be before long. */
+static void on_found_stopped(Model *m, int qube)
 {
     for (int i = 0; i < SEATS; i++)
         if (m->seats[i].plugged &&
@@ -1092,8 +1096,9 @@ void judge_on_answer(Model *m, const Call *call)
         call->qube < SOURCES && m->told_up_tick[call->qube] < call->tick)
         source_forget_plugs(m, (unsigned int) call->qube);
     if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
-        call->answer.power == POWER_HALTED && call->qube >= SOURCES)
-        on_found_halted(m, call->qube);
+        call->answer.power != POWER_RUNNING &&
+        call->answer.power != POWER_PAUSED && call->qube >= SOURCES)
+        on_found_stopped(m, call->qube);
     if (!seat)
         return;
     if (call->request.method == ADMIN_AVAILABLE && result == ADMIN_OK)
@@ -1350,6 +1355,9 @@ void judge_on_truth_attached(Model *m, const Dev *dev)
         return;
     doubt(&group_of(m, dev->seat)->left_alone);
     seat->taken = false;
+    /* an Attach of ours had been tried, in vain */
+    if (seat->ours == dev->attached_to)
+        seat->ours_doubt = true;
 }
 
 void judge_on_truth_detached(Model *m, const Dev *dev, Cause cause)
