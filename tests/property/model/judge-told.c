@@ -382,8 +382,10 @@ void judge_on_hello(Model *m, const Connection *connection)
         seat->connections &= ~connection_bit(m, connection);
     if (m->told_booted[source] && m->told_boot[source] != connection->boot)
         source_forget_plugs(m, source);
-    if (!m->told_booted[source] || m->told_boot[source] != connection->boot)
+    if (!m->told_booted[source] || m->told_boot[source] != connection->boot) {
         m->told_boot_usec[source] = m->now.monotonic_usec;
+        m->told_boot_tick[source] = m->tick;
+    }
     m->told_booted[source] = true;
     m->told_boot[source] = connection->boot;
 }
@@ -506,6 +508,20 @@ static void on_attached_by_us(Seat *seat, int qube)
         seat->ours = qube;
 }
 
+/* So soon after a detach of the port it may be an echo. That qubesd lists
+ * another plug there since would tell, but the source had not called then. */
+static bool seems_echo(Model *m, int index, const StreamEvent *event)
+{
+    const Seat *seat = &m->seats[index];
+    int qube = qube_named(m, event->event.subject.s);
+
+    return seat_class(index) == DEVICE_CLASS_USB &&
+           seat->detached_from == qube &&
+           m->now.monotonic_usec - group_of(m, index)->usb_detach_usec <
+               REPROBE_MAYBE_USEC &&
+           seat->event.tick < m->told_boot_tick[seat_source(index)];
+}
+
 static void on_attached(Model *m, const StreamEvent *event)
 {
     int index = event_seat(m, &event->event.backend, &event->event);
@@ -516,7 +532,7 @@ static void on_attached(Model *m, const StreamEvent *event)
         seat->event_over_tick = m->tick;
     seat->told_at = qube_named(m, event->event.subject.s);
     seat->told_at_tick = m->tick;
-    seat->told_at_plugged = seat->plugged;
+    seat->told_at_plugged = seat->plugged && !seems_echo(m, index, event);
     /* an echo of the plug before, told after the answer to our Attach: it looks
      * like the event of that, and its end like a detach of that */
     if (event->cause == CAUSE_ECHO && dev != NONE &&
@@ -753,7 +769,10 @@ static void on_stopped(Model *m, int qube)
 
         /* what had come of its Attach was not known */
         if (seat->plugged && seat->fault_tick > 0 &&
-            (seat->claim_target == qube || seat->detached_from == qube)) {
+            (seat->claim_target == qube || seat->detached_from == qube ||
+             /* an earlier run's: it is being looked at */
+             (seat->unsure_tick > seat->ours_tick && seat->unsure_at == qube &&
+              seat->ours_tick < m->restart_tick && is_in_work(m, seat)))) {
             group_of(m, i)->stopped = true;
             permit(m, seat);
         }
@@ -1037,8 +1056,10 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
     if (call->answer.result != ADMIN_OK)
         seat->failed_tick = m->tick;
     if (call->answer.result != ADMIN_OK &&
-        call->answer.result != ADMIN_EXCEPTION)
+        call->answer.result != ADMIN_EXCEPTION) {
         seat->unsure_tick = m->tick;
+        seat->unsure_at = call->qube;
+    }
     if (call->answer.result == ADMIN_EXCEPTION &&
         call->answer.error == ADMIN_ERROR_NOT_RUNNING &&
         call->tick >= seat_since(seat)) {

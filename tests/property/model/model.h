@@ -340,6 +340,7 @@ typedef struct Seat {
     uint64_t mismatch_tick;   /* qubesd lists something else there */
     uint64_t failed_tick;     /* an Attach has failed, in some way */
     uint64_t unsure_tick;     /* and nobody can tell whether it was done */
+    int unsure_at;            /* that was to have it then */
     uint64_t idle_tick;       /* because its target did not run */
     int idle_at;              /* that target */
 
@@ -521,6 +522,7 @@ struct Model {
     unsigned int told_boot[SOURCES];
     bool told_booted[SOURCES];
     uint64_t told_boot_usec[SOURCES]; /* since when that boot is known */
+    uint64_t told_boot_tick[SOURCES];
     uint64_t told_down_tick[SOURCES]; /* by an event */
     uint64_t told_up_tick[SOURCES];
     unsigned int noes[SOURCES];
