@@ -147,6 +147,11 @@ JobWish job_take_target(Job *job, uint64_t now_usec)
     return job_ask_turn(job);
 }
 
+static bool job_may_choose(const Job *job, size_t index)
+{
+    return job->verdicts[index] > VERDICT_IDLE;
+}
+
 /* The first target from @index on that the guard rail lets through and that is
  * a named qube; n_targets if there is none. */
 static size_t job_next_qube(const Job *job, size_t index)
@@ -154,7 +159,7 @@ static size_t job_next_qube(const Job *job, size_t index)
     const JobTask *task = &job->task;
 
     while (index < task->n_targets &&
-           (job->verdicts[index] == VERDICT_DENY ||
+           (!job_may_choose(job, index) ||
             task->targets[index].kind != TARGET_QUBE))
         index++;
     return index;
@@ -173,7 +178,7 @@ static size_t job_first_permitted(const Job *job)
 {
     size_t index = 0;
 
-    while (job->verdicts[index] == VERDICT_DENY)
+    while (!job_may_choose(job, index))
         index++;
     return index;
 }
@@ -183,7 +188,7 @@ static size_t job_count_permitted(const Job *job)
     size_t n = 0;
 
     for (size_t i = 0; i < job->task.n_targets; i++)
-        n += job->verdicts[i] != VERDICT_DENY;
+        n += job_may_choose(job, i);
     return n;
 }
 
@@ -448,7 +453,7 @@ JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         job->chosen = true;
         job->choice = job->candidate;
     } else if (job->task.ask && !runs) {
-        job->verdicts[job->candidate] = VERDICT_DENY;
+        job->verdicts[job->candidate] = VERDICT_IDLE;
     }
     job->candidate++;
     return job_select(job, now_usec);
@@ -462,7 +467,7 @@ size_t job_prompt(const Job *job,
     size_t n = 0;
 
     for (size_t i = 0; i < job->task.n_targets; i++) {
-        if (job->verdicts[i] == VERDICT_DENY)
+        if (!job_may_choose(job, i))
             continue;
         if (i == job->choice)
             *ret_preselected = n;

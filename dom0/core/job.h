@@ -165,6 +165,7 @@ typedef struct JobTask {
 /* What rule and guard rail together say of one target. */
 typedef enum Verdict {
     VERDICT_DENY, /* 0: whatever was not decided is denied */
+    VERDICT_IDLE, /* to be asked, but not now: it does not run */
     VERDICT_ASK,
     VERDICT_ALLOW,
 } Verdict;

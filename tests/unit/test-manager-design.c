@@ -550,7 +550,6 @@ static uint64_t window_of_two(void)
     uint64_t window;
 
     memcpy(dom0.value.s, "dom0", 5);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     for (unsigned int i = 0; i < 4; i++)
         rig_serve(&rig, ADMIN_PROPERTY_GET, dom0);
     assert_true(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
@@ -630,6 +629,7 @@ static void test_a_yes_in_an_old_window_is_bound_by_policy(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     judge(true, POLICY_YES);
     judge(true, POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     window = window_of_two();
     rig_pass(&rig, 60 * SECOND);
     assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
@@ -640,6 +640,34 @@ static void test_a_yes_in_an_old_window_is_bound_by_policy(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     answer_prompt(window, PROMPT_YES); /* to the first */
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_POLICY);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The next job may only have the second one, as the first does not run. */
+static void test_a_yes_in_an_old_window_waits_for_its_target(void **state)
+{
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask block to { work vault } when-running "
+                        "timeout 60s\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 2; i++)
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    window = window_of_two();
+    rig_pass(&rig, 60 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    answer_prompt(window, PROMPT_YES); /* to the first */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    assert_string_equal(last_outcome()->target, "work");
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -925,6 +953,7 @@ int main(void)
         WITH_RIG(test_no_answer_of_policy_is_a_no),
         WITH_RIG(test_of_the_two_names_of_a_disposable_the_stricter_counts),
         WITH_RIG(test_a_yes_in_an_old_window_is_bound_by_policy),
+        WITH_RIG(test_a_yes_in_an_old_window_waits_for_its_target),
         WITH_RIG(test_an_agent_that_dies_says_no_no),
         WITH_RIG(test_another_gui_domain_is_503),
         WITH_RIG(test_a_queued_prompt_of_what_was_attached_is_not_shown),
