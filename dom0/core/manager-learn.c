@@ -16,6 +16,8 @@ static void device_learn_look(Manager *m,
         /* a detach event that said otherwise was a spurious one (WIRE 1) */
         device->attached_to = job->target;
         device->attachment_known = true;
+        if (job->look_further)
+            device->removed = false; /* that was the plug before */
         if (ours)
             device->holding = HOLDING_DEVICE;
         return;
@@ -162,7 +164,7 @@ static bool managed_has_seen(const ManagedJob *managed)
     const Job *job = &managed->job;
 
     if (!device->missed_events)
-        return job->touched && (job->tried || job->outcome != STATUS_TIMEOUT);
+        return job->seen || job->holding == HOLDING_DEVICE;
     return job->seen &&
            (job->seen_at.s[0] != '\0' || device->attached_to.s[0] == '\0');
 }

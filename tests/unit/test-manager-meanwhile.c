@@ -993,6 +993,45 @@ static void test_what_was_taken_away_before_a_gap_stays_away(void **state)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
 }
 
+/* qubesd's list changed for the plug before, and the event of our own Attach
+ * was missed. */
+static void test_what_a_look_has_found_may_be_taken_away(void **state)
+{
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+/* The look is older than the event of the removal. */
+static void test_what_goes_after_the_look_was_not_taken_away(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    reconnect();
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_an_echo_before_the_record_says_nothing(void **state)
 {
     AdminAnswer unknown = answer_listed(NULL);
@@ -1112,6 +1151,32 @@ static void test_nor_where_its_usb_device_is_told_to_go_first(void **state)
     goes_while_verifying("2-1");
 }
 
+/* Nor does an answer that cannot be read say so. */
+static void test_what_could_not_be_read_is_asked_by_it_too(void **state)
+{
+    const DeviceRef port = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_USB,
+                             .device = { "2-1" } };
+    AdminAnswer unreadable = answer_listed(NULL);
+    AdminRequest request;
+
+    (void) state;
+
+    unreadable.listing.has_identity = false;
+    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_set_rules(&rig, "r: allow block to work if-running\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
+    rig_set_rules(&rig, PORTS);
+    assert_int_equal(manager_retry(rig.manager, &port, 0, rig.now), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call_to(&rig, ADMIN_AVAILABLE, &request);
+    assert_string_equal(request.port.s, "sda");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1164,8 +1229,11 @@ int main(void)
         test(test_what_is_attached_anew_before_our_detach_stays),
         test(test_what_we_attached_just_before_is_detached),
         test(test_what_was_taken_away_before_a_gap_stays_away),
+        test(test_what_a_look_has_found_may_be_taken_away),
+        test(test_what_goes_after_the_look_was_not_taken_away),
         test(test_an_echo_before_the_record_says_nothing),
         test(test_what_was_not_answered_is_asked_by_the_whole_device),
+        test(test_what_could_not_be_read_is_asked_by_it_too),
         test(test_a_no_ends_what_another_rule_has_in_work),
         test(test_a_no_ends_what_waits_for_a_look),
         test(test_what_is_unplugged_while_verifying_was_not_taken),
