@@ -251,7 +251,9 @@ static void on_attach(Model *m, const AdminRequest *request)
     if (m->paused_until_usec != 0)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
-    if (!(dev_attached_at(m, index) == NONE && !qube_runs(m, seat->ours)) &&
+    if (!(dev_attached_at(m, index) == NONE
+              ? !qube_runs(m, seat->ours)
+              : is_taken_for_lost(m, &m->devs[dev_attached_at(m, index)])) &&
         seat->removed_tick <= seat->ours_tick && seat->ours != NOWHERE &&
         !seat->ours_doubt && seat->ours_told && seat->ours_plug == seat->plug &&
         seat->told_at == seat->ours)

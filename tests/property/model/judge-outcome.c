@@ -485,10 +485,13 @@ static void close_trigger(const Model *m, Seat *seat, const HistoryEntry *entry)
 }
 
 /* The rules that its outcome comes from. */
-static size_t deciding_set(const Model *m, const Seat *seat)
+static size_t deciding_set(const Model *m, const Seat *seat, Status status)
 {
     if (seat->trigger_tick > 0 || seat->permit_tick > 0)
         return seat->trigger_set;
+    /* an Attach has ended that was over its time */
+    if (seat->claim == STATUS_TIMEOUT && status == STATUS_ATTACHED)
+        return seat->claim_set;
     return seat->yes_tick > seat->claim_tick ? seat->yes_set : m->rules;
 }
 
@@ -541,7 +544,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     claim.since = seat_since(claim.seat);
     claim.since_usec = claim.seat->trigger_usec;
     claim.before = claim.seat->before_tick;
-    claim.rule = rule_of(m, index, deciding_set(m, claim.seat));
+    claim.rule = rule_of(m, index, deciding_set(m, claim.seat, entry->status));
 
     if (is_of_detach(entry)) {
         if (entry->status == STATUS_DETACHED)
@@ -568,7 +571,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         if (claim.seat->ours == claim.target)
             claim.seat->ours = NOWHERE;
     }
-    claim.seat->claim_set = deciding_set(m, claim.seat);
+    claim.seat->claim_set = deciding_set(m, claim.seat, entry->status);
     claim.seat->claim_since = claim.since;
     claim.seat->claim = entry->status;
     claim.seat->claim_tick = m->tick;

@@ -114,10 +114,7 @@ static void check_attachment(Model *m, const Dev *dev)
     /* a call of an earlier run, which came after the next one had looked */
     if (dev->attached_late)
         return;
-    /* an earlier run attached it while its target started: of that start this
-     * one has heard, and takes what it had for lost */
-    if (seat->ours_tick < m->restart_tick &&
-        m->qubes[dev->attached_to].last_idle_tick > dev->attach_tick)
+    if (is_taken_for_lost(m, dev))
         return;
     /* its shutdown was told after the Attach in its next boot: nobody can know
      * that this one was not ended by it */

@@ -94,6 +94,12 @@ bool qubesd_away_since(const Model *m, uint64_t tick)
            m->stream_down_tick >= tick;
 }
 
+bool is_taken_for_lost(const Model *m, const Dev *dev)
+{
+    return m->seats[dev->seat].ours_tick < m->restart_tick &&
+           m->qubes[dev->attached_to].last_idle_tick > dev->attach_tick;
+}
+
 void judge_begin(Model *m)
 {
     for (int i = 0; i < SEATS; i++) {
@@ -1149,11 +1155,14 @@ void judge_on_answer(Model *m, const Call *call)
         seat->told_detach_tick > call->tick)
         return;
     /* the person had taken it away, and attached it again while the daemon was
-     * dead: nobody can know that it was not there all the time */
+     * dead, or before the look: nobody can know that it was not there all the
+     * time */
     if (call->answer.listing.listed && seat->ours == NOWHERE &&
         ((seat->claim_target == call->qube && status_is_success(seat->claim) &&
           seat->claim_tick > seat->unplug_tick) ||
-         (seat->lost && seat->detached_from == call->qube))) {
+         (seat->detached_from == call->qube &&
+          (seat->lost || (seat->ours_plug == seat->plug &&
+                          seat->told_detach_tick > seat->ours_tick))))) {
         seat->ours = call->qube;
         seat->ours_plug = seat->plug;
         seat->ours_doubt = true;
@@ -1171,6 +1180,7 @@ void judge_on_answer(Model *m, const Call *call)
         return;
     }
     seat->ours = NOWHERE;
+    seat->detached_from = call->qube; /* as if that had been told */
     if (seat->plugged && !qube_runs(m, call->qube)) {
         group_of(m, call->seat)->stopped = true;
         seat->restores = call->qube;

@@ -80,5 +80,8 @@ uint64_t seat_since(const Seat *seat);
 bool attached_since(const Model *m, int seat, uint64_t tick);
 bool told_at_since(const Seat *seat, uint64_t tick);
 bool qubesd_away_since(const Model *m, uint64_t tick);
+/* Whether an earlier run attached it while its target started: of that start
+ * this one has heard, and takes what the target had for lost. */
+bool is_taken_for_lost(const Model *m, const Dev *dev);
 /* Whether what the job waits for is the person's, or never comes. */
 bool is_at_rest(const Model *m, const ReportJob *job);
