@@ -122,7 +122,7 @@ bool job_wants(const Job *job, size_t index, const QubeName *qube)
 JobWish job_finish_holder_stopped(Job *job)
 {
     return job_finish(job, STATUS_WAITING_FOR_TARGET,
-                      "the disposable that had it was shut down");
+                      "the qube that had it was shut down");
 }
 
 /* The target is chosen, and approved where that is needed: go on to the attach,
@@ -516,6 +516,7 @@ JobWish job_on_approved(Job *job, size_t choice, uint64_t now_usec)
     job_unpause(job, now_usec);
     job->choice = choice;
     job->approved = true;
+    job->task.qubes_only = false; /* the person wants a disposable made */
     return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
 }
 

@@ -27,6 +27,7 @@ JobWish job_begin_approved(Job *ret,
     ret->chosen = true;
     ret->choice = choice;
     ret->approved = true;
+    ret->task.qubes_only = false; /* the person wants a disposable made */
     return job_judge(ret, now_usec);
 }
 
@@ -279,8 +280,7 @@ static JobWish job_resume(Job *job, JobState state)
         return job->target_stopped ? job_on_lost_by_stop(job)
                                    : job_call(job, state, ADMIN_CURRENT_STATE);
     case JOB_DETACHING:
-        /* what is attached there by now is none of the job's */
-        return job->told_detached ? job_on_detached(job) : job_detach(job);
+        return job_detach(job);
     case JOB_RESOLVING:
         return job_call(job, state, ADMIN_PROPERTY_GET);
     case JOB_CLOSING:

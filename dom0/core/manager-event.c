@@ -67,6 +67,9 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
         source_on_port_listed(source, &event->port);
     if (!source)
         forget_stranger(m, &event->subject, event);
+    else if (!device)
+        /* what has it was told of another plug, of which no record came */
+        (void) source_take_early(source, event->class, &event->port);
     if (device) {
         device->added_attached = device_is_attached(device);
         device->relisted = device->removed;
@@ -106,8 +109,11 @@ static void device_on_attached(Device *device,
                                bool echo)
 {
     ManagedJob *managed = device->job;
-    bool ours =
-        device->attach_untold && qube_name_equal(&device->held_by, target);
+    /* told after a stop of the target: then it was done after that */
+    bool again =
+        device->attach_untold && qube_name_equal(&device->stopped, target);
+    bool ours = again || (device->attach_untold &&
+                          qube_name_equal(&device->held_by, target));
     bool look;
 
     /* The device was off qubesd's list, or an event told of its detach and a
@@ -118,11 +124,12 @@ static void device_on_attached(Device *device,
         managed && managed->kind == JOB_KIND_LOOK && !managed->job.look_further;
     if (look && ours)
         managed->job.look_further = true;
-    else if (ours && (!managed || managed->kind == JOB_KIND_ATTACH))
+    else if (ours && (!managed || managed->kind == JOB_KIND_ATTACH)) {
         device->holding = HOLDING_DEVICE;
-    else if (look ||
-             (!managed && !device->attachment_known &&
-              (device->removed || (device->added_attached && !device->told)))) {
+        device->held_by = *target;
+    } else if (look || (!managed && !device->attachment_known &&
+                        (device->removed ||
+                         (device->added_attached && !device->told)))) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
@@ -198,6 +205,10 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         return;
     }
     device_on_attached(device, &event->subject, echo && attaching);
+    /* attached anew: what a look finds is not due to the detach before */
+    if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        !is_echo(source, event, now))
+        device->job->job.look_further = true;
     if (device->job)
         managed_apply(
             m, device->job,

@@ -220,13 +220,12 @@ void device_learn_missing(Manager *m,
 {
     PlugMemory *memory = source_find_memory(managed->source, managed->lineage);
 
-    if (!managed->job.missing || managed->target_stopped ||
-        managed->job.task.class != DEVICE_CLASS_USB)
+    if (!managed->job.missing || managed->target_stopped)
         return;
     if (device->plugged && device->lineage == managed->lineage) {
         if (managed->detached_meanwhile)
             device_on_user_detach(m, device, &managed->job.target, now);
-    } else if (memory) {
+    } else if (memory && memory->class == DEVICE_CLASS_USB) {
         memory->detached_by_user |= managed->detached_meanwhile;
         memory->missing_from = managed->job.target;
     }

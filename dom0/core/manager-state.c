@@ -42,9 +42,16 @@ static StatePlug plug_of(const Device *device)
         plug.detach_told = true;
         plug.held_by = device->job->job.target;
     }
+    /* somebody else has attached it there since: that is not to be undone */
+    if (device->job && device->job->kind == JOB_KIND_DETACH &&
+        device->job->job.told_detached) {
+        plug.holding = HOLDING_NOTHING;
+        plug.held_by = (QubeName){};
+    }
     /* the job detaches a plug that went, and the next plug has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)
-        plug.held_before = true;
+        plug.held_before =
+            plug.holding != HOLDING_NOTHING || plug.close.s[0] != '\0';
     if (job && job->holding != HOLDING_NOTHING) {
         plug.holding =
             device->job->attached_meanwhile ? HOLDING_DEVICE : job->holding;

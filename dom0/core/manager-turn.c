@@ -91,6 +91,9 @@ JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
     if (device_is_left_alone(device))
         return job_on_withdrawn(&managed->job, true, STATUS_DETACHED_BY_USER,
                                 "");
+    /* in a window that an earlier rule has opened */
+    if (device->refused_by_user)
+        return job_on_withdrawn(&managed->job, true, STATUS_DENIED_BY_USER, "");
     if (managed_is_outdated(m, managed))
         return managed_end_outdated(managed);
     for (const Device *part = device->source->devices; part; part = part->next)

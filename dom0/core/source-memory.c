@@ -217,6 +217,8 @@ bool device_recall(Device *device)
         /* several disks of one USB device may be alike: prefer the one of that
          * name */
         same_name = device_name_equal(&memory->device, &record->device);
+        if (!same_name && device->lineage != device->plug)
+            continue; /* it is known already which one it was */
         if (!found || same_name)
             found = memory;
         if (same_name)
@@ -235,7 +237,10 @@ bool device_recall(Device *device)
     device->refused_by_user |= found->refused_by_user;
     if (device->stopped.s[0] == '\0')
         device->stopped = found->stopped;
-    memory_free(source, found);
+    /* the disk of that name may still be to come */
+    if (record->class == DEVICE_CLASS_USB ||
+        device_name_equal(&found->device, &record->device))
+        memory_free(source, found);
     return true;
 }
 

@@ -1177,6 +1177,147 @@ static void test_what_could_not_be_read_is_asked_by_it_too(void **state)
     assert_string_equal(request.port.s, "sda");
 }
 
+static void test_a_no_ends_what_is_to_be_tried_again(void **state)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t prompt, call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "asked: ask block to work\n");
+    prompt_opens("sda", &prompt);
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The qube that had it was stopped when the policy had let a disposable, which
+ * the person is offered. */
+static uint64_t disposable_is_offered(void)
+{
+    AdminAnswer value = answer_of(ADMIN_OK);
+    uint64_t call = attach_begins("sda"), id;
+    Prompt prompt;
+
+    memcpy(value.value.s, "dom0", 5);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_set_rules(&rig, "asked: ask block to { @dispvm:media vault }\n");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_listed("work")); /* that may be old */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    for (unsigned int i = 0; i < 4; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, value);
+    assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+    assert_int_equal(prompt.targets[0].kind, TARGET_DISPVM);
+    return id;
+}
+
+static void test_a_disposable_that_the_person_has_chosen_is_made(void **state)
+{
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    const uint64_t prompt = disposable_is_offered();
+
+    (void) state;
+
+    manager_on_prompt(rig.manager, prompt, &yes, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+}
+
+static void test_so_is_one_that_was_chosen_late(void **state)
+{
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    const uint64_t prompt = disposable_is_offered();
+
+    (void) state;
+
+    rig_pass(&rig, 120 * USEC_PER_SEC);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    manager_on_prompt(rig.manager, prompt, &yes, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+}
+
+/* By hand, while the command to detach it waits for qubesd. */
+static void test_what_is_taken_away_after_a_retry_stays_away(void **state)
+{
+    const uint64_t asker = manager_new_asker(rig.manager);
+    uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(manager_detach(rig.manager, &disk, asker, rig.now), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(manager_retry(rig.manager, &disk, asker, rig.now), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_was_told_before_it_was_listed_is_of_another(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* That its target had stopped is told after the answer. */
+static void test_an_attach_told_after_a_stop_is_still_ours(void **state)
+{
+    const uint64_t call = attach_begins("sda");
+
+    (void) state;
+
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+/* The slots of a card reader cannot be told from one another but by name. */
+static void test_a_no_to_one_of_two_disks_is_kept_for_it(void **state)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t prompt;
+
+    (void) state;
+
+    rig_set_rules(&rig, "asked: ask block to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    prompt_opens("sdb", &prompt);
+    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
+    assert_int_equal(tell(RECORD_ADD, "sdb"), STATUS_DENIED_BY_USER);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1238,6 +1379,13 @@ int main(void)
         test(test_a_no_ends_what_waits_for_a_look),
         test(test_what_is_unplugged_while_verifying_was_not_taken),
         test(test_nor_where_its_usb_device_is_told_to_go_first),
+        test(test_a_no_ends_what_is_to_be_tried_again),
+        test(test_a_disposable_that_the_person_has_chosen_is_made),
+        test(test_so_is_one_that_was_chosen_late),
+        test(test_what_is_taken_away_after_a_retry_stays_away),
+        test(test_what_was_told_before_it_was_listed_is_of_another),
+        test(test_an_attach_told_after_a_stop_is_still_ours),
+        test(test_a_no_to_one_of_two_disks_is_kept_for_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

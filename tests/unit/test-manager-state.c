@@ -924,6 +924,26 @@ static void test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach(
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
 }
 
+/* Another has attached it in the place of what we were about to detach. */
+static void test_what_was_no_more_ours_to_detach_is_left_where_it_is(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    manager_synced(rig.manager, usb, rig.now);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -963,6 +983,7 @@ int main(void)
         TEST(test_an_attach_told_behind_the_look_was_not_taken_away),
         TEST(test_an_attach_that_was_in_work_is_looked_for),
         TEST(test_a_source_that_was_shut_down_meanwhile_is_forgotten),
+        TEST(test_what_was_no_more_ours_to_detach_is_left_where_it_is),
         TEST(test_a_no_is_not_asked_again),
         TEST(test_a_no_is_for_that_plug_only),
         TEST(test_three_noes_still_silence),

@@ -1104,6 +1104,24 @@ static void test_an_echo_of_what_we_undo_is_not_looked_at(void **state)
     attach("2-1", "A");
 }
 
+/* Qubes itself has attached it again; that was told while the daemon looked. */
+static void test_what_was_attached_anew_was_not_taken_away(void **state)
+{
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
+    assert_int_equal(plug("2-1", "A"), 0);
+}
+
 static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
 {
     (void) state;
@@ -1216,6 +1234,7 @@ int main(void)
         TEST(test_so_is_one_from_what_another_had_attached),
         TEST(test_one_that_went_with_a_stop_is_not_the_persons),
         TEST(test_an_echo_of_what_we_undo_is_not_looked_at),
+        TEST(test_what_was_attached_anew_was_not_taken_away),
         TEST(test_what_is_known_for_sure_is_not_looked_at_again),
         TEST(test_a_target_without_the_proxy_is_not_tried_again),
         TEST(test_an_attach_that_fails_is_tried_four_times),
