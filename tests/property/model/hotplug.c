@@ -375,6 +375,16 @@ void source_on_resume(Model *m, const Due *due)
             thing_appear(m, thing);
 }
 
+/* Whether qubesd or the forwarder is still to hear of it. */
+static bool is_untold(const Model *m, int index)
+{
+    for (size_t i = 0; i < m->n_dues; i++)
+        if ((m->dues[i].kind == DUE_QDB || m->dues[i].kind == DUE_UDEV) &&
+            m->dues[i].a == index)
+            return true;
+    return false;
+}
+
 void source_prune(Model *m, unsigned int source)
 {
     SourceWorld *world = &m->sources[source];
@@ -383,7 +393,7 @@ void source_prune(Model *m, unsigned int source)
         const Dev *dev = &m->devs[world->active[i]];
 
         if (dev->exists || dev->published || dev->in_udev ||
-            dev->attached_to != NOWHERE)
+            dev->attached_to != NOWHERE || is_untold(m, world->active[i]))
             continue;
         world->n_active--;
         memmove(&world->active[i], &world->active[i + 1],
@@ -405,7 +415,7 @@ static void source_echo(Model *m, unsigned int source, DeviceClass class)
 {
     SourceWorld *world = &m->sources[source];
 
-    for (size_t i = 0; i < world->n_active; i++) {
+    for (size_t i = 0; m->qubesd_up && i < world->n_active; i++) {
         Dev *dev = &m->devs[world->active[i]];
         int before = dev->echo_at;
 
@@ -418,6 +428,17 @@ static void source_echo(Model *m, unsigned int source, DeviceClass class)
         if (dev->echo_at != NOWHERE && before != dev->echo_at)
             dev_tell(m, dev, ADMIN_EVENT_ATTACH, dev->echo_at, CAUSE_ECHO,
                      ACTOR_NOBODY);
+    }
+}
+
+void qubesd_read_anew(Model *m)
+{
+    for (size_t i = 0; i < m->n_devs; i++) {
+        Dev *dev = &m->devs[i];
+
+        dev->echo_at = dev->attached_to == NOWHERE && dev_is_listed(m, dev)
+                           ? dev_seems_at(m, dev)
+                           : NOWHERE;
     }
 }
 

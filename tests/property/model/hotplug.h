@@ -22,6 +22,8 @@ void source_down(Model *m, unsigned int source);
 void source_suspend(Model *m, unsigned int source);
 void source_on_resume(Model *m, const Due *due);
 void source_on_list(Model *m, const Due *due);
+/* qubesd has started: it knows of what only seems to be what it reads now. */
+void qubesd_read_anew(Model *m);
 /* Tell of what is listed now and was not, and the other way round. */
 void source_refresh(Model *m, unsigned int source);
 /* Forget devices that are nothing to anybody. */

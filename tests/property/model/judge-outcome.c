@@ -680,6 +680,9 @@ void judge_on_report(Model *m, const Report *report)
 
         if (index == NO_SEAT)
             continue;
+        /* the one that waits for the look to end */
+        if (strcmp(job->state, "queued") == 0)
+            continue;
         m->seats[index].job_tick = m->tick;
         /* a look that waits to be tried again still is one */
         if (strcmp(job->state, "pausing") != 0 &&

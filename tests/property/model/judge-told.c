@@ -200,7 +200,10 @@ static void seat_unplug(Model *m, int index)
     seat->connections = 0;
     seat->unplug_tick = m->tick;
     seat->told_at_plugged = false;
-    seat->told_at = NOWHERE;
+    /* of what this run was told before any record it is still to come */
+    if (seat->record_tick >= m->restart_tick ||
+        seat->told_at_tick < m->restart_tick)
+        seat->told_at = NOWHERE;
     /* nobody has seen why it is attached no longer */
     if (seat->lost)
         seat->restores_sure = false;
@@ -320,7 +323,7 @@ static Sure group_come_back(Model *m, int index, const Record *record)
     group->gone = false;
     if (identity_same(&group->record, record)) {
         if ((detached_usec < REPROBE_SURE_USEC && is_of_boot) ||
-            resumed_usec < RESUME_SURE_USEC)
+            (resumed_usec < RESUME_SURE_USEC && !m->resumed_unsure[source]))
             same = SURE_YES;
         else if (detached_usec < REPROBE_MAYBE_USEC ||
                  resumed_usec < RESUME_MAYBE_USEC ||
@@ -823,11 +826,25 @@ static void on_stopped(Model *m, int qube)
     }
 }
 
+/* Whether it has devices, or is connected. */
+static bool is_source_known(const Model *m, unsigned int source)
+{
+    for (int i = 0; i < SEATS_OF_SOURCE; i++)
+        if (m->seats[(int) source * SEATS_OF_SOURCE + i].plugged)
+            return true;
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        if (m->connections[i].open && m->connections[i].source == source)
+            return true;
+    return false;
+}
+
 static void on_resumed(Model *m, unsigned int source)
 {
     /* of a source that has not called yet nothing is kept */
     if (!m->told_booted[source])
         return;
+    /* of a source that nothing is known of this may be forgotten */
+    m->resumed_unsure[source] = !is_source_known(m, source);
     m->resumed_usec[source] = m->now.monotonic_usec;
     for (unsigned int port = 0; port < PORTS; port++)
         if (m->now.monotonic_usec - m->groups[source][port].back_usec <

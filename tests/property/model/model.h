@@ -528,6 +528,7 @@ struct Model {
     unsigned int noes[SOURCES];
     uint64_t quiet_usec[SOURCES];
     uint64_t resumed_usec[SOURCES]; /* told */
+    bool resumed_unsure[SOURCES];   /* nothing was known of it then */
     uint64_t restart_tick;
     uint64_t policy_yes_tick[SOURCES][CHOICES]; /* without assuming one */
     uint64_t assumed_yes_tick[SOURCES][CHOICES];

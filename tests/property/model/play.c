@@ -404,6 +404,7 @@ static void on_qubesd_up(Model *m)
     m->qubesd_up = true;
     m->qubesd_down_tick = m->tick;
     trace(m, "        qubesd is up");
+    qubesd_read_anew(m);
     m->stream_life++;
     dues_add(m, m->now.monotonic_usec + delay(m, USEC_PER_SEC), DUE_STREAM, 0,
              0, m->stream_life);
