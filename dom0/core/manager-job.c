@@ -340,6 +340,7 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
     if (device->record.class == DEVICE_CLASS_USB &&
         (managed->job.detached ||
          (managed->kind == JOB_KIND_DETACH && !managed->job.missing &&
+          !managed->job.told_detached &&
           managed->job.outcome == STATUS_DETACHED)))
         source_on_port_detached(managed->source, &device->record.device,
                                 &managed->job.target, now.monotonic_usec);

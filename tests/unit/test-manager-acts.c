@@ -648,6 +648,29 @@ static void test_a_detach_that_finds_nothing_detaches_no_port(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_ATTACHED_ELSEWHERE);
 }
 
+/* Its target is stopped before qubesd can be reached; what comes back at the
+ * port long after that, but soon after the end of the job, is another plug. */
+static void test_a_detach_told_long_ago_is_not_of_now(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(detach("2-1"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+}
+
 static void test_a_detach_waits_for_qubesd(void **state)
 {
     (void) state;
@@ -767,6 +790,7 @@ int main(void)
         WITH_RIG(test_a_detach_finds_who_has_it),
         WITH_RIG(test_a_detach_finds_that_nobody_has_it),
         WITH_RIG(test_a_detach_that_finds_nothing_detaches_no_port),
+        WITH_RIG(test_a_detach_told_long_ago_is_not_of_now),
         WITH_RIG(test_a_detach_waits_for_qubesd),
         WITH_RIG(test_what_goes_before_it_is_found_is_not_detached),
         WITH_RIG(test_a_detach_that_cannot_find_it_says_so),
