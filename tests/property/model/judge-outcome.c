@@ -603,7 +603,8 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         claim.seat->started_tick >= claim.since)
         permit(m, claim.seat);
     /* or while no event could be heard */
-    if (entry->status == STATUS_WAITING_FOR_TARGET &&
+    if ((entry->status == STATUS_WAITING_FOR_TARGET ||
+         entry->status == STATUS_UNAVAILABLE) &&
         m->stream_down_tick >= claim.since)
         permit(m, claim.seat);
 }

@@ -540,6 +540,9 @@ static void on_attached(Model *m, const StreamEvent *event)
     if (event->actor != ACTOR_DAEMON)
         seat->event_over_tick = m->tick;
     seat->told_at = qube_named(m, event->event.subject.s);
+    /* the person has another use for it */
+    if (event->actor == ACTOR_PERSON && seat->restores != seat->told_at)
+        seat->restores_sure = false;
     seat->told_at_tick = m->tick;
     seat->told_at_plugged = seat->plugged && !seems_echo(m, index, event);
     /* an echo of the plug before, told after the answer to our Attach: it looks
@@ -1184,6 +1187,10 @@ void judge_on_answer(Model *m, const Call *call)
         seat->ours_plug = seat->plug;
         seat->ours_doubt = true;
     }
+    /* it was attached after its target's stop, of which was told late */
+    if (call->answer.listing.listed && seat->restores == call->qube &&
+        call->tick > seat->restores_tick)
+        seat->restores = NOWHERE;
     if (call->answer.listing.listed) {
         seat->told_at = call->qube;
         seat->told_at_tick = m->tick;
