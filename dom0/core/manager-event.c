@@ -301,9 +301,7 @@ bool device_may_be_at(const Device *device, const QubeName *qube)
             qube_name_equal(&device->held_by, qube));
 }
 
-/* Whether the device's last outcome says that a qube has it, but qubesd may
- * have meant the plug before. */
-static bool device_was_found_attached(const Device *device)
+bool device_was_found_attached(const Device *device)
 {
     return device->outcome != 0 &&
            (device->status == STATUS_ALREADY_ATTACHED ||

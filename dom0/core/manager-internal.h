@@ -229,6 +229,9 @@ uint64_t suspects_next_usec(const Manager *m);
 
 /* Whether the device is attached to @qube, as far as is known, or may be. */
 bool device_may_be_at(const Device *device, const QubeName *qube);
+/* Whether the device's last outcome says that a qube has it, but qubesd may
+ * have meant the plug before. */
+bool device_was_found_attached(const Device *device);
 
 /* manager-power */
 

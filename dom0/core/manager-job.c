@@ -377,7 +377,8 @@ static bool managed_calls_for_decision(const Manager *m,
         return (started && outcome == STATUS_WAITING_FOR_TARGET) ||
                (managed->came_up && job_lacked_target(&managed->job));
     case JOB_KIND_LOOK:
-        if (managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING)
+        if ((managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING) ||
+            (managed->device->waits_for_list && managed->device->relisted))
             return true;
         break;
     case JOB_KIND_DETACH:

@@ -41,8 +41,10 @@ static void device_learn_look(Manager *m,
         return;
     }
     /* what qubesd took off its list meanwhile was not detached by the person */
-    if (job->look_further && device->removed)
+    if (job->look_further && device->removed) {
+        device->waits_for_list = device_was_found_attached(device);
         return;
+    }
     device_on_user_detach(m, device, &job->target, now);
 }
 

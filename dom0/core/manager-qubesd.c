@@ -55,6 +55,7 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
             source_clear_announced(m->sources[i]);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
         managed->unheard |= managed->call != 0;
+        managed->came_up = false; /* it may have stopped, unheard */
         job_on_changed(&managed->job);
     }
     memset(m->strangers, 0, sizeof(m->strangers));

@@ -556,6 +556,25 @@ static void test_a_target_that_was_up_just_then_is_tried_again(void **state)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
+/* It was up, but may have gone down since: nobody has heard. */
+static void test_but_not_one_that_was_up_before_a_gap(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_TRANSIENT));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    reconnect();
+    for (unsigned int i = 0; i < 3; i++) {
+        rig_pass(&rig, USEC_PER_SEC << i);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_TRANSIENT));
+    }
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* A start takes longer than what may pass is tried for. */
 static void test_the_start_for_another_is_waited_for(void **state)
 {
@@ -1083,6 +1102,33 @@ static void test_one_that_went_with_a_stop_is_not_the_persons(void **state)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
+/* What seemed to have it was the plug before. */
+static void test_what_was_listed_anew_since_is_decided_again(void **state)
+{
+    (void) state;
+
+    for (unsigned int i = 0; i < 2; i++) {
+        reconnect();
+        assert_int_equal(plug("2-1", "A"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+        assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+        rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+        if (i == 0)
+            rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+        rig_pass(&rig, JOB_PORT_STALE_USEC);
+        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+        if (i == 1) {
+            assert_true(rig_is_quiet(&rig));
+            rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+        }
+        serve_attach();
+        assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 static void test_an_echo_of_what_we_undo_is_not_looked_at(void **state)
 {
     uint64_t call = attach_half("2-1", "A");
@@ -1206,6 +1252,7 @@ int main(void)
         TEST(test_a_target_that_is_not_to_be_started_is_not),
         TEST(test_a_target_that_is_starting_up_is_tried_again),
         TEST(test_a_target_that_was_up_just_then_is_tried_again),
+        TEST(test_but_not_one_that_was_up_before_a_gap),
         TEST(test_the_start_for_another_is_waited_for),
         TEST(test_two_go_into_one_target_one_after_the_other),
         TEST(test_two_targets_are_served_side_by_side),
@@ -1233,6 +1280,7 @@ int main(void)
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_from_what_another_had_attached),
         TEST(test_one_that_went_with_a_stop_is_not_the_persons),
+        TEST(test_what_was_listed_anew_since_is_decided_again),
         TEST(test_an_echo_of_what_we_undo_is_not_looked_at),
         TEST(test_what_was_attached_anew_was_not_taken_away),
         TEST(test_what_is_known_for_sure_is_not_looked_at_again),

@@ -619,10 +619,10 @@ static void note_usb_detach(const Model *m, Group *group)
         revive(group);
 }
 
-/* What had been said to be attached may have been the plug before. */
-static void permit_anew(Model *m, Seat *seat)
+/* What had been said to be attached at @tick may have been the plug before. */
+static void permit_anew(Model *m, Seat *seat, uint64_t tick)
 {
-    if (seat->plugged && seat->told_detach_tick > seat->claim_tick &&
+    if (seat->plugged && tick > seat->claim_tick &&
         (seat->claim == STATUS_ALREADY_ATTACHED ||
          seat->claim == STATUS_ATTACHED_ELSEWHERE ||
          /* by an Attach that was bound to nothing */
@@ -674,7 +674,7 @@ static void on_detached(Model *m, const StreamEvent *event)
     if (seat->ours == qube && seat->ours_told && event->cause != CAUSE_ECHO &&
         event->tick >= seat->ours_tick)
         seat->ours = NOWHERE;
-    permit_anew(m, seat);
+    permit_anew(m, seat, seat->told_detach_tick);
 }
 
 static void on_listed(Model *m, const StreamEvent *event)
@@ -688,7 +688,7 @@ static void on_listed(Model *m, const StreamEvent *event)
                           .has_identity = event->event.has_identity,
                           .identity = event->event.identity };
     note_mismatch(m, seat, &seat->event);
-    permit_anew(m, seat);
+    permit_anew(m, seat, seat->told_detach_tick);
     trigger_late(m, seat);
 }
 
@@ -1191,6 +1191,9 @@ void judge_on_answer(Model *m, const Call *call)
     if (call->answer.listing.listed && seat->restores == call->qube &&
         call->tick > seat->restores_tick)
         seat->restores = NOWHERE;
+    /* and what went off the list since is not attached there, as it is found */
+    if (!call->answer.listing.listed && seat->claim_target == call->qube)
+        permit_anew(m, seat, seat->removed_tick);
     if (call->answer.listing.listed) {
         seat->told_at = call->qube;
         seat->told_at_tick = m->tick;
