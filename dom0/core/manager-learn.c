@@ -166,7 +166,7 @@ static bool managed_has_seen(const ManagedJob *managed)
     const Job *job = &managed->job;
 
     if (!device->missed_events)
-        return job->seen || job->holding == HOLDING_DEVICE;
+        return job->seen || job->holding != HOLDING_NOTHING;
     return job->seen &&
            (job->seen_at.s[0] != '\0' || device->attached_to.s[0] == '\0');
 }

@@ -15,6 +15,7 @@ static StatePlug plug_of(const Device *device)
     const Job *job = device->job && device->job->kind == JOB_KIND_ATTACH
                          ? &device->job->job
                          : NULL;
+    const DeviceName port = device_usb_name(device);
     StatePlug plug = {
         .plug = device->plug,
         .plugged = device->plugged,
@@ -25,6 +26,7 @@ static StatePlug plug_of(const Device *device)
         .stopped = device->stopped,
         .came_usec = device->came_usec,
         .usb = device->usb_port,
+        .detached_usec = source_port_detached_usec(device->source, &port),
         .holding = device->holding,
         .held_by = device->held_by,
         .held_template = device->held_template,
@@ -253,6 +255,7 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
         digest = mix(digest, plug.plugged);
         digest = mix(digest, plug.lineage);
         digest = mix(digest, plug.usb_lineage);
+        digest = mix(digest, plug.detached_usec);
         digest = mix(digest, plug.detached_by_user);
         digest = mix(digest, plug.refused_by_user);
         digest = mix(digest, plug.holding);
@@ -330,6 +333,12 @@ static int restore_device(Source *source, const StatePlug *plug)
     device->held_before = plug->held_before;
     device->detach_told = plug->detach_told;
     device->close = plug->close;
+    if (plug->detached_usec != 0) {
+        const DeviceName port = device_usb_name(device);
+
+        source_on_port_detached(source, &port, &(QubeName){},
+                                plug->detached_usec);
+    }
     return 0;
 }
 

@@ -46,11 +46,11 @@ typedef struct StatePlug {
     bool held_before;
     QubeName close;
 
-    DeviceName usb; /* Device.usb_port, or PlugMemory.usb */
+    DeviceName usb;         /* Device.usb_port, or PlugMemory.usb */
+    uint64_t detached_usec; /* of the USB port, the last time; 0: never */
 
     /* of a PlugMemory only */
     uint64_t gone_usec;
-    uint64_t detached_usec;
     QubeName missing_from;
     bool removed;
     bool open;

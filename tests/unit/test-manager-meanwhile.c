@@ -1318,6 +1318,22 @@ static void test_a_no_to_one_of_two_disks_is_kept_for_it(void **state)
     assert_int_equal(tell(RECORD_ADD, "sdb"), STATUS_DENIED_BY_USER);
 }
 
+static void test_a_start_says_nothing_of_an_attach_of_unknown_end(void **state)
+{
+    AdminAnswer unreadable = answer_listed(NULL);
+
+    (void) state;
+
+    unreadable.listing.has_identity = false;
+    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1386,6 +1402,7 @@ int main(void)
         test(test_what_was_told_before_it_was_listed_is_of_another),
         test(test_an_attach_told_after_a_stop_is_still_ours),
         test(test_a_no_to_one_of_two_disks_is_kept_for_it),
+        test(test_a_start_says_nothing_of_an_attach_of_unknown_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -944,6 +944,28 @@ static void test_what_was_no_more_ours_to_detach_is_left_where_it_is(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* It was probed anew because of the person's detach, and not yet back when the
+ * forwarder told the next run of the daemon what there is. */
+static void test_a_new_probe_around_a_restart_is_the_same_plug(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    come_back('a');
+    manager_synced(rig.manager, usb, rig.now);
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DETACHED_BY_USER);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -984,6 +1006,7 @@ int main(void)
         TEST(test_an_attach_that_was_in_work_is_looked_for),
         TEST(test_a_source_that_was_shut_down_meanwhile_is_forgotten),
         TEST(test_what_was_no_more_ours_to_detach_is_left_where_it_is),
+        TEST(test_a_new_probe_around_a_restart_is_the_same_plug),
         TEST(test_a_no_is_not_asked_again),
         TEST(test_a_no_is_for_that_plug_only),
         TEST(test_three_noes_still_silence),
