@@ -389,6 +389,8 @@ void judge_on_hello(Model *m, const Connection *connection)
 
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
         seat->connections &= ~connection_bit(m, connection);
+    for (int i = 0; i < SEATS_OF_SOURCE; i++)
+        m->seats[(int) source * SEATS_OF_SOURCE + i].crossed = false;
     if (m->told_booted[source] && m->told_boot[source] != connection->boot)
         source_forget_plugs(m, source);
     if (!m->told_booted[source] || m->told_boot[source] != connection->boot) {
@@ -426,6 +428,19 @@ static void on_disk_known(Model *m, int disk)
             trigger(m, &m->seats[i]);
 }
 
+/* Whether a connection of later than @connection has told of it. */
+static bool is_told_by_newer(const Model *m,
+                             const Seat *seat,
+                             const Connection *connection)
+{
+    for (const Connection *other = m->connections;
+         other < m->connections + CONNECTIONS_MAX; other++)
+        if (other->open && other->id > connection->id &&
+            (seat->connections & connection_bit(m, other)) != 0)
+            return true;
+    return false;
+}
+
 void judge_on_record(Model *m,
                      const Connection *connection,
                      const Dev *dev,
@@ -435,6 +450,8 @@ void judge_on_record(Model *m,
     Sure back;
     bool same;
 
+    if (record->action == RECORD_REMOVE)
+        seat->crossed |= is_told_by_newer(m, seat, connection);
     if (record->action == RECORD_REMOVE) {
         /* nothing of it can be left, whatever was sent by hand */
         for (int i = 0; i < SEATS; i++)
@@ -593,6 +610,10 @@ static void on_detached_by_person(Model *m, int index, int qube)
     /* nor is it the person's where it was off the list meanwhile, whatever is
      * listed there now */
     if (seat->removed_tick > seat->told_at_tick)
+        sure = false;
+    /* nor where it has been found free, and is attached anew, before that was
+     * told */
+    if (has_call(m, index, ADMIN_ATTACH))
         sure = false;
     if (usb != NO_SEAT && usb != index && m->seats[usb].listed != SURE_YES)
         sure = false;

@@ -319,6 +319,7 @@ typedef struct Seat {
     unsigned int port;
     Record record;
     uint64_t connections; /* bits: those that have told of it */
+    bool crossed;         /* an older one told that it went, after a newer */
     uint64_t plug;        /* another number for each plug */
     uint64_t plug_tick;
     uint64_t record_tick; /* of the newest */
