@@ -599,7 +599,8 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     call_for_restore(m, claim.seat, claim.target, entry->status);
     /* a target may have been started too late for it */
     if ((entry->status == STATUS_WAITING_FOR_TARGET ||
-         entry->status == STATUS_START_FAILED) &&
+         entry->status == STATUS_START_FAILED ||
+         entry->status == STATUS_ATTACH_FAILED) &&
         claim.seat->started_tick >= claim.since)
         permit(m, claim.seat);
     /* or while no event could be heard */

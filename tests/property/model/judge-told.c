@@ -757,8 +757,10 @@ static void on_started(Model *m, int qube)
             named = named || qube_of_choice(now->targets[k]) == qube;
         if (seat->trigger_tick > 0)
             continue;
-        /* it may have come up too slowly for it */
-        if (seat->claim == STATUS_ATTACH_FAILED && seat->claim_target == qube)
+        /* it may have come up too slowly for it, or have had it */
+        if ((seat->claim == STATUS_ATTACH_FAILED ||
+             seat->claim == STATUS_TIMEOUT) &&
+            seat->claim_target == qube)
             permit(m, seat);
         /* it could not be started for it; that it did not stay up is known */
         if (seat->claim == STATUS_START_FAILED && seat->claim_target == qube) {
