@@ -64,7 +64,7 @@ static void device_wait_for_start(Device *device, const ManagedJob *managed)
     if (!managed->rule || qube_name_equal(&job->target, &job->disposable))
         return; /* a disposable is done away with */
     device->waits_for = job->target;
-    if (job->started || managed->came_up)
+    if (!job->unready && (job->started || managed->came_up))
         device->stopped = job->target;
 }
 

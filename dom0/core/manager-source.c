@@ -188,6 +188,20 @@ static void drop_parts(Manager *m, const Device *usb, Instant now)
     }
 }
 
+/* Whether a forwarder has called since, and has just told that the device is
+ * there: what the one before had still to say is older. */
+static bool is_told_anew(const Source *source,
+                         const Device *device,
+                         uint64_t connection)
+{
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].picturing &&
+            source->connections[i].id > connection &&
+            (device->told_by & 1U << i) != 0)
+            return true;
+    return false;
+}
+
 static Status event_gone(Manager *m,
                          Source *source,
                          uint64_t connection,
@@ -204,6 +218,8 @@ static Status event_gone(Manager *m,
         (void) source_take_early(source, record->class, &record->device);
         return STATUS_DETACHED;
     }
+    if (is_told_anew(source, device, connection))
+        return STATUS_NOT_ATTACHED;
 
     drop_parts(m, device, now);
     device_unplug(m, device, "unplugged", now);

@@ -182,10 +182,8 @@ static void check_known(Model *m, unsigned int source)
         bool empty =
             dev->empty || (dev->part > 0 && m->devs[dev->parent].empty);
 
-        /* what a forwarder that was killed has sent may be read after what
-         * the next one has: then the newer is taken for the older */
         if (dev->exists && dev->in_udev && !empty &&
-            !m->seats[dev->seat].crossed && !m->seats[dev->seat].plugged)
+            !m->seats[dev->seat].plugged)
             wrong(m, "at rest: %s:%s is there, but the daemon does not know it",
                   m->qubes[source].name.s, seat_name(dev->seat).s);
     }

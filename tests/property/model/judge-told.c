@@ -389,8 +389,6 @@ void judge_on_hello(Model *m, const Connection *connection)
 
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
         seat->connections &= ~connection_bit(m, connection);
-    for (int i = 0; i < SEATS_OF_SOURCE; i++)
-        m->seats[(int) source * SEATS_OF_SOURCE + i].crossed = false;
     if (m->told_booted[source] && m->told_boot[source] != connection->boot)
         source_forget_plugs(m, source);
     if (!m->told_booted[source] || m->told_boot[source] != connection->boot) {
@@ -428,16 +426,19 @@ static void on_disk_known(Model *m, int disk)
             trigger(m, &m->seats[i]);
 }
 
-/* Whether a connection of later than @connection has told of it. */
-static bool is_told_by_newer(const Model *m,
-                             const Seat *seat,
-                             const Connection *connection)
+/* The forwarder was started anew since, and has told that it is there. */
+static bool is_told_anew(const Model *m,
+                         const Seat *seat,
+                         const Connection *connection)
 {
-    for (const Connection *other = m->connections;
-         other < m->connections + CONNECTIONS_MAX; other++)
-        if (other->open && other->id > connection->id &&
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+        const Connection *other = &m->connections[i];
+
+        if (other->open && !other->by_hand && !other->synced &&
+            other->id > connection->id &&
             (seat->connections & connection_bit(m, other)) != 0)
             return true;
+    }
     return false;
 }
 
@@ -450,8 +451,8 @@ void judge_on_record(Model *m,
     Sure back;
     bool same;
 
-    if (record->action == RECORD_REMOVE)
-        seat->crossed |= is_told_by_newer(m, seat, connection);
+    if (record->action == RECORD_REMOVE && is_told_anew(m, seat, connection))
+        return;
     if (record->action == RECORD_REMOVE) {
         /* nothing of it can be left, whatever was sent by hand */
         for (int i = 0; i < SEATS; i++)
@@ -497,6 +498,7 @@ void judge_on_synced(Model *m, const Connection *connection)
 {
     int base = (int) connection->source * SEATS_OF_SOURCE;
 
+    m->connections[connection - m->connections].synced = true;
     for (int i = base; i < base + SEATS_OF_SOURCE; i++)
         if (m->seats[i].plugged &&
             (m->seats[i].connections & connection_bit(m, connection)) == 0)

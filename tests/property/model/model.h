@@ -198,6 +198,7 @@ typedef struct Connection {
     bool open;
     bool by_hand; /* closed once all is answered */
     bool ended;   /* no more lines come */
+    bool synced;  /* it was told of the whole picture */
     uint64_t id;
     unsigned int source;
     unsigned int boot;
@@ -319,7 +320,6 @@ typedef struct Seat {
     unsigned int port;
     Record record;
     uint64_t connections; /* bits: those that have told of it */
-    bool crossed;         /* an older one told that it went, after a newer */
     uint64_t plug;        /* another number for each plug */
     uint64_t plug_tick;
     uint64_t record_tick; /* of the newest */
