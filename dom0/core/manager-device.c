@@ -138,7 +138,8 @@ static bool device_will_tell(const Device *device)
 
     return managed &&
            (managed->kind == JOB_KIND_LOOK ||
-            (managed->detached_meanwhile && managed_is_attaching(managed)));
+            (managed->detached_meanwhile && managed->overdue_call == 0 &&
+             managed_is_attaching(managed)));
 }
 
 bool device_is_looked_at(const Device *device)

@@ -214,13 +214,13 @@ static void strangers_on_qube_stopped(Manager *m,
     for (size_t i = 0; i < STRANGERS_MAX; i++) {
         Stranger *stranger = &m->strangers[i];
         AdminEvent *event = &stranger->event;
-        bool is_target = qube_name_equal(&event->subject, name);
+        bool was_attached = qube_name_equal(&event->subject, name) &&
+                            event->type == ADMIN_EVENT_ATTACH;
 
-        if (is_target && event->type == ADMIN_EVENT_ATTACH &&
-            event->class == DEVICE_CLASS_USB) {
+        if (was_attached && event->class == DEVICE_CLASS_USB) {
             event->type = ADMIN_EVENT_DETACH;
             stranger->when_usec = now.monotonic_usec;
-        } else if (is_target || qube_name_equal(&event->backend, name)) {
+        } else if (was_attached || qube_name_equal(&event->backend, name)) {
             *stranger = (Stranger){};
         }
     }

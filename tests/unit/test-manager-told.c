@@ -1371,6 +1371,14 @@ static void test_an_endless_attach_of_the_plug_before_gives_504(void **state)
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+
+    /* what the person does there meanwhile does not tell of its end either */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_pass(&rig, JOB_USEC);
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
 }
 
 int main(void)

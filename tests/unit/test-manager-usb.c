@@ -372,6 +372,8 @@ static void test_what_lingers_from_before_the_first_call_is_not_there(void **s)
 
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "2-1", "work");
+    /* that it is stopped after that changes nothing */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_pass(&rig, USEC_PER_SEC / 10);
     usb = rig_connect(&rig, "sys-net", 'a');
     assert_int_equal(plug("2-1", "A"), 0);
