@@ -75,6 +75,8 @@ bool plug_memory_holds(const PlugMemory *memory,
                        uint64_t came_usec,
                        uint64_t resumed_usec)
 {
+    if (came_usec < memory->gone_usec)
+        return false; /* both were there */
     if (usb_lineage != 0 && memory->usb_lineage == usb_lineage)
         return true;
     /* qubesd may tell of the detach when the device has come already */

@@ -1318,6 +1318,26 @@ static void test_a_no_to_one_of_two_disks_is_kept_for_it(void **state)
     assert_int_equal(tell(RECORD_ADD, "sdb"), STATUS_DENIED_BY_USER);
 }
 
+static void test_what_went_later_is_not_what_came_before(void **state)
+{
+    const PromptAnswer no = { .result = PROMPT_NO };
+    uint64_t prompt;
+
+    (void) state;
+
+    rig_set_rules(&rig, "asked: ask block to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    prompt_opens("sda", &prompt);
+    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    prompt_opens("sdb", &prompt);
+    rig_pass(&rig, USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(rig_answer(&rig), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
+}
+
 static void test_a_start_says_nothing_of_an_attach_of_unknown_end(void **state)
 {
     AdminAnswer unreadable = answer_listed(NULL);
@@ -1402,6 +1422,7 @@ int main(void)
         test(test_what_was_told_before_it_was_listed_is_of_another),
         test(test_an_attach_told_after_a_stop_is_still_ours),
         test(test_a_no_to_one_of_two_disks_is_kept_for_it),
+        test(test_what_went_later_is_not_what_came_before),
         test(test_a_start_says_nothing_of_an_attach_of_unknown_end),
     };
 
