@@ -133,6 +133,11 @@ static void device_on_attached(Device *device,
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
+    /* nor does a detach that was told before tell of our Detach */
+    if (ours && managed && managed->kind == JOB_KIND_DETACH) {
+        managed->job.told_detached = false;
+        managed->detached_meanwhile = false;
+    }
     /* The same before our Detach is made. What we had attached for sure is not
      * attached anew either: its own event has been told, or was missed. */
     if ((device->removed || device->holding == HOLDING_DEVICE) && !ours &&

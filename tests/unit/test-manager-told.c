@@ -514,6 +514,7 @@ static void test_what_is_attached_after_our_detach_is_known_to_be(void **state)
     (void) state;
 
     attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_set_rules(&rig, "r: allow block type partition to work\n");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
@@ -524,6 +525,30 @@ static void test_what_is_attached_after_our_detach_is_known_to_be(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     /* no part of it is taken from there */
     assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_ATTACHED_ELSEWHERE);
+}
+
+/* But if it is our own Attach that is told late, the detach before was of none
+ * at all, and that of our Detach is still to come. */
+static void test_an_attach_told_late_is_ended_by_our_detach(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
 }
 
 /* The person attaches and detaches it where our Attach is to bring it; that
@@ -1411,6 +1436,7 @@ int main(void)
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),
         TEST(test_what_is_attached_after_our_detach_is_known_to_be),
+        TEST(test_an_attach_told_late_is_ended_by_our_detach),
         TEST(test_a_detach_before_the_second_try_says_nothing_of_that),
         TEST(test_a_part_goes_on_when_an_attach_is_made_anew),
         TEST(test_what_may_be_held_is_told_to_be_gone),
