@@ -33,10 +33,13 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     /* qubesd's event told of a detach while the device was still plugged in: so
      * the person detached it. A look, or the job that had attached it, was
      * about to find that out. */
-    if (device->detach_told ||
+    bool taken =
+        device->detach_told ||
         (device->job && (device->job->kind == JOB_KIND_LOOK
                              ? !device->job->job.look_further
-                             : device->job->job.taken && !device->job->told)))
+                             : device->job->job.taken && !device->job->told));
+
+    if (taken)
         device_mark_detached(device);
     if (device->plugged) {
         device_remember(device, now.monotonic_usec);
@@ -76,6 +79,8 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
         /* unplugged before the person's detach is done */
         device->job->job.task.close =
             qube_name_equal(&device->close, &device->job->job.target);
+    if (taken)
+        plug_withdraw(m, device, now);
 }
 
 void source_unplug(Manager *m, Source *source, const char *detail, Instant now)

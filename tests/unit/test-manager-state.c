@@ -345,6 +345,24 @@ static void test_a_told_detach_outlasts_a_suspend_as_well(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
 }
 
+/* The disk of its stick has another name by now. */
+static void test_what_is_found_to_be_taken_away_is_not_asked_for(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "disks: allow block to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    come_back('a');
+    rig_set_rules(&rig, ASK);
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sdb"), 0);
+    manager_synced(rig.manager, usb, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+}
+
 static void test_what_was_detached_meanwhile_is_left_alone(void **state)
 {
     (void) state;
@@ -987,6 +1005,7 @@ int main(void)
         TEST(test_what_another_attached_anew_is_not_ours),
         TEST(test_what_went_by_itself_is_nowhere_after_a_restart),
         TEST(test_a_told_detach_outlasts_a_suspend_as_well),
+        TEST(test_what_is_found_to_be_taken_away_is_not_asked_for),
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
