@@ -322,7 +322,7 @@ static bool seemed_there_in_stop(const Claim *claim)
     int target =
         claim->target != NOWHERE ? claim->target : claim->seat->detached_from;
 
-    return m->knobs.late && m->knobs.echoes && target != NOWHERE &&
+    return m->knobs.echoes && target != NOWHERE &&
            qube_idle_since(m, target, claim->seat->claim_since);
 }
 
