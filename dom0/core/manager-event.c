@@ -258,8 +258,7 @@ static void on_removed(Manager *m, const AdminEvent *event, Instant now)
     device_set_removed(device);
     device->relisted = false;
     if (device->job) {
-        if (device->job->kind == JOB_KIND_ATTACH ||
-            device->job->job.look_further)
+        if (device->job->kind == JOB_KIND_ATTACH)
             job_on_changed(&device->job->job);
         managed_apply(m, device->job,
                       job_on_unlisted(&device->job->job, now.monotonic_usec),

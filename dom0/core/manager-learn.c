@@ -16,8 +16,6 @@ static void device_learn_look(Manager *m,
         /* a detach event that said otherwise was a spurious one (WIRE 1) */
         device->attached_to = job->target;
         device->attachment_known = true;
-        if (job->look_further)
-            device->removed = false; /* that was the plug before */
         if (ours)
             device->holding = HOLDING_DEVICE;
         return;

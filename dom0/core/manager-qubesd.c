@@ -9,6 +9,9 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
 {
     const QubeName target = device_holder(device);
 
+    /* events come in order: the list changed for the plug before */
+    if (device->attach_untold)
+        device->removed = false;
     device->attachment_known = false;
     device->attach_untold = false;
     device->lingers_at = (QubeName){};
@@ -48,16 +51,24 @@ void suspects_on_time(Manager *m, Instant now)
         }
 }
 
+static void managed_miss_events(ManagedJob *managed)
+{
+    managed->unheard |= managed->call != 0;
+    managed->came_up = false; /* it may have stopped, unheard */
+    job_on_changed(&managed->job);
+    /* as in device_look_anew() */
+    if (!managed->dead && managed->kind == JOB_KIND_ATTACH &&
+        managed_is_attaching(managed) && !managed->attached_meanwhile)
+        managed->device->removed = false;
+}
+
 void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
         if (m->sources[i])
             source_clear_announced(m->sources[i]);
-    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
-        managed->unheard |= managed->call != 0;
-        managed->came_up = false; /* it may have stopped, unheard */
-        job_on_changed(&managed->job);
-    }
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        managed_miss_events(managed);
     memset(m->strangers, 0, sizeof(m->strangers));
     m->qubesd = state;
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
