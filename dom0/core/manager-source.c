@@ -293,7 +293,8 @@ static int device_plug_in(Manager *m,
                           Instant now)
 {
     QubeName early;
-    int r = device_arrive(device, m->last_plug + 1, now.monotonic_usec);
+    const uint64_t plug = m->last_plug + 1;
+    int r = device_arrive(device, plug, plug, now.monotonic_usec);
 
     if (r < 0)
         return r;

@@ -312,12 +312,11 @@ static int restore_device(Source *source, const StatePlug *plug)
     r = source_add(source, &device, &plug->record);
     if (r < 0)
         return r;
-    r = device_arrive(device, plug->plug, plug->came_usec);
+    r = device_arrive(device, plug->plug, plug->lineage, plug->came_usec);
     if (r < 0)
         return r;
     device->usb_port = plug->usb;
     device->plugged = plug->plugged;
-    device->lineage = plug->lineage;
     device->usb_lineage = plug->usb_lineage;
     device->detached_by_user = plug->detached_by_user;
     device->refused_by_user = plug->refused_by_user;

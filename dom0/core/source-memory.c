@@ -52,7 +52,10 @@ static void memories_drop_others(const Device *device)
     }
 }
 
-int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
+int device_arrive(Device *device,
+                  uint64_t plug,
+                  uint64_t lineage,
+                  uint64_t now_usec)
 {
     const Device *usb;
 
@@ -63,7 +66,7 @@ int device_arrive(Device *device, uint64_t plug, uint64_t now_usec)
 
     device->plugged = true;
     device->plug = plug;
-    device->lineage = plug;
+    device->lineage = lineage;
     device->came_usec = now_usec;
     device->usb_port = (DeviceName){};
     if (device->record.class == DEVICE_CLASS_BLOCK)

@@ -261,10 +261,15 @@ Device *device_usb(const Device *device);
  * source-memory: which plugs are the same, see plug-memory.h
  */
 
-/* Mark @device as plugged in, with the number @plug. -ENOMEM: it is not, as it
- * could not be remembered when it goes. device_recall() tells whether it is the
- * same plug as one that went. */
-int device_arrive(Device *device, uint64_t plug, uint64_t now_usec);
+/* Mark @device as plugged in, with the number @plug, and as one of @lineage:
+ * its parts take that over. -ENOMEM: it is not, as it could not be remembered
+ * when it goes. device_recall() tells whether it is the same plug as one that
+ * went.
+ */
+int device_arrive(Device *device,
+                  uint64_t plug,
+                  uint64_t lineage,
+                  uint64_t now_usec);
 /* The device goes: keep what still counts if the same plug comes back. */
 void device_remember(Device *device, uint64_t now_usec);
 /* Whether the device is the same plug as one that went; if so, what the person

@@ -682,6 +682,29 @@ static void test_a_no_is_not_asked_again(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Nor when the disk goes and comes under a USB device that stays. */
+static void test_nor_when_its_disk_is_probed_anew(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "all: ask any to work\n");
+    refuse("2-1");
+    refuse("sda");
+    /* all of it has been probed anew before */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DENIED_BY_USER);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_DENIED_BY_USER);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_DENIED_BY_USER);
+    manager_synced(rig.manager, usb, rig.now);
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
+}
+
 static void test_a_no_is_for_that_plug_only(void **state)
 {
     const Record other = rig_record_at(RECORD_PRESENT, "sda", "2-1", "B");
@@ -1027,6 +1050,7 @@ int main(void)
         TEST(test_what_was_no_more_ours_to_detach_is_left_where_it_is),
         TEST(test_a_new_probe_around_a_restart_is_the_same_plug),
         TEST(test_a_no_is_not_asked_again),
+        TEST(test_nor_when_its_disk_is_probed_anew),
         TEST(test_a_no_is_for_that_plug_only),
         TEST(test_three_noes_still_silence),
         TEST(test_what_went_by_itself_is_known_when_it_comes_back),

@@ -379,7 +379,7 @@ static Device *arrive(const char *name, const char *parent, uint64_t plug)
     Device *device = add(name, parent);
 
     device->plugged = true;
-    assert_int_equal(device_arrive(device, plug, BEGIN_USEC), 0);
+    assert_int_equal(device_arrive(device, plug, plug, BEGIN_USEC), 0);
     return device;
 }
 
