@@ -188,18 +188,17 @@ static void drop_parts(Manager *m, const Device *usb, Instant now)
     }
 }
 
-/* Whether a forwarder has called since, and has just told that the device is
- * there: what the one before had still to say is older. */
-static bool is_told_anew(const Source *source,
-                         const Device *device,
-                         uint64_t connection)
+/* A forwarder may have called since, and have told that the device is there:
+ * then what the one before had still to say is older. */
+static void note_crossing(Source *source,
+                          const Device *device,
+                          uint64_t connection)
 {
     for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
-        if (source->connections[i].picturing &&
+        source->connections[i].crossed |=
+            source->connections[i].picturing &&
             source->connections[i].id > connection &&
-            (device->told_by & 1U << i) != 0)
-            return true;
-    return false;
+            (device->told_by & 1U << i) != 0;
 }
 
 static Status event_gone(Manager *m,
@@ -218,9 +217,7 @@ static Status event_gone(Manager *m,
         (void) source_take_early(source, record->class, &record->device);
         return STATUS_DETACHED;
     }
-    if (is_told_anew(source, device, connection))
-        return STATUS_NOT_ATTACHED;
-
+    note_crossing(source, device, connection);
     drop_parts(m, device, now);
     device_unplug(m, device, "unplugged", now);
     if (!device->job && device->holding != HOLDING_NOTHING)
@@ -422,6 +419,9 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
     bit = source_connection_bit(source, id);
     m->turns_changed = true;
     source_close_memories(source);
+    /* it lacks something: its forwarder calls again, with another one */
+    if (connection->crossed && m->n_closing < ARRAY_SIZE(m->closing))
+        m->closing[m->n_closing++] = id;
 
     for (Device *device = source->devices, *next; device; device = next) {
         next = device->next;

@@ -151,7 +151,8 @@ bool manager_next_answer(Manager *manager,
                          int64_t *ret_seq,
                          Status *ret_status);
 /* A connection to close, because a newer one has sent the picture of its
- * source, or because the source was shut down. */
+ * source, because an older one has contradicted its picture, or because the
+ * source was shut down. */
 bool manager_next_close(Manager *manager, uint64_t *ret_connection);
 /* When to call manager_on_time(), by CLOCK_MONOTONIC; UINT64_MAX: not by time.
  * It is also to be called at the end of a pause, see manager_paused_until(). */

@@ -427,23 +427,22 @@ static void test_a_disposable_that_was_closed_is_not_made_again(void **state)
 }
 
 /* The forwarder was killed and started anew, and the lines that the first one
- * had still to say are read last. */
-static void test_a_remove_from_before_the_picture_is_old(void **state)
+ * had still to say are read last: a third one has to tell. */
+static void test_a_remove_that_crosses_the_picture_asks_for_another(void **s)
 {
     const uint64_t second = rig_connect(&rig, "sys-usb", 'a');
     const Record present = rig_record_at(RECORD_PRESENT, "sdb", "2-1", "A");
-    Report report = {};
+    uint64_t closed;
 
-    (void) state;
+    (void) s;
 
     rig_set_rules(&rig, "");
     assert_int_equal(rig_tell_record(&rig, second, &present), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_NOT_ATTACHED);
-    manager_synced(rig.manager, second, rig.now);
-    manager_report(rig.manager, &report, rig.now);
-    assert_int_equal(report.sources[0].n_devices, 1);
-    /* from now on there is one that tells of what goes */
     assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_DETACHED);
+    assert_false(manager_next_close(rig.manager, &closed));
+    manager_synced(rig.manager, second, rig.now);
+    assert_true(manager_next_close(rig.manager, &closed));
+    assert_int_equal(closed, second);
 }
 
 /* limits */
@@ -500,7 +499,7 @@ int main(void)
         TEST(test_a_target_that_was_stopped_is_not_started_again),
         TEST(test_the_device_comes_back_with_its_target),
         TEST(test_a_disposable_that_was_closed_is_not_made_again),
-        TEST(test_a_remove_from_before_the_picture_is_old),
+        TEST(test_a_remove_that_crosses_the_picture_asks_for_another),
         TEST(test_what_is_remembered_is_bounded),
     };
 #undef TEST

@@ -426,22 +426,6 @@ static void on_disk_known(Model *m, int disk)
             trigger(m, &m->seats[i]);
 }
 
-/* The forwarder was started anew since, and has told that it is there. */
-static bool is_told_anew(const Model *m,
-                         const Seat *seat,
-                         const Connection *connection)
-{
-    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
-        const Connection *other = &m->connections[i];
-
-        if (other->open && !other->by_hand && !other->synced &&
-            other->id > connection->id &&
-            (seat->connections & connection_bit(m, other)) != 0)
-            return true;
-    }
-    return false;
-}
-
 void judge_on_record(Model *m,
                      const Connection *connection,
                      const Dev *dev,
@@ -451,8 +435,6 @@ void judge_on_record(Model *m,
     Sure back;
     bool same;
 
-    if (record->action == RECORD_REMOVE && is_told_anew(m, seat, connection))
-        return;
     if (record->action == RECORD_REMOVE) {
         /* nothing of it can be left, whatever was sent by hand */
         for (int i = 0; i < SEATS; i++)
@@ -498,7 +480,6 @@ void judge_on_synced(Model *m, const Connection *connection)
 {
     int base = (int) connection->source * SEATS_OF_SOURCE;
 
-    m->connections[connection - m->connections].synced = true;
     for (int i = base; i < base + SEATS_OF_SOURCE; i++)
         if (m->seats[i].plugged &&
             (m->seats[i].connections & connection_bit(m, connection)) == 0)
