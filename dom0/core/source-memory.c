@@ -373,6 +373,10 @@ bool source_remembers(const Source *source, uint64_t now_usec)
             now_usec <=
                 source->port_detaches[i].when_usec + JOB_PORT_STALE_USEC)
             return true;
+    for (size_t i = 0; i < SOURCE_EXPECTED_MAX; i++)
+        if (source->expected[i].since_usec != 0 &&
+            now_usec <= source->expected[i].since_usec + SOURCE_EXPECTED_USEC)
+            return true;
     for (const PlugMemory *memory = source->memories; memory;
          memory = memory->next)
         if (!memory_is_over(source, memory, now_usec))

@@ -315,7 +315,8 @@ void source_forgive_memory(Source *source, const Record *record);
 /* Nothing that comes from now on is the same plug as one that went. */
 void source_clear_memories(Source *source);
 /* Whether something that went may still come back as the same plug, or qubesd
- * may list as attached what was detached a moment ago. */
+ * may list as attached what was detached a moment ago, or has still to tell of
+ * that. */
 bool source_remembers(const Source *source, uint64_t now_usec);
 
 /* Whether the person has detached the device, or anything of the same USB

@@ -1361,6 +1361,34 @@ static void test_a_start_says_nothing_of_an_attach_of_unknown_end(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Without limits nothing else keeps what is known of a source that has neither
+ * devices nor a connection. */
+static void test_a_detach_from_the_boot_before_is_expected(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig.manager = manager_free(rig.manager);
+    assert_int_equal(manager_new(&rig.manager, true), 0);
+    rig_set_rules(&rig, RULES);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    call = attach_begins("sda");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
+    manager_disconnect(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+
+    usb = rig_connect(&rig, "sys-usb", 'b');
+    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1431,6 +1459,7 @@ int main(void)
         test(test_a_no_to_one_of_two_disks_is_kept_for_it),
         test(test_what_went_later_is_not_what_came_before),
         test(test_a_start_says_nothing_of_an_attach_of_unknown_end),
+        test(test_a_detach_from_the_boot_before_is_expected),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
