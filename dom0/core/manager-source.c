@@ -399,15 +399,31 @@ void source_close_connections(Manager *m, const Source *source)
             m->closing[m->n_closing++] = source->connections[i].id;
 }
 
+/* The bits in Device.told_by of the connection and of all that are newer. */
+static uint8_t bits_since(const Source *source, uint64_t id)
+{
+    uint8_t bits = 0;
+
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].id >= id)
+            bits |= (uint8_t) (1U << i);
+    return bits;
+}
+
 void manager_synced(Manager *m, uint64_t id, Instant now)
 {
     SourceConnection *connection;
     Source *source = source_of(m, id, &connection);
-    uint8_t bit;
+    uint8_t bits = bits_since(source, id);
 
     for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++) {
         SourceConnection *other = &source->connections[i];
 
+        /* of a forwarder that was started since */
+        if (other->id > id) {
+            connection->crossed |= other->synced;
+            continue;
+        }
         other->picturing = false; /* a newer picture is complete */
         if (other != connection && other->id != 0 && other->synced &&
             m->n_closing < ARRAY_SIZE(m->closing)) {
@@ -416,16 +432,16 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
         }
     }
     connection->synced = true;
-    bit = source_connection_bit(source, id);
     m->turns_changed = true;
     source_close_memories(source);
-    /* it lacks something: its forwarder calls again, with another one */
+    /* it is out of date, or lacks something: if its forwarder lives, that calls
+     * again, with another one */
     if (connection->crossed && m->n_closing < ARRAY_SIZE(m->closing))
         m->closing[m->n_closing++] = id;
 
     for (Device *device = source->devices, *next; device; device = next) {
         next = device->next;
-        if (!device->plugged || (device->told_by & bit) == 0)
+        if (!device->plugged || (device->told_by & bits) == 0)
             device_unplug(m, device, "no longer plugged in", now);
         device_release(device);
     }
