@@ -64,8 +64,7 @@ bool identity_is_of(const DeviceIdentity *identity,
     return strncasecmp(identity->s, ids, IDS_LEN) == 0;
 }
 
-/* Whether the identity begins with ids other than 0000:0000 (unknown). */
-static bool has_ids(const DeviceIdentity *identity)
+bool identity_has_ids(const DeviceIdentity *identity)
 {
     const char *s = identity->s;
 
@@ -80,7 +79,8 @@ bool identity_contradicts(const DeviceIdentity *identity,
                           const char *vendor_id,
                           const char *product_id)
 {
-    return vendor_id[0] != '\0' && product_id[0] != '\0' && has_ids(identity) &&
+    return vendor_id[0] != '\0' && product_id[0] != '\0' &&
+           identity_has_ids(identity) &&
            !identity_is_of(identity, vendor_id, product_id);
 }
 
@@ -94,7 +94,7 @@ bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b)
 {
     size_t len;
 
-    if (!has_ids(a) || !has_ids(b))
+    if (!identity_has_ids(a) || !identity_has_ids(b))
         return false;
     len = serial_len(a);
     return strncasecmp(a->s, b->s, IDS_LEN) != 0 || serial_len(b) != len ||

@@ -43,6 +43,9 @@ bool identity_is_of(const DeviceIdentity *identity,
                     const char *vendor_id,
                     const char *product_id);
 
+/* Whether it begins with the ids of a device, other than 0000+0000. */
+bool identity_has_ids(const DeviceIdentity *identity);
+
 /*
  * Whether both begin with a VVVV:PPPP other than 0000:0000, and these or the
  * serials behind them are not the same. What follows may change by itself.

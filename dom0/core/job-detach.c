@@ -31,7 +31,8 @@ static JobWish job_look_first(Job *job)
  * not its ids. */
 static bool is_of_another(const Job *job, const DeviceListing *listing)
 {
-    return job->pinned && listing->has_identity &&
+    return job->pinned && identity_has_ids(&job->identity) &&
+           listing->has_identity &&
            identity_contradicts(&listing->identity, job->task.vendor_id,
                                 job->task.product_id);
 }

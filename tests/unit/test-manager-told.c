@@ -657,26 +657,42 @@ static void test_a_partition_waits_for_the_look_at_its_disk(void **state)
 }
 
 /* Our Attach failed; Qubes itself has attached what came next. */
-static void test_what_is_undone_is_what_was_attached(void **state)
+/* The Attach of sda, pinned to @identity, is undone; another one is there. */
+static void undo_beside_another(const char *identity)
 {
-    AdminAnswer other = answer_listed(NULL);
+    AdminAnswer first = answer_listed(NULL), other = answer_listed(NULL);
     Record record = rig_record_at(RECORD_ADD, "sda", "2-1", "A");
     uint64_t call;
 
-    (void) state;
-
+    memcpy(first.listing.identity.s, identity, strlen(identity) + 1);
     memcpy(other.listing.identity.s, "1234+5678+X+u080650", 20);
     assert_true(properties_set_text(&record.properties, PROPERTY_VENDOR_ID,
                                     "0781", 4) &&
                 properties_set_text(&record.properties, PROPERTY_PRODUCT_ID,
                                     "5581", 4));
     assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, first);
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
     rig_serve(&rig, ADMIN_ATTACHED, other);
+}
+
+static void test_what_is_undone_is_what_was_attached(void **state)
+{
+    (void) state;
+
+    undo_beside_another("0781+5581+A+u080650");
     assert_true(rig_is_quiet(&rig));
+}
+
+/* Then it may have attached what is there now. */
+static void test_a_pin_without_ids_binds_to_nothing(void **state)
+{
+    (void) state;
+
+    undo_beside_another("0000+0000++_______");
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
 }
 
 static void test_what_is_unlisted_before_its_prompt_is_not_shown(void **state)
@@ -1443,6 +1459,7 @@ int main(void)
         TEST(test_a_removed_slot_leaves_its_name_clean),
         TEST(test_a_partition_waits_for_the_look_at_its_disk),
         TEST(test_what_is_undone_is_what_was_attached),
+        TEST(test_a_pin_without_ids_binds_to_nothing),
         TEST(test_what_is_unlisted_before_its_prompt_is_not_shown),
         TEST(test_a_plug_after_a_detach_for_nothing_is_a_new_one),
         TEST(test_taken_away_before_the_job_had_seen_it_is_remembered),
