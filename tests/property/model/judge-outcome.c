@@ -376,6 +376,8 @@ static void check_refusal(const Claim *claim)
                      claim->seat->ours_tick > 0) ||
                     !qube_runs(m, (int) seat_source(claim->index)) ||
                     seemed_there_in_stop(claim) ||
+                    /* nor which of two detaches that are told late is ours */
+                    claim->seat->echo_tick > claim->seat->ours_tick ||
                     /* nor, before its record came, that it was detached */
                     went_untold(m, claim->seat) ||
                     /* nor that its source was started anew, yet */

@@ -675,6 +675,8 @@ static void on_detached(Model *m, const StreamEvent *event)
     if (event->cause != CAUSE_DAEMON)
         seat->event_over_tick = m->tick;
     seat->told_detach_tick = m->tick;
+    if (event->cause == CAUSE_ECHO)
+        seat->echo_tick = m->tick;
     seat->detached_from = qube;
     if (event->cause == CAUSE_PERSON)
         on_detached_by_person(m, index, qube);
@@ -1109,7 +1111,11 @@ static void on_attach_answered(Model *m, Seat *seat, const Call *call)
         seat->idle_tick = m->tick;
         seat->idle_at = call->qube;
     }
-    if (call->answer.result == ADMIN_EXCEPTION && !there)
+    /* an earlier one may have been done all the same */
+    if (call->answer.result == ADMIN_EXCEPTION && !there &&
+        seat->unsure_tick > seat->plug_tick)
+        seat->ours_doubt = true;
+    else if (call->answer.result == ADMIN_EXCEPTION && !there)
         seat->ours = NOWHERE;
     /* it was there before: what an earlier run did may be another's as well */
     if (call->answer.result == ADMIN_EXCEPTION && there &&

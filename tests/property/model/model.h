@@ -327,6 +327,7 @@ typedef struct Seat {
     uint64_t told_at_tick;
     bool told_at_plugged;
     uint64_t told_detach_tick;
+    uint64_t echo_tick;  /* told: the detach of what never was attached */
     bool detach_unclear; /* what came of our last Detach was not answered */
     int detached_from;
     Sure listed;
