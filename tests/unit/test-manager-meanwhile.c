@@ -1034,6 +1034,7 @@ static void test_what_goes_while_it_is_looked_at_was_not_taken_away(void **s)
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_reply(&rig, call, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
