@@ -41,6 +41,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
 
     if (taken)
         device_mark_detached(device);
+    device->detach_told = false; /* not of the next plug */
     if (device->plugged) {
         device_remember(device, now.monotonic_usec);
         /* what qubesd has announced may be this plug, and out of date */

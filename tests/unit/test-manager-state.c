@@ -291,6 +291,24 @@ static void test_a_told_detach_of_anothers_is_known_after_a_restart(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
+/* Another stick is in the port by then. */
+static void test_a_told_detach_is_not_one_of_the_next_plug(void **state)
+{
+    const Record other = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "B"),
+                 disk = rig_record_at(RECORD_PRESENT, "sda", "2-1", "B");
+
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    come_back('a');
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    (void) rig_call(&rig, ADMIN_DETACH); /* the old disk */
+    assert_int_equal(rig_tell_record(&rig, usb, &disk),
+                     STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(rig_answer(&rig), 0);
+}
+
 /* It was probed anew, and Qubes itself has attached it before we knew. */
 static void test_what_another_attached_anew_is_not_ours(void **state)
 {
@@ -1025,6 +1043,7 @@ int main(void)
         TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
         TEST(test_what_is_probed_anew_was_detached_by_the_person),
         TEST(test_a_told_detach_of_anothers_is_known_after_a_restart),
+        TEST(test_a_told_detach_is_not_one_of_the_next_plug),
         TEST(test_what_another_attached_anew_is_not_ours),
         TEST(test_what_went_by_itself_is_nowhere_after_a_restart),
         TEST(test_a_told_detach_outlasts_a_suspend_as_well),
