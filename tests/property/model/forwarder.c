@@ -241,6 +241,16 @@ void forwarder_lose_daemon(Model *m)
             forget(m, i);
 }
 
+void forwarder_lose_hands(Model *m, unsigned int source)
+{
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        if (m->connections[i].open && m->connections[i].by_hand &&
+            m->connections[i].source == source) {
+            forget(m, i);
+            play_disconnect(m, i);
+        }
+}
+
 void forwarder_on_answered(Model *m, int index)
 {
     const Connection *connection = &m->connections[index];

@@ -14,6 +14,9 @@ void forwarder_on_udev(Model *m, int dev, RecordAction action);
 /* One record, by hand. */
 void forwarder_send(Model *m, unsigned int source, int dev);
 
+/* The source is off: what was to be sent by hand from there is not. */
+void forwarder_lose_hands(Model *m, unsigned int source);
+
 /* A line is read by the daemon; what it says is play's to tell. */
 void forwarder_on_line(Model *m, const Due *due);
 /* dom0 closes a connection; or all of them, as the daemon dies. */

@@ -335,6 +335,7 @@ void source_down(Model *m, unsigned int source)
     SourceWorld *world = &m->sources[source];
 
     forwarder_stop(m, source);
+    forwarder_lose_hands(m, source);
     world->boot++;
     for (size_t i = 0; i < world->n_active; i++) {
         Dev *dev = &m->devs[world->active[i]];

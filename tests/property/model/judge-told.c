@@ -108,6 +108,7 @@ void judge_begin(Model *m)
         m->seats[i].restores = NOWHERE;
         m->seats[i].claim_target = NOWHERE;
         m->seats[i].taken_from = NOWHERE;
+        m->seats[i].missed_at = NOWHERE;
     }
     /* also of a port of which no record has told yet */
     for (unsigned int source = 0; source < SOURCES; source++)
@@ -834,7 +835,7 @@ static void on_stopped(Model *m, int qube)
         if (seat->ours == qube)
             seat->ours = NOWHERE;
         /* whoever had attached it, a record does not start it again */
-        if (seat->plugged && seat->told_at == qube)
+        if (seat->plugged && (seat->told_at == qube || seat->missed_at == qube))
             group_of(m, i)->stopped = true;
         if (seat->told_at == qube) {
             seat->told_at = NOWHERE;
@@ -1131,6 +1132,7 @@ static void on_found_stopped(Model *m, int qube)
         if (m->seats[i].plugged &&
             ((m->seats[i].ours == qube &&
               m->seats[i].ours_plug == m->seats[i].plug) ||
+             m->seats[i].missed_at == qube ||
              (m->seats[i].lost && m->seats[i].taken_from == qube)))
             group_of(m, i)->stopped = true;
 }
@@ -1231,6 +1233,7 @@ void judge_on_answer(Model *m, const Call *call)
     }
     seat->ours = NOWHERE;
     seat->detached_from = call->qube; /* as if that had been told */
+    seat->missed_at = call->qube;
     if (seat->plugged && !qube_runs(m, call->qube)) {
         group_of(m, call->seat)->stopped = true;
         seat->restores = call->qube;

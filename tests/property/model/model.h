@@ -330,6 +330,7 @@ typedef struct Seat {
     uint64_t echo_tick;  /* told: the detach of what never was attached */
     bool detach_unclear; /* what came of our last Detach was not answered */
     int detached_from;
+    int missed_at; /* a look did not find it at this one */
     Sure listed;
     Told looked;               /* by an answer to Available */
     uint64_t looked_call_tick; /* of that call */
