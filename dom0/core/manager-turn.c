@@ -17,13 +17,15 @@ static const ManagedJob *port_turn_holder(const Manager *m,
     return NULL;
 }
 
-/* Whether a device that excludes this one was attached by an earlier run, and
- * no record has told yet that it still is there. */
+/* Whether a device that excludes this one was attached by an earlier run, or a
+ * part of the same USB device was detached by the person, as that run was told,
+ * and no record has told yet that it still is there. */
 static bool device_has_unconfirmed_part(const Device *device)
 {
     for (const Device *part = device->source->devices; part; part = part->next)
-        if (part->plugged && !part->told && device_is_attached(part) &&
-            device_excludes(device, part))
+        if (part->plugged && !part->told &&
+            ((device_is_attached(part) && device_excludes(device, part)) ||
+             (part->detach_told && device_is_same_usb(device, part))))
             return true;
     return false;
 }

@@ -245,6 +245,23 @@ static void test_a_detach_that_was_told_is_known_after_a_restart(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_so_do_the_other_parts_wait_for_that(void **state)
+{
+    (void) state;
+
+    attach("sdb");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sdb", "work");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_PRESENT, "sdb"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* It was unplugged while nobody was there to hear, and is there again. */
 static void test_what_is_listed_anew_was_not_detached_by_the_person(
     void **state)
@@ -1040,6 +1057,7 @@ int main(void)
         TEST(test_a_stopped_target_is_not_started_for_what_was_relisted),
         TEST(test_what_has_come_since_is_not_the_plug_before),
         TEST(test_a_detach_that_was_told_is_known_after_a_restart),
+        TEST(test_so_do_the_other_parts_wait_for_that),
         TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
         TEST(test_what_is_probed_anew_was_detached_by_the_person),
         TEST(test_a_told_detach_of_anothers_is_known_after_a_restart),
