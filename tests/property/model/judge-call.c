@@ -139,9 +139,13 @@ static void check_exclusion(Model *m, int index)
             wrong(m, "%s, another part of the same plug, is being attached",
                   seat_name(call->seat).s);
     }
-    for (int i = 0; i < SEATS; i++)
+    for (int i = 0; i < SEATS; i++) {
+        int dev = dev_attached_at(m, i);
+
         if (seats_exclude(m, i, index) && m->seats[i].told_at != NOWHERE &&
-            dev_attached_at(m, i) != NONE &&
+            dev != NONE &&
+            /* what was told before was an echo */
+            m->devs[dev].attach_tick <= m->seats[i].told_at_tick &&
             /* what was attached before a record told of it, or while no
              * event could be heard, is not known: a slot without a medium */
             m->seats[i].told_at_plugged &&
@@ -149,6 +153,7 @@ static void check_exclusion(Model *m, int index)
                 (seat->looked.tick > since ? seat->looked.tick : since))
             wrong(m, "%s, another part of the same plug, is attached already",
                   seat_name(i).s);
+    }
 }
 
 /* What hangs on a USB device and is attached would be ripped out. */

@@ -360,6 +360,8 @@ static void check_refusal(const Claim *claim)
                 rule && (all_idle(claim)) &&
                     (rule->start == RULE_WHEN_RUNNING ||
                      ((group->stopped ||
+                       /* so it had been, when what is in work began */
+                       m->paused_tick >= claim->since ||
                        (claim->seat->ours != NOWHERE &&
                         qube_idle_since(m, claim->seat->ours, claim->since))))),
                 "a target runs, or may be started");
