@@ -176,6 +176,7 @@ static bool device_is_told_free(const Device *device)
 
 static void on_attached(Manager *m, const AdminEvent *event, Instant now)
 {
+    const QubeName *target = &event->subject;
     Source *source = manager_find_source(m, &event->backend);
     Device *device =
         source ? source_find(source, event->class, &event->port) : NULL;
@@ -193,6 +194,10 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         return;
     if (source)
         source_forget_past_holder(source, event->class, &event->port);
+    /* what is only kept until its Detach is done went before */
+    if (device && !device->plugged && !device_may_be_at(device, target) &&
+        !(device->job && qube_name_equal(&device->job->job.target, target)))
+        device = NULL;
     if (source && !device && !is_echo(source, event, now))
         source_note_early(source, event);
     if (!device || qube_name_equal(&device->lingers_at, &event->subject))

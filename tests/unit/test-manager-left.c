@@ -651,12 +651,40 @@ static void test_a_detach_takes_the_place_of_a_second_look(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* Qubes itself attaches it in the source's next boot, before its record comes,
+ * while what the boot before had attached is still being done away with. */
+static void test_an_attach_told_while_the_plug_before_is_detached_counts(
+    void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach_to_disposable();
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+    rig_set_rules(&rig, "u: allow usb to work\n");
+    usb = rig_connect(&rig, "sys-usb", 'b');
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         WITH_RIG(test_a_job_begun_before_qubesd_was_heard_is_tried_again),
         WITH_RIG(test_what_qubesd_was_cut_off_from_is_asked_again),
+        WITH_RIG(test_an_attach_told_while_the_plug_before_is_detached_counts),
         WITH_RIG(test_a_job_whose_time_ends_without_qubesd_is_begun_anew),
         WITH_RIG(test_so_is_one_that_waited_for_a_detach),
         WITH_RIG(test_a_look_outlasts_qubesd),
