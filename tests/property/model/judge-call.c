@@ -223,7 +223,7 @@ static void check_look(Model *m, int index, const AdminRequest *request)
     tick = announced ? 0 : since;
     if (seat->yes_tick >= since && seat->yes_rule == rule)
         tick = seat->yes_tick;
-    if (seat->idle_tick >= since && seat->idle_at == qube &&
+    if (seat->idle_tick > since && seat->idle_at == qube &&
         m->started_tick[qube] > seat->idle_tick)
         tick = m->started_tick[qube];
     if (!is_pinned_to(request, &seat->looked, tick) &&

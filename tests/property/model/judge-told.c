@@ -1238,6 +1238,9 @@ void judge_on_answer(Model *m, const Call *call)
         group_of(m, call->seat)->stopped = true;
         seat->restores = call->qube;
         seat->restores_sure = false;
+    } else if (seat->plugged &&
+               qube_idle_since(m, call->qube, seat->ours_tick)) {
+        permit(m, seat); /* it was started anew, and nobody had heard of it */
     }
 }
 
