@@ -427,6 +427,16 @@ static void on_disk_known(Model *m, int disk)
             trigger(m, &m->seats[i]);
 }
 
+/* A slot of a card reader has come: it may be one that has gone under another
+ * name, so that what comes under that name is another slot. */
+static void doubt_other_slots(Model *m, int index)
+{
+    for (int i = 0; i < SEATS; i++)
+        if (i != index && seat_source(i) == seat_source(index) &&
+            m->seats[i].port == m->seats[index].port && !m->seats[i].plugged)
+            doubt(&m->seats[i].refused);
+}
+
 void judge_on_record(Model *m,
                      const Connection *connection,
                      const Dev *dev,
@@ -463,6 +473,8 @@ void judge_on_record(Model *m,
             seat->restores = NOWHERE;
         else if (back == SURE_MAYBE)
             seat->restores_sure = false;
+        if (dev->thing == THING_READER && dev->class == DEVICE_CLASS_BLOCK)
+            doubt_other_slots(m, dev->seat);
         seat->plug = ++m->last_plug;
         seat->plug_tick = m->tick;
         seat->plugged = true;
