@@ -366,6 +366,14 @@ JobWish job_on_appeared(Job *job,
 
 JobWish job_on_unlisted(Job *job, uint64_t now_usec)
 {
+    JobState state = job->state == JOB_PAUSING ? job->resume : job->state;
+
+    /* this is why its target has it no longer: it went */
+    if (job->lost && state == JOB_LOOKING_FURTHER) {
+        job->lost = false;
+        job->known_at = (QubeName){};
+        return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+    }
     if (job->state != JOB_AWAITING_PROMPT)
         return JOB_WISH_NOTHING;
 

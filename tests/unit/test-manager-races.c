@@ -610,6 +610,29 @@ static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+static void test_what_goes_while_it_is_looked_for_was_not_detached(void **state)
+{
+    AdminAnswer unbound = answer_listed(NULL);
+    uint64_t call;
+
+    (void) state;
+
+    unbound.listing.has_identity = false;
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, unbound);
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+}
+
 static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
 {
     uint64_t call;
@@ -866,6 +889,7 @@ int main(void)
         TEST(test_a_record_quicker_than_the_shutdown_starts_nothing),
         TEST(test_a_refused_attach_holds_nothing),
         TEST(test_a_shutdown_told_between_two_looks_is_no_detach),
+        TEST(test_what_goes_while_it_is_looked_for_was_not_detached),
         TEST(test_a_removal_told_before_the_answer_to_attach_counts),
         TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
