@@ -217,7 +217,7 @@ JobWish job_finish_not_running(Job *job)
  */
 JobWish job_select(Job *job, uint64_t now_usec)
 {
-    if (job->target.s[0] != '\0')
+    if (job->chosen && job->target.s[0] != '\0')
         return job_ask_turn(job);
 
     if (!job->chosen && job_needs_states(job)) {

@@ -371,6 +371,7 @@ JobWish job_on_unlisted(Job *job, uint64_t now_usec)
     /* this is why its target has it no longer: it went */
     if (job->lost && state == JOB_LOOKING_FURTHER) {
         job->lost = false;
+        job->target = (QubeName){}; /* nobody may have approved that one */
         job->known_at = (QubeName){};
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
     }

@@ -633,6 +633,30 @@ static void test_what_goes_while_it_is_looked_for_was_not_detached(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
 }
 
+/* Where it had been with leave, that leave was for once. */
+static void test_nor_is_it_attached_there_again_without_leave(void **state)
+{
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    uint64_t window, call;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_PROPERTY_GET); /* what a prompt needs */
+}
+
 static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
 {
     uint64_t call;
@@ -890,6 +914,7 @@ int main(void)
         TEST(test_a_refused_attach_holds_nothing),
         TEST(test_a_shutdown_told_between_two_looks_is_no_detach),
         TEST(test_what_goes_while_it_is_looked_for_was_not_detached),
+        TEST(test_nor_is_it_attached_there_again_without_leave),
         TEST(test_a_removal_told_before_the_answer_to_attach_counts),
         TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
