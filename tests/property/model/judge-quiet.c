@@ -78,7 +78,7 @@ static void check_seat(Model *m, int index, const Report *report)
     if ((seat->claim == STATUS_ALREADY_ATTACHED ||
          (seat->claim == STATUS_ATTACHED &&
           seat->attached_by != ACTOR_DAEMON)) &&
-        seat->ours == NOWHERE &&
+        (seat->ours == NOWHERE || seat->attached_by != ACTOR_DAEMON) &&
         (qube_idle_since(m, seat->claim_target, seat->claim_tick)))
         return;
     if (status_is_success(seat->claim) && seat->claim_target != NOWHERE &&
