@@ -20,7 +20,7 @@ plants=(
     'source-memory.c|device->detached_by_user \|= found->detached_by_user;||a new probe is another plug'
     'manager-turn.c|return other;|return NULL;|USB attaches into one target side by side'
     'job-attach.c|if (answer->power == POWER_RUNNING)|if (true)|USB into a target that does not run'
-    'manager-source.c|if (!device->plugged \|\| (device->told_by & bits) == 0)|if (false)|what is not in the picture stays'
+    'manager-source.c|if (!device->plugged \|\| (device->told_by & bit) == 0) {|if (false) {|what is not in the picture stays'
     'manager-device.c|if (device->stopped.s[0] && task.start == RULE_START_TARGET)|if (false)|a stopped target is started again'
     'job-choose.c|return job_question(job, task->ask \|\| job->approved);|return job_question(job, false);|an ask rule does not ask'
     'manager-state.c|device->refused_by_user = plug->refused_by_user;||a restart forgets a no'

@@ -399,29 +399,19 @@ void source_close_connections(Manager *m, const Source *source)
             m->closing[m->n_closing++] = source->connections[i].id;
 }
 
-/* The bits in Device.told_by of the connection and of all that are newer. */
-static uint8_t bits_since(const Source *source, uint64_t id)
-{
-    uint8_t bits = 0;
-
-    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
-        if (source->connections[i].id >= id)
-            bits |= (uint8_t) (1U << i);
-    return bits;
-}
-
 void manager_synced(Manager *m, uint64_t id, Instant now)
 {
     SourceConnection *connection;
     Source *source = source_of(m, id, &connection);
-    uint8_t bits = bits_since(source, id);
+    uint8_t bit = source_connection_bit(source, id);
+    bool outdated = false;
 
     for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++) {
         SourceConnection *other = &source->connections[i];
 
         /* of a forwarder that was started since */
         if (other->id > id) {
-            connection->crossed |= other->synced;
+            outdated |= other->synced;
             continue;
         }
         other->picturing = false; /* a newer picture is complete */
@@ -434,15 +424,19 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
     connection->synced = true;
     m->turns_changed = true;
     source_close_memories(source);
-    /* it is out of date, or lacks something: if its forwarder lives, that calls
-     * again, with another one */
-    if (connection->crossed && m->n_closing < ARRAY_SIZE(m->closing))
+    /* if its forwarder lives, that calls again, with another one */
+    if ((outdated || connection->crossed) &&
+        m->n_closing < ARRAY_SIZE(m->closing))
         m->closing[m->n_closing++] = id;
 
     for (Device *device = source->devices, *next; device; device = next) {
         next = device->next;
-        if (!device->plugged || (device->told_by & bits) == 0)
+        if (outdated)
+            continue; /* it says nothing of what is there by now */
+        if (!device->plugged || (device->told_by & bit) == 0) {
+            note_crossing(source, device, id);
             device_unplug(m, device, "no longer plugged in", now);
+        }
         device_release(device);
     }
     manager_settle(m, now);

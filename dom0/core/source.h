@@ -93,9 +93,8 @@ typedef struct PortDetach {
 typedef struct SourceConnection {
     uint64_t id; /* 0: this slot is free */
     bool synced; /* it has sent the whole picture */
-    /* a newer connection has sent its picture before, or an older one has told
-     * that something went of which this one had just told in its picture: which
-     * is true cannot be known */
+    /* an older connection has told that something is gone of which this one had
+     * just told in its picture: which is true cannot be known */
     bool crossed;
     /* it has begun to send its picture: more parts of a USB device may come */
     bool picturing;

@@ -445,8 +445,29 @@ static void test_a_remove_that_crosses_the_picture_asks_for_another(void **s)
     assert_int_equal(closed, second);
 }
 
-/* It was killed twice, and the end of the first picture is read last. */
-static void test_an_old_picture_takes_away_nothing_that_is_newer(void **state)
+/* It was killed twice, and the end of the first picture is read late. */
+static void test_an_old_picture_that_crosses_a_newer_asks_for_another(void **s)
+{
+    const uint64_t second = rig_connect(&rig, "sys-usb", 'a');
+    const Record present = rig_record_at(RECORD_PRESENT, "sdb", "2-1", "A");
+    uint64_t closed;
+    Report report = {};
+
+    (void) s;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(rig_tell_record(&rig, second, &present), STATUS_NO_RULE);
+    manager_synced(rig.manager, usb, rig.now);
+    manager_synced(rig.manager, second, rig.now);
+    assert_true(manager_next_close(rig.manager, &closed));
+    assert_int_equal(closed, second);
+    assert_true(manager_next_close(rig.manager, &closed));
+    assert_int_equal(closed, usb);
+    manager_report(rig.manager, &report, rig.now);
+    assert_int_equal(report.sources[0].n_devices, 0);
+}
+
+static void test_an_old_picture_after_a_newer_takes_nothing_away(void **state)
 {
     const uint64_t second = rig_connect(&rig, "sys-usb", 'a');
     const Record present = rig_record_at(RECORD_PRESENT, "sdb", "2-1", "A");
@@ -457,13 +478,11 @@ static void test_an_old_picture_takes_away_nothing_that_is_newer(void **state)
 
     rig_set_rules(&rig, "");
     assert_int_equal(rig_tell_record(&rig, second, &present), STATUS_NO_RULE);
-    manager_synced(rig.manager, usb, rig.now);
     manager_synced(rig.manager, second, rig.now);
-    assert_true(manager_next_close(rig.manager, &closed));
-    assert_int_equal(closed, usb);
     manager_synced(rig.manager, usb, rig.now);
     assert_true(manager_next_close(rig.manager, &closed));
     assert_int_equal(closed, usb);
+    assert_false(manager_next_close(rig.manager, &closed));
     manager_report(rig.manager, &report, rig.now);
     assert_int_equal(report.sources[0].n_devices, 1);
 }
@@ -523,7 +542,8 @@ int main(void)
         TEST(test_the_device_comes_back_with_its_target),
         TEST(test_a_disposable_that_was_closed_is_not_made_again),
         TEST(test_a_remove_that_crosses_the_picture_asks_for_another),
-        TEST(test_an_old_picture_takes_away_nothing_that_is_newer),
+        TEST(test_an_old_picture_that_crosses_a_newer_asks_for_another),
+        TEST(test_an_old_picture_after_a_newer_takes_nothing_away),
         TEST(test_what_is_remembered_is_bounded),
     };
 #undef TEST

@@ -489,24 +489,20 @@ void judge_on_record(Model *m,
     trigger(m, seat);
 }
 
-/* Bits of the connection, and of those that were made since. */
-static uint64_t bits_since(const Model *m, const Connection *connection)
-{
-    uint64_t bits = 0;
-
-    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-        if (m->connections[i].open && m->connections[i].id >= connection->id)
-            bits |= connection_bit(m, &m->connections[i]);
-    return bits;
-}
-
 void judge_on_synced(Model *m, const Connection *connection)
 {
     int base = (int) connection->source * SEATS_OF_SOURCE;
 
+    m->connections[connection - m->connections].synced = true;
+    /* a newer picture has come before */
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        if (m->connections[i].open && m->connections[i].synced &&
+            m->connections[i].source == connection->source &&
+            m->connections[i].id > connection->id)
+            return;
     for (int i = base; i < base + SEATS_OF_SOURCE; i++)
         if (m->seats[i].plugged &&
-            (m->seats[i].connections & bits_since(m, connection)) == 0)
+            (m->seats[i].connections & connection_bit(m, connection)) == 0)
             seat_unplug(m, i);
 }
 

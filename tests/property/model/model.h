@@ -198,6 +198,7 @@ typedef struct Connection {
     bool open;
     bool by_hand; /* closed once all is answered */
     bool ended;   /* no more lines come */
+    bool synced;  /* it was told of the whole picture */
     uint64_t id;
     unsigned int source;
     unsigned int boot;
