@@ -129,6 +129,12 @@ class Judge:
         self._last.update(dict.fromkeys(plug.devices, plug))
         self.decide(plug)
 
+    def keep(self, plug: Plug, before: Plug) -> None:
+        """What qubesd does not list outlives a stop of its source: a disk and
+        its partition, both attached."""
+        if any(self._owner(*key) for key in plug.devices):
+            plug.by_hand = before.by_hand
+
     def pulled(self, plug: Plug) -> None:
         """With what is pulled out while it is attached a detach is told of."""
         if (SOURCE, "usb", plug.port) in self.world.attachments:

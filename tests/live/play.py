@@ -353,6 +353,7 @@ class Play:
                 self.n_plugs, plug.thing, port, plug.disk, self.judge.round,
                 time.monotonic())
             self.judge.born(again)
+            self.judge.keep(again, plug)
         self._soon(self._start_source())
         return SOURCE
 
