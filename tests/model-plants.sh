@@ -14,7 +14,7 @@ cmake -S "$tree" -B "$tree/build" -G Ninja >/dev/null || exit 1
 
 # FILE|what stands there|what is planted|what it means
 plants=(
-    'manager-device.c|if (device->refused_by_user)|if (false)|a no is not kept'
+    'manager-prompt.c|device->refused_by_user = true;||a no is not kept'
     'manager-device.c|if (device_is_left_alone(device))|if (false)|a detach by the person is undone'
     'source.c|return a != b && (|return false && (|parts of one plug do not exclude one another'
     'source-memory.c|device->detached_by_user \|= found->detached_by_user;||a new probe is another plug'
