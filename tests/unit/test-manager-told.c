@@ -1355,15 +1355,11 @@ static void test_what_is_given_to_another_qube_at_once_is_no_echo(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
-/* What was plugged in before at the port went while its Attach was under way.
- * The parts of what is there now wait for the end of that, no longer. */
-static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
-    void **state)
+/* What was plugged in before at the port went while its Attach was under way;
+ * @disk is a part of what is there now. Answers that Attach. */
+static uint64_t attach_behind(const Record *disk)
 {
-    const Record disk = part_of_2_1("sda");
     uint64_t call;
-
-    (void) state;
 
     rig_set_rules(&rig, "k: allow usb serial K to vault\n"
                         "d: allow block type disk to work\n");
@@ -1373,10 +1369,21 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug_port("2-1", "A"), STATUS_NO_RULE);
-    assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
+    assert_int_equal(rig_tell_record(&rig, usb, disk), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_true(rig_is_quiet(&rig));
+    return call;
+}
+
+/* The parts of what is there now wait for the end of that, no longer. */
+static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
+    void **state)
+{
+    const Record disk = part_of_2_1("sda");
+    const uint64_t call = attach_behind(&disk);
+
+    (void) state;
 
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -1390,22 +1397,10 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
 static void test_an_endless_attach_of_the_plug_before_gives_504(void **state)
 {
     const Record disk = part_of_2_1("sda");
+    const uint64_t call = attach_behind(&disk);
     AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
-    uint64_t call;
 
     (void) state;
-
-    rig_set_rules(&rig, "k: allow usb serial K to vault\n"
-                        "d: allow block type disk to work\n");
-    assert_int_equal(plug_port("2-1", "K"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    call = rig_call(&rig, ADMIN_ATTACH);
-    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
-    assert_int_equal(plug_port("2-1", "A"), STATUS_NO_RULE);
-    assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
 
     overdue.pending = true;
     rig_reply(&rig, call, overdue);
