@@ -320,6 +320,8 @@ static bool device_lacks_decision(const Manager *m, const Device *device)
 static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
+    /* of the plug that the job is about: its event is still to come */
+    const bool attach_untold = device->attach_untold;
     QubeName made = {};
     Holding left;
 
@@ -332,8 +334,8 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
     device->made = device->made && device->holding == HOLDING_MAYBE;
     if (managed->kind == JOB_KIND_DETACH)
         device_learn_missing(m, device, managed, now);
-    if (managed->job.detached && !managed->job.told_detached &&
-        !managed->unheard)
+    if ((managed->job.detached || (managed->job.missing && attach_untold)) &&
+        !managed->job.told_detached && !managed->unheard)
         source_expect_detach(managed->source, device->record.class,
                              &device->record.device, &managed->job.target, true,
                              now.monotonic_usec);

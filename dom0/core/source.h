@@ -71,8 +71,9 @@ typedef struct Announced {
 
 /*
  * A detach of which qubesd's event has not come yet: either our Detach has gone
- * well (@ours), or a plug went that somebody else had attached to @qube. Until
- * the event comes qubesd may still list the device as attached to @qube.
+ * well, or came too late for what not even the attach had been told of (both
+ * @ours); or a plug went that somebody else had attached to @qube. Until the
+ * event comes qubesd may still list the device as attached to @qube.
  */
 typedef struct ExpectedDetach {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */

@@ -449,6 +449,33 @@ static void test_the_list_may_tell_of_the_plug_before(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* Attach and end of the plug before, which our Detach has found gone, are told
+ * when the next one is attached to the same target. */
+static void test_what_is_told_of_the_plug_before_is_not_of_this_one(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+
+    /* it is ours: so it comes back with its target */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 /* It was replugged while its forwarder was not there. */
 static void test_what_was_off_the_list_was_not_taken_by_the_person(void **state)
 {
@@ -1443,6 +1470,7 @@ int main(void)
         TEST(test_what_another_attaches_before_our_attach_is_seen),
         TEST(test_an_answer_older_than_a_detach_is_not_believed),
         TEST(test_the_list_may_tell_of_the_plug_before),
+        TEST(test_what_is_told_of_the_plug_before_is_not_of_this_one),
         TEST(test_what_was_off_the_list_was_not_taken_by_the_person),
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),
