@@ -416,11 +416,12 @@ JobWish job_on_withdrawn(Job *job, bool sent, Status status, const char *detail)
     case JOB_ATTACHING:
     case JOB_VERIFYING:
     case JOB_CREATING:
-        if (!sent) {
-            if (job->state == JOB_ATTACHING)
-                job->holding = HOLDING_NOTHING;
+        if (!sent && job->state == JOB_ATTACHING)
+            job->holding = HOLDING_NOTHING;
+        /* nor is anything to undo of an Attach that has failed for sure */
+        if (!sent ||
+            (job->state == JOB_VERIFYING && job->holding == HOLDING_NOTHING))
             break;
-        }
         job->resume = job->state;
         job_decide(job, status, detail);
         (void) job_wait(job, JOB_UNDOING, UINT64_MAX);

@@ -226,6 +226,14 @@ static void strangers_on_qube_stopped(Manager *m,
     }
 }
 
+/* What a survey is about to be told of a part may be older than the stop. */
+static void surveys_ask_again(Manager *m, Instant now)
+{
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (!managed->dead && managed->job.state == JOB_SURVEYING)
+            managed_apply(m, managed, JOB_WISH_PART, now);
+}
+
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     strangers_on_qube_stopped(m, name, now);
@@ -250,6 +258,7 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
         source_unplug(m, source, "its qube was shut down", now);
         source_close_connections(m, source);
     }
+    surveys_ask_again(m, now);
 }
 
 void manager_on_source_resumed(Manager *m, const QubeName *name, Instant now)

@@ -762,6 +762,25 @@ static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* Our own Attach has failed, and Qubes itself has attached it meanwhile. */
+static void test_one_taken_from_others_while_ours_fails_is_left_alone(void **s)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) s;
+
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_reply(&rig, call, answer_listed("work")); /* older */
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    assert_int_equal(plug("2-1", "A"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* parts */
 
 static void test_parts_that_are_not_known_to_be_free_are_looked_at(void **state)
@@ -818,6 +837,26 @@ static void test_a_disk_of_another_by_now_is_nothing_to_it(void **state)
     assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
     assert_int_equal(rig_tell_record(&rig, usb, &other), STATUS_NO_RULE);
     rig_reply(&rig, call, unreadable);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+/* What had it is stopped: qubesd may have been asked before that. */
+static void test_a_disk_that_a_stop_sets_free_is_asked_about_again(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_AVAILABLE); /* sda */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "vault");
+    rig_reply(&rig, call, answer_listed("vault"));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* sda */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -947,6 +986,7 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
     (void) state;
 
     attach("2-1", "A");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
     assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
@@ -1264,9 +1304,11 @@ int main(void)
         TEST(test_a_late_answer_counts_and_frees_the_turn),
         TEST(test_one_unplugged_in_an_endless_attach_is_undone_late),
         TEST(test_the_job_over_its_time_keeps_the_turn_to_the_end),
+        TEST(test_one_taken_from_others_while_ours_fails_is_left_alone),
         TEST(test_parts_that_are_not_known_to_be_free_are_looked_at),
         TEST(test_a_disk_of_it_is_not_ripped_away),
         TEST(test_a_disk_of_another_by_now_is_nothing_to_it),
+        TEST(test_a_disk_that_a_stop_sets_free_is_asked_about_again),
         TEST(test_a_disk_that_is_attached_meanwhile_counts),
         TEST(test_a_disk_whose_partition_is_attached_ends_310),
         TEST(test_the_disk_of_an_attached_usb_device_ends_310),
