@@ -313,6 +313,26 @@ static bool has_gone(const Claim *claim)
            (dev != NONE && !claim->m->devs[dev].exists);
 }
 
+/* It was told that it is off the list, after our Attach or, of what another has
+ * attached, since it is plugged in: so it is not the person's doing. */
+static bool was_removed(const Claim *claim)
+{
+    const Seat *seat = claim->seat;
+
+    return seat->removed_tick > seat->ours_tick &&
+           seat->removed_tick > seat->plug_tick;
+}
+
+/* The jobs of the other parts ended with a look that its source's shutdown cut
+ * short: what was told before that was the person's detach. */
+static bool left_alone_until_stop(const Claim *claim)
+{
+    const Model *m = claim->m;
+
+    return m->told_down_tick[seat_source(claim->index)] == m->tick &&
+           group_of(claim->m, claim->index)->old_memory;
+}
+
 /* It seemed to be attached between the two events that tell of a shutdown: to
  * the target, or, where only its plug is said to be left alone, to the one that
  * it was told to be detached from. */
@@ -371,13 +391,13 @@ static void check_refusal(const Claim *claim)
                 left_alone(m, claim->index) != SURE_NO ||
                     /* nobody has said that it is gone */
                     dev_listed_at(m, claim->index) == NONE ||
-                    (has_gone(claim) &&
-                     claim->seat->removed_tick <= claim->seat->ours_tick) ||
+                    (has_gone(claim) && !was_removed(claim)) ||
                     /* nor why it is attached no longer */
                     (claim->seat->blind_tick > claim->seat->ours_tick &&
                      claim->seat->ours_tick > 0) ||
                     !qube_runs(m, (int) seat_source(claim->index)) ||
                     seemed_there_in_stop(claim) ||
+                    left_alone_until_stop(claim) ||
                     /* nor which of two detaches that are told late is ours */
                     claim->seat->echo_tick > claim->seat->ours_tick ||
                     /* nor, before its record came, that it was detached */
@@ -575,6 +595,9 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         if (claim.seat->ours == claim.target)
             claim.seat->ours = NOWHERE;
     }
+    claim.seat->waited = entry->status == STATUS_DETACHED_BY_USER &&
+                         entry->rule.s[0] == '\0' &&
+                         claim.seat->claim == STATUS_WAITING_FOR_TARGET;
     claim.seat->claim_set = deciding_set(m, claim.seat, entry->status);
     claim.seat->claim_since = claim.since;
     claim.seat->claim = entry->status;

@@ -776,6 +776,9 @@ static void on_started(Model *m, int qube)
                 permit(m, seat);
             continue;
         }
+        /* a retry of another part has forgotten why it was left alone */
+        if (seat->waited && named && left_alone(m, i) != SURE_YES)
+            permit(m, seat);
         if (seat->claim != STATUS_WAITING_FOR_TARGET)
             continue;
         /* under other rules it may not wait for this one */

@@ -388,6 +388,7 @@ typedef struct Seat {
     int claim_target;
     uint64_t started_tick; /* some target, while it was in work */
     bool excused;          /* what it waits for has come under other rules */
+    bool waited;           /* for a target, when it was taken away */
     bool presumed; /* a disk that is attached may be a part of it, for now */
 
     /* truth */
