@@ -329,8 +329,10 @@ static void device_on_detached(Manager *m,
     ManagedJob *managed = device->job;
 
     /* An attached device stays on qubesd's list. This one was put on it anew,
-     * so it had been off the list, and that event was missed. */
+     * so it had been off the list, and that event was missed, or forgotten for
+     * a list that could not be read. */
     device->removed |= device->added_attached;
+    device->relisted |= device->added_attached;
     device->added_attached = false;
     device->attached_to = (QubeName){};
     device->attachment_known = true;

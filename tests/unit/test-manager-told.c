@@ -1337,6 +1337,32 @@ static void test_what_went_before_the_source_called_was_not_taken_away(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* As before, but what came in its place has an identity that cannot be read:
+ * the list does not tell who has it, until the events have told all. */
+static void test_what_was_listed_anew_unreadable_is_decided_anew(void **state)
+{
+    AdminAnswer unknown = answer_of(ADMIN_OK);
+    uint64_t net, look;
+
+    (void) state;
+
+    unknown.listing.listed = true;
+    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "sda", "work");
+    net = rig_connect(&rig, "sys-net", 'a');
+    assert_int_equal(rig_tell(&rig, net, RECORD_PRESENT, "sda"), 0);
+    look = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-net", "sda", NULL);
+    rig_reply(&rig, look, unknown);
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-net", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "sda", "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+}
+
 /* The stick was swapped while nobody looked: the record of the new one comes
  * before that of what has come of the old one's disk. */
 static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
@@ -1514,6 +1540,7 @@ int main(void)
         TEST(test_what_a_stopped_target_had_before_the_record_is_free),
         TEST(test_what_it_had_before_the_source_called_is_free_too),
         TEST(test_what_went_before_the_source_called_was_not_taken_away),
+        TEST(test_what_was_listed_anew_unreadable_is_decided_anew),
         TEST(test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick),
     };
 #undef TEST
