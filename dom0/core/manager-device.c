@@ -298,7 +298,8 @@ static Status device_attach(Manager *m,
                                       &device->record.device);
     /* qubesd's event told the identity, and nothing has happened to the device
      * since: so it need not be asked for */
-    if (announced && !device->job && !device_is_attached(device)) {
+    if (announced && announced->has_identity && !device->job &&
+        !device_is_attached(device)) {
         task.announced = true;
         task.identity = announced->identity;
     }

@@ -35,16 +35,13 @@ void source_announce(Source *source, const AdminEvent *event)
     Announced *announced =
         source_find_announced(source, event->class, &event->port);
 
-    if (!event->has_identity) {
-        source_unannounce(source, event->class, &event->port);
-        return;
-    }
     if (!announced) {
         announced = &source->announced[source->next_announced++];
         source->next_announced %= SOURCE_ANNOUNCED_MAX;
     }
     *announced = (Announced){ .class = event->class,
                               .device = event->port,
+                              .has_identity = event->has_identity,
                               .identity = event->identity };
 }
 

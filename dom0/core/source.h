@@ -66,6 +66,7 @@ typedef struct EarlyAttach {
 typedef struct Announced {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
     DeviceName device;
+    bool has_identity; /* else it is none that can be put on the wire */
     DeviceIdentity identity;
 } Announced;
 
@@ -353,8 +354,8 @@ bool source_has_early_of(const Source *source, const Record *usb);
 
 /*
  * qubesd's event: it lists a device. The identity that the event tells need not
- * be asked for; one that is not safe to send is not kept. To be cleared when
- * events were missed.
+ * be asked for; one that is not safe to send is not kept, see
+ * Announced.has_identity. To be cleared when events were missed.
  */
 void source_announce(Source *source, const AdminEvent *event);
 void source_unannounce(Source *source,

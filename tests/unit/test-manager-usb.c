@@ -324,6 +324,22 @@ static void test_nor_is_one_of_what_our_detach_has_ended(void **state)
 }
 
 /* Another one is in the port, and Qubes itself has attached it at once. */
+static void one_listed_anew_is_attached(const AdminEvent *added)
+{
+    const Record disk = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
+
+    rig_set_rules(&rig, "disks: allow block to work\n");
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    manager_on_admin_event(rig.manager, added, rig.now);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(plug("2-1", "B"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(rig_tell_record(&rig, usb, &disk),
+                     STATUS_ATTACHED_ELSEWHERE);
+}
+
 static void test_but_one_of_a_port_listed_anew_is_one(void **state)
 {
     AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
@@ -331,21 +347,24 @@ static void test_but_one_of_a_port_listed_anew_is_one(void **state)
                          .subject = { "sys-usb" },
                          .port = { "2-1" },
                          .has_identity = true };
-    const Record disk = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
 
     (void) state;
 
     assert_true(identity_parse(&added.identity, "0781:5581:B:u080650", 19));
-    rig_set_rules(&rig, "disks: allow block to work\n");
-    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    manager_on_admin_event(rig.manager, &added, rig.now);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
-    assert_int_equal(plug("2-1", "B"), STATUS_NO_RULE);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
-    assert_int_equal(rig_tell_record(&rig, usb, &disk),
-                     STATUS_ATTACHED_ELSEWHERE);
+    one_listed_anew_is_attached(&added);
+}
+
+/* The same of one whose serial has odd characters in it. */
+static void test_so_is_one_without_an_identity(void **state)
+{
+    const AdminEvent added = { .type = ADMIN_EVENT_DEVICE_ADDED,
+                               .class = DEVICE_CLASS_USB,
+                               .subject = { "sys-usb" },
+                               .port = { "2-1" } };
+
+    (void) state;
+
+    one_listed_anew_is_attached(&added);
 }
 
 /* The same before its source ever called. */
@@ -1283,6 +1302,7 @@ int main(void)
         TEST(test_nor_is_one_that_is_told_while_our_attach_fails),
         TEST(test_nor_is_one_of_what_our_detach_has_ended),
         TEST(test_but_one_of_a_port_listed_anew_is_one),
+        TEST(test_so_is_one_without_an_identity),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
         TEST(test_nor_does_a_stop_before_the_first_call_leave_it_there),

@@ -144,6 +144,8 @@ static void check_exclusion(Model *m, int index)
 
         if (seats_exclude(m, i, index) && m->seats[i].told_at != NOWHERE &&
             dev != NONE &&
+            /* it went, and only its Detach is not done yet */
+            m->devs[dev].exists &&
             /* what was told before was an echo */
             m->devs[dev].attach_tick <= m->seats[i].told_at_tick &&
             /* what was attached before a record told of it, or while no
