@@ -215,8 +215,9 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         return;
     }
     device_on_attached(device, &event->subject, echo && attaching);
-    /* attached anew: what a look finds is not due to the detach before */
+    /* attached there anew: what a look finds is not due to the detach before */
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
+        qube_name_equal(&device->job->job.target, target) &&
         !is_echo(source, event, now))
         device->job->job.look_further = true;
     if (device->job)

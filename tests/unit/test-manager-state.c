@@ -245,6 +245,21 @@ static void test_a_detach_that_was_told_is_known_after_a_restart(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* What she does with it after that does not change it. */
+static void test_so_is_one_that_was_attached_elsewhere_then(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+}
+
 static void test_so_do_the_other_parts_wait_for_that(void **state)
 {
     (void) state;
@@ -1057,6 +1072,7 @@ int main(void)
         TEST(test_a_stopped_target_is_not_started_for_what_was_relisted),
         TEST(test_what_has_come_since_is_not_the_plug_before),
         TEST(test_a_detach_that_was_told_is_known_after_a_restart),
+        TEST(test_so_is_one_that_was_attached_elsewhere_then),
         TEST(test_so_do_the_other_parts_wait_for_that),
         TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
         TEST(test_what_is_probed_anew_was_detached_by_the_person),
