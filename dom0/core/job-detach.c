@@ -262,7 +262,9 @@ JobWish job_on_detach(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     case ADMIN_UNREACHABLE:
         return job_lose_qubesd(job, JOB_DETACHING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
-        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+        return job->told_detached
+                   ? job_on_detached(job)
+                   : job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EXCEPTION:
         job->missing =
             answer->error == ADMIN_ERROR_NOT_ATTACHED && !job->detach_unsure;
@@ -284,12 +286,18 @@ JobWish job_on_detach_verified(Job *job,
                                const AdminAnswer *answer,
                                uint64_t now_usec)
 {
+    /* an event has told, whatever comes instead of an answer */
+    bool over =
+        job->told_detached ||
+        (answer->result == ADMIN_OK &&
+         (!answer->listing.listed || is_of_another(job, &answer->listing)));
+
+    if (over)
+        return job->look_first ? job_on_found_detached(job)
+                               : job_on_detached(job);
+
     switch (answer->result) {
     case ADMIN_OK:
-        if (!answer->listing.listed || job->told_detached ||
-            is_of_another(job, &answer->listing))
-            return job->look_first ? job_on_found_detached(job)
-                                   : job_on_detached(job);
         /* Detach might take the namesake: wait, as qubesd itself detaches what
          * was unplugged */
         if (answer->listing.namesake)

@@ -1363,6 +1363,46 @@ static void test_what_was_listed_anew_unreadable_is_decided_anew(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
+/* It went while its Attach was under way, and our Detach of it is not answered
+ * in time; but the person has detached it, as an event tells. */
+static void test_what_an_event_has_ended_is_not_held_in_spite_of_that(void **s)
+{
+    const AdminResult results[] = { ADMIN_TIMED_OUT, ADMIN_GARBAGE };
+    uint64_t call;
+
+    (void) s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        call = rig_call(&rig, ADMIN_ATTACH);
+        assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+        assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+        rig_reply(&rig, call, answer_of(ADMIN_OK));
+        if (results[i] == ADMIN_GARBAGE) {
+            rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_GARBAGE));
+            call = rig_call(&rig, ADMIN_ATTACHED);
+        } else {
+            call = rig_call(&rig, ADMIN_DETACH);
+        }
+        rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+        rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        rig_reply(&rig, call, answer_of(results[i]));
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+
+        /* so the next plug was not taken away from there */
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+        assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+        rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    }
+}
+
 /* The stick was swapped while nobody looked: the record of the new one comes
  * before that of what has come of the old one's disk. */
 static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
@@ -1541,6 +1581,7 @@ int main(void)
         TEST(test_what_it_had_before_the_source_called_is_free_too),
         TEST(test_what_went_before_the_source_called_was_not_taken_away),
         TEST(test_what_was_listed_anew_unreadable_is_decided_anew),
+        TEST(test_what_an_event_has_ended_is_not_held_in_spite_of_that),
         TEST(test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick),
     };
 #undef TEST
