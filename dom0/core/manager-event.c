@@ -71,7 +71,9 @@ static void on_device_added(Manager *m, const AdminEvent *event, Instant now)
         /* what has it was told of another plug, of which no record came */
         (void) source_take_early(source, event->class, &event->port);
     if (device) {
-        device->added_attached = device_is_attached(device);
+        /* what is told before our last Attach is of the plug before */
+        device->added_attached =
+            device_is_attached(device) && !device->attach_untold;
         device->relisted = device->removed;
     }
     if (device && device->waits_for_list)

@@ -105,7 +105,9 @@ static void device_learn_seen(Device *device, const Job *job)
         device->holding = HOLDING_DEVICE;
     if (job->seen_at.s[0]) {
         device->attached_to = job->seen_at;
-        device->removed = false; /* qubesd lists it */
+        /* qubesd lists it; but where an Attach has failed that was sent before
+         * it went off the list, what was there then has it */
+        device->removed &= job->tried;
     } else if (job->outcome == STATUS_ALREADY_ATTACHED) {
         device->attached_to = job->target;
     }

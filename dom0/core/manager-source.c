@@ -305,6 +305,8 @@ static int device_plug_in(Manager *m,
     if (early.s[0]) {
         device->attached_to = early;
         device->attachment_known = true;
+        device->removed = false; /* as in device_on_attached() */
+        device->added_attached = false;
         on_disk_known(m, device, now);
     }
     return 0;

@@ -202,6 +202,7 @@ static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
 
     rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     replug_is_answered("work", STATUS_ALREADY_ATTACHED);

@@ -476,6 +476,59 @@ static void test_what_is_told_of_the_plug_before_is_not_of_this_one(void **s)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
+/* That it was probed anew is told after our Attach, and the event of that is
+ * missed. */
+static void test_a_detach_after_a_new_probe_and_a_gap_is_the_persons(void **s)
+{
+    (void) s;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+/* Another has attached it before its record came, and while the disposable of
+ * the plug before was being shut down. */
+static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+    uint64_t call;
+
+    (void) s;
+
+    made.qube = rig_qube("disp1");
+    rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+    call = rig_call(&rig, ADMIN_SHUTDOWN);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED_ELSEWHERE);
+
+    /* the person takes it away */
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 /* It was replugged while its forwarder was not there. */
 static void test_what_was_off_the_list_was_not_taken_by_the_person(void **state)
 {
@@ -1537,6 +1590,8 @@ int main(void)
         TEST(test_an_answer_older_than_a_detach_is_not_believed),
         TEST(test_the_list_may_tell_of_the_plug_before),
         TEST(test_what_is_told_of_the_plug_before_is_not_of_this_one),
+        TEST(test_a_detach_after_a_new_probe_and_a_gap_is_the_persons),
+        TEST(test_what_came_before_an_earlier_job_ended_is_not_of_that),
         TEST(test_what_was_off_the_list_was_not_taken_by_the_person),
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),

@@ -800,6 +800,24 @@ static void test_one_taken_from_others_while_ours_fails_is_left_alone(void **s)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Our Attach found the plug before, which then goes off the list, and is ended
+ * late. */
+static void test_an_end_of_the_plug_before_is_not_the_persons(void **state)
+{
+    uint64_t call = attach_half("2-1", "A");
+
+    (void) state;
+
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    serve_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 /* parts */
 
 static void test_parts_that_are_not_known_to_be_free_are_looked_at(void **state)
@@ -1325,6 +1343,7 @@ int main(void)
         TEST(test_one_unplugged_in_an_endless_attach_is_undone_late),
         TEST(test_the_job_over_its_time_keeps_the_turn_to_the_end),
         TEST(test_one_taken_from_others_while_ours_fails_is_left_alone),
+        TEST(test_an_end_of_the_plug_before_is_not_the_persons),
         TEST(test_parts_that_are_not_known_to_be_free_are_looked_at),
         TEST(test_a_disk_of_it_is_not_ripped_away),
         TEST(test_a_disk_of_another_by_now_is_nothing_to_it),
