@@ -158,6 +158,17 @@ static void check_exclusion(Model *m, int index)
     }
 }
 
+/* It was looked at since events are heard, and the one that says that it is
+ * attached since then has not come. */
+static bool was_known_free(const Model *m, int index, const Dev *dev)
+{
+    const Seat *seat = &m->seats[index];
+
+    return !dev->attached_told && seat->looked.tick > m->stream_down_tick &&
+           seat->looked.tick > seat->plug_tick &&
+           seat->looked.tick < dev->attach_tick;
+}
+
 /* What hangs on a USB device and is attached would be ripped out. */
 static void check_parts(Model *m, int index)
 {
@@ -167,8 +178,10 @@ static void check_parts(Model *m, int index)
     for (int i = 0; i < SEATS; i++) {
         int dev = dev_attached_at(m, i);
 
+        /* what does not exist any more is kept by the hypervisor only */
         if (seats_exclude(m, i, index) && dev != NONE && m->seats[i].plugged &&
-            m->devs[dev].attach_tick < since)
+            m->devs[dev].exists && m->devs[dev].attach_tick < since &&
+            !was_known_free(m, i, &m->devs[dev]))
             wrong(m, "%s, which hangs on it, is attached", seat_name(i).s);
     }
 }
@@ -236,6 +249,27 @@ static void check_look(Model *m, int index, const AdminRequest *request)
                  "decided, approved and its target started");
 }
 
+/* Whether what we had attached is not attached any more, or is taken for that:
+ * its target was told to start by a run that had not attached it. */
+static bool is_known_to_be_lost(const Model *m, int index)
+{
+    const Seat *seat = &m->seats[index];
+    int dev = dev_attached_at(m, index);
+
+    if (dev != NONE)
+        return is_taken_for_lost(m, &m->devs[dev]);
+    return !qube_runs(m, seat->ours) ||
+           (seat->ours_tick < m->restart_tick &&
+            m->qubes[seat->ours].last_idle_tick > seat->ours_tick);
+}
+
+/* The same qube had the plug before, as was told, and no end of that was: what
+ * is there after an Attach of which the end is not clear may still be that. */
+static bool may_be_of_before(const Seat *seat)
+{
+    return seat->past_at == seat->ours && seat->unsure_tick > seat->ours_tick;
+}
+
 static void on_attach(Model *m, const AdminRequest *request)
 {
     int source = qube_find(m, request->backend.s);
@@ -258,12 +292,10 @@ static void on_attach(Model *m, const AdminRequest *request)
     if (m->paused_until_usec != 0)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
-    if (!(dev_attached_at(m, index) == NONE
-              ? !qube_runs(m, seat->ours)
-              : is_taken_for_lost(m, &m->devs[dev_attached_at(m, index)])) &&
-        seat->removed_tick <= seat->ours_tick && seat->ours != NOWHERE &&
-        !seat->ours_doubt && seat->ours_told && seat->ours_plug == seat->plug &&
-        seat->told_at == seat->ours)
+    if (seat->ours != NOWHERE && !is_known_to_be_lost(m, index) &&
+        seat->removed_tick <= seat->ours_tick && !seat->ours_doubt &&
+        seat->ours_told && seat->ours_plug == seat->plug &&
+        seat->told_at == seat->ours && !may_be_of_before(seat))
         wrong(m, "it is attached once more, though it is attached");
     check_exclusion(m, index);
     check_options(m, index, &request->options);

@@ -71,10 +71,13 @@ static bool has_fault(const Claim *claim)
     return claim->m->any_fault_tick >= claim->since;
 }
 
-/* It was there before the events were lost: when at rest it has to be found out
- * that it is not any more. */
-static bool was_claimed_before_gap(const Claim *claim)
+/* It was there before the events were lost, as was said or told: when at rest
+ * it has to be found out that it is not any more. */
+static bool was_there_before_gap(const Claim *claim)
 {
+    if (claim->seat->gap_at == claim->target &&
+        claim->seat->gap_tick == claim->seat->told_at_tick)
+        return true;
     return status_is_success(claim->seat->claim) &&
            claim->seat->claim_target == claim->target &&
            claim->m->stream_down_tick > claim->seat->claim_tick;
@@ -104,11 +107,13 @@ static void check_attached(const Claim *claim)
                 (claim->seat->looked.tick >= claim->since &&
                  !claim->seat->looked.has_identity &&
                  (claim->seat->told_at == claim->target ||
-                  was_claimed_before_gap(claim))),
+                  was_there_before_gap(claim))),
             "it was not attached");
     if (claim->entry->status == STATUS_ATTACHED)
         require(claim,
                 claim->seat->attached_by == ACTOR_DAEMON ||
+                    /* and somebody else has done the same since */
+                    claim->seat->put_tick >= claim->since ||
                     claim->seat->ours == claim->target || has_fault(claim) ||
                     claim->seat->unsure_tick >= claim->since,
                 "it was not attached by us");
@@ -172,6 +177,13 @@ static bool all_idle(const Claim *claim)
     return true;
 }
 
+static bool is_still_plugged(const Model *m, const Dev *dev)
+{
+    const Thing *thing = &m->things[dev->thing];
+
+    return thing->source == (int) dev->source && thing->port == dev->port;
+}
+
 /* Whether a part of it is attached of which no record tells: the slot of a
  * card reader without a medium, or one that was quicker. */
 static bool has_untold_part(const Claim *claim)
@@ -183,7 +195,7 @@ static bool has_untold_part(const Claim *claim)
 
         if (dev->source == seat_source(claim->index) &&
             dev->port == claim->seat->port &&
-            dev->class == DEVICE_CLASS_BLOCK &&
+            dev->class == DEVICE_CLASS_BLOCK && is_still_plugged(m, dev) &&
             (attached_since(m, dev->seat, claim->since) ||
              told_at_since(&m->seats[dev->seat], claim->since)))
             return true;
@@ -257,7 +269,7 @@ static bool is_superseded(const Claim *claim)
            claim->m->rules_tick >= claim->since ||
            seat->mismatch_tick >= claim->since ||
            /* what makes it the same plug was told late */
-           (group->left_alone != SURE_NO &&
+           ((group->left_alone != SURE_NO || group->refused != SURE_NO) &&
             (group->usb_detach_usec >= claim->since_usec ||
              claim->m->resumed_usec[seat_source(claim->index)] >=
                  claim->since_usec)) ||

@@ -83,6 +83,9 @@ static void check_seat(Model *m, int index, const Report *report)
         return;
     if (status_is_success(seat->claim) && seat->claim_target != NOWHERE &&
         qube_runs(m, seat->claim_target) && !seat->excused &&
+        /* it went off the list before the look after a gap could tell why it is
+         * not there any more */
+        !(seat->lost && seat->removed_tick > m->stream_down_tick) &&
         (dev == NONE || m->devs[dev].attached_to != seat->claim_target))
         wrong(m, "at rest: %s:%s ended %d %s, but is not attached there",
               source, name.s, (int) seat->claim,

@@ -109,6 +109,8 @@ void judge_begin(Model *m)
         m->seats[i].claim_target = NOWHERE;
         m->seats[i].taken_from = NOWHERE;
         m->seats[i].missed_at = NOWHERE;
+        m->seats[i].past_at = NOWHERE;
+        m->seats[i].gap_at = NOWHERE;
     }
     /* also of a port of which no record has told yet */
     for (unsigned int source = 0; source < SOURCES; source++)
@@ -200,6 +202,7 @@ static void seat_unplug(Model *m, int index)
     seat->plugged = false;
     seat->connections = 0;
     seat->unplug_tick = m->tick;
+    seat->past_at = seat->told_at;
     seat->told_at_plugged = false;
     /* of what this run was told before any record it is still to come */
     if (seat->record_tick >= m->restart_tick ||
@@ -538,7 +541,7 @@ static void on_attached_by_us(Seat *seat, int qube)
 }
 
 /* So soon after a detach of the port it may be an echo. That qubesd lists
- * another plug there since would tell, but the source had not called then. */
+ * another plug there since would tell, if the source had called then. */
 static bool seems_echo(Model *m, int index, const StreamEvent *event)
 {
     const Seat *seat = &m->seats[index];
@@ -548,7 +551,8 @@ static bool seems_echo(Model *m, int index, const StreamEvent *event)
            seat->detached_from == qube &&
            m->now.monotonic_usec - group_of(m, index)->usb_detach_usec <
                REPROBE_MAYBE_USEC &&
-           seat->event.tick < m->told_boot_tick[seat_source(index)];
+           (seat->event.tick < seat->told_detach_tick ||
+            seat->event.tick < m->told_boot_tick[seat_source(index)]);
 }
 
 static void on_attached(Model *m, const StreamEvent *event)
@@ -559,6 +563,7 @@ static void on_attached(Model *m, const StreamEvent *event)
 
     if (event->actor != ACTOR_DAEMON)
         seat->event_over_tick = m->tick;
+    seat->past_at = NOWHERE;
     seat->told_at = qube_named(m, event->event.subject.s);
     /* the person has another use for it */
     if (event->actor == ACTOR_PERSON && seat->restores != seat->told_at)
@@ -602,7 +607,8 @@ static void on_detached_by_person(Model *m, int index, int qube)
                 seat->ours_plug == seat->plug;
     bool known = held || (seat->claim_target == qube &&
                           seat->claim == STATUS_ALREADY_ATTACHED &&
-                          seat->claim_tick > seat->unplug_tick);
+                          seat->claim_tick > seat->unplug_tick &&
+                          seat->claim_tick > seat->told_detach_tick);
     bool sure = known && seat->listed == SURE_YES &&
                 !has_call(m, index, ADMIN_DETACH) &&
                 (dev == NONE || m->devs[dev].attached_to != qube);
@@ -683,7 +689,6 @@ static void on_detached(Model *m, const StreamEvent *event)
     /* ours was of the plug before */
     if (event->cause != CAUSE_DAEMON)
         seat->event_over_tick = m->tick;
-    seat->told_detach_tick = m->tick;
     if (event->cause == CAUSE_ECHO)
         seat->echo_tick = m->tick;
     seat->detached_from = qube;
@@ -693,6 +698,14 @@ static void on_detached(Model *m, const StreamEvent *event)
         leave_alone(m, index, SURE_MAYBE); /* why was not heard */
     else if (event->cause == CAUSE_DAEMON && seat->fault_tick > event->tick)
         leave_alone(m, index, SURE_MAYBE); /* that it was us was not answered */
+    seat->told_detach_tick = m->tick;
+    /* it looks like the end of what our Attach in work has done already */
+    if (seat->ours == qube &&
+        (seat->told_at == qube || seat->past_at == qube) &&
+        seat->told_at_tick > seat->ours_tick &&
+        has_call(m, index, ADMIN_ATTACH))
+        seat->unclear_tick = m->tick;
+    seat->past_at = NOWHERE;
     if (seat->told_at == qube) {
         seat->told_at = NOWHERE;
         seat->told_at_tick = m->tick;
@@ -1033,6 +1046,8 @@ void judge_on_qubesd(Model *m, QubesdState state)
             /* nobody has heard that its target was started anew */
             if (qube_idle_since(m, seat->told_at, m->blind_since_tick))
                 leave_alone(m, i, SURE_MAYBE);
+            seat->gap_at = seat->told_at;
+            seat->gap_tick = m->tick;
             seat->told_at = NOWHERE;
             seat->told_at_tick = m->tick;
         }
@@ -1446,8 +1461,10 @@ void judge_on_truth_attached(Model *m, const Dev *dev)
     /* by a call of an earlier run, which this one may take for another's */
     if (dev->attached_late)
         seat->ours_doubt = true;
-    if (dev->attached_by == ACTOR_DAEMON)
+    if (dev->attached_by == ACTOR_DAEMON) {
         m->coverage->attaches++;
+        seat->put_tick = m->tick;
+    }
     /* a look that is on its way may find it where it was */
     if (dev->attached_by == ACTOR_DAEMON)
         return;

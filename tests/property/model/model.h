@@ -327,6 +327,9 @@ typedef struct Seat {
     int told_at; /* qube that has it; NOWHERE */
     uint64_t told_at_tick;
     bool told_at_plugged;
+    int past_at; /* had it, as was told, when the plug before went; NOWHERE */
+    int gap_at;  /* was told to have it before a gap, in which it went */
+    uint64_t gap_tick; /* @told_at_tick, if nothing was told since */
     uint64_t told_detach_tick;
     uint64_t echo_tick;  /* told: the detach of what never was attached */
     bool detach_unclear; /* what came of our last Detach was not answered */
@@ -395,6 +398,7 @@ typedef struct Seat {
     uint64_t attached_tick;
     uint64_t went_tick;  /* while it was attached */
     Actor attached_by;   /* last */
+    uint64_t put_tick;   /* by the daemon, last */
     uint64_t taken_tick; /* by the person, heard or not */
     bool lost;           /* and nobody has said so yet */
     bool taken;          /* by the person, while nobody heard */
