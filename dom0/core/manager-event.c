@@ -357,7 +357,10 @@ static void device_on_detached(Manager *m,
         return;
     if (device->removed) {
         device->waits_for_list = device_was_found_attached(device);
-        device->holding = HOLDING_NOTHING;
+        /* what an earlier run had attached is looked at with its record: that
+         * its target was stopped may have been missed */
+        if (device->told)
+            device->holding = HOLDING_NOTHING;
         if (managed && managed->kind == JOB_KIND_LOOK &&
             managed->job.look_further)
             managed_supersede(m, managed, "it is not offered any more", now);

@@ -289,6 +289,11 @@ void source_on_port_listed(Source *source, const DeviceName *port)
     for (size_t i = 0; i < SOURCE_PORT_DETACHES_MAX; i++)
         source->port_detaches[i].relisted |=
             device_name_equal(&source->port_detaches[i].port, port);
+    /* what is attached stays on the list: that it was taken off was missed */
+    for (PlugMemory *memory = source->memories; memory; memory = memory->next)
+        memory->removed |= memory->class == DEVICE_CLASS_USB &&
+                           memory->missing_from.s[0] != '\0' &&
+                           device_name_equal(&memory->device, port);
 }
 
 bool source_port_is_stale(const Source *source,

@@ -73,6 +73,26 @@ static void test_what_is_attached_is_not_attached_again(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* Its target stopped while the daemon was dead; the new probe is told before
+ * the record. */
+static void test_a_new_probe_before_the_record_starts_no_target(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* A killed daemon's Attach of a partition crosses the person's of the disk: now
  * neither is on qubesd's list. */
 static void test_what_no_list_has_is_where_the_look_has_found_it(void **state)
@@ -289,6 +309,8 @@ static void test_what_is_listed_anew_was_not_detached_by_the_person(
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -1062,6 +1084,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_is_attached_is_not_attached_again),
+        TEST(test_a_new_probe_before_the_record_starts_no_target),
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),
         TEST(test_what_the_plug_before_left_is_detached),

@@ -509,6 +509,23 @@ static void test_a_detach_told_after_the_removal_is_not_the_persons(
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* That it went off the list was missed. */
+static void test_nor_is_one_told_after_it_was_listed_anew(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
+                     STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(plug("2-1", "A"), 0);
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_target_that_is_not_to_be_started_is_not(void **state)
 {
     (void) state;
@@ -1313,6 +1330,7 @@ int main(void)
         TEST(test_nothing_goes_into_a_paused_target),
         TEST(test_a_detach_told_after_the_new_probe_is_the_persons),
         TEST(test_a_detach_told_after_the_removal_is_not_the_persons),
+        TEST(test_nor_is_one_told_after_it_was_listed_anew),
         TEST(test_our_detach_that_undoes_an_attach_is_not_the_persons),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
         TEST(test_an_attach_right_after_a_detach_may_be_none),
