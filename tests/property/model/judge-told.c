@@ -681,8 +681,10 @@ static void on_detached(Model *m, const StreamEvent *event)
         note_usb_detach(m, group);
     /* it is of the plug before ours, which is not told yet: whose the one that
      * will be told is cannot be known */
-    if (event->cause == CAUSE_STOP && dev != NONE && seat->ours == qube &&
-        m->devs[dev].attached_to == qube && !m->devs[dev].attached_told) {
+    if (event->cause == CAUSE_STOP && seat->ours == qube &&
+        ((dev != NONE && m->devs[dev].attached_to == qube &&
+          !m->devs[dev].attached_told) ||
+         has_call(m, index, ADMIN_ATTACH))) {
         seat->excused = seat->ours_doubt = true;
         seat->unclear_tick = m->tick;
     }
@@ -1191,7 +1193,8 @@ void judge_on_answer(Model *m, const Call *call)
         m->started_tick[call->qube] = m->tick;
     if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
         call->answer.power == POWER_HALTED && call->qube >= 0 &&
-        call->qube < SOURCES && m->told_up_tick[call->qube] < call->tick)
+        call->qube < SOURCES && m->told_up_tick[call->qube] < call->tick &&
+        m->told_down_tick[call->qube] < call->tick)
         source_forget_plugs(m, (unsigned int) call->qube);
     if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
         call->answer.power != POWER_RUNNING &&
