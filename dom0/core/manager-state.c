@@ -50,10 +50,6 @@ static StatePlug plug_of(const Device *device)
         plug.holding = HOLDING_NOTHING;
         plug.held_by = (QubeName){};
     }
-    /* the job detaches a plug that went, and the next plug has come already */
-    if (device->plugged && device->job && device->job->plug != device->plug)
-        plug.held_before =
-            plug.holding != HOLDING_NOTHING || plug.close.s[0] != '\0';
     if (job && job->holding != HOLDING_NOTHING) {
         plug.holding =
             device->job->attached_meanwhile ? HOLDING_DEVICE : job->holding;
@@ -62,6 +58,10 @@ static StatePlug plug_of(const Device *device)
         plug.held_rule = device->job->rule->name;
         plug.made = job_is_in_disposable(job);
     }
+    /* the job detaches a plug that went, and the next plug has come already */
+    if (device->plugged && device->job && device->job->plug != device->plug)
+        plug.held_before =
+            plug.holding != HOLDING_NOTHING || plug.close.s[0] != '\0';
     return plug;
 }
 
@@ -171,6 +171,7 @@ static int save_source(State *state, const Source *source)
         plug->usb = memory->usb;
         plug->missing_from = memory->missing_from;
         plug->removed = memory->removed;
+        plug->replaced = memory->replaced;
         plug->open =
             memory->open || (!memory->replaced &&
                              plug_memory_holds(memory, 0, memory->gone_usec,
@@ -360,6 +361,7 @@ static int restore_memory(Source *source, const StatePlug *plug)
     memory->usb = plug->usb;
     memory->missing_from = plug->missing_from;
     memory->removed = plug->removed;
+    memory->replaced = plug->replaced;
     memory->open = plug->open;
 
     while (*link)

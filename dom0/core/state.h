@@ -53,6 +53,7 @@ typedef struct StatePlug {
     uint64_t gone_usec;
     QubeName missing_from;
     bool removed;
+    bool replaced;
     bool open;
 } StatePlug;
 

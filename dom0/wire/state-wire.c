@@ -61,6 +61,7 @@ static void put_plug(JsonText *json, const StatePlug *plug, int64_t seq)
     json_text_string(json, "usb", plug->usb.s);
     json_text_string(json, "missing_from", plug->missing_from.s);
     json_text_bool(json, "removed", plug->removed);
+    json_text_bool(json, "replaced", plug->replaced);
     json_text_bool(json, "open", plug->open);
     end_line(json);
     wire_put_event(json, seq, &plug->record);
@@ -317,6 +318,7 @@ static int read_plug(Reader *reader, Fields *fields)
     plug->usb = take_port(fields, "usb");
     plug->missing_from = take_qube(fields, "missing_from");
     plug->removed = take_bool(fields, "removed");
+    plug->replaced = take_bool(fields, "replaced");
     plug->open = take_bool(fields, "open");
     if (plug->holding != HOLDING_NOTHING && plug->held_by.s[0] == '\0')
         REFUSE(reader, "a device is held by nobody");

@@ -131,6 +131,28 @@ static void test_what_the_plug_before_left_is_detached(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* Its Attach was still under way when the next plug came. */
+static void test_so_is_what_was_attached_when_it_had_gone(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    (void) rig_call(&rig, ADMIN_DETACH);
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* Nor does it keep out what the next plug is made of. */
 static void test_what_the_plug_before_left_keeps_nothing_out(void **state)
 {
@@ -214,6 +236,29 @@ static void test_what_did_not_come_back_in_time_is_another_plug(void **state)
     rig_pass(&rig, 10 * USEC_PER_SEC); /* somebody would have reported it */
     manager_disconnect(rig.manager, usb, rig.now);
     usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+}
+
+/* Another plug had come before: that it was another one is not forgotten. */
+static void test_nor_is_it_the_same_after_another_restart(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_set_rules(&rig, "");
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_restart(&rig);
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
 }
 
@@ -1088,10 +1133,12 @@ int main(void)
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),
         TEST(test_what_the_plug_before_left_is_detached),
+        TEST(test_so_is_what_was_attached_when_it_had_gone),
         TEST(test_what_the_plug_before_left_keeps_nothing_out),
         TEST(test_a_resumption_is_remembered_without_any_device),
         TEST(test_a_new_probe_across_a_restart_is_the_same_plug),
         TEST(test_what_did_not_come_back_in_time_is_another_plug),
+        TEST(test_nor_is_it_the_same_after_another_restart),
         TEST(test_a_stopped_target_is_not_started_for_what_was_relisted),
         TEST(test_what_has_come_since_is_not_the_plug_before),
         TEST(test_a_detach_that_was_told_is_known_after_a_restart),

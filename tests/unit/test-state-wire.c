@@ -63,6 +63,7 @@ static State *whole_state(Random *random)
             memcpy(plug->usb.s, "2-1.4", j % 2 ? 6 : 0);
             plug->missing_from = j % 2 ? qube("work") : (QubeName){};
             plug->removed = j % 2 == 0;
+            plug->replaced = j % 4 == 2;
             plug->open = j % 3 == 1;
         }
     }
@@ -95,6 +96,7 @@ static void assert_plug_equal(const StatePlug *a, const StatePlug *b)
     assert_string_equal(a->usb.s, b->usb.s);
     assert_string_equal(a->missing_from.s, b->missing_from.s);
     assert_int_equal(a->removed, b->removed);
+    assert_int_equal(a->replaced, b->replaced);
     assert_int_equal(a->open, b->open);
 }
 
