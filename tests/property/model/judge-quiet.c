@@ -86,6 +86,11 @@ static void check_seat(Model *m, int index, const Report *report)
         /* it went off the list before the look after a gap could tell why it is
          * not there any more */
         !(seat->lost && seat->removed_tick > m->stream_down_tick) &&
+        /* or before the gap, and the event that it was attached was missed */
+        !(seat->removed_tick > seat->ours_tick &&
+          m->stream_down_tick > seat->removed_tick &&
+          seat->told_at_tick > m->stream_down_tick &&
+          seat->told_detach_tick > m->stream_down_tick) &&
         (dev == NONE || m->devs[dev].attached_to != seat->claim_target))
         wrong(m, "at rest: %s:%s ended %d %s, but is not attached there",
               source, name.s, (int) seat->claim,
