@@ -501,10 +501,13 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;
             /* from now on, the device's removal from qubesd's list and events
-             * of its attach concern this Attach */
+             * of its attach concern this Attach; but the detach of what had
+             * been attached before it was removed is still to be told */
             if (managed->job.request.method == ADMIN_ATTACH) {
-                managed->device->removed = false;
-                managed->device->added_attached = false;
+                if (managed->device->attached_to.s[0] == '\0') {
+                    managed->device->removed = false;
+                    managed->device->added_attached = false;
+                }
                 managed->attached_meanwhile = false;
                 /* see device_will_tell() */
                 m->turns_changed |= managed->detached_meanwhile;

@@ -1063,6 +1063,33 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* What Qubes itself had attached at the port was swapped, and its detach is
+ * told when our Attach has failed because of it: nobody has taken away what is
+ * there now. */
+static void test_the_end_of_the_plug_before_may_be_told_last(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(plug("2-1", "A"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    serve_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* Nor is it known what our Attach has done. */
 static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
 {
@@ -1375,6 +1402,7 @@ int main(void)
         TEST(test_so_is_the_undoing_of_an_attach),
         TEST(test_what_listed_the_plug_before_is_of_the_past),
         TEST(test_what_lists_it_after_an_empty_answer_is_too),
+        TEST(test_the_end_of_the_plug_before_may_be_told_last),
         TEST(test_a_target_that_was_stopped_does_not_have_it),
         TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
         TEST(test_what_lingers_after_a_restart_is_not_attached),
