@@ -358,8 +358,9 @@ static void device_on_detached(Manager *m,
     if (device->removed) {
         device->waits_for_list = device_was_found_attached(device);
         /* what an earlier run had attached is looked at with its record: that
-         * its target was stopped may have been missed */
-        if (device->told)
+         * its target was stopped may have been missed; and what is told before
+         * our Attach is of the plug before, or of none */
+        if (device->told && !device->attach_untold)
             device->holding = HOLDING_NOTHING;
         if (managed && managed->kind == JOB_KIND_LOOK &&
             managed->job.look_further)

@@ -334,7 +334,9 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
     device->made = device->made && device->holding == HOLDING_MAYBE;
     if (managed->kind == JOB_KIND_DETACH)
         device_learn_missing(m, device, managed, now);
-    if ((managed->job.detached || (managed->job.missing && attach_untold)) &&
+    if ((managed->job.detached ||
+         (attach_untold &&
+          (managed->job.missing || managed->job.outcome == STATUS_DETACHED))) &&
         !managed->job.told_detached && !managed->unheard)
         source_expect_detach(managed->source, device->record.class,
                              &device->record.device, &managed->job.target, true,

@@ -204,6 +204,7 @@ static void test_a_quick_replug_by_hand_is_no_detach_by_the_person(void **s)
     (void) s;
 
     attach("2-1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
@@ -390,6 +391,7 @@ static void test_the_device_comes_back_with_its_target(void **state)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 
     /* and that is over with it: another plug may start the target */
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);

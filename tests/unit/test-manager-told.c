@@ -529,6 +529,44 @@ static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+/* Our Detach of the plug before has failed, and did not find it either. */
+static void test_nor_what_is_told_of_one_whose_detach_failed(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+/* A detach that is told before our Attach is none of that, and what goes before
+ * that is told is still to be detached. */
+static void test_what_is_not_told_to_be_attached_yet_is_detached(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 /* It was replugged while its forwarder was not there. */
 static void test_what_was_off_the_list_was_not_taken_by_the_person(void **state)
 {
@@ -1592,6 +1630,8 @@ int main(void)
         TEST(test_what_is_told_of_the_plug_before_is_not_of_this_one),
         TEST(test_a_detach_after_a_new_probe_and_a_gap_is_the_persons),
         TEST(test_what_came_before_an_earlier_job_ended_is_not_of_that),
+        TEST(test_nor_what_is_told_of_one_whose_detach_failed),
+        TEST(test_what_is_not_told_to_be_attached_yet_is_detached),
         TEST(test_what_was_off_the_list_was_not_taken_by_the_person),
         TEST(test_our_own_detach_told_late_is_not_the_persons),
         TEST(test_what_comes_after_the_detach_is_not_detached),
