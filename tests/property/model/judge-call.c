@@ -249,20 +249,6 @@ static void check_look(Model *m, int index, const AdminRequest *request)
                  "decided, approved and its target started");
 }
 
-/* Whether what we had attached is not attached any more, or is taken for that:
- * its target was told to start by a run that had not attached it. */
-static bool is_known_to_be_lost(const Model *m, int index)
-{
-    const Seat *seat = &m->seats[index];
-    int dev = dev_attached_at(m, index);
-
-    if (dev != NONE)
-        return is_taken_for_lost(m, &m->devs[dev]);
-    return !qube_runs(m, seat->ours) ||
-           (seat->ours_tick < m->restart_tick &&
-            m->qubes[seat->ours].last_idle_tick > seat->ours_tick);
-}
-
 /* The same qube had the plug before, as was told, and no end of that was: what
  * is there after an Attach of which the end is not clear may still be that. */
 static bool may_be_of_before(const Seat *seat)
@@ -292,9 +278,11 @@ static void on_attach(Model *m, const AdminRequest *request)
     if (m->paused_until_usec != 0)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
-    if (seat->ours != NOWHERE && !is_known_to_be_lost(m, index) &&
-        seat->removed_tick <= seat->ours_tick && !seat->ours_doubt &&
-        seat->ours_told && seat->ours_plug == seat->plug &&
+    if (!(dev_attached_at(m, index) == NONE
+              ? !qube_runs(m, seat->ours)
+              : is_taken_for_lost(m, &m->devs[dev_attached_at(m, index)])) &&
+        seat->ours != NOWHERE && seat->removed_tick <= seat->ours_tick &&
+        !seat->ours_doubt && seat->ours_told && seat->ours_plug == seat->plug &&
         seat->told_at == seat->ours && !may_be_of_before(seat))
         wrong(m, "it is attached once more, though it is attached");
     check_exclusion(m, index);

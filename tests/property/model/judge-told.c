@@ -597,14 +597,18 @@ static bool is_attach_left(const Model *m, int seat)
 }
 
 /* The person has taken away what was attached to @qube. */
-static void on_detached_by_person(Model *m, int index, int qube)
+static void on_detached_by_person(Model *m,
+                                  int index,
+                                  int qube,
+                                  const StreamEvent *event)
 {
     Seat *seat = &m->seats[index];
     int dev = dev_attached_at(m, index);
     int usb = seat->port < USB_PORTS ? seat_usb(seat_source(index), seat->port)
                                      : NO_SEAT;
+    /* not what was detached before our Attach */
     bool held = seat->ours == qube && seat->ours_told && !seat->ours_doubt &&
-                seat->ours_plug == seat->plug;
+                seat->ours_plug == seat->plug && event->tick >= seat->ours_tick;
     bool known = held || (seat->claim_target == qube &&
                           seat->claim == STATUS_ALREADY_ATTACHED &&
                           seat->claim_tick > seat->unplug_tick &&
@@ -695,7 +699,7 @@ static void on_detached(Model *m, const StreamEvent *event)
         seat->echo_tick = m->tick;
     seat->detached_from = qube;
     if (event->cause == CAUSE_PERSON)
-        on_detached_by_person(m, index, qube);
+        on_detached_by_person(m, index, qube, event);
     else if (seat->listed == SURE_MAYBE)
         leave_alone(m, index, SURE_MAYBE); /* why was not heard */
     else if (event->cause == CAUSE_DAEMON && seat->fault_tick > event->tick)
@@ -804,6 +808,16 @@ static void on_started(Model *m, int qube)
         if (named)
             permit(m, seat);
     }
+}
+
+/* A target is told to start that an earlier run had attached to while it came
+ * up: it is taken to have stopped meanwhile, unless this run was told of it. */
+static void doubt_held_before(Model *m, int qube)
+{
+    for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
+        if (seat->ours == qube && seat->ours_tick < m->restart_tick &&
+            seat->told_at_tick < m->stream_down_tick)
+            seat->ours_doubt = true;
 }
 
 /* That the source was stopped is told late: what was attached since it runs
@@ -921,6 +935,8 @@ void judge_on_event(Model *m, const StreamEvent *event)
     case ADMIN_EVENT_DOMAIN_START:
         if (qube >= 0 && qube < SOURCES)
             m->told_up_tick[qube] = m->tick;
+        if (qube != NOWHERE)
+            doubt_held_before(m, qube);
         if (qube != NOWHERE)
             on_started(m, qube);
         break;
@@ -1260,6 +1276,9 @@ void judge_on_answer(Model *m, const Call *call)
         seat->ours_told = true;
         return;
     }
+    /* a record that was told 503 when it was there is still to be decided */
+    if (seat->plugged && is_undecided(m, seat))
+        permit(m, seat);
     seat->ours = NOWHERE;
     seat->detached_from = call->qube; /* as if that had been told */
     seat->missed_at = call->qube;
@@ -1392,10 +1411,14 @@ static void forgive(Model *m, int index)
 
 void judge_on_rules(Model *m)
 {
-    /* what is only permitted, and not in work, is decided by these */
+    /* what is only permitted, and not in work, is decided by these; so is what
+     * was told 503, and is looked at first */
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
-        if (seat->trigger_tick == 0 &&
-            (!is_in_work(m, seat) || seat->looked_at))
+        if (seat->trigger_tick == 0
+                ? !is_in_work(m, seat) || seat->looked_at
+                : is_in_work(m, seat) && seat->looked_at &&
+                      seat->claim == STATUS_UNAVAILABLE &&
+                      seat->trigger_tick > seat->record_tick)
             seat->trigger_set = m->rules;
 }
 
