@@ -239,8 +239,8 @@ static void check_look(Model *m, int index, const AdminRequest *request)
     if (seat->yes_tick >= since && seat->yes_rule == rule)
         tick = seat->yes_tick;
     if (seat->idle_tick > since && seat->idle_at == qube &&
-        m->started_tick[qube] > seat->idle_tick)
-        tick = m->started_tick[qube];
+        seat->start_tick > seat->idle_tick)
+        tick = seat->start_tick;
     if (!is_pinned_to(request, &seat->looked, tick) &&
         !is_pinned_to(request, &seat->looked_late, tick) &&
         !is_pinned_to(request, &seat->event, tick) &&

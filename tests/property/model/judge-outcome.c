@@ -725,6 +725,8 @@ void judge_on_report(Model *m, const Report *report)
         if (strcmp(job->state, "queued") == 0)
             continue;
         m->seats[index].job_tick = m->tick;
+        if (strcmp(job->state, "starting-target") == 0)
+            m->seats[index].starting_tick = m->tick;
         /* a look that waits to be tried again still is one */
         if (strcmp(job->state, "pausing") != 0 &&
             strcmp(job->state, "awaiting-qubesd") != 0)

@@ -1196,6 +1196,16 @@ static void on_detach_unclear(Model *m, Seat *seat, const Call *call)
     }
 }
 
+/* One that goes on for another device meanwhile is no start of its own: nobody
+ * waits for that, and it is as if the person had started the target. */
+static void on_start_ended(Model *m, const Call *call)
+{
+    for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
+        if (seat->idle_at == call->qube && seat->starting_tick > 0 &&
+            seat->starting_tick == m->report_tick)
+            seat->start_tick = m->tick;
+}
+
 void judge_on_answer(Model *m, const Call *call)
 {
     Seat *seat = call->seat == NO_SEAT ? NULL : &m->seats[call->seat];
@@ -1205,8 +1215,8 @@ void judge_on_answer(Model *m, const Call *call)
         seat->fault_tick = m->tick;
     else if (call->fault != FAULT_NONE)
         m->any_fault_tick = m->tick;
-    if (call->request.method == ADMIN_START && call->qube != NOWHERE)
-        m->started_tick[call->qube] = m->tick;
+    if (call->request.method == ADMIN_START)
+        on_start_ended(m, call);
     if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
         call->answer.power == POWER_HALTED && call->qube >= 0 &&
         call->qube < SOURCES && m->told_up_tick[call->qube] < call->tick &&

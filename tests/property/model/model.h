@@ -349,6 +349,8 @@ typedef struct Seat {
     int unsure_at;            /* that was to have it then */
     uint64_t idle_tick;       /* because its target did not run */
     int idle_at;              /* that target */
+    uint64_t starting_tick;   /* when its job waited for a start last */
+    uint64_t start_tick;      /* when such a start has ended */
 
     /* the person's acts */
     Sure refused;
@@ -540,7 +542,6 @@ struct Model {
     uint64_t restart_tick;
     uint64_t policy_yes_tick[SOURCES][CHOICES]; /* without assuming one */
     uint64_t assumed_yes_tick[SOURCES][CHOICES];
-    uint64_t started_tick[QUBES_MAX];               /* answered */
     uint64_t starts_usec[QUBES_MAX][TARGET_STARTS]; /* asked for */
     size_t n_starts[QUBES_MAX];
     uint64_t report_tick;      /* of the newest report */
