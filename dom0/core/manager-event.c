@@ -147,10 +147,11 @@ static void device_on_attached(Device *device,
         (managed->call == 0 || managed->job.state != JOB_DETACHING) &&
         qube_name_equal(&managed->job.target, target))
         job_on_told_detached(&managed->job);
+    /* told of what was listed so before, it may be an echo */
+    device->suspect &= qube_name_equal(&device->attached_to, target);
     device->attached_to = *target;
     device->attachment_known = true;
     device->attach_untold = false;
-    device->suspect = false;
     device->removed = false;
     device->added_attached = false;
     if (device->holding == HOLDING_MAYBE &&

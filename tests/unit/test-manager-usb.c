@@ -1204,6 +1204,22 @@ static void test_so_is_one_from_what_another_had_attached(void **state)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+/* qubesd reads the old state as well, and tells of that. */
+static void test_an_echo_of_it_changes_nothing(void **state)
+{
+    (void) state;
+
+    reconnect();
+    assert_int_equal(plug("2-1", "A"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 /* The same, and its target is started while the daemon looks for the reason. */
 static void test_one_that_went_with_a_stop_is_not_the_persons(void **state)
 {
@@ -1295,12 +1311,12 @@ static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
 {
     (void) state;
 
-    /* an event has told since */
+    /* an event has told of another qube since */
     reconnect();
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "media");
     /* it was attached by us since */
     attach("2-2", "A");
     rig_pass(&rig, JOB_PORT_STALE_USEC);
@@ -1408,6 +1424,7 @@ int main(void)
         TEST(test_what_lingers_after_a_restart_is_not_attached),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_from_what_another_had_attached),
+        TEST(test_an_echo_of_it_changes_nothing),
         TEST(test_one_that_went_with_a_stop_is_not_the_persons),
         TEST(test_what_was_listed_anew_since_is_decided_again),
         TEST(test_an_echo_of_what_we_undo_is_not_looked_at),
