@@ -86,6 +86,8 @@ static void check_seat(Model *m, int index, const Report *report)
         /* it went off the list before the look after a gap could tell why it is
          * not there any more */
         !(seat->lost && seat->removed_tick > m->stream_down_tick) &&
+        /* whether it is ours that its target has lost cannot be known */
+        seat->unclear_tick <= seat->ours_tick &&
         /* or before the gap, and the event that it was attached was missed */
         !(seat->removed_tick > seat->ours_tick &&
           m->stream_down_tick > seat->removed_tick &&
