@@ -352,6 +352,8 @@ static void device_on_detached(Manager *m,
         qube_name_equal(&managed->job.target, target)) {
         managed->detached_meanwhile = managed->kind != JOB_KIND_LOOK;
         managed->job.taken |= managed->attached_meanwhile && !echo;
+        /* of an echo: the event of our own Attach is still to come */
+        managed->attached_meanwhile = managed->attached_meanwhile && !echo;
         managed->job.look_further = false; /* the event tells what happened */
     }
     if (!device->plugged)

@@ -206,6 +206,38 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* An echo is told before the event of our own Attach, which comes while it is
+ * looked at. */
+static void test_what_an_echo_tells_is_not_of_our_attach(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("2-1", "A");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+
+    /* so it is still ours, and comes back with its target */
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    (void) rig_call(&rig, ADMIN_AVAILABLE);
+}
+
 /* A list change right after a detach, and none before the person has asked for
  * the device again. */
 static void test_an_attach_right_after_a_detach_may_be_none(void **state)
@@ -1376,6 +1408,7 @@ int main(void)
         TEST(test_nor_is_one_told_after_it_was_listed_anew),
         TEST(test_our_detach_that_undoes_an_attach_is_not_the_persons),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
+        TEST(test_what_an_echo_tells_is_not_of_our_attach),
         TEST(test_an_attach_right_after_a_detach_may_be_none),
         TEST(test_nor_is_one_that_is_told_to_a_job),
         TEST(test_nor_is_one_that_is_told_while_our_attach_fails),
