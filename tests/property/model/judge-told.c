@@ -630,6 +630,9 @@ static void on_detached_by_person(Model *m,
         sure = false;
     if (usb != NO_SEAT && usb != index && m->seats[usb].listed != SURE_YES)
         sure = false;
+    /* nor where she has asked for it again since, before that was told */
+    if (group_of(m, index)->forgiven_tick > event->tick)
+        sure = false;
     leave_alone(m, index, sure ? SURE_YES : SURE_MAYBE);
 }
 
@@ -1404,6 +1407,7 @@ static void forgive(Model *m, int index)
             (is_in_work(m, &m->seats[i]) || m->seats[i].lost ||
              m->seats[i].taken_tick > m->seats[i].told_detach_tick))
             group_of(m, index)->left_alone = SURE_MAYBE;
+    group_of(m, index)->forgiven_tick = m->tick;
     doubt(&group_of(m, index)->refused);
     m->seats[index].restores = NOWHERE;
     m->seats[index].taken = false;

@@ -415,6 +415,7 @@ typedef struct Group {
     Sure left_alone;          /* 308 */
     int left_alone_seat;      /* the part that was taken away */
     uint64_t act_tick;        /* of the last command to detach */
+    uint64_t forgiven_tick;   /* of the last retry or resume */
     bool old_memory;          /* something was said of a plug that is gone */
     bool stopped;             /* a target that had a part of it was stopped */
     Sure refused;             /* 304 of any part of it */
