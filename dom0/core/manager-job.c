@@ -341,10 +341,11 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
         source_expect_detach(managed->source, device->record.class,
                              &device->record.device, &managed->job.target, true,
                              now.monotonic_usec);
+    /* what comes after the event of that is none of its echoes */
     if (device->record.class == DEVICE_CLASS_USB &&
+        !managed->job.told_detached &&
         (managed->job.detached ||
          (managed->kind == JOB_KIND_DETACH && !managed->job.missing &&
-          !managed->job.told_detached &&
           managed->job.outcome == STATUS_DETACHED)))
         source_on_port_detached(managed->source, &device->record.device,
                                 &managed->job.target, now.monotonic_usec);
