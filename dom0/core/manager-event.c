@@ -355,6 +355,7 @@ static void device_on_detached(Manager *m,
         /* of an echo: the event of our own Attach is still to come */
         managed->attached_meanwhile = managed->attached_meanwhile && !echo;
         managed->job.look_further = false; /* the event tells what happened */
+        managed->job.restarted = false;    /* nor was it a stop before that */
     }
     if (!device->plugged)
         return;

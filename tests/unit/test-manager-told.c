@@ -492,6 +492,23 @@ static void test_a_detach_after_a_new_probe_and_a_gap_is_the_persons(void **s)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+/* qubesd has no time for a look after a gap; the stop's own detach would have
+ * been told before the start. */
+static void test_a_detach_told_after_the_start_is_the_persons(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 /* Another has attached it before its record came, and while the disposable of
  * the plug before was being shut down. */
 static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
@@ -1629,6 +1646,7 @@ int main(void)
         TEST(test_the_list_may_tell_of_the_plug_before),
         TEST(test_what_is_told_of_the_plug_before_is_not_of_this_one),
         TEST(test_a_detach_after_a_new_probe_and_a_gap_is_the_persons),
+        TEST(test_a_detach_told_after_the_start_is_the_persons),
         TEST(test_what_came_before_an_earlier_job_ended_is_not_of_that),
         TEST(test_nor_what_is_told_of_one_whose_detach_failed),
         TEST(test_what_is_not_told_to_be_attached_yet_is_detached),
