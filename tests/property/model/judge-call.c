@@ -289,6 +289,9 @@ static void on_attach(Model *m, const AdminRequest *request)
     check_options(m, index, &request->options);
     check_look(m, index, request);
     if (request->class == DEVICE_CLASS_USB) {
+        if (m->told_power[qube] != POWER_RUNNING)
+            wrong(m, "a USB device is attached to %s, which is not said to run",
+                  request->dest.s);
         check_usb_turn(m, qube);
         check_parts(m, index);
     }
@@ -327,7 +330,9 @@ static void on_detach(Model *m, const AdminRequest *request)
     if (dev != NONE && m->devs[dev].attached_to == qube &&
         m->devs[dev].exists && m->devs[dev].attached_by != ACTOR_DAEMON &&
         m->devs[dev].attached_told && seat->act_tick == 0 &&
-        seat->fault_tick == 0 && !seat->ours_doubt && seat->ours != qube)
+        seat->fault_tick == 0 && !seat->ours_doubt && seat->ours != qube &&
+        /* what came of our own Attach was not answered clearly */
+        !(seat->unsure_at == qube && seat->unsure_tick > seat->ours_tick))
         wrong(m, "what the person has attached is detached");
     if (seat->act_tick > seat->ours_tick)
         return;

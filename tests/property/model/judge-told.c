@@ -1218,6 +1218,9 @@ void judge_on_answer(Model *m, const Call *call)
         seat->fault_tick = m->tick;
     else if (call->fault != FAULT_NONE)
         m->any_fault_tick = m->tick;
+    if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&
+        call->qube != NOWHERE)
+        m->told_power[call->qube] = call->answer.power;
     if (call->request.method == ADMIN_START)
         on_start_ended(m, call);
     if (call->request.method == ADMIN_CURRENT_STATE && result == ADMIN_OK &&

@@ -543,6 +543,7 @@ struct Model {
     uint64_t restart_tick;
     uint64_t policy_yes_tick[SOURCES][CHOICES]; /* without assuming one */
     uint64_t assumed_yes_tick[SOURCES][CHOICES];
+    PowerState told_power[QUBES_MAX];               /* answered last */
     uint64_t starts_usec[QUBES_MAX][TARGET_STARTS]; /* asked for */
     size_t n_starts[QUBES_MAX];
     uint64_t report_tick;      /* of the newest report */
