@@ -1429,13 +1429,13 @@ static void forgive(Model *m, int index)
 void judge_on_rules(Model *m)
 {
     /* what is only permitted, and not in work, is decided by these; so is what
-     * was told 503, and is looked at first */
+     * was told 503, and has been looked at since qubesd is there */
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
         if (seat->trigger_tick == 0
                 ? !is_in_work(m, seat) || seat->looked_at
                 : is_in_work(m, seat) && seat->looked_at &&
                       seat->claim == STATUS_UNAVAILABLE &&
-                      seat->trigger_tick > seat->record_tick)
+                      seat->last_trigger_tick == m->stream_down_tick + 1)
             seat->trigger_set = m->rules;
 }
 
