@@ -90,6 +90,14 @@ struct ManagedJob {
      * any more, and that was not the person's detach */
     bool target_stopped;
 
+    /* The person has said yes in the window of an earlier job of the plug,
+     * before this one came to its prompt: to @yes_choice of its targets, with
+     * what @dispvm meant then. */
+    bool approved_early;
+    size_t yes_choice;
+    QubeName yes_dispvm;
+    DeviceIdentity yes_identity; /* that qubesd listed; "" if not known */
+
     bool outdated; /* its rule is no longer in force: decide the device anew */
     bool told;     /* who waited for the outcome has it, see managed_tell() */
     bool dead;     /* ended; to be freed once nothing of it is under way */
@@ -388,6 +396,9 @@ bool desk_on_answer(Manager *m,
 bool desk_next_call(Manager *m, uint64_t call, AdminRequest *ret_request);
 /* The job has ended: desk and windows must not point to it any more. */
 void desk_forget(Manager *m, const ManagedJob *managed);
+/* Whether the person has approved the job, which wishes for its prompt, in the
+ * window of an earlier one. If so, it goes on with *@ret. */
+bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now);
 /* When the next prompt may be due without any further event; UINT64_MAX:
  * never. */
 uint64_t desk_next_usec(const Manager *m);

@@ -528,7 +528,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             else if (source_is_quiet(managed->source, now.monotonic_usec))
                 wish = job_on_refused(&managed->job, STATUS_QUIET, "",
                                       now.monotonic_usec);
-            else
+            else if (!managed_take_early_yes(managed, &wish, now))
                 return; /* desk_step() sees to it */
             break;
         case JOB_WISH_PART:

@@ -431,6 +431,43 @@ static void on_no(Manager *m,
         silence(m, source, now);
 }
 
+bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now)
+{
+    Job *job = &managed->job;
+
+    if (!managed->approved_early ||
+        !qube_name_equal(&job->default_dispvm, &managed->yes_dispvm))
+        return false;
+
+    managed->approved_early = false;
+    job->task.known_as = managed->yes_identity;
+    (void) job_on_prompt_open(job, UINT64_MAX, now.monotonic_usec);
+    *ret = job_on_approved(job, managed->yes_choice, now.monotonic_usec);
+    return true;
+}
+
+/* No job waits for this yes. If one of the same rule is on its way to a prompt,
+ * it counts there; else it begins one. */
+static void on_late_yes(Manager *m,
+                        Device *device,
+                        const Window *window,
+                        const Rule *rule,
+                        size_t choice,
+                        Instant now)
+{
+    ManagedJob *next = device->queued ? device->queued : device->job;
+
+    if (!next || next->kind != JOB_KIND_ATTACH || next->told ||
+        !rule_equal(next->rule, rule)) {
+        device_attach_approved(m, device, rule, window, choice, now);
+        return;
+    }
+    next->approved_early = true;
+    next->yes_choice = choice;
+    next->yes_dispvm = window->default_dispvm;
+    next->yes_identity = window->identity;
+}
+
 /* A yes counts for the plug and the rule that it was asked for. */
 static void on_yes(Manager *m,
                    const Window *window,
@@ -462,8 +499,7 @@ static void on_yes(Manager *m,
         refuse_outdated(m, managed, now);
     } else if (good && !device->refused_by_user &&
                !device_is_left_alone(device)) {
-        device_attach_approved(m, device, rule, window, window->choices[answer],
-                               now);
+        on_late_yes(m, device, window, rule, window->choices[answer], now);
     }
 }
 

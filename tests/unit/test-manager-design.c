@@ -251,6 +251,33 @@ static void test_after_a_late_yes_it_is_looked_up_again(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* A new job of the plug is on its way to its prompt: the answer is known. */
+static void test_a_late_yes_counts_for_a_job_that_is_to_ask(void **state)
+{
+    const DeviceRef disk = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_BLOCK,
+                             .device = { "sda" } };
+    const PromptAnswer yes = { .result = PROMPT_YES };
+    uint64_t window, call;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    rig_pass(&rig, 60 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    assert_int_equal(manager_retry(rig.manager, &disk,
+                                   manager_new_asker(rig.manager), rig.now),
+                     0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* VERIFYING */
 
 static void test_the_wrong_device_is_detached_at_once(void **state)
@@ -931,6 +958,7 @@ int main(void)
         WITH_RIG(test_after_a_start_it_has_five_seconds_of_its_own),
         WITH_RIG(test_what_was_seen_last_is_what_it_is_pinned_to),
         WITH_RIG(test_after_a_late_yes_it_is_looked_up_again),
+        WITH_RIG(test_a_late_yes_counts_for_a_job_that_is_to_ask),
         WITH_RIG(test_the_wrong_device_is_detached_at_once),
         WITH_RIG(test_garbage_is_502_and_not_tried_again),
         WITH_RIG(test_for_three_seconds_a_port_may_seem_attached),
