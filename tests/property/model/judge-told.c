@@ -1126,6 +1126,9 @@ static void on_looked(Model *m, Seat *seat, const Call *call)
         return;
     seat->told_at = qube_named(m, listing->attached_to.s);
     seat->told_at_tick = m->tick;
+    /* as in on_attached(): whoever did that when no event could be heard */
+    if (seat->restores != seat->told_at)
+        seat->restores_sure = false;
     /* what is gone is no part of what comes in its place */
     seat->told_at_plugged = seat->plugged;
 }
