@@ -129,9 +129,10 @@ static void device_on_attached(Device *device,
     else if (ours && (!managed || managed->kind == JOB_KIND_ATTACH)) {
         device->holding = HOLDING_DEVICE;
         device->held_by = *target;
-    } else if (look || (!managed && !device->attachment_known &&
-                        (device->removed ||
-                         (device->added_attached && !device->told)))) {
+    } else if (look ||
+               (!managed &&
+                (device->told ? device->removed && !device->attachment_known
+                              : device->removed || device->added_attached))) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }

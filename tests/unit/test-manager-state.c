@@ -422,6 +422,21 @@ static void test_what_another_attached_anew_is_not_ours(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The same, with its detach told. */
+static void test_nor_is_what_another_attached_after_a_detach(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    manager_synced(rig.manager, usb, rig.now);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* Who had it last is no knowledge of who has it. */
 static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
 {
@@ -1150,6 +1165,7 @@ int main(void)
         TEST(test_a_told_detach_of_anothers_is_known_after_a_restart),
         TEST(test_a_told_detach_is_not_one_of_the_next_plug),
         TEST(test_what_another_attached_anew_is_not_ours),
+        TEST(test_nor_is_what_another_attached_after_a_detach),
         TEST(test_what_went_by_itself_is_nowhere_after_a_restart),
         TEST(test_a_told_detach_outlasts_a_suspend_as_well),
         TEST(test_what_is_found_to_be_taken_away_is_not_asked_for),
