@@ -40,13 +40,17 @@ static void on_looked_at_stopped(Manager *m,
                                  Instant now)
 {
     bool by_event = !device->job->job.look_further;
+    /* as in device_learn_look(): it may never have been attached */
+    bool known = device->holding != HOLDING_MAYBE ||
+                 !qube_name_equal(&device->held_by, target);
 
     managed_supersede(m, device->job, "its target has stopped", now);
     if (!by_event)
         return;
     device->holding = HOLDING_NOTHING;
     device->held_by = (QubeName){};
-    device_on_user_detach(m, device, target, now);
+    if (known)
+        device_on_user_detach(m, device, target, now);
 }
 
 /* A target starts that has the device, as far as we know from before events

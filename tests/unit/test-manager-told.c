@@ -509,6 +509,22 @@ static void test_a_detach_told_after_the_start_is_the_persons(void **state)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+/* Whether it was attached when its target stopped could not be found out; the
+ * detach is told, and the target stops again. */
+static void test_what_may_have_been_attached_was_not_taken_away(void **state)
+{
+    (void) state;
+
+    attach_unsure();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_error(ADMIN_ERROR_OTHER));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    (void) rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    assert_int_equal(last_outcome()->status, STATUS_QUBESD_REFUSED);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+}
+
 /* Another has attached it before its record came, and while the disposable of
  * the plug before was being shut down. */
 static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
@@ -1647,6 +1663,7 @@ int main(void)
         TEST(test_what_is_told_of_the_plug_before_is_not_of_this_one),
         TEST(test_a_detach_after_a_new_probe_and_a_gap_is_the_persons),
         TEST(test_a_detach_told_after_the_start_is_the_persons),
+        TEST(test_what_may_have_been_attached_was_not_taken_away),
         TEST(test_what_came_before_an_earlier_job_ended_is_not_of_that),
         TEST(test_nor_what_is_told_of_one_whose_detach_failed),
         TEST(test_what_is_not_told_to_be_attached_yet_is_detached),
