@@ -279,7 +279,7 @@ static void on_attach(Model *m, const AdminRequest *request)
         wrong(m, "it is attached, though that is paused");
     check_leave(m, index, qube);
     if (!(dev_attached_at(m, index) == NONE
-              ? !qube_runs(m, seat->ours)
+              ? qube_idle_since(m, seat->ours, seat->told_at_tick)
               : is_taken_for_lost(m, &m->devs[dev_attached_at(m, index)])) &&
         seat->ours != NOWHERE && seat->removed_tick <= seat->ours_tick &&
         !seat->ours_doubt && seat->ours_told && seat->ours_plug == seat->plug &&

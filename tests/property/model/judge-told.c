@@ -1533,9 +1533,10 @@ void judge_on_truth_detached(Model *m, const Dev *dev, Cause cause)
         seat->taken_tick = m->tick;
     if (cause == CAUSE_PERSON && seat->plugged)
         leave_alone(m, dev->seat, SURE_MAYBE);
-    /* a Detach that takes so long that it ends what another has attached since:
-     * it looks as if the person had done so */
-    if (cause == CAUSE_DAEMON && dev->attached_by != ACTOR_DAEMON)
+    /* a Detach that takes so long that it ends what another has attached since,
+     * or another run: it looks as if the person had done so */
+    if (cause == CAUSE_DAEMON && (dev->attached_by != ACTOR_DAEMON ||
+                                  !has_call(m, dev->seat, ADMIN_DETACH)))
         leave_alone(m, dev->seat, SURE_MAYBE);
     if (m->qubesd_up && m->stream_up && m->manager)
         return;
