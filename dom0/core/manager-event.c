@@ -420,6 +420,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
         job_on_told_detached(&managed->job);
     if (device && device_may_be_at(device, &event->subject))
         device_on_detached(m, device, &event->subject, echo, now);
+    else if (device)
+        device->added_attached = false; /* this is what was still to be told */
 }
 
 void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)

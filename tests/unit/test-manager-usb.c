@@ -1156,6 +1156,36 @@ static void test_what_came_while_we_detached_may_be_taken_away(void **state)
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
+/* The same, when our Detach has found that it went by itself. */
+static void test_so_may_what_came_when_our_detach_was_late(void **state)
+{
+    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
+
+    (void) state;
+
+    attach("2-1", "A");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(plug("2-1", "B"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    for (unsigned int i = 0; i < 2; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 /* Nor is it known what our Attach has done. */
 static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
 {
@@ -1487,6 +1517,7 @@ int main(void)
         TEST(test_what_lists_it_after_an_empty_answer_is_too),
         TEST(test_the_end_of_the_plug_before_may_be_told_last),
         TEST(test_what_came_while_we_detached_may_be_taken_away),
+        TEST(test_so_may_what_came_when_our_detach_was_late),
         TEST(test_a_target_that_was_stopped_does_not_have_it),
         TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
         TEST(test_what_lingers_after_a_restart_is_not_attached),
