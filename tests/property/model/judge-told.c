@@ -906,11 +906,13 @@ static bool is_source_known(const Model *m, unsigned int source)
 
 static void on_resumed(Model *m, unsigned int source)
 {
-    /* of a source that has not called yet nothing is kept */
-    if (!m->told_booted[source])
+    /* of a source that has not called yet nothing is kept, unless it is about
+     * to say hello */
+    if (!m->told_booted[source] && !is_source_known(m, source))
         return;
     /* of a source that nothing is known of this may be forgotten */
-    m->resumed_unsure[source] = !is_source_known(m, source);
+    m->resumed_unsure[source] =
+        !m->told_booted[source] || !is_source_known(m, source);
     m->resumed_usec[source] = m->now.monotonic_usec;
     for (unsigned int port = 0; port < PORTS; port++)
         if (m->now.monotonic_usec - m->groups[source][port].back_usec <
