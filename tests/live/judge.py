@@ -296,7 +296,12 @@ class Judge:
             rule = self.sets[number].leave(plug, *key[1:])
             if rule is None or dest not in rule.targets:
                 continue
-            if rule.action == "allow" or any(
+            # its job may hear of the target's stop before that it has done, and
+            # tries again
+            crossed = self.stopped.get(dest) == self.round and any(
+                each.spent.get((*key[1:], dest)) == self.round
+                for each in plugs)
+            if rule.action == "allow" or crossed or any(
                     (*key[1:], dest) in each.approved for each in plugs):
                 return
         self.find(f"{what}: no rule gives leave, or nobody said yes")
@@ -370,6 +375,7 @@ class Judge:
             if plug is not None:
                 # leave is for once: an ask rule asks again
                 plug.approved.discard((*key[1:], call.dest))
+                plug.spent[(*key[1:], call.dest)] = self.round
 
     # -- quiet
 

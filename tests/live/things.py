@@ -73,6 +73,7 @@ class Plug:
     restarted_unheard: bool = False
     crossed: bool = False  # two attached it at once
     approved: set = dataclasses.field(default_factory=set)
+    spent: dict = dataclasses.field(default_factory=dict)  # when, of each
     had: set = dataclasses.field(default_factory=set)
     holder_stopped: bool = False  # by the person, and not attached since
 
