@@ -30,6 +30,7 @@ void device_release(Device *device)
 
 void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
 {
+    Announced *announced;
     /* qubesd's event told of a detach while the device was still plugged in: so
      * the person detached it. A look, or the job that had attached it, was
      * about to find that out. */
@@ -44,9 +45,12 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device->detach_told = false; /* not of the next plug */
     if (device->plugged) {
         device_remember(device, now.monotonic_usec);
-        /* what qubesd has announced may be this plug, and out of date */
-        source_unannounce(device->source, device->record.class,
-                          &device->record.device);
+        /* what qubesd has announced may be this plug, and out of date; that it
+         * was listed since an earlier detach holds */
+        announced = source_find_announced(device->source, device->record.class,
+                                          &device->record.device);
+        if (announced)
+            announced->has_identity = false;
     }
     if (device->attached_to.s[0] != '\0' &&
         device->holding == HOLDING_NOTHING) {

@@ -66,7 +66,7 @@ typedef struct EarlyAttach {
 typedef struct Announced {
     DeviceClass class; /* DEVICE_CLASS_INVALID: a free place */
     DeviceName device;
-    bool has_identity; /* else it is none that can be put on the wire */
+    bool has_identity; /* one that can be put on the wire and is up to date */
     DeviceIdentity identity;
 } Announced;
 

@@ -399,6 +399,26 @@ static void test_so_is_one_without_an_identity(void **state)
     one_listed_anew_is_attached(&added);
 }
 
+/* It was listed before the record told that the one before it went. */
+static void test_so_is_one_that_was_listed_before_a_record(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
+                     STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(plug("2-1", "B"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 /* The same before its source ever called. */
 static void test_one_right_after_a_detach_of_a_stranger_may_be_none(void **s)
 {
@@ -1479,6 +1499,7 @@ int main(void)
         TEST(test_nor_is_one_of_what_our_detach_has_ended),
         TEST(test_but_one_of_a_port_listed_anew_is_one),
         TEST(test_so_is_one_without_an_identity),
+        TEST(test_so_is_one_that_was_listed_before_a_record),
         TEST(test_one_right_after_a_detach_of_a_stranger_may_be_none),
         TEST(test_what_lingers_from_before_the_first_call_is_not_there),
         TEST(test_nor_does_a_stop_before_the_first_call_leave_it_there),
