@@ -335,9 +335,9 @@ static int restore_device(Source *source, const StatePlug *plug)
     device->close = plug->close;
     if (plug->detached_usec != 0) {
         const DeviceName port = device_usb_name(device);
+        const QubeName unknown = {};
 
-        source_on_port_detached(source, &port, &(QubeName){},
-                                plug->detached_usec);
+        source_on_port_detached(source, &port, &unknown, plug->detached_usec);
     }
     return 0;
 }
