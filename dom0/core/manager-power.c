@@ -117,6 +117,8 @@ void manager_on_qube_started(Manager *m,
             if (device->job && device->job->kind == JOB_KIND_ATTACH)
                 device->job->target_started |=
                     rule_targets(device->job->rule, name);
+            else if (waits_for(m, device, name) && device->job)
+                device->job->target_started = true;
             else if (waits_for(m, device, name))
                 device_decide_again(m, device, now);
         }

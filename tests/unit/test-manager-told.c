@@ -1043,6 +1043,34 @@ static void test_a_start_that_is_told_in_the_middle_is_not_missed(void **state)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
+/* It waits for one of two targets, the person gives it to a third qube, and
+ * whether that has it still is looked at when a target starts. */
+static void test_a_start_that_is_told_during_a_look_is_not_missed(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to { work vault } when-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < 2; i++)
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "media");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "vault");
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 static void test_a_detach_before_the_job_could_verify_is_the_persons(void **s)
 {
     (void) s;
@@ -1689,6 +1717,7 @@ int main(void)
         TEST(test_a_retry_sees_that_the_plug_was_taken_away),
         TEST(test_an_event_may_overtake_the_answer_to_available),
         TEST(test_a_start_that_is_told_in_the_middle_is_not_missed),
+        TEST(test_a_start_that_is_told_during_a_look_is_not_missed),
         TEST(test_a_detach_before_the_job_could_verify_is_the_persons),
         TEST(test_a_part_that_comes_after_the_survey_is_looked_at),
         TEST(test_our_own_shutdown_of_a_disposable_stops_nothing),
