@@ -104,9 +104,46 @@ static bool is_echo(const Source *source, const AdminEvent *event, Instant now)
                                 now.monotonic_usec);
 }
 
+/* Whether qubesd still works on an Attach of the device, of a job that has
+ * given up on it. */
+static bool attach_goes_on(const Manager *m, const Device *device)
+{
+    for (const ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (managed->overdue_call != 0 && managed->source == device->source &&
+            managed->job.task.class == device->record.class &&
+            device_name_equal(&managed->job.task.device,
+                              &device->record.device))
+            return true;
+    return false;
+}
+
+/* Whether what an event tells to be attached now, to the target from which the
+ * device's job is about to detach it, was attached by somebody else after what
+ * the job is to undo. */
+static bool is_not_what_is_undone(const Manager *m, const Device *device)
+{
+    const ManagedJob *managed = device->job;
+    /* the event of our own Attach, which came to an end */
+    bool missed = device->missed_events && !attach_goes_on(m, device);
+
+    if (managed->call != 0 && managed->job.state == JOB_DETACHING)
+        return false;
+    switch (managed->kind) {
+    case JOB_KIND_DETACH:
+        /* what is attached for sure has been told, or was missed */
+        return device->removed || device->holding == HOLDING_DEVICE || missed;
+    case JOB_KIND_ATTACH:
+        return managed->told && managed->job.state != JOB_UNDOING && missed;
+    case JOB_KIND_LOOK:
+        break;
+    }
+    return false;
+}
+
 /* An event: @target has the device. @echo: or it may never have had it, and
  * our own Attach, which is under way, tells which. */
-static void device_on_attached(Device *device,
+static void device_on_attached(const Manager *m,
+                               Device *device,
                                const QubeName *target,
                                bool echo)
 {
@@ -141,12 +178,9 @@ static void device_on_attached(Device *device,
         managed->job.told_detached = false;
         managed->detached_meanwhile = false;
     }
-    /* The same before our Detach is made. What we had attached for sure is not
-     * attached anew either: its own event has been told, or was missed. */
-    if ((device->removed || device->holding == HOLDING_DEVICE) && !ours &&
-        managed && managed->kind == JOB_KIND_DETACH &&
-        (managed->call == 0 || managed->job.state != JOB_DETACHING) &&
-        qube_name_equal(&managed->job.target, target))
+    /* the same before our Detach is made */
+    if (!ours && managed && qube_name_equal(&managed->job.target, target) &&
+        is_not_what_is_undone(m, device))
         job_on_told_detached(&managed->job);
     /* told of what was listed so before, it may be an echo */
     device->suspect &= qube_name_equal(&device->attached_to, target);
@@ -218,7 +252,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
             job_on_changed(&device->job->job);
         return;
     }
-    device_on_attached(device, &event->subject, echo && attaching);
+    device_on_attached(m, device, &event->subject, echo && attaching);
     /* attached there anew: what a look finds is not due to the detach before */
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         qube_name_equal(&device->job->job.target, target) &&

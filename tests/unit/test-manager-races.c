@@ -461,6 +461,27 @@ static void attach_unsure(void)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
 }
 
+/* qubesd dies while it attaches; what it may have attached then is to be
+ * detached, and the person attaches the device before that is done. */
+static void test_what_is_attached_after_qubesd_came_back_stays(void **state)
+{
+    (void) state;
+
+    attach_unsure();
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
+    rig_set_rules(&rig, "");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_NO_RULE);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_NO_RULE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_an_event_knows_what_the_job_could_not_find_out(void **state)
 {
     (void) state;
@@ -904,6 +925,7 @@ int main(void)
         TEST(test_a_state_that_cannot_be_read_is_not_halted),
         TEST(test_a_device_that_goes_while_it_is_looked_at),
         TEST(test_a_target_that_stops_while_it_is_looked_at),
+        TEST(test_what_is_attached_after_qubesd_came_back_stays),
         TEST(test_an_event_knows_what_the_job_could_not_find_out),
         TEST(test_attached_and_detached_before_the_job_could_find_out),
         TEST(test_what_was_never_attached_was_not_detached),
