@@ -442,6 +442,11 @@ bool rule_is_current(const Manager *m, const Device *device, const Rule *rule);
  */
 Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now);
 
+/* A look after qubesd came back has found that the device is not attached, or
+ * it has been detached now, or its holder has stopped. Whether a record that
+ * came while qubesd was away (see waits_for_qubesd) has still to be decided. */
+bool device_lacks_decision(const Manager *m, const Device *device);
+
 /* Decide the device again although there is no new record of it; nothing if it
  * has a job. */
 void device_decide_again(Manager *m, Device *device, Instant now);

@@ -306,10 +306,7 @@ void device_drop_queued(Manager *m,
     managed_bury(m, queued);
 }
 
-/* A look after qubesd came back has found that the device is not attached, or
- * it has been detached now. Whether a record that came while qubesd was away
- * (see waits_for_qubesd) has still to be decided. */
-static bool device_lacks_decision(const Manager *m, const Device *device)
+bool device_lacks_decision(const Manager *m, const Device *device)
 {
     return device->waits_for_qubesd && m->qubesd == QUBESD_CONNECTED &&
            !device_is_attached(device) && !device_is_left_alone(device);

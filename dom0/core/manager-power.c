@@ -172,6 +172,7 @@ static void device_on_qube_stopped(Manager *m,
                                    Instant now)
 {
     bool is_source = qube_name_equal(&device->source->name, name);
+    bool looked = device->job && device->job->kind == JOB_KIND_LOOK;
 
     /* the answer to a call under way may say that it is still attached */
     if (device->job &&
@@ -209,6 +210,8 @@ static void device_on_qube_stopped(Manager *m,
         device->attached_to = (QubeName){};
     if (device->job && qube_name_equal(&device->job->job.known_at, name))
         device->job->job.known_at = (QubeName){};
+    if (looked && !is_source && device_lacks_decision(m, device))
+        device_decide_again(m, device, now);
 }
 
 /* What was attached to the qube is not any more. As after every detach of a USB

@@ -245,6 +245,31 @@ static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The person gives it to another qube, qubesd is away when it is told again,
+ * and that qube stops before qubesd has said what it has. */
+static void test_what_ended_503_is_not_left_by_a_look_that_is_cut_short(
+    void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to vault if-running\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 /* qubesd has no time for the job that is in work. */
 static void be_busy(void)
 {
@@ -693,6 +718,7 @@ int main(void)
         WITH_RIG(test_a_prompt_outlasts_qubesd),
         WITH_RIG(test_a_prompt_waits_for_a_qubesd_that_is_busy),
         WITH_RIG(test_a_start_that_nobody_heard_of_is_not_missed),
+        WITH_RIG(test_what_ended_503_is_not_left_by_a_look_that_is_cut_short),
         WITH_RIG(test_what_was_missed_is_looked_for_after_the_next_job),
         WITH_RIG(test_so_it_is_after_the_next_decision),
         WITH_RIG(test_so_it_is_where_that_takes_no_job),
