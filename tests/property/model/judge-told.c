@@ -892,12 +892,16 @@ static void on_stopped(Model *m, int qube)
     }
 }
 
-/* Whether it has devices, or is connected. */
+/* Whether it has devices, as this run of the daemon was told, or is connected.
+ * An earlier run keeps those only of which something is to be remembered. */
 static bool is_source_known(const Model *m, unsigned int source)
 {
-    for (int i = 0; i < SEATS_OF_SOURCE; i++)
-        if (m->seats[(int) source * SEATS_OF_SOURCE + i].plugged)
+    for (int i = 0; i < SEATS_OF_SOURCE; i++) {
+        const Seat *seat = &m->seats[(int) source * SEATS_OF_SOURCE + i];
+
+        if (seat->plugged && seat->record_tick >= m->restart_tick)
             return true;
+    }
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         if (m->connections[i].open && m->connections[i].source == source)
             return true;
