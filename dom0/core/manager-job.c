@@ -382,9 +382,6 @@ static bool managed_calls_for_decision(const Manager *m,
         if ((managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING) ||
             (managed->device->waits_for_list && managed->device->relisted))
             return true;
-        if (started && !device_is_attached(managed->device) &&
-            !device_is_left_alone(managed->device))
-            return true;
         break;
     case JOB_KIND_DETACH:
         break;

@@ -118,7 +118,7 @@ void manager_on_qube_started(Manager *m,
                 device->job->target_started |=
                     rule_targets(device->job->rule, name);
             else if (waits_for(m, device, name) && device->job)
-                device->job->target_started = true;
+                device->waits_for_qubesd = true; /* which is being asked */
             else if (waits_for(m, device, name))
                 device_decide_again(m, device, now);
         }

@@ -176,7 +176,8 @@ struct Device {
 
     QubeName close; /* a disposable to shut down when it is unplugged; "" */
     /* Decide again when this target starts ("": none), when any target of its
-     * rule does, or when qubesd is back. */
+     * rule does, or when qubesd is back and says that nothing has the device;
+     * so does a start while qubesd is being asked for that. */
     QubeName waits_for;
     bool waits_for_any;
     bool waits_for_qubesd;

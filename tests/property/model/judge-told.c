@@ -870,6 +870,12 @@ static void on_stopped(Model *m, int qube)
             seat->restores_sure = seat->ours_told && !seat->ours_doubt;
             seat->restores_tick = m->tick;
         }
+        /* the look at whether it was there still ends, and a record that came
+         * while qubesd was away is decided */
+        if (seat->plugged && seat->claim == STATUS_UNAVAILABLE &&
+            (seat->ours == qube || seat->told_at == qube ||
+             seat->taken_from == qube))
+            permit(m, seat);
         /* nobody has seen that it was not there any more */
         if ((seat->taken || seat->lost) && seat->taken_from == qube) {
             group_of(m, i)->stopped = true;
