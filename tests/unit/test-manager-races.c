@@ -241,6 +241,33 @@ static void test_an_unbound_attach_is_undone_by_a_new_list(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* It goes while its Attach is verified, and comes back before the events of
+ * that are told. */
+static void test_the_events_of_an_attach_that_was_undone_are_of_that(void **s)
+{
+    uint64_t look;
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, look, answer_unreadable());
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
 static void test_a_qube_is_not_taken_for_a_disposable(void **state)
 {
     (void) state;
@@ -913,6 +940,7 @@ int main(void)
         TEST(test_a_detach_in_a_gap_is_found_after_a_busy_qubesd),
         TEST(test_what_goes_after_a_gap_is_detached_at_once),
         TEST(test_an_unbound_attach_is_undone_by_a_new_list),
+        TEST(test_the_events_of_an_attach_that_was_undone_are_of_that),
         TEST(test_a_qube_is_not_taken_for_a_disposable),
         TEST(test_a_disposable_is_one_of_its_template),
         TEST(test_a_detach_ends_jobs_of_the_other_parts),

@@ -570,13 +570,10 @@ static void on_attached(Model *m, const StreamEvent *event)
         seat->restores_sure = false;
     seat->told_at_tick = m->tick;
     seat->told_at_plugged = seat->plugged && !seems_echo(m, index, event);
-    /* an echo of the plug before, or our Attach of that, told after the answer
-     * to our Attach: it looks like the event of that, and its end like a detach
-     * of that */
-    if ((event->cause == CAUSE_ECHO ||
-         (event->actor == ACTOR_DAEMON && event->tick < seat->ours_tick)) &&
-        dev != NONE && seat->ours == seat->told_at &&
-        !m->devs[dev].attached_told)
+    /* an echo of the plug before, told after the answer to our Attach: it looks
+     * like the event of that, and its end like a detach of that */
+    if (event->cause == CAUSE_ECHO && dev != NONE &&
+        seat->ours == seat->told_at && !m->devs[dev].attached_told)
         seat->ours_doubt = true;
     if (dev != NONE && m->devs[dev].attached_to == seat->told_at)
         m->devs[dev].attached_told = true;
