@@ -299,6 +299,7 @@ static void on_attach(Model *m, const AdminRequest *request)
     seat->ours = qube;
     seat->ours_plug = seat->plug;
     seat->ours_tick = m->tick;
+    seat->ours_set = m->rules;
     seat->ours_told = false;
     seat->ours_doubt = false;
     if (m->qubes[qube].disposable) {

@@ -524,9 +524,9 @@ static void close_trigger(const Model *m, Seat *seat, const HistoryEntry *entry)
 static size_t deciding_set(const Model *m, const Seat *seat, Status status)
 {
     /* an Attach has ended that was over its time */
-    if (seat->claim == STATUS_TIMEOUT && status == STATUS_ATTACHED &&
+    if (status == STATUS_ATTACHED && seat->ours_tick > 0 &&
         seat->ours_tick <= seat->claim_tick)
-        return seat->claim_set;
+        return seat->ours_set;
     if (seat->trigger_tick > 0 || seat->permit_tick > 0)
         return seat->trigger_set;
     return seat->yes_tick > seat->claim_tick ? seat->yes_set : m->rules;

@@ -366,6 +366,7 @@ typedef struct Seat {
     int ours; /* qube; NOWHERE */
     uint64_t ours_plug;
     uint64_t ours_tick;       /* of the Attach */
+    size_t ours_set;          /* the rules that gave leave for it */
     uint64_t superseded_tick; /* when it ended 311 */
     uint64_t act_tick;        /* the person has told the daemon to detach it */
     uint64_t unclear_tick;    /* told: of which plug it is cannot be known */
