@@ -354,6 +354,10 @@ static Status event_here(Manager *m,
         return STATUS_INTERNAL;
     }
 
+    /* its USB device was not known when it was taken away */
+    if (restored && device->detached_by_user)
+        device_mark_detached(device);
+
     manager_give_turn_to_parts(m, device);
     if (restored && !device->job && device->detach_told)
         device_begin_look(m, device, &device->attached_to, now);

@@ -118,6 +118,37 @@ static void test_a_resumption_is_known_after_a_restart(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
 }
 
+/* The person takes a part away before the forwarder has called the new daemon;
+ * after a suspend another part comes back first. */
+static void test_a_detach_before_the_first_hello_is_of_the_whole_stick(void **s)
+{
+    const DeviceRef part = { .source = { "sys-usb" },
+                             .class = DEVICE_CLASS_BLOCK,
+                             .device = { "sda2" } };
+
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow block type partition to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    attach("sda2");
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(manager_detach(rig.manager, &part, 0, rig.now), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_PRESENT, "sda2"), STATUS_DETACHED_BY_USER);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    rig_set_rules(&rig, "r: allow block type disk to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_an_unreadable_part_is_not_ripped_away(void **state)
 {
     AdminAnswer unknown = answer_listed(NULL);
@@ -1668,6 +1699,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_a_no_to_an_earlier_plug_does_not_come_back_to_life),
         TEST(test_a_resumption_is_known_after_a_restart),
+        TEST(test_a_detach_before_the_first_hello_is_of_the_whole_stick),
         TEST(test_an_unreadable_part_is_not_ripped_away),
         TEST(test_a_usb_attach_that_failed_is_not_ours),
         TEST(test_a_job_in_work_does_not_start_what_was_just_stopped),
