@@ -51,6 +51,21 @@ static inline Status tell(RecordAction action, const char *device)
     return rig_tell_record(&rig, usb, &record);
 }
 
+/* qubesd lists it and attaches it: a disk or a partition. */
+static inline void serve_block_attach(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+}
+
+/* A USB device, to a target that runs. */
+static inline void serve_usb_attach(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+}
+
 /* The prompt about @device, which an ask rule wants, is to be opened. */
 static inline void prompt_opens(const char *device, uint64_t *ret_id)
 {

@@ -49,8 +49,7 @@ static Status detach(const char *device)
 static void attach(const char *device)
 {
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -267,8 +266,7 @@ static void test_a_target_that_starts_while_paused_gets_nothing(void **state)
     assert_int_equal(last_outcome()->status, STATUS_PAUSED);
 
     manager_resume(rig.manager, rig.now);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -284,8 +282,7 @@ static void test_a_pause_ends_by_itself(void **state)
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, 1);
     assert_int_equal(manager_paused_until(rig.manager), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -339,8 +336,7 @@ static void test_resume_forgets_a_no_and_a_detach(void **state)
     rig_set_rules(&rig, RULES);
     manager_resume(rig.manager, rig.now);
     for (size_t i = 0; i < 2; i++) {
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-        rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+        serve_block_attach();
     }
     assert_true(rig_is_quiet(&rig));
 }
@@ -378,8 +374,7 @@ static void test_a_retry_asks_again_after_a_no(void **state)
 
     assert_int_equal(retry("sda"), 0);
     answer_prompt(open_prompt(), PROMPT_YES);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -394,8 +389,7 @@ static void test_a_retry_forgets_the_detach_of_a_sibling(void **state)
     assert_true(device_name_parse(&a.parent, DEVICE_CLASS_USB, "2-1", 3));
     b.parent = a.parent;
     assert_int_equal(rig_tell_record(&rig, usb, &a), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -403,8 +397,7 @@ static void test_a_retry_forgets_the_detach_of_a_sibling(void **state)
     assert_int_equal(rig_tell_record(&rig, usb, &b), STATUS_DETACHED_BY_USER);
 
     assert_int_equal(retry("sdb"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -656,9 +649,7 @@ static void test_a_detach_told_long_ago_is_not_of_now(void **state)
 
     rig_set_rules(&rig, "r: allow usb to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(detach("2-1"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
@@ -736,8 +727,7 @@ static void test_a_disposable_is_closed_only_when_it_is_unplugged(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     assert_int_equal(detach("sda"), 0);

@@ -87,8 +87,7 @@ static void test_for_five_seconds_it_may_not_be_listed(void **state)
     /* the record is answered; listed after all, it is attached all the same */
     assert_true(rig_is_quiet(&rig));
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -198,8 +197,7 @@ static void test_one_that_comes_up_is_tried_again(void **state)
 
     not_running_because(POWER_TRANSIENT);
     rig_pass(&rig, SECOND);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -214,8 +212,7 @@ static void test_after_a_start_it_has_five_seconds_of_its_own(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     rig_pass(&rig, 4 * SECOND);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -272,8 +269,7 @@ static void test_a_late_yes_counts_for_a_job_that_is_to_ask(void **state)
     call = rig_call(&rig, ADMIN_AVAILABLE);
     manager_on_prompt(rig.manager, window, &yes, rig.now);
     rig_reply(&rig, call, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -344,8 +340,7 @@ static void test_our_own_detach_told_after_the_next_attach_is_ours(void **s)
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
@@ -390,8 +385,7 @@ static void test_an_unplug_ends_it_though_the_detach_is_not_done(void **state)
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -483,8 +477,7 @@ static void test_an_approval_does_not_outlive_a_new_probe(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     prompt_opens("sda", &window);
     manager_on_prompt(rig.manager, window, &yes, rig.now);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* its target was stopped and starts: it is asked again */
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
@@ -785,8 +778,7 @@ static void test_a_yes_ends_the_row_of_noes(void **state)
     say_no_to("sdb");
     prompt_opens("sdc", &window);
     answer_prompt(window, PROMPT_YES);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     say_no_to("sdd");
     prompt_opens("sde", &window);
@@ -821,8 +813,7 @@ static void test_a_target_that_resumes_gets_what_waits_for_it(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -900,8 +891,7 @@ static void test_a_job_goes_on_when_qubesd_is_back(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_UNREACHABLE));
     assert_int_equal(rig_answer(&rig), 0);
     reconnect();
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -916,8 +906,7 @@ static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)
     begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     rig_restart(&rig);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     usb = rig_connect(&rig, "sys-usb", 'a');

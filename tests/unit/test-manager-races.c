@@ -20,8 +20,7 @@
 static void attach(const char *device)
 {
     assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -48,8 +47,7 @@ static void test_decisions_in_between_do_not_forget_the_stopped_target(void **s)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_NO_RULE);
     rig_set_rules(&rig, RULES);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -78,8 +76,7 @@ static void test_a_list_that_is_still_the_old_one_is_waited_out(void **state)
     assert_int_equal(rig_answer(&rig), 0);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -116,8 +113,7 @@ static void test_what_waits_for_its_prompt_is_decided_by_new_rules(void **state)
     rig_set_rules(&rig, RULES);
     rig_reply(&rig, icon, guivm);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -133,8 +129,7 @@ static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
     rig_set_rules(&rig, "disks: allow block type disk to vault\n");
     manager_on_prompt(rig.manager, window, &yes, rig.now);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_string_equal(last_outcome()->target, "vault");
 
@@ -235,8 +230,7 @@ static void test_an_unbound_attach_is_undone_by_a_new_list(void **state)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -291,8 +285,7 @@ static void test_a_disposable_is_one_of_its_template(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
@@ -327,8 +320,7 @@ static void test_a_detach_ends_jobs_of_the_other_parts(void **state)
     start = rig_call(&rig, ADMIN_START);
     /* the other disk in it has what this one waits for */
     assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sdb", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -346,8 +338,7 @@ static void test_parts_wait_for_the_look_after_a_detach(void **state)
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);
@@ -475,8 +466,7 @@ static void test_a_target_that_stops_while_it_is_looked_at(void **state)
     (void) rig_call(&rig, ADMIN_ATTACHED);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -612,8 +602,7 @@ static void test_a_record_quicker_than_the_shutdown_starts_nothing(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -692,8 +681,7 @@ static void test_nor_is_it_attached_there_again_without_leave(void **state)
     rig_set_rules(&rig, ASK);
     prompt_opens("sda", &window);
     manager_on_prompt(rig.manager, window, &yes, rig.now);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -838,8 +826,7 @@ static void test_a_wait_for_the_list_outlasts_qubesd(void **state)
     rig_pass(&rig, 5 * USEC_PER_SEC);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 

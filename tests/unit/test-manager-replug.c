@@ -385,9 +385,7 @@ static void test_the_device_comes_back_with_its_target(void **state)
 
     test_a_target_that_was_stopped_is_not_started_again(state);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 
     /* and that is over with it: another plug may start the target */
@@ -414,8 +412,7 @@ static void test_a_disposable_that_was_closed_is_not_made_again(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");

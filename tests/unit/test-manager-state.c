@@ -19,8 +19,7 @@
 static void attach(const char *device)
 {
     assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -126,8 +125,7 @@ static void test_what_the_plug_before_left_is_detached(void **state)
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -148,8 +146,7 @@ static void test_so_is_what_was_attached_when_it_had_gone(void **state)
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -163,9 +160,7 @@ static void test_what_the_plug_before_left_keeps_nothing_out(void **state)
     part.parent_class = DEVICE_CLASS_USB;
     part.parent = (DeviceName){ "2-1" };
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_set_rules(&rig, "r: allow block type partition to vault\n");
@@ -175,8 +170,7 @@ static void test_what_the_plug_before_left_keeps_nothing_out(void **state)
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
     assert_int_equal(rig_tell_record(&rig, usb, &part), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -205,9 +199,7 @@ static void test_a_new_probe_across_a_restart_is_the_same_plug(void **state)
 
     rig_set_rules(&rig, "r: allow usb to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -246,9 +238,7 @@ static void test_nor_is_it_the_same_after_another_restart(void **state)
 
     rig_set_rules(&rig, "r: allow usb to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -356,8 +346,7 @@ static void test_what_is_listed_anew_was_not_detached_by_the_person(
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -451,8 +440,7 @@ static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
@@ -529,8 +517,7 @@ static void test_a_target_that_was_stopped_meanwhile_is_not_started(void **s)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -542,9 +529,7 @@ static void test_a_part_waits_for_what_an_earlier_run_held(void **state)
 
     rig_set_rules(&rig, "u: allow usb to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_set_rules(&rig, "b: allow block to work\n");
     come_back('a');
@@ -555,8 +540,7 @@ static void test_a_part_waits_for_what_an_earlier_run_held(void **state)
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, look, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -569,8 +553,7 @@ static void test_a_holder_that_starts_had_been_stopped(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     assert_true(rig_is_quiet(&rig)); /* by now it may be another plug */
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -637,9 +620,7 @@ static void test_another_device_in_the_port_inherits_nothing(void **state)
     assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
     manager_synced(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -654,9 +635,7 @@ static void begin_picture(void)
 
 static void finish_attach(void)
 {
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -693,9 +672,7 @@ static void test_a_picture_that_breaks_off_is_not_waited_for(void **state)
     begin_picture();
     manager_disconnect(rig.manager, broken, rig.now);
     usb = rig_connect(&rig, "sys-usb", 'a');
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -773,8 +750,7 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
         if (!listed) {
             rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
             /* not the person's doing: it is just not done yet */
-            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-            rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+            serve_block_attach();
             assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
         } else {
             rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
@@ -996,8 +972,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
             rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
             rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, other);
             rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-            rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+            serve_block_attach();
             assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
         }
         assert_true(rig_is_quiet(&rig));
@@ -1126,9 +1101,7 @@ static void test_a_new_probe_around_a_restart_is_the_same_plug(void **state)
 
     rig_set_rules(&rig, "r: allow usb to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");

@@ -20,8 +20,7 @@
 static void attach(const char *device)
 {
     assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -285,9 +284,7 @@ static void test_after_a_gap_no_disk_is_presumed_to_be_a_part(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     reconnect();
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -311,9 +308,7 @@ static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 
     assert_int_equal(rig_tell_record(&rig, usb, &twin), STATUS_NO_RULE);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_string_equal(last_outcome()->device.s, "2-1");
     assert_true(rig_is_quiet(&rig)); /* 2-2 stays as it is */
@@ -387,8 +382,7 @@ static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     start = rig_call(&rig, ADMIN_START);
     assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
@@ -457,8 +451,7 @@ static void test_an_answer_older_than_a_detach_is_not_believed(void **state)
     rig_reply(&rig, call, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -475,8 +468,7 @@ static void test_the_list_may_tell_of_the_plug_before(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -502,8 +494,7 @@ static void test_what_is_told_of_the_plug_before_is_not_of_this_one(void **s)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -571,8 +562,7 @@ static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -639,8 +629,7 @@ static void test_what_was_off_the_list_was_not_taken_by_the_person(void **state)
     attach("sda");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -661,8 +650,7 @@ static void test_our_own_detach_told_late_is_not_the_persons(void **state)
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
@@ -801,8 +789,7 @@ static void test_what_may_be_held_is_told_to_be_gone(void **state)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -815,8 +802,7 @@ static void test_a_removed_slot_leaves_its_name_clean(void **state)
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     reconnect();
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -907,9 +893,7 @@ static void test_a_plug_after_a_detach_for_nothing_is_a_new_one(void **state)
     assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "2-1"), STATUS_NO_RULE);
     rig_set_rules(&rig, "r: allow usb to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
@@ -991,8 +975,7 @@ static void test_a_start_told_while_looking_brings_it_back(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, look, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -1027,8 +1010,7 @@ static void test_a_retry_sees_that_the_plug_was_taken_away(void **state)
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -1051,8 +1033,7 @@ static void test_an_event_may_overtake_the_answer_to_available(void **state)
     call = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_reply(&rig, call, answer_of(ADMIN_OK)); /* not listed then */
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1069,8 +1050,7 @@ static void test_a_start_that_is_told_in_the_middle_is_not_missed(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -1145,8 +1125,7 @@ static void test_our_own_shutdown_of_a_disposable_stops_nothing(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
@@ -1203,9 +1182,7 @@ static void test_an_overdue_attach_keeps_its_device_from_other_targets(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1248,8 +1225,7 @@ static void test_no_prompt_is_shown_while_a_detach_is_looked_at(void **state)
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_set_rules(&rig, ASK);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -1315,8 +1291,7 @@ static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
     manager_on_admin_event(rig.manager, &added, rig.now);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1336,8 +1311,7 @@ static void test_what_is_listed_again_before_its_404_is_attached(void **state)
     call = rig_call(&rig, ADMIN_AVAILABLE); /* sda1 */
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_reply(&rig, call, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1352,8 +1326,7 @@ static void test_the_wait_for_the_list_begins_when_qubesd_answers(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), 0);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1370,8 +1343,7 @@ static void test_tries_to_reach_qubesd_are_none_at_an_answer(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_EMPTY));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1388,8 +1360,7 @@ static void test_a_namesake_of_another_source_is_not_torn_away(void **state)
 
     attach("sda");
     assert_int_equal(rig_tell_record(&rig, second, &other), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     both.listing.namesake = true;
@@ -1438,11 +1409,9 @@ static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
     attaching = rig_call(&rig, ADMIN_ATTACH);
     rig_pass(&rig, 1000);
     rig_reply(&rig, start, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     rig_reply(&rig, attaching, answer_error(ADMIN_ERROR_NOT_RUNNING));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
@@ -1478,8 +1447,7 @@ static void test_what_a_stopped_target_had_before_the_record_is_free(void **s)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -1496,8 +1464,7 @@ static void test_what_it_had_before_the_source_called_is_free_too(void **s)
     net = rig_connect(&rig, "sys-net", 'a');
     assert_int_equal(rig_tell(&rig, net, RECORD_PRESENT, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "sda", "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -1514,8 +1481,7 @@ static void test_what_went_before_the_source_called_was_not_taken_away(void **s)
     net = rig_connect(&rig, "sys-net", 'a');
     assert_int_equal(rig_tell(&rig, net, RECORD_PRESENT, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "sda", "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -1575,8 +1541,7 @@ static void test_what_an_event_has_ended_is_not_held_in_spite_of_that(void **s)
         assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 
         /* so the next plug was not taken away from there */
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-        rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+        serve_block_attach();
         assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
         assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
         rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -1608,8 +1573,7 @@ static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
     assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
     rig_reply(&rig, look, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1664,8 +1628,7 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 

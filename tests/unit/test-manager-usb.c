@@ -20,18 +20,10 @@ static Status plug(const char *device, const char *serial)
     return rig_tell_record(&rig, usb, &record);
 }
 
-/* The target runs: it is attached. */
-static void serve_attach(void)
-{
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-}
-
 static void attach(const char *device, const char *serial)
 {
     assert_int_equal(plug(device, serial), 0);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -74,7 +66,7 @@ static void test_a_target_that_does_not_run_is_started_first(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -126,7 +118,7 @@ static void test_what_could_not_be_started_is_attached_once_it_runs(
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -156,7 +148,7 @@ static void test_a_target_that_was_stopped_again_is_not_started_twice(
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -177,7 +169,7 @@ static void test_a_start_that_comes_while_it_fails_is_enough(void **state)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
 
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -188,7 +180,7 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     (void) state;
 
     assert_int_equal(plug("2-1", "A"), 0);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"), 0);
@@ -202,7 +194,7 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -451,7 +443,7 @@ static void test_what_lingers_from_before_the_first_call_is_not_there(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -468,7 +460,7 @@ static void test_nor_what_lingers_while_it_does_not_call(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -485,7 +477,7 @@ static void test_nor_does_a_stop_before_the_first_call_leave_it_there(void **s)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -502,7 +494,7 @@ static void test_nor_does_a_stop_before_the_first_record(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -557,7 +549,7 @@ static void test_a_detach_told_after_the_removal_is_not_the_persons(
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
     assert_int_equal(plug("2-1", "A"), 0);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -574,7 +566,7 @@ static void test_nor_is_one_told_after_it_was_listed_anew(void **state)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
     assert_int_equal(plug("2-1", "A"), 0);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -596,7 +588,7 @@ static void test_a_target_that_is_not_to_be_started_is_not(void **state)
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_UNPAUSED, "work");
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -621,7 +613,7 @@ static void test_a_target_that_is_starting_up_is_tried_again(void **state)
 
     /* it was slow */
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -642,7 +634,7 @@ static void test_a_target_that_was_up_just_then_is_tried_again(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_power(POWER_TRANSIENT));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -684,7 +676,7 @@ static void test_the_start_for_another_is_waited_for(void **state)
 
     rig_reply(&rig, start, answer_of(ADMIN_OK));
     for (unsigned int i = 0; i < 2; i++) {
-        serve_attach();
+        serve_usb_attach();
         assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     }
 }
@@ -705,7 +697,7 @@ static void test_two_go_into_one_target_one_after_the_other(void **state)
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* it is looked at again: it had to wait */
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -735,12 +727,12 @@ static void test_one_that_fails_lets_the_next_go_while_it_pauses(void **state)
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
     /* the turn is free: both are looked at */
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_string_equal(last_outcome()->device.s, "2-2");
 
     rig_pass(&rig, USEC_PER_SEC);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -807,7 +799,7 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_int_equal(rig_answer(&rig), 0); /* the record was answered */
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     /* it is ours: it is detached when it goes */
@@ -846,7 +838,7 @@ static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -883,7 +875,7 @@ static void test_an_end_of_the_plug_before_is_not_the_persons(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -962,9 +954,7 @@ static void test_a_disk_that_a_stop_sets_free_is_asked_about_again(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "vault");
     rig_reply(&rig, call, answer_listed("vault"));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* sda */
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1029,7 +1019,7 @@ static void test_what_is_said_of_a_port_just_detached_is_asked_again(void **s)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     assert_true(rig_is_quiet(&rig)); /* not taken for an attachment */
     rig_pass(&rig, 2 * USEC_PER_SEC);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1056,7 +1046,7 @@ static void test_our_own_detach_is_one_too(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     /* another one, at once, in the same port */
     assert_int_equal(plug("2-1", "B"), 0);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1079,7 +1069,7 @@ static void test_so_is_the_undoing_of_an_attach(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, USEC_PER_SEC);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1099,7 +1089,7 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* the event of that detach, late */
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
@@ -1138,7 +1128,7 @@ static void test_the_end_of_the_plug_before_may_be_told_last(void **state)
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1222,7 +1212,7 @@ static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
     assert_int_equal(rig_answer(&rig), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1263,7 +1253,7 @@ static void test_an_attach_that_its_targets_restart_ended_is_made_anew(void **s)
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* not there */
     rig_pass(&rig, USEC_PER_SEC);
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -1285,7 +1275,7 @@ static void test_what_lingers_after_a_restart_is_not_attached(void **state)
     rig_pass(&rig, JOB_RETRY_USEC(0));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_RETRY_USEC(1));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1353,7 +1343,7 @@ static void test_one_that_went_with_a_stop_is_not_the_persons(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    serve_attach();
+    serve_usb_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
@@ -1377,7 +1367,7 @@ static void test_what_was_listed_anew_since_is_decided_again(void **state)
             assert_true(rig_is_quiet(&rig));
             rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
         }
-        serve_attach();
+        serve_usb_attach();
         assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
         tear_down(state);
         set_up(state);

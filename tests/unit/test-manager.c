@@ -45,8 +45,7 @@ static size_t n_jobs(void)
 static void attach(const char *device)
 {
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -110,8 +109,7 @@ static void test_a_halted_target_is_started_and_looked_up_again(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -138,8 +136,7 @@ static void test_a_qubesd_that_is_busy_is_tried_again(void **state)
         rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
         rig_pass(&rig, JOB_RETRY_USEC(i));
     }
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -193,8 +190,7 @@ static void test_a_target_is_started_once_for_many_devices(void **state)
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, start, answer_of(ADMIN_OK));
     for (size_t i = 0; i < ARRAY_SIZE(disks); i++) {
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-        rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+        serve_block_attach();
         assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     }
     assert_true(rig_is_quiet(&rig));
@@ -206,8 +202,7 @@ static void test_the_same_record_joins_the_job_in_work(void **state)
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
@@ -229,8 +224,7 @@ static void test_another_plug_ends_the_job_of_the_first(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
 
     rig_reply(&rig, call, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -419,8 +413,7 @@ static void test_a_queued_job_outlives_a_long_absence_of_qubesd(void **state)
 
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
