@@ -51,6 +51,14 @@ static inline Status tell(RecordAction action, const char *device)
     return rig_tell_record(&rig, usb, &record);
 }
 
+/* A USB device, in any port. */
+static inline Status plug(const char *port, const char *serial)
+{
+    const Record record = rig_record_at(RECORD_ADD, port, port, serial);
+
+    return rig_tell_record(&rig, usb, &record);
+}
+
 /* qubesd lists it and attaches it: a disk or a partition. */
 static inline void serve_block_attach(void)
 {
@@ -64,6 +72,32 @@ static inline void serve_usb_attach(void)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+}
+
+/* The stick or a part of it is plugged in, and attached as a rule wants. */
+static inline void attach(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    if (strcmp(device, "2-1") == 0)
+        serve_usb_attach();
+    else
+        serve_block_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static inline void attach_and_rest(const char *device)
+{
+    attach(device);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The same of a disk that has neither path nor serial number. */
+static inline void attach_nameless(const char *device)
+{
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
+    serve_block_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
 }
 
 /* The prompt about @device, which an ask rule wants, is to be opened. */

@@ -46,14 +46,6 @@ static Status detach(const char *device)
                           rig.now);
 }
 
-static void attach(const char *device)
-{
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_true(rig_is_quiet(&rig));
-}
-
 /* Let the prompt of the only job be prepared. */
 static uint64_t open_prompt(void)
 {
@@ -188,7 +180,7 @@ static void test_a_pause_ends_a_job_that_waits_for_another(void **state)
 
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
@@ -204,7 +196,7 @@ static void test_while_paused_an_unplugged_device_is_detached(void **state)
 {
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     pause_for(MINUTE);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -311,7 +303,7 @@ static void test_to_resume_without_a_pause_does_nothing(void **state)
 {
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     manager_resume(rig.manager, rig.now);
     assert_true(rig_is_quiet(&rig));
 }
@@ -322,7 +314,7 @@ static void test_resume_forgets_a_no_and_a_detach(void **state)
 
     (void) state;
 
-    attach("sdb");
+    attach_nameless("sdb");
     assert_int_equal(detach("sdb"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -335,9 +327,8 @@ static void test_resume_forgets_a_no_and_a_detach(void **state)
     pause_for(MINUTE);
     rig_set_rules(&rig, RULES);
     manager_resume(rig.manager, rig.now);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++)
         serve_block_attach();
-    }
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -419,7 +410,7 @@ static void test_no_act_on_what_is_not_plugged_in(void **state)
 
     assert_int_equal(retry("sda"), STATUS_NO_SUCH_DEVICE);
     assert_int_equal(detach("sda"), STATUS_NO_SUCH_DEVICE);
-    attach("sda");
+    attach_nameless("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     /* it is only kept until it is detached */
     assert_int_equal(retry("sda"), STATUS_NO_SUCH_DEVICE);
@@ -433,7 +424,7 @@ static void test_an_asker_that_went_gets_no_answer(void **state)
 
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     asker = manager_new_asker(rig.manager);
     assert_int_equal(manager_detach(rig.manager, &ref, asker, rig.now), 0);
     manager_drop_asker(rig.manager, asker);
@@ -445,7 +436,7 @@ static void test_an_act_is_not_refused_for_what_a_source_does(void **state)
 {
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sdb"), 0);
     for (size_t i = 0; i < SOURCE_JOBS_MAX; i++)
         (void) rig_tell(&rig, usb, RECORD_CHANGE, "sdb");
@@ -461,7 +452,7 @@ static void test_what_was_detached_is_left_alone_until_replugged(void **state)
 {
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -472,14 +463,14 @@ static void test_what_was_detached_is_left_alone_until_replugged(void **state)
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
                      STATUS_DETACHED);
-    attach("sda");
+    attach_nameless("sda");
 }
 
 static void test_the_event_of_our_own_detach_changes_nothing(void **state)
 {
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -527,7 +518,7 @@ static void test_a_detach_that_failed_keeps_what_is_ours(void **state)
 {
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
@@ -559,7 +550,7 @@ static void test_a_detach_takes_the_place_of_a_look(void **state)
 
     (void) state;
 
-    attach("sda");
+    attach_nameless("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);
@@ -648,9 +639,7 @@ static void test_a_detach_told_long_ago_is_not_of_now(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     assert_int_equal(detach("2-1"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");

@@ -33,16 +33,6 @@ static void begin(const char *device)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
 }
 
-static void attach(const char *device)
-{
-    begin(device);
-    if (strcmp(device, "2-1") == 0)
-        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_true(rig_is_quiet(&rig));
-}
-
 static void detach_by_person(const char *device)
 {
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
@@ -151,7 +141,7 @@ static void test_of_two_parts_that_waited_for_a_look_one_is_attached(void **s)
     (void) s;
 
     rig_set_rules(&rig, "r: allow block type { disk partition } to work\n");
-    attach("sda");
+    attach_and_rest("sda");
     reconnect();
     look = rig_call(&rig, ADMIN_ATTACHED);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
@@ -336,7 +326,7 @@ static void test_our_own_detach_told_after_the_next_attach_is_ours(void **s)
 {
     (void) s;
 
-    attach("sda");
+    attach_and_rest("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -352,7 +342,7 @@ static void test_its_usb_device_is_left_alone_when_the_disk_is_gone(void **s)
 
     rig_set_rules(&rig, "disks: allow block type disk to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    attach("sda");
+    attach_and_rest("sda");
     detach_by_person("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     rig_set_rules(&rig, RULES);
@@ -366,7 +356,7 @@ static void test_what_goes_with_its_usb_device_was_not_taken(void **state)
 
     rig_set_rules(&rig, "disks: allow block type disk to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    attach("sda");
+    attach_and_rest("sda");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
@@ -380,7 +370,7 @@ static void test_an_unplug_ends_it_though_the_detach_is_not_done(void **state)
 
     (void) state;
 
-    attach("sda");
+    attach_and_rest("sda");
     assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
@@ -394,7 +384,7 @@ static void test_an_unplug_ends_it_though_the_detach_is_not_done(void **state)
 /* What has come where 2-1 was, within 3 s of the person's detach. */
 static Status come_back_as(Record record)
 {
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     rig_pass(&rig, 3 * SECOND);
@@ -440,7 +430,7 @@ static void test_with_another_product_it_is_another_plug(void **state)
 /* The source resumes, and what was taken away comes back so much later. */
 static Status come_back_after_resumption(uint64_t usec)
 {
-    attach("sda");
+    attach_and_rest("sda");
     detach_by_person("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
@@ -827,7 +817,7 @@ static void test_a_new_probe_may_meet_a_forwarder_that_restarts(void **state)
     (void) state;
 
     manager_synced(rig.manager, usb, rig.now);
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     manager_disconnect(rig.manager, usb, rig.now);
@@ -846,7 +836,7 @@ static void test_what_was_told_before_qubesd_went_is_not_believed(void **s)
     reconnect();
     /* it may have been detached meanwhile: it is in no part's way */
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    attach("sda1");
+    attach_and_rest("sda1");
 }
 
 static void test_a_newer_picture_takes_the_place_of_the_older(void **state)
@@ -870,7 +860,7 @@ static void test_a_failed_detach_is_tried_after_1_2_and_4_s(void **state)
 
     (void) state;
 
-    attach("sda");
+    attach_and_rest("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     for (size_t i = 0; i < ARRAY_SIZE(pauses); i++) {
         rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_EMPTY));

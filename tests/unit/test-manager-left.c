@@ -22,13 +22,6 @@ static const DeviceRef disk = { .source = { "sys-usb" },
                                 .class = DEVICE_CLASS_BLOCK,
                                 .device = { "sda" } };
 
-static void attach(const char *device)
-{
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-}
-
 static void attach_to_disposable(void)
 {
     AdminAnswer made = answer_of(ADMIN_OK);

@@ -280,9 +280,7 @@ static void test_a_target_that_is_not_there_does_not_run(void **state)
 static void attach_port(void)
 {
     rig_set_rules(&rig, PORTS);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
 }
 
 static void test_what_went_with_its_target_was_not_taken_away(void **state)

@@ -17,13 +17,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static void attach(const char *device)
-{
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-}
-
 static void test_what_others_attached_may_be_detached_by_the_person(void **s)
 {
     (void) s;

@@ -16,17 +16,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static void attach(const char *device)
-{
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    if (strcmp(device, "2-1") == 0)
-        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_true(rig_is_quiet(&rig));
-}
-
 /* Whether it is being attached: the record was not answered at once. */
 static void assert_attaches(Status status)
 {
@@ -68,7 +57,7 @@ static void test_its_disks_are_left_alone_with_it(void **state)
 {
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     /* the disk comes back to sys-usb */
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
@@ -85,7 +74,7 @@ static void test_disks_that_come_and_go_do_not_end_it(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_APPEAR_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_NO_SUCH_DEVICE);
-    attach("sda");
+    attach_and_rest("sda");
     detach_by_person("sda");
     for (unsigned int i = 0; i < 20; i++) {
         const char *name = i % 2 ? "sda" : "sdb";
@@ -102,7 +91,7 @@ static void test_a_real_unplug_ends_it(void **state)
 {
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     rig_pass(&rig, PLUG_REPROBE_USEC + 1);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
@@ -113,7 +102,7 @@ static void test_what_comes_back_within_3_s_of_the_detach_is_the_same(void **s)
 {
     (void) s;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     rig_pass(&rig, PLUG_REPROBE_USEC);
@@ -130,7 +119,7 @@ static void test_another_device_in_that_port_is_another_plug(void **state)
 
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     assert_attaches(rig_tell_record(&rig, usb, &other));
@@ -144,7 +133,7 @@ static void test_after_another_device_the_first_is_a_new_plug(void **state)
 
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     assert_attaches(rig_tell_record(&rig, usb, &other));
@@ -158,7 +147,7 @@ static void test_it_may_go_before_the_look_has_answered(void **state)
 
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);
     (void) tell(RECORD_REMOVE, "2-1");
@@ -175,7 +164,7 @@ static void test_it_may_go_and_come_before_the_event(void **state)
 
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     detach = rig_call(&rig, ADMIN_DETACH);
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
@@ -189,7 +178,7 @@ static void test_the_event_may_be_the_last_to_tell(void **state)
 {
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -203,7 +192,7 @@ static void test_a_quick_replug_by_hand_is_no_detach_by_the_person(void **s)
 {
     (void) s;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
@@ -216,7 +205,7 @@ static void test_one_old_look_does_not_belie_the_event(void **state)
 {
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
@@ -343,7 +332,7 @@ static void test_a_retry_is_meant_for_what_comes_back_too(void **state)
 
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
@@ -366,7 +355,7 @@ static void test_a_target_that_was_stopped_is_not_started_again(void **state)
 {
     (void) state;
 
-    attach("2-1");
+    attach_and_rest("2-1");
     stop_work();
     /* the new probe after the detach */
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);

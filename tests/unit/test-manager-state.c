@@ -16,13 +16,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static void attach(const char *device)
-{
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-}
-
 /* The new daemon finds qubesd; the forwarder has connected again. */
 static void come_back(char boot)
 {
@@ -159,9 +152,7 @@ static void test_what_the_plug_before_left_keeps_nothing_out(void **state)
 
     part.parent_class = DEVICE_CLASS_USB;
     part.parent = (DeviceName){ "2-1" };
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_set_rules(&rig, "r: allow block type partition to vault\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
@@ -198,9 +189,7 @@ static void test_a_new_probe_across_a_restart_is_the_same_plug(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
@@ -237,9 +226,7 @@ static void test_nor_is_it_the_same_after_another_restart(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
@@ -528,9 +515,7 @@ static void test_a_part_waits_for_what_an_earlier_run_held(void **state)
     (void) state;
 
     rig_set_rules(&rig, "u: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     rig_set_rules(&rig, "b: allow block to work\n");
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
@@ -1100,9 +1085,7 @@ static void test_a_new_probe_around_a_restart_is_the_same_plug(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));

@@ -17,20 +17,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static void attach(const char *device)
-{
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-}
-
-static Status plug_port(const char *port, const char *serial)
-{
-    const Record record = rig_record_at(RECORD_ADD, port, port, serial);
-
-    return rig_tell_record(&rig, usb, &record);
-}
-
 static Record part_of_2_1(const char *device)
 {
     Record record = rig_record_at(RECORD_ADD, device, "2-1", "A");
@@ -788,9 +774,7 @@ static void test_what_may_be_held_is_told_to_be_gone(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda1");
 }
 
 /* What was told of an empty slot is not of the disk that has its name next. */
@@ -892,9 +876,7 @@ static void test_a_plug_after_a_detach_for_nothing_is_a_new_one(void **state)
     net = rig_connect(&rig, "sys-net", 'b');
     assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "2-1"), STATUS_NO_RULE);
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -1603,12 +1585,12 @@ static uint64_t attach_behind(const Record *disk)
 
     rig_set_rules(&rig, "k: allow usb serial K to vault\n"
                         "d: allow block type disk to work\n");
-    assert_int_equal(plug_port("2-1", "K"), 0);
+    assert_int_equal(plug("2-1", "K"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
-    assert_int_equal(plug_port("2-1", "A"), STATUS_NO_RULE);
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
     assert_int_equal(rig_tell_record(&rig, usb, disk), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);

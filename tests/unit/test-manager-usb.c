@@ -13,16 +13,9 @@
 
 #include "tests/support/manager-fixture.h"
 
-static Status plug(const char *device, const char *serial)
+static void attach_other(const char *port, const char *serial)
 {
-    const Record record = rig_record_at(RECORD_ADD, device, device, serial);
-
-    return rig_tell_record(&rig, usb, &record);
-}
-
-static void attach(const char *device, const char *serial)
-{
-    assert_int_equal(plug(device, serial), 0);
+    assert_int_equal(plug(port, serial), 0);
     serve_usb_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
@@ -87,7 +80,7 @@ static void test_rules_count_that_come_after_its_turn(void **state)
 
     /* nor does it keep the turn */
     rig_set_rules(&rig, RULES);
-    attach("2-2", "B");
+    attach_other("2-2", "B");
 }
 
 static void test_nothing_goes_into_a_paused_target(void **state)
@@ -179,9 +172,7 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -206,7 +197,7 @@ static void test_what_an_echo_tells_is_not_of_our_attach(void **state)
 
     (void) state;
 
-    attach("2-1", "A");
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
@@ -301,7 +292,7 @@ static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
 
     unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
     unreadable.listing.has_identity = false;
-    attach("2-1", "A");
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -548,9 +539,7 @@ static void test_a_detach_told_after_the_removal_is_not_the_persons(
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
-    assert_int_equal(plug("2-1", "A"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
 }
 
 /* That it went off the list was missed. */
@@ -565,9 +554,7 @@ static void test_nor_is_one_told_after_it_was_listed_anew(void **state)
                      STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
-    assert_int_equal(plug("2-1", "A"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("2-1");
 }
 
 static void test_a_target_that_is_not_to_be_started_is_not(void **state)
@@ -776,7 +763,7 @@ static void test_an_attach_that_never_returns_keeps_the_turn(void **state)
     assert_true(rig_is_quiet(&rig));
 
     /* a device for another target is not kept waiting */
-    attach("2-3", "V");
+    attach_other("2-3", "V");
 
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
@@ -998,7 +985,7 @@ static void test_the_disk_of_an_attached_usb_device_ends_310(void **state)
     (void) state;
 
     rig_set_rules(&rig, "u: allow usb to work\nb: allow block to vault\n");
-    attach("2-1", "A");
+    attach("2-1");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_ATTACHED_ELSEWHERE);
     assert_true(rig_is_quiet(&rig));
 }
@@ -1040,7 +1027,7 @@ static void test_our_own_detach_is_one_too(void **state)
 
     (void) state;
 
-    attach("2-1", "A");
+    attach("2-1");
     assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -1081,7 +1068,7 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
 
     (void) state;
 
-    attach("2-1", "A");
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
@@ -1142,7 +1129,7 @@ static void test_what_came_while_we_detached_may_be_taken_away(void **state)
 
     (void) state;
 
-    attach("2-1", "A");
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
     call = rig_call(&rig, ADMIN_DETACH);
@@ -1173,7 +1160,7 @@ static void test_so_may_what_came_when_our_detach_was_late(void **state)
 
     (void) state;
 
-    attach("2-1", "A");
+    attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
@@ -1223,7 +1210,7 @@ static void test_a_target_that_was_stopped_does_not_have_it(void **state)
 
     (void) state;
 
-    attach("2-1", "A");
+    attach("2-1");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     assert_int_equal(rig_tell_record(&rig, usb, &again), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
@@ -1284,7 +1271,7 @@ static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
 {
     (void) state;
 
-    attach("2-1", "A");
+    attach("2-1");
     reconnect();
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
@@ -1392,7 +1379,7 @@ static void test_an_echo_of_what_we_undo_is_not_looked_at(void **state)
     assert_true(rig_is_quiet(&rig));
 
     rig_set_rules(&rig, RULES);
-    attach("2-1", "A");
+    attach("2-1");
 }
 
 /* Qubes itself has attached it again; that was told while the daemon looked. */
@@ -1424,7 +1411,7 @@ static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "media");
     /* it was attached by us since */
-    attach("2-2", "A");
+    attach_other("2-2", "A");
     rig_pass(&rig, JOB_PORT_STALE_USEC);
     assert_true(rig_is_quiet(&rig));
     assert_true(manager_next_usec(rig.manager) == UINT64_MAX);
