@@ -74,6 +74,22 @@ static inline void serve_usb_attach(void)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
+/* A job for @device begins: it is plugged in, and qubesd says it is free. */
+static inline void begin(const char *device)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+/* Until its Attach is under way, which is returned. */
+static inline uint64_t attach_half(const char *device)
+{
+    begin(device);
+    if (strcmp(device, "2-1") == 0)
+        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    return rig_call(&rig, ADMIN_ATTACH);
+}
+
 /* The stick or a part of it is plugged in, and attached as a rule wants. */
 static inline void attach(const char *device)
 {
@@ -91,8 +107,8 @@ static inline void attach_and_rest(const char *device)
     assert_true(rig_is_quiet(&rig));
 }
 
-/* The same of a disk that has neither path nor serial number. */
-static inline void attach_nameless(const char *device)
+/* The same of a record that has neither path nor serial number. */
+static inline void attach_bare(const char *device)
 {
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
     serve_block_attach();

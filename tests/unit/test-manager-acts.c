@@ -180,7 +180,7 @@ static void test_a_pause_ends_a_job_that_waits_for_another(void **state)
 
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
@@ -196,7 +196,7 @@ static void test_while_paused_an_unplugged_device_is_detached(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     pause_for(MINUTE);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -303,7 +303,7 @@ static void test_to_resume_without_a_pause_does_nothing(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     manager_resume(rig.manager, rig.now);
     assert_true(rig_is_quiet(&rig));
 }
@@ -314,7 +314,7 @@ static void test_resume_forgets_a_no_and_a_detach(void **state)
 
     (void) state;
 
-    attach_nameless("sdb");
+    attach_bare("sdb");
     assert_int_equal(detach("sdb"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -410,7 +410,7 @@ static void test_no_act_on_what_is_not_plugged_in(void **state)
 
     assert_int_equal(retry("sda"), STATUS_NO_SUCH_DEVICE);
     assert_int_equal(detach("sda"), STATUS_NO_SUCH_DEVICE);
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     /* it is only kept until it is detached */
     assert_int_equal(retry("sda"), STATUS_NO_SUCH_DEVICE);
@@ -424,7 +424,7 @@ static void test_an_asker_that_went_gets_no_answer(void **state)
 
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     asker = manager_new_asker(rig.manager);
     assert_int_equal(manager_detach(rig.manager, &ref, asker, rig.now), 0);
     manager_drop_asker(rig.manager, asker);
@@ -436,7 +436,7 @@ static void test_an_act_is_not_refused_for_what_a_source_does(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sdb"), 0);
     for (size_t i = 0; i < SOURCE_JOBS_MAX; i++)
         (void) rig_tell(&rig, usb, RECORD_CHANGE, "sdb");
@@ -452,7 +452,7 @@ static void test_what_was_detached_is_left_alone_until_replugged(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -463,14 +463,14 @@ static void test_what_was_detached_is_left_alone_until_replugged(void **state)
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
                      STATUS_DETACHED);
-    attach_nameless("sda");
+    attach_bare("sda");
 }
 
 static void test_the_event_of_our_own_detach_changes_nothing(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -518,7 +518,7 @@ static void test_a_detach_that_failed_keeps_what_is_ours(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(detach("sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
@@ -550,7 +550,7 @@ static void test_a_detach_takes_the_place_of_a_look(void **state)
 
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);

@@ -27,12 +27,6 @@ static AdminAnswer listed_as(const char *untrusted_devid)
     return answer;
 }
 
-static void begin(const char *device)
-{
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-}
-
 static void detach_by_person(const char *device)
 {
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
@@ -479,8 +473,7 @@ static void test_an_approval_does_not_outlive_a_new_probe(void **state)
     assert_true(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
     /* the same plug, for what it was attached to; but not for this yes */
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     manager_on_prompt(rig.manager, window, &yes, rig.now);
     (void) rig_call(&rig, ADMIN_PROPERTY_GET);
@@ -525,8 +518,7 @@ static void test_nor_does_its_record_start_the_target_again(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
@@ -662,8 +654,7 @@ static void test_a_yes_in_an_old_window_waits_for_its_target(void **state)
 
     rig_set_rules(&rig, "r: ask block to { work vault } when-running "
                         "timeout 60s\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     for (unsigned int i = 0; i < 2; i++)
         rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     window = window_of_two();

@@ -28,8 +28,7 @@ static void attach_to_disposable(void)
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
@@ -83,8 +82,7 @@ static void test_a_job_whose_time_ends_without_qubesd_is_begun_anew(void **s)
 {
     (void) s;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_UNREACHABLE));
     manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
     rig_pass(&rig, JOB_USEC);
@@ -100,9 +98,7 @@ static void test_so_is_one_that_waited_for_a_detach(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
@@ -147,8 +143,7 @@ static void test_a_look_at_a_qube_that_is_no_more_finds_nothing(void **state)
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
     /* its USB device is free */
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
 }
 
 /* qubesd has so much to do that no answer comes in time, for a long time. */
@@ -191,8 +186,7 @@ static void test_a_prompt_outlasts_qubesd(void **state)
     (void) state;
 
     rig_set_rules(&rig, "disks: ask block type disk to work timeout 60s\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_PROPERTY_GET, answer_of(ADMIN_UNREACHABLE));
     assert_int_equal(rig_answer(&rig), 0);
     /* without it nobody is asked */
@@ -208,8 +202,7 @@ static void test_a_prompt_waits_for_a_qubesd_that_is_busy(void **state)
     (void) state;
 
     rig_set_rules(&rig, "disks: ask block type disk to work timeout 60s\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_PROPERTY_GET, answer_of(ADMIN_UNREACHABLE));
     rig_pass(&rig, JOB_OFFLINE_USEC);
     prompt_is_prepared(&window);
@@ -223,9 +216,7 @@ static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
     (void) state;
 
     rig_set_rules(&rig, "w: allow block to work when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     reconnect();
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
@@ -243,8 +234,7 @@ static void test_what_ended_503_is_not_left_by_a_look_that_is_cut_short(
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to vault if-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
@@ -289,9 +279,7 @@ static uint64_t attach_half_over_a_gap(void)
 {
     uint64_t call;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
     reconnect();
     return call;
@@ -358,17 +346,14 @@ static void test_an_answer_from_before_a_gap_says_nothing_of_after(void **s)
 
     (void) s;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     reconnect();
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 
     /* so its USB device is not ripped out of that qube */
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     call = rig_call_to(&rig, ADMIN_AVAILABLE, &request);
     assert_string_equal(request.port.s, "sda");
     rig_reply(&rig, call, answer_listed("vault"));
@@ -435,8 +420,7 @@ static void test_a_start_is_not_missed_between_two_targets(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: ask block to { work vault } when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_UNREACHABLE));
     reconnect();
@@ -480,8 +464,7 @@ static void leave_disposable_behind(void)
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     (void) rig_call(&rig, ADMIN_START);
     rig_restart(&rig);
@@ -553,8 +536,7 @@ static void test_a_disposable_that_comes_up_late_calls_for_no_other(void **s)
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_error(ADMIN_ERROR_OTHER));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
@@ -573,8 +555,7 @@ static void test_one_that_did_not_stay_up_is_made_anew_by_a_record(void **s)
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -632,8 +613,7 @@ static void test_a_disposable_goes_with_the_source_of_its_device(void **state)
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -683,8 +663,7 @@ static void test_an_attach_told_while_the_plug_before_is_detached_counts(
     usb = rig_connect(&rig, "sys-usb", 'b');
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_OK));

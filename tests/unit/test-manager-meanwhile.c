@@ -19,17 +19,9 @@ static const DeviceRef disk = { .source = { "sys-usb" },
                                 .class = DEVICE_CLASS_BLOCK,
                                 .device = { "sda" } };
 
-/* Its Attach is sent. */
-static uint64_t attach_begins(const char *device)
-{
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    return rig_call(&rig, ADMIN_ATTACH);
-}
-
 static void test_what_was_lost_before_attach_answered_comes_back(void **state)
 {
-    const uint64_t call = attach_begins("sda");
+    const uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -51,7 +43,7 @@ static void test_what_was_lost_before_attach_answered_comes_back(void **state)
 
 static void test_a_target_stopped_while_verifying_is_not_started(void **state)
 {
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -70,7 +62,7 @@ static void test_a_target_stopped_while_verifying_is_not_started(void **state)
 
 static void test_an_attach_into_a_stopped_target_is_in_nobodys_way(void **state)
 {
-    const uint64_t call = attach_begins("sda");
+    const uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -84,7 +76,7 @@ static void test_an_attach_into_a_stopped_target_is_in_nobodys_way(void **state)
 /* The target was being started anew when it was done. */
 static void test_an_attach_done_after_its_target_stopped_is_ours(void **state)
 {
-    const uint64_t call = attach_begins("sda");
+    const uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -102,7 +94,7 @@ static void test_an_attach_done_after_its_target_stopped_is_ours(void **state)
 
 static void test_a_target_that_is_there_again_has_what_was_sent_to_it(void **s)
 {
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) s;
 
@@ -195,7 +187,7 @@ static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
 {
     (void) s;
 
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
@@ -244,10 +236,7 @@ static void test_a_usb_attach_that_failed_is_not_undone(void **state)
     (void) state;
 
     rig_set_rules(&rig, PORTS);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
     assert_true(rig_is_quiet(&rig));
@@ -258,8 +247,7 @@ static void test_an_error_about_a_target_does_not_say_that_it_is_off(void **s)
     (void) s;
 
     rig_set_rules(&rig, "r: ask block to work when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_error(ADMIN_ERROR_OTHER));
     assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
 }
@@ -269,8 +257,7 @@ static void test_a_target_that_is_not_there_does_not_run(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: ask block to work when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE,
               answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
@@ -318,8 +305,7 @@ static void test_a_usb_port_that_counts_as_attached_is_tried_again(void **s)
     (void) s;
 
     rig_set_rules(&rig, PORTS);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -339,8 +325,7 @@ static void test_a_look_may_find_the_plug_before(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     rig_set_rules(&rig, RULES);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_reply(&rig, call, answer_listed(NULL));
@@ -398,7 +383,7 @@ static void test_a_detach_that_went_unheard_is_not_waited_for(void **state)
 
     (void) state;
 
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -406,7 +391,7 @@ static void test_a_detach_that_went_unheard_is_not_waited_for(void **state)
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* so this is the person's */
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -474,7 +459,7 @@ static void test_a_source_that_runs_is_asked_once(void **state)
 
 static void test_an_attach_that_was_told_is_known_after_a_restart(void **state)
 {
-    const uint64_t call = attach_begins("sda");
+    const uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -497,7 +482,7 @@ static void test_an_answer_from_before_a_shutdown_is_old(void **state)
 
     (void) state;
 
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     look = rig_call(&rig, ADMIN_AVAILABLE);
@@ -534,8 +519,7 @@ static void test_a_no_outlives_a_usb_device_that_comes_twice(void **state)
     rig_set_rules(&rig, "r: ask block to work\n");
     memcpy(guivm.value.s, "dom0", 5);
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     for (unsigned int i = 0; i < 3; i++)
         rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
     assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
@@ -621,7 +605,7 @@ static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
 
     (void) s;
 
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_set_rules(&rig, "part: allow block type partition to work\n");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -662,7 +646,7 @@ static void test_a_detach_of_unknown_end_leaves_what_is_known(void **state)
 
     (void) state;
 
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(manager_detach(rig.manager, &disk, 1, rig.now), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_GARBAGE));
@@ -682,7 +666,7 @@ static void test_a_detach_of_unknown_end_says_nothing_of_the_next_plug(void **s)
 
     (void) s;
 
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
@@ -699,8 +683,7 @@ static void test_what_is_taken_away_while_verifying_stays_away(void **state)
     (void) state;
 
     rig_set_rules(&rig, PORTS);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
     (void) rig_call(&rig, ADMIN_ATTACHED);
@@ -740,7 +723,7 @@ static void test_what_a_restart_took_was_not_taken_by_the_person(void **state)
 
     (void) state;
 
-    call = attach_begins("sda");
+    call = attach_half("sda");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
@@ -781,7 +764,7 @@ static void test_what_is_being_detached_does_not_come_back_with_its_target(
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    call = attach_begins("sda");
+    call = attach_half("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -801,7 +784,7 @@ static void test_what_is_being_detached_does_not_come_back_with_its_target(
 static void test_what_is_wanted_again_starts_no_target_that_was_stopped(
     void **state)
 {
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -824,7 +807,7 @@ static void test_what_is_wanted_again_starts_no_target_that_was_stopped(
 static void test_a_stop_after_our_detach_keeps_no_target_from_its_start(
     void **state)
 {
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -852,7 +835,7 @@ static void test_a_part_waits_for_what_may_have_been_taken_away(void **state)
 
     rig_set_rules(&rig, "parts: allow block type partition to work\n");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    call = attach_begins("sda1");
+    call = attach_half("sda1");
     assert_int_equal(tell(RECORD_ADD, "sda2"), 0);
     other = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda1", "work");
@@ -899,10 +882,7 @@ static void test_a_detach_of_the_next_plug_is_no_echo(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
@@ -918,7 +898,7 @@ static void test_what_is_attached_anew_before_our_detach_stays(void **state)
 {
     const Record other = rig_record(RECORD_ADD, "sda");
     uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -942,7 +922,7 @@ static void test_what_we_attached_just_before_is_detached(void **state)
 {
     const Record other = rig_record(RECORD_ADD, "sda");
     uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -964,7 +944,7 @@ static void test_what_we_attached_just_before_is_detached(void **state)
  * was stopped meanwhile. */
 static void test_what_was_taken_away_before_a_gap_stays_away(void **state)
 {
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -987,7 +967,7 @@ static void test_what_a_look_has_found_may_be_taken_away(void **state)
 
     for (unsigned int i = 0; i < 2; i++) {
         const char *device = i == 0 ? "sda" : "sdb";
-        uint64_t call = attach_begins(device);
+        uint64_t call = attach_half(device);
 
         rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", device, NULL);
         rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", device, NULL);
@@ -1009,7 +989,7 @@ static void test_what_a_look_has_found_may_be_taken_away(void **state)
 /* The hypervisor has not taken it away yet. */
 static void test_what_goes_while_it_is_looked_at_was_not_taken_away(void **s)
 {
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) s;
 
@@ -1199,7 +1179,7 @@ static void test_a_no_ends_what_is_to_be_tried_again(void **state)
 static uint64_t disposable_is_offered(void)
 {
     AdminAnswer value = answer_of(ADMIN_OK);
-    uint64_t call = attach_begins("sda"), id;
+    uint64_t call = attach_half("sda"), id;
     Prompt prompt;
 
     memcpy(value.value.s, "dom0", 5);
@@ -1250,7 +1230,7 @@ static void test_so_is_one_that_was_chosen_late(void **state)
 static void test_what_is_taken_away_after_a_retry_stays_away(void **state)
 {
     const uint64_t asker = manager_new_asker(rig.manager);
-    uint64_t call = attach_begins("sda");
+    uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -1281,7 +1261,7 @@ static void test_what_was_told_before_it_was_listed_is_of_another(void **state)
 /* That its target had stopped is told after the answer. */
 static void test_an_attach_told_after_a_stop_is_still_ours(void **state)
 {
-    const uint64_t call = attach_begins("sda");
+    const uint64_t call = attach_half("sda");
 
     (void) state;
 
@@ -1361,7 +1341,7 @@ static void test_a_detach_from_the_boot_before_is_expected(void **state)
     rig_set_rules(&rig, RULES);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     usb = rig_connect(&rig, "sys-usb", 'a');
-    call = attach_begins("sda");
+    call = attach_half("sda");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
     manager_disconnect(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
@@ -1369,7 +1349,7 @@ static void test_a_detach_from_the_boot_before_is_expected(void **state)
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
 
     usb = rig_connect(&rig, "sys-usb", 'b');
-    rig_reply(&rig, attach_begins("sda"), answer_of(ADMIN_OK));
+    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");

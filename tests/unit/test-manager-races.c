@@ -98,8 +98,7 @@ static void test_what_waits_for_its_prompt_is_decided_by_new_rules(void **state)
 
     memcpy(guivm.value.s, "dom0", 5);
     rig_set_rules(&rig, ASK);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
     rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
     icon = rig_call(&rig, ADMIN_PROPERTY_GET);
@@ -274,8 +273,7 @@ static void test_a_disposable_is_one_of_its_template(void **state)
 
     rig_set_rules(&rig, "r: allow block to @dispvm:media\n");
     made.qube = rig_qube("disp1");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
@@ -420,8 +418,7 @@ static void test_a_state_that_cannot_be_read_is_not_halted(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: ask block to work when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_GARBAGE));
     assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
 
@@ -466,8 +463,7 @@ static void test_a_target_that_stops_while_it_is_looked_at(void **state)
 /* Attach answers nothing; the look at what came of it does not help either. */
 static void attach_unsure(void)
 {
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
 }
 
@@ -570,8 +566,7 @@ static void test_a_device_is_the_same_once_its_target_has_started(void **state)
 
     assert_true(identity_parse(&other.listing.identity, devid, strlen(devid)));
     rig_set_rules(&rig, "r: allow block type disk to work\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, other);
@@ -603,8 +598,7 @@ static void test_a_refused_attach_holds_nothing(void **state)
 {
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
     rig_pass(&rig, JOB_APPEAR_USEC);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
@@ -692,9 +686,7 @@ static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -709,8 +701,7 @@ static uint64_t attach_without_end(const char *rules)
     uint64_t call;
 
     rig_set_rules(&rig, rules);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     if (strstr(rules, "@dispvm")) {
         AdminAnswer made = answer_of(ADMIN_OK);
 
@@ -734,10 +725,7 @@ static void test_what_comes_back_behind_an_endless_attach_has_its_time(void **s)
     (void) s;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
@@ -772,8 +760,7 @@ static void test_an_unplug_does_not_wait_for_an_endless_attach(void **state)
     made.qube = rig_qube("disp1");
     overdue.pending = true;
     rig_set_rules(&rig, "r: allow usb to @dispvm:media\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));

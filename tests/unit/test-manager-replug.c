@@ -383,8 +383,7 @@ static void test_the_device_comes_back_with_its_target(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     rig_pass(&rig, MINUTE);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     (void) rig_call(&rig, ADMIN_START);
 }
@@ -397,8 +396,7 @@ static void test_a_disposable_that_was_closed_is_not_made_again(void **state)
 
     rig_set_rules(&rig, "disks: allow block to @dispvm:media\n");
     made.qube = rig_qube("disp1");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();

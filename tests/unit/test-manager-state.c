@@ -92,9 +92,7 @@ static void test_what_no_list_has_is_where_the_look_has_found_it(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow block type partition to work\n");
-    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    (void) rig_call(&rig, ADMIN_ATTACH);
+    (void) attach_half("sda1");
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda1"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
@@ -129,9 +127,7 @@ static void test_so_is_what_was_attached_when_it_had_gone(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -423,8 +419,7 @@ static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
     unreadable.listing.has_identity = false;
     unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
     rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
@@ -706,9 +701,7 @@ static void test_an_attach_told_behind_the_look_was_not_taken_away(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    (void) rig_call(&rig, ADMIN_ATTACH);
+    (void) attach_half("sda");
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -725,9 +718,7 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
     (void) state;
 
     for (unsigned int listed = 0; listed < 2; listed++) {
-        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-        (void) rig_call(&rig, ADMIN_ATTACH);
+        (void) attach_half("sda");
         come_back('a');
         assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
         rig_serve(&rig, ADMIN_ATTACHED,
@@ -887,8 +878,7 @@ static void test_a_disposable_made_for_nothing_is_done_away_with(void **state)
     (void) state;
 
     rig_set_rules(&rig, DISPOSABLE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
     (void) rig_call(&rig, ADMIN_START);
     rig_restart(&rig);
@@ -914,8 +904,7 @@ static void test_a_disposable_that_waits_for_its_kill_is_known(void **state)
     (void) state;
 
     rig_set_rules(&rig, DISPOSABLE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
     (void) rig_call(&rig, ADMIN_START);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -931,8 +920,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
 
     rig_set_rules(&rig, DISPOSABLE);
     for (unsigned int listed = 2; listed-- > 0;) {
-        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        begin("sda");
         rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
         rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -995,8 +983,7 @@ static void test_whatever_changes_shows_in_the_digest(void **state)
         before = now;                            \
     } while (0)
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     CHANGED(); /* the Attach is wished for, but not made yet */
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     CHANGED();
@@ -1039,10 +1026,7 @@ static void test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach(
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    (void) rig_call(&rig, ADMIN_ATTACH);
+    (void) attach_half("2-1");
     rig_restart(&rig);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));

@@ -28,8 +28,7 @@ static Record part_of_2_1(const char *device)
 
 static void attach_unsure(void)
 {
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
 }
 
@@ -39,8 +38,7 @@ static uint64_t attach_without_end(const char *rules)
     uint64_t call;
 
     rig_set_rules(&rig, rules);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     if (strstr(rules, "@dispvm")) {
         AdminAnswer made = answer_of(ADMIN_OK);
 
@@ -143,8 +141,7 @@ static void test_an_unreadable_part_is_not_ripped_away(void **state)
     unknown.listing.attachment = ATTACHMENT_UNKNOWN;
     rig_set_rules(&rig, "r: allow usb to work\n");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_AVAILABLE, unknown);
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     /* nor when it is told of once more */
@@ -161,8 +158,7 @@ static void test_a_usb_attach_that_failed_is_not_ours(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_OTHER));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
@@ -254,8 +250,7 @@ static void test_an_empty_slot_is_not_ripped_away(void **state)
 
     rig_set_rules(&rig, "r: allow usb to vault\n");
     sdb_is_attached_early();
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 }
 
@@ -266,8 +261,7 @@ static void test_after_a_gap_no_disk_is_presumed_to_be_a_part(void **state)
 
     rig_set_rules(&rig, "r: allow usb to vault\n");
     sdb_is_attached_early();
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     reconnect();
     serve_usb_attach();
@@ -286,8 +280,7 @@ static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
     twin.parent = (DeviceName){ "2-2" };
     rig_set_rules(&rig, "r: allow usb to vault\n");
     sdb_is_attached_early();
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     assert_int_equal(tell(RECORD_ADD, "2-2"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -387,8 +380,7 @@ static void test_nothing_but_a_disposable_of_ours_is_killed(void **state)
 
     rig_set_rules(&rig, "r: allow block to { @dispvm:media work }\n");
     made.qube = rig_qube("disp1");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     start = rig_call(&rig, ADMIN_START);
@@ -413,8 +405,7 @@ static void test_what_another_attaches_before_our_attach_is_seen(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to { work media }\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
@@ -429,8 +420,7 @@ static void test_an_answer_older_than_a_detach_is_not_believed(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -544,8 +534,7 @@ static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
@@ -626,9 +615,7 @@ static void test_our_own_detach_told_late_is_not_the_persons(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_set_rules(&rig, "r: allow block to media\n");
@@ -715,9 +702,7 @@ static void test_a_detach_before_the_second_try_says_nothing_of_that(void **s)
 
     (void) s;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
@@ -739,13 +724,10 @@ static void test_a_part_goes_on_when_an_attach_is_made_anew(void **state)
 
     rig_set_rules(&rig, "r: allow block type partition to work\n");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda1", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda1", "work");
-    assert_int_equal(tell(RECORD_ADD, "sda2"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda2");
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -854,8 +836,7 @@ static void test_what_is_unlisted_before_its_prompt_is_not_shown(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: ask block to work when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
@@ -892,8 +873,7 @@ static void test_taken_away_before_the_job_had_seen_it_is_remembered(void **s)
     (void) s;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
     look = rig_call(&rig, ADMIN_ATTACHED);
@@ -911,8 +891,7 @@ static void test_a_stop_before_the_job_had_seen_it_is_known(void **state)
 {
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
@@ -1026,9 +1005,7 @@ static void test_a_start_that_is_told_in_the_middle_is_not_missed(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to work when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("sda");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
@@ -1045,8 +1022,7 @@ static void test_a_start_that_is_told_during_a_look_is_not_missed(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to { work vault } when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     for (unsigned int i = 0; i < 2; i++)
         rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
@@ -1083,8 +1059,7 @@ static void test_a_part_that_comes_after_the_survey_is_looked_at(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
@@ -1103,8 +1078,7 @@ static void test_our_own_shutdown_of_a_disposable_stops_nothing(void **state)
 
     rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
     made.qube = rig_qube("disp1");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
@@ -1254,8 +1228,7 @@ static void test_what_was_announced_takes_one_call(void **state)
     added.port = (DeviceName){ "sdb" };
     manager_on_admin_event(rig.manager, &added, rig.now);
     reconnect();
-    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sdb");
 }
 
 static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
@@ -1301,8 +1274,7 @@ static void test_the_wait_for_the_list_begins_when_qubesd_answers(void **state)
 {
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_UNREACHABLE));
     rig_pass(&rig, JOB_OFFLINE_USEC);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
@@ -1504,9 +1476,7 @@ static void test_what_an_event_has_ended_is_not_held_in_spite_of_that(void **s)
     (void) s;
 
     for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
-        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-        call = rig_call(&rig, ADMIN_ATTACH);
+        call = attach_half("sda");
         assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
         assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
         rig_reply(&rig, call, answer_of(ADMIN_OK));

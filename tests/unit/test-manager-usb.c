@@ -21,9 +21,9 @@ static void attach_other(const char *port, const char *serial)
 }
 
 /* Until its Attach is under way: its id. */
-static uint64_t attach_half(const char *device, const char *serial)
+static uint64_t attach_other_half(const char *port, const char *serial)
 {
-    assert_int_equal(plug(device, serial), 0);
+    assert_int_equal(plug(port, serial), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     return rig_call(&rig, ADMIN_ATTACH);
@@ -55,8 +55,7 @@ static void test_a_target_that_does_not_run_is_started_first(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_usb_attach();
@@ -69,8 +68,7 @@ static void test_rules_count_that_come_after_its_turn(void **state)
 
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
     rig_set_rules(&rig, "never: deny usb\n");
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
@@ -87,8 +85,7 @@ static void test_nothing_goes_into_a_paused_target(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_PAUSED));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK)); /* it does nothing */
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -103,8 +100,7 @@ static void test_what_could_not_be_started_is_attached_once_it_runs(
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_START, answer_error(ADMIN_ERROR_OTHER));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
@@ -122,8 +118,7 @@ static void test_a_target_that_was_stopped_again_is_not_started_twice(
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
@@ -151,8 +146,7 @@ static void test_a_start_that_comes_while_it_fails_is_enough(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
@@ -319,7 +313,7 @@ static void test_nor_is_one_of_what_our_detach_has_ended(void **state)
 {
     const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
     AdminAnswer unreadable = answer_listed(NULL);
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) state;
 
@@ -510,7 +504,7 @@ static void test_a_detach_told_after_the_new_probe_is_the_persons(void **state)
  * comes when the next plug has gone, too. */
 static void test_our_detach_that_undoes_an_attach_is_not_the_persons(void **s)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) s;
 
@@ -562,8 +556,7 @@ static void test_a_target_that_is_not_to_be_started_is_not(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work if-running\n");
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
 
@@ -630,8 +623,7 @@ static void test_but_not_one_that_was_up_before_a_gap(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_TRANSIENT));
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     reconnect();
@@ -651,8 +643,7 @@ static void test_the_start_for_another_is_waited_for(void **state)
 
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     start = rig_call(&rig, ADMIN_START);
     assert_int_equal(plug("2-2", "B"), 0);
@@ -676,7 +667,7 @@ static void test_two_go_into_one_target_one_after_the_other(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
+    first = attach_half("2-1");
     assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
@@ -694,8 +685,8 @@ static void test_two_targets_are_served_side_by_side(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
-    second = attach_half("2-2", "V");
+    first = attach_half("2-1");
+    second = attach_other_half("2-2", "V");
     rig_reply(&rig, second, answer_of(ADMIN_OK));
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -708,7 +699,7 @@ static void test_one_that_fails_lets_the_next_go_while_it_pauses(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
+    first = attach_half("2-1");
     assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
@@ -729,7 +720,7 @@ static void test_a_wait_for_a_turn_is_not_the_jobs_time(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
+    first = attach_half("2-1");
     assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_pass(&rig, JOB_USEC - USEC_PER_SEC);
@@ -755,7 +746,7 @@ static void test_an_attach_that_never_returns_keeps_the_turn(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
+    first = attach_half("2-1");
     assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_reply(&rig, first, overdue());
@@ -777,7 +768,7 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
+    first = attach_half("2-1");
     assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_reply(&rig, first, overdue());
@@ -802,7 +793,7 @@ static void test_one_unplugged_in_an_endless_attach_is_undone_late(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
+    first = attach_half("2-1");
     assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     rig_reply(&rig, first, overdue());
@@ -818,7 +809,7 @@ static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
 
     (void) state;
 
-    first = attach_half("2-1", "A");
+    first = attach_half("2-1");
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     assert_int_equal(plug("2-2", "B"), 0);
@@ -832,7 +823,7 @@ static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
 /* Our own Attach has failed, and Qubes itself has attached it meanwhile. */
 static void test_one_taken_from_others_while_ours_fails_is_left_alone(void **s)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) s;
 
@@ -852,7 +843,7 @@ static void test_one_taken_from_others_while_ours_fails_is_left_alone(void **s)
  * late. */
 static void test_an_end_of_the_plug_before_is_not_the_persons(void **state)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) state;
 
@@ -877,8 +868,7 @@ static void test_parts_that_are_not_known_to_be_free_are_looked_at(void **state)
 
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sdb"), STATUS_NO_RULE);
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     for (unsigned int i = 0; i < 2; i++) {
         call = rig_call_to(&rig, ADMIN_AVAILABLE, &request);
         assert_int_equal(request.class, DEVICE_CLASS_BLOCK);
@@ -894,8 +884,7 @@ static void test_a_disk_of_it_is_not_ripped_away(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault")); /* sda */
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     assert_true(rig_is_quiet(&rig));
@@ -916,8 +905,7 @@ static void test_a_disk_of_another_by_now_is_nothing_to_it(void **state)
     unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
     unreadable.listing.has_identity = false;
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     call = rig_call(&rig, ADMIN_AVAILABLE); /* sda */
     assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
     assert_int_equal(rig_tell_record(&rig, usb, &other), STATUS_NO_RULE);
@@ -935,8 +923,7 @@ static void test_a_disk_that_a_stop_sets_free_is_asked_about_again(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     call = rig_call(&rig, ADMIN_AVAILABLE); /* sda */
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "vault");
     rig_reply(&rig, call, answer_listed("vault"));
@@ -951,10 +938,9 @@ static void test_a_disk_that_is_attached_meanwhile_counts(void **state)
 
     (void) state;
 
-    first = attach_half("2-2", "B");
+    first = attach_other_half("2-2", "B");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("2-1");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* sda */
     assert_true(rig_is_quiet(&rig)); /* it waits for its turn */
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
@@ -1042,7 +1028,7 @@ static void test_our_own_detach_is_one_too(void **state)
 /* What was sent before it went is undone; the next plug waits for that. */
 static void test_so_is_the_undoing_of_an_attach(void **state)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
     const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
 
     (void) state;
@@ -1194,7 +1180,7 @@ static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
     assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
-    rig_reply(&rig, attach_half("2-1", "B"), answer_of(ADMIN_EMPTY));
+    rig_reply(&rig, attach_other_half("2-1", "B"), answer_of(ADMIN_EMPTY));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
@@ -1225,7 +1211,7 @@ static void test_a_target_that_was_stopped_does_not_have_it(void **state)
  * was answered; and the target runs again by then. */
 static void test_an_attach_that_its_targets_restart_ended_is_made_anew(void **s)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) s;
 
@@ -1248,7 +1234,7 @@ static void test_an_attach_that_its_targets_restart_ended_is_made_anew(void **s)
 /* The same, and it is still listed there when the daemon looks. */
 static void test_what_lingers_after_a_restart_is_not_attached(void **state)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) state;
 
@@ -1363,7 +1349,7 @@ static void test_what_was_listed_anew_since_is_decided_again(void **state)
 
 static void test_an_echo_of_what_we_undo_is_not_looked_at(void **state)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) state;
 
@@ -1425,7 +1411,7 @@ static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
 
 static void test_a_target_without_the_proxy_is_not_tried_again(void **state)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) state;
 
@@ -1439,7 +1425,7 @@ static void test_a_target_without_the_proxy_is_not_tried_again(void **state)
 
 static void test_an_attach_that_fails_is_tried_four_times(void **state)
 {
-    uint64_t call = attach_half("2-1", "A");
+    uint64_t call = attach_half("2-1");
 
     (void) state;
 

@@ -232,7 +232,7 @@ static void test_a_remove_detaches_what_we_attached(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -275,7 +275,7 @@ static void test_a_detach_not_yet_made_survives_a_flapping_plug(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
@@ -491,7 +491,7 @@ static void test_a_new_connection_does_not_refill_the_attach_attempts(
     (void) state;
 
     for (size_t i = 0; i < SOURCE_PATH_ATTACHES_MAX; i++) {
-        attach_nameless("sda");
+        attach_bare("sda");
         assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
         rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
         assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -508,7 +508,7 @@ static void test_no_disposable_is_made_before_the_turn(void **state)
     (void) state;
 
     for (size_t i = 0; i < SOURCE_PATH_ATTACHES_MAX; i++) {
-        attach_nameless("sda");
+        attach_bare("sda");
         assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
         rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
         assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -526,7 +526,7 @@ static void test_a_look_at_the_target_that_fails_is_made_again(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
     assert_true(rig_is_quiet(&rig));
@@ -544,7 +544,7 @@ static void test_a_detach_that_cannot_be_looked_at_is_believed(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
         rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
@@ -563,7 +563,7 @@ static void test_a_look_anew_that_fails_takes_nothing_away(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
@@ -601,7 +601,7 @@ static void test_a_remove_takes_effect_also_over_the_limit_of_jobs(void **state)
 
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     for (size_t i = 0; i < SOURCE_JOBS_MAX; i++) {
         (void) snprintf(name, sizeof(name), "b%c%c", (char) ('a' + i / 26),
                         (char) ('a' + i % 26));
@@ -628,7 +628,7 @@ static void test_parts_of_one_plug_exclude_one_another(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda1"),
                      STATUS_ATTACHED_ELSEWHERE);
     assert_true(rig_is_quiet(&rig));
@@ -638,7 +638,7 @@ static void test_a_queued_job_excludes_the_other_parts_too(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda1"),
@@ -693,7 +693,7 @@ static void test_what_a_person_detached_is_left_alone(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
@@ -703,7 +703,7 @@ static void test_what_a_person_detached_is_left_alone(void **state)
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
                      STATUS_DETACHED);
-    attach_nameless("sda");
+    attach_bare("sda");
 }
 
 /* WIRE 1: a failed attach makes a later list change send one. */
@@ -711,7 +711,7 @@ static void test_a_spurious_detach_does_not_hide_the_persons(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
 
@@ -727,7 +727,7 @@ static void test_a_partition_detached_by_the_person_is_left_alone(void **state)
 
     rig_set_rules(&rig, "parts: allow block type partition to work\n");
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), STATUS_NO_RULE);
-    attach_nameless("sda1");
+    attach_bare("sda1");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -738,7 +738,7 @@ static void test_a_look_that_failed_does_not_attach_again(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
     /* it is looked at again, or left alone */
@@ -761,7 +761,7 @@ static void test_a_job_goes_on_though_the_stream_never_broke(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
     for (size_t i = 0; i < 60; i++)
@@ -774,7 +774,7 @@ static void test_a_detach_that_failed_is_not_forgotten(void **state)
 {
     (void) state;
 
-    attach_nameless("sda");
+    attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
