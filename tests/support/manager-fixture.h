@@ -51,6 +51,16 @@ static inline Status tell(RecordAction action, const char *device)
     return rig_tell_record(&rig, usb, &record);
 }
 
+/* A part of the stick, with no disk in between. */
+static inline Status tell_part(RecordAction action, const char *device)
+{
+    Record record = rig_record_at(action, device, "2-1", "A");
+
+    record.parent_class = DEVICE_CLASS_USB;
+    record.parent = (DeviceName){ "2-1" };
+    return rig_tell_record(&rig, usb, &record);
+}
+
 /* A USB device, in any port. */
 static inline Status plug(const char *port, const char *serial)
 {

@@ -109,7 +109,6 @@ static void test_without_a_safe_identity_it_is_unpinned_and_told_so(void **s)
 
 static void test_one_that_is_being_undone_keeps_its_usb_turn(void **state)
 {
-    const Record second = rig_record_at(RECORD_ADD, "2-2", "2-2", "B");
     uint64_t call;
 
     (void) state;
@@ -119,7 +118,7 @@ static void test_one_that_is_being_undone_keeps_its_usb_turn(void **state)
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
-    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -803,8 +802,6 @@ static void test_a_target_that_resumes_gets_what_waits_for_it(void **state)
 /* It went and came when nobody could report it, within 3 s of its detach. */
 static void test_a_new_probe_may_meet_a_forwarder_that_restarts(void **state)
 {
-    const Record port = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "A");
-
     (void) state;
 
     manager_synced(rig.manager, usb, rig.now);
@@ -814,8 +811,7 @@ static void test_a_new_probe_may_meet_a_forwarder_that_restarts(void **state)
     manager_disconnect(rig.manager, usb, rig.now);
     rig_pass(&rig, 10 * SECOND);
     usb = rig_connect(&rig, "sys-usb", 'a');
-    assert_int_equal(rig_tell_record(&rig, usb, &port),
-                     STATUS_DETACHED_BY_USER);
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_DETACHED_BY_USER);
 }
 
 static void test_what_was_told_before_qubesd_went_is_not_believed(void **s)

@@ -115,20 +115,17 @@ static void test_what_comes_back_within_3_s_of_the_detach_is_the_same(void **s)
 
 static void test_another_device_in_that_port_is_another_plug(void **state)
 {
-    const Record other = rig_record_at(RECORD_ADD, "2-1", "2-1", "B");
-
     (void) state;
 
     attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
-    assert_attaches(rig_tell_record(&rig, usb, &other));
+    assert_attaches(plug("2-1", "B"));
 }
 
 /* And the first, when it comes back behind it, as quick as that may be. */
 static void test_after_another_device_the_first_is_a_new_plug(void **state)
 {
-    const Record other = rig_record_at(RECORD_ADD, "2-1", "2-1", "B");
     const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "B");
 
     (void) state;
@@ -136,7 +133,7 @@ static void test_after_another_device_the_first_is_a_new_plug(void **state)
     attach_and_rest("2-1");
     detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
-    assert_attaches(rig_tell_record(&rig, usb, &other));
+    assert_attaches(plug("2-1", "B"));
     assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
     assert_attaches(tell(RECORD_ADD, "2-1"));
 }
@@ -251,13 +248,12 @@ static void test_a_no_outlives_a_suspend(void **state)
 /* The disk had gone long before, but its USB device comes back. */
 static void test_a_no_outlives_the_suspend_of_its_usb_device(void **state)
 {
-    const Record other = rig_record_at(RECORD_ADD, "2-2", "2-2", "B");
     const Record gone = rig_record_at(RECORD_REMOVE, "2-2", "2-2", "B");
 
     (void) state;
 
     rig_set_rules(&rig, ASK);
-    assert_int_equal(rig_tell_record(&rig, usb, &other), STATUS_NO_RULE);
+    assert_int_equal(plug("2-2", "B"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     refuse("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);

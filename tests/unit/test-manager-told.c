@@ -17,15 +17,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static Record part_of_2_1(const char *device)
-{
-    Record record = rig_record_at(RECORD_ADD, device, "2-1", "A");
-
-    record.parent_class = DEVICE_CLASS_USB;
-    record.parent = (DeviceName){ "2-1" };
-    return record;
-}
-
 static void attach_unsure(void)
 {
     begin("sda");
@@ -153,8 +144,6 @@ static void test_an_unreadable_part_is_not_ripped_away(void **state)
 
 static void test_a_usb_attach_that_failed_is_not_ours(void **state)
 {
-    Record remove = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
-
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
@@ -164,7 +153,7 @@ static void test_a_usb_attach_that_failed_is_not_ours(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     /* so it is not for us to detach */
-    assert_int_equal(rig_tell_record(&rig, usb, &remove), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
 }
 
 static void test_a_job_in_work_does_not_start_what_was_just_stopped(void **s)
@@ -272,12 +261,10 @@ static void test_after_a_gap_no_disk_is_presumed_to_be_a_part(void **state)
  * record has told whose it is. */
 static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
 {
-    Record twin = rig_record_at(RECORD_ADD, "sdb", "2-2", "A");
+    const Record twin = rig_record_at(RECORD_ADD, "sdb", "2-2", "A");
 
     (void) state;
 
-    twin.parent_class = DEVICE_CLASS_USB;
-    twin.parent = (DeviceName){ "2-2" };
     rig_set_rules(&rig, "r: allow usb to vault\n");
     sdb_is_attached_early();
     begin("2-1");
@@ -347,7 +334,6 @@ static void test_what_is_attached_in_the_next_boot_is_not_ours(void **state)
 
 static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
 {
-    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
     const DeviceRef ref = { .source = { "sys-usb" },
                             .class = DEVICE_CLASS_BLOCK,
                             .device = { "sdb" } };
@@ -356,11 +342,11 @@ static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     start = rig_call(&rig, ADMIN_START);
-    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
@@ -964,16 +950,15 @@ static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
 
 static void test_a_retry_sees_that_the_plug_was_taken_away(void **state)
 {
-    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
     uint64_t attaching;
 
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     attaching = rig_call(&rig, ADMIN_ATTACH);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -1173,20 +1158,19 @@ static void test_a_target_that_is_unpaused_has_lost_nothing(void **state)
 
 static void test_no_prompt_is_shown_while_a_detach_is_looked_at(void **state)
 {
-    const Record first = part_of_2_1("sda"), second = part_of_2_1("sdb");
     Prompt prompt;
     uint64_t look, id;
 
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_set_rules(&rig, ASK);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);
-    assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
+    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     assert_false(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
@@ -1253,13 +1237,12 @@ static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
 /* It was off the list for a moment, in which its partition was asked about. */
 static void test_what_is_listed_again_before_its_404_is_attached(void **state)
 {
-    const Record part = part_of_2_1("sda1");
     uint64_t call;
 
     (void) state;
 
     rig_set_rules(&rig, "disks: allow block type disk to work\n");
-    assert_int_equal(rig_tell_record(&rig, usb, &part), STATUS_NO_RULE);
+    assert_int_equal(tell_part(RECORD_ADD, "sda1"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_APPEAR_USEC);
@@ -1348,13 +1331,12 @@ static void test_a_namesake_elsewhere_does_not_keep_ours_attached(void **state)
 
 static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
 {
-    const Record first = rig_record_at(RECORD_ADD, "sda", "2-1", "A");
     const Record second = rig_record_at(RECORD_ADD, "sdb", "2-2", "B");
     uint64_t attaching, start;
 
     (void) s;
 
-    assert_int_equal(rig_tell_record(&rig, usb, &first), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
@@ -1508,14 +1490,12 @@ static void test_what_an_event_has_ended_is_not_held_in_spite_of_that(void **s)
 static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
     void **s)
 {
-    const Record stick = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "B");
-    Record disk = rig_record_at(RECORD_PRESENT, "sda", "2-1", "B");
+    const Record stick = rig_record_at(RECORD_PRESENT, "2-1", "2-1", "B"),
+                 disk = rig_record_at(RECORD_PRESENT, "sda", "2-1", "B");
     uint64_t look;
 
     (void) s;
 
-    disk.parent_class = DEVICE_CLASS_USB;
-    disk.parent = (DeviceName){ "2-1" };
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     attach("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -1533,8 +1513,6 @@ static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
  * where it was. Elsewhere it is attached in truth. */
 static void test_what_is_given_to_another_qube_at_once_is_no_echo(void **state)
 {
-    const Record disk = part_of_2_1("sda");
-
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
@@ -1542,14 +1520,13 @@ static void test_what_is_given_to_another_qube_at_once_is_no_echo(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "media");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "media");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
-    assert_int_equal(rig_tell_record(&rig, usb, &disk),
-                     STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_ATTACHED_ELSEWHERE);
     assert_true(rig_is_quiet(&rig));
 }
 
 /* What was plugged in before at the port went while its Attach was under way;
- * @disk is a part of what is there now. Answers that Attach. */
-static uint64_t attach_behind(const Record *disk)
+ * sda is a part of what is there now. Answers that Attach. */
+static uint64_t attach_behind(void)
 {
     uint64_t call;
 
@@ -1561,7 +1538,7 @@ static uint64_t attach_behind(const Record *disk)
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
-    assert_int_equal(rig_tell_record(&rig, usb, disk), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_true(rig_is_quiet(&rig));
@@ -1572,8 +1549,7 @@ static uint64_t attach_behind(const Record *disk)
 static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
     void **state)
 {
-    const Record disk = part_of_2_1("sda");
-    const uint64_t call = attach_behind(&disk);
+    const uint64_t call = attach_behind();
 
     (void) state;
 
@@ -1587,8 +1563,7 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
 /* And should that never end, no longer than a job may take. */
 static void test_an_endless_attach_of_the_plug_before_gives_504(void **state)
 {
-    const Record disk = part_of_2_1("sda");
-    const uint64_t call = attach_behind(&disk);
+    const uint64_t call = attach_behind();
     AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
 
     (void) state;
@@ -1602,7 +1577,7 @@ static void test_an_endless_attach_of_the_plug_before_gives_504(void **state)
     /* what the person does there meanwhile does not tell of its end either */
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
-    assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);

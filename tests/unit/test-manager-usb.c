@@ -311,7 +311,6 @@ static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
 /* Nor one that is told after the end of what we have to undo. */
 static void test_nor_is_one_of_what_our_detach_has_ended(void **state)
 {
-    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
     AdminAnswer unreadable = answer_listed(NULL);
     uint64_t call = attach_half("2-1");
 
@@ -319,7 +318,7 @@ static void test_nor_is_one_of_what_our_detach_has_ended(void **state)
 
     unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
     unreadable.listing.has_identity = false;
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     call = rig_call(&rig, ADMIN_DETACH);
@@ -788,13 +787,12 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
 
 static void test_one_unplugged_in_an_endless_attach_is_undone_late(void **state)
 {
-    Record record = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
     uint64_t first;
 
     (void) state;
 
     first = attach_half("2-1");
-    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     rig_reply(&rig, first, overdue());
     assert_true(rig_is_quiet(&rig));
@@ -895,7 +893,6 @@ static void test_a_disk_of_it_is_not_ripped_away(void **state)
 /* While qubesd was asked, another stick's disk has got the name. */
 static void test_a_disk_of_another_by_now_is_nothing_to_it(void **state)
 {
-    const Record gone = rig_record_at(RECORD_REMOVE, "sda", "2-1", "A");
     const Record other = rig_record_at(RECORD_ADD, "sda", "2-2", "B");
     AdminAnswer unreadable = answer_listed(NULL);
     uint64_t call;
@@ -907,7 +904,7 @@ static void test_a_disk_of_another_by_now_is_nothing_to_it(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     begin("2-1");
     call = rig_call(&rig, ADMIN_AVAILABLE); /* sda */
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     assert_int_equal(rig_tell_record(&rig, usb, &other), STATUS_NO_RULE);
     rig_reply(&rig, call, unreadable);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
@@ -952,12 +949,10 @@ static void test_a_disk_that_is_attached_meanwhile_counts(void **state)
 
 static void test_a_disk_whose_partition_is_attached_ends_310(void **state)
 {
-    Record part = rig_record_at(RECORD_ADD, "sda1", "2-1", "A");
-
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to work\n");
-    assert_int_equal(rig_tell_record(&rig, usb, &part), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     /* a partition that is attached takes its disk off the list */
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
@@ -1009,12 +1004,10 @@ static void test_later_it_is_believed(void **state)
 
 static void test_our_own_detach_is_one_too(void **state)
 {
-    Record record = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
-
     (void) state;
 
     attach("2-1");
-    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     /* another one, at once, in the same port */
@@ -1029,11 +1022,10 @@ static void test_our_own_detach_is_one_too(void **state)
 static void test_so_is_the_undoing_of_an_attach(void **state)
 {
     uint64_t call = attach_half("2-1");
-    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
 
     (void) state;
 
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -1050,15 +1042,13 @@ static void test_so_is_the_undoing_of_an_attach(void **state)
  * plug before, not what is attached now. */
 static void test_what_listed_the_plug_before_is_of_the_past(void **state)
 {
-    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
-
     (void) state;
 
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -1073,7 +1063,7 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     /* it still counts as attached by us */
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
@@ -1110,14 +1100,13 @@ static void test_the_end_of_the_plug_before_may_be_told_last(void **state)
  * away. */
 static void test_what_came_while_we_detached_may_be_taken_away(void **state)
 {
-    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
     uint64_t call;
 
     (void) state;
 
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_int_equal(plug("2-1", "B"), 0);
@@ -1142,15 +1131,13 @@ static void test_what_came_while_we_detached_may_be_taken_away(void **state)
 /* The same, when our Detach has found that it went by itself. */
 static void test_so_may_what_came_when_our_detach_was_late(void **state)
 {
-    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
-
     (void) state;
 
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "B"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -1172,14 +1159,12 @@ static void test_so_may_what_came_when_our_detach_was_late(void **state)
 /* Nor is it known what our Attach has done. */
 static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
 {
-    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
-
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb serial B to work\n");
     assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     rig_reply(&rig, attach_other_half("2-1", "B"), answer_of(ADMIN_EMPTY));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), 0);
@@ -1192,13 +1177,11 @@ static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
 /* It counts as attached to what was stopped for another moment. */
 static void test_a_target_that_was_stopped_does_not_have_it(void **state)
 {
-    const Record again = rig_record_at(RECORD_CHANGE, "2-1", "2-1", "A");
-
     (void) state;
 
     attach("2-1");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
-    assert_int_equal(rig_tell_record(&rig, usb, &again), 0);
+    assert_int_equal(tell(RECORD_CHANGE, "2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, USEC_PER_SEC);
@@ -1371,8 +1354,6 @@ static void test_an_echo_of_what_we_undo_is_not_looked_at(void **state)
 /* Qubes itself has attached it again; that was told while the daemon looked. */
 static void test_what_was_attached_anew_was_not_taken_away(void **state)
 {
-    const Record gone = rig_record_at(RECORD_REMOVE, "2-1", "2-1", "A");
-
     (void) state;
 
     assert_int_equal(plug("2-1", "A"), 0);
@@ -1382,7 +1363,7 @@ static void test_what_was_attached_anew_was_not_taken_away(void **state)
     (void) rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    assert_int_equal(rig_tell_record(&rig, usb, &gone), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     assert_int_equal(plug("2-1", "A"), 0);
 }
 
