@@ -91,6 +91,13 @@ static inline void begin(const char *device)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
 }
 
+/* The same of a record that has neither path nor serial number. */
+static inline void begin_bare(const char *device)
+{
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
 /* Until its Attach is under way, which is returned. */
 static inline uint64_t attach_half(const char *device)
 {
@@ -124,6 +131,20 @@ static inline void attach_bare(const char *device)
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
+}
+
+/* We detach it, and that was all. */
+static inline void finish_detach(void)
+{
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+/* What is ours goes, and is detached. */
+static inline void unplug(const char *device)
+{
+    assert_int_equal(tell(RECORD_REMOVE, device), 0);
+    finish_detach();
 }
 
 /* The prompt about @device, which an ask rule wants, is to be opened. */

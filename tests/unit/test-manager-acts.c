@@ -114,8 +114,7 @@ static void test_a_pause_ends_an_attach_that_was_not_sent(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     /* its Attach is wanted, but not made */
     pause_for(MINUTE);
     assert_int_equal(rig_answer(&rig), STATUS_PAUSED);
@@ -128,8 +127,7 @@ static void test_an_attach_that_was_sent_goes_on(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_ATTACH);
     pause_for(MINUTE);
     assert_int_equal(rig_answer(&rig), 0);
@@ -147,8 +145,7 @@ static void test_while_paused_no_target_is_started(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_ATTACH);
     pause_for(MINUTE);
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
@@ -162,8 +159,7 @@ static void test_while_paused_an_attach_is_not_tried_again(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_ATTACH);
     pause_for(MINUTE);
     rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
@@ -199,8 +195,7 @@ static void test_while_paused_an_unplugged_device_is_detached(void **state)
     attach_bare("sda");
     pause_for(MINUTE);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_a_disposable_made_when_the_pause_came_is_done_away(
@@ -213,8 +208,7 @@ static void test_a_disposable_made_when_the_pause_came_is_done_away(
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, "d: allow block to @dispvm:media\n");
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
     pause_for(MINUTE);
     assert_int_equal(rig_answer(&rig), STATUS_PAUSED);
@@ -247,8 +241,7 @@ static void test_a_target_that_starts_while_paused_gets_nothing(void **state)
     (void) state;
 
     rig_set_rules(&rig, "w: allow block to work when-running\n");
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 
@@ -316,8 +309,7 @@ static void test_resume_forgets_a_no_and_a_detach(void **state)
 
     attach_bare("sdb");
     assert_int_equal(detach("sdb"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     rig_set_rules(&rig, ASK);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
     prompt = open_prompt();
@@ -383,8 +375,7 @@ static void test_a_retry_forgets_the_detach_of_a_sibling(void **state)
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(detach("sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_int_equal(rig_tell_record(&rig, usb, &b), STATUS_DETACHED_BY_USER);
 
     assert_int_equal(retry("sdb"), 0);
@@ -454,8 +445,7 @@ static void test_what_was_detached_is_left_alone_until_replugged(void **state)
 
     attach_bare("sda");
     assert_int_equal(detach("sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED);
     assert_string_equal(last_outcome()->target, "work");
     assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sda"),
@@ -523,8 +513,7 @@ static void test_a_detach_that_failed_keeps_what_is_ours(void **state)
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_a_detach_undoes_an_attach_in_work(void **state)
@@ -533,14 +522,12 @@ static void test_a_detach_undoes_an_attach_in_work(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(detach("sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -556,8 +543,7 @@ static void test_a_detach_takes_the_place_of_a_look(void **state)
     look = rig_call(&rig, ADMIN_ATTACHED);
     assert_int_equal(detach("sda"), 0);
     rig_reply(&rig, look, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_a_detach_of_what_nobody_has_makes_no_call(void **state)
@@ -565,8 +551,7 @@ static void test_a_detach_of_what_nobody_has_makes_no_call(void **state)
     (void) state;
 
     rig_set_rules(&rig, "disks: allow block to work if-running\n");
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
     assert_int_equal(detach("sda"), STATUS_DETACHED);
@@ -712,16 +697,14 @@ static void test_a_disposable_is_closed_only_when_it_is_unplugged(void **state)
 
     made.qube = rig_qube("disp1");
     rig_set_rules(&rig, "d: allow block to @dispvm:media close\n");
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 
     assert_int_equal(detach("sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_true(rig_is_quiet(&rig));
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);

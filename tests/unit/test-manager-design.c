@@ -113,9 +113,7 @@ static void test_one_that_is_being_undone_keeps_its_usb_turn(void **state)
 
     (void) state;
 
-    begin("2-1");
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(plug("2-2", "B"), 0);
@@ -305,8 +303,7 @@ static void test_a_job_has_ten_minutes(void **state)
 {
     (void) state;
 
-    begin("sda");
-    (void) rig_call(&rig, ADMIN_ATTACH);
+    (void) attach_half("sda");
     rig_pass(&rig, 600 * SECOND - 1);
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, 1);
@@ -856,8 +853,7 @@ static void test_a_failed_detach_is_tried_after_1_2_and_4_s(void **state)
         assert_true(rig_is_quiet(&rig));
         rig_pass(&rig, 1);
     }
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_a_job_goes_on_when_qubesd_is_back(void **state)

@@ -125,9 +125,7 @@ static void test_a_look_outlasts_qubesd(void **state)
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     /* it is ours still, and goes with its plug */
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 /* It was a disposable, and shut down while no event was heard. */
@@ -641,8 +639,7 @@ static void test_a_detach_takes_the_place_of_a_second_look(void **state)
     reconnect();
     (void) rig_call(&rig, ADMIN_ATTACHED);
     assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 /* Qubes itself attaches it in the source's next boot, before its record comes,

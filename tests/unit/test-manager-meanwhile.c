@@ -87,9 +87,7 @@ static void test_an_attach_done_after_its_target_stopped_is_ours(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 static void test_a_target_that_is_there_again_has_what_was_sent_to_it(void **s)
@@ -104,9 +102,7 @@ static void test_a_target_that_is_there_again_has_what_was_sent_to_it(void **s)
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* so it is ours to detach */
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 /* It was attached by another, and a record came when qubesd was away. */
@@ -936,8 +932,7 @@ static void test_what_we_attached_just_before_is_detached(void **state)
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 /* The person took it away; qubesd was gone before that was seen, and the target
@@ -1269,9 +1264,7 @@ static void test_an_attach_told_after_a_stop_is_still_ours(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 /* The slots of a card reader cannot be told from one another but by name. */

@@ -126,9 +126,7 @@ static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
     assert_string_equal(last_outcome()->target, "vault");
 
     /* those that have no rule for it, too */
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
     rig_set_rules(&rig, ASK);
     prompt_opens("sda", &window);
     rig_set_rules(&rig, "");
@@ -204,8 +202,7 @@ static void test_what_goes_after_a_gap_is_detached_at_once(void **state)
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     rig_reply(&rig, look, answer_of(ADMIN_UNREACHABLE));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -249,9 +246,7 @@ static void test_the_events_of_an_attach_that_was_undone_are_of_that(void **s)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 static void test_a_qube_is_not_taken_for_a_disposable(void **state)
@@ -295,14 +290,11 @@ static void test_a_detach_ends_jobs_of_the_other_parts(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     start = rig_call(&rig, ADMIN_START);
     /* the other disk in it has what this one waits for */
-    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sdb");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sdb", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
@@ -317,13 +309,10 @@ static void test_parts_wait_for_the_look_after_a_detach(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);
-    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sdb");
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, look, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
@@ -858,9 +847,7 @@ static void test_a_detach_told_before_our_attach_is_of_the_plug_before(void **s)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 static void test_a_look_at_such_a_detach_tells_of_no_person(void **state)
@@ -876,8 +863,7 @@ static void test_a_look_at_such_a_detach_tells_of_no_person(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_reply(&rig, look, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_int_equal(tell(RECORD_ADD, "sda"), 0); /* it is not left alone */
 }
 

@@ -60,9 +60,7 @@ static void test_what_is_attached_is_not_attached_again(void **state)
     assert_true(rig_is_quiet(&rig));
 
     /* and is taken back when it goes */
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 /* Its target stopped while the daemon was dead; the new probe is told before
@@ -100,9 +98,7 @@ static void test_what_no_list_has_is_where_the_look_has_found_it(void **state)
     rig_pass(&rig, JOB_APPEAR_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
 
-    assert_int_equal(tell(RECORD_REMOVE, "sda1"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda1");
 }
 
 /* The Detach of a plug that went was not made yet when the next one came. */
@@ -728,9 +724,7 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
             rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
             assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
         }
-        assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        unplug("sda");
     }
 }
 
@@ -929,9 +923,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
             rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
             assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
             assert_true(rig_is_quiet(&rig));
-            assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-            rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-            assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+            unplug("sda");
         } else {
             AdminAnswer other = made();
 

@@ -342,13 +342,10 @@ static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     start = rig_call(&rig, ADMIN_START);
-    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sdb");
     assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -562,9 +559,7 @@ static void test_nor_what_is_told_of_one_whose_detach_failed(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
 
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 /* A detach that is told before our Attach is none of that, and what goes before
@@ -577,9 +572,7 @@ static void test_what_is_not_told_to_be_attached_yet_is_detached(void **state)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 /* It was replugged while its forwarder was not there. */
@@ -697,8 +690,7 @@ static void test_a_detach_before_the_second_try_says_nothing_of_that(void **s)
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 /* Nor does what waited for the answer to the first wait for ever. */
@@ -904,9 +896,7 @@ static void test_a_start_told_late_takes_nothing_away(void **state)
     rig_reply(&rig, look, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 /* The same, and it is not there: it comes back. */
@@ -955,12 +945,8 @@ static void test_a_retry_sees_that_the_plug_was_taken_away(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    attaching = rig_call(&rig, ADMIN_ATTACH);
+    attach("sda");
+    attaching = attach_half("sdb");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_reply(&rig, attaching, answer_error(ADMIN_ERROR_PROTOCOL));
@@ -1151,9 +1137,7 @@ static void test_a_target_that_is_unpaused_has_lost_nothing(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_UNPAUSED, "work");
     assert_true(rig_is_quiet(&rig));
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("sda");
 }
 
 static void test_no_prompt_is_shown_while_a_detach_is_looked_at(void **state)
@@ -1164,14 +1148,11 @@ static void test_no_prompt_is_shown_while_a_detach_is_looked_at(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     rig_set_rules(&rig, ASK);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     look = rig_call(&rig, ADMIN_ATTACHED);
-    assert_int_equal(tell(RECORD_ADD, "sdb"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sdb");
     assert_true(rig_is_quiet(&rig));
     assert_false(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
     rig_reply(&rig, look, answer_of(ADMIN_OK));
@@ -1325,8 +1306,7 @@ static void test_a_namesake_elsewhere_does_not_keep_ours_attached(void **state)
     assert_int_equal(rig_tell_record(&rig, second, &other), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
@@ -1477,9 +1457,7 @@ static void test_what_an_event_has_ended_is_not_held_in_spite_of_that(void **s)
         /* so the next plug was not taken away from there */
         serve_block_attach();
         assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-        assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
-        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        unplug("sda");
         rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
         rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     }
@@ -1538,8 +1516,7 @@ static uint64_t attach_behind(void)
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_true(rig_is_quiet(&rig));
     return call;
@@ -1554,8 +1531,7 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
     (void) state;
 
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
@@ -1577,8 +1553,7 @@ static void test_an_endless_attach_of_the_plug_before_gives_504(void **state)
     /* what the person does there meanwhile does not tell of its end either */
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin("sda");
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
 }

@@ -169,8 +169,7 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
 
     assert_int_equal(plug("2-1", "B"), 0);
@@ -781,8 +780,7 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
 
     /* it is ours: it is detached when it goes */
     assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_one_unplugged_in_an_endless_attach_is_undone_late(void **state)
@@ -797,8 +795,7 @@ static void test_one_unplugged_in_an_endless_attach_is_undone_late(void **state)
     rig_reply(&rig, first, overdue());
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, first, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
@@ -1007,9 +1004,7 @@ static void test_our_own_detach_is_one_too(void **state)
     (void) state;
 
     attach("2-1");
-    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("2-1");
     /* another one, at once, in the same port */
     assert_int_equal(plug("2-1", "B"), 0);
     serve_usb_attach();
@@ -1029,8 +1024,7 @@ static void test_so_is_the_undoing_of_an_attach(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, USEC_PER_SEC);
@@ -1063,9 +1057,7 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     /* it still counts as attached by us */
-    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    unplug("2-1");
 }
 
 /* What Qubes itself had attached at the port was swapped, and its detach is

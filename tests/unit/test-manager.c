@@ -96,8 +96,7 @@ static void test_a_halted_target_is_started_and_looked_up_again(void **state)
 {
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
@@ -109,8 +108,7 @@ static void test_a_start_that_fails_is_the_outcome(void **state)
 {
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_error(ADMIN_ERROR_OTHER));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
@@ -151,8 +149,7 @@ static void test_an_answer_is_read_again_so_often_and_no_more(void **state)
 {
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
     for (unsigned int i = 0; i <= JOB_REREADS_MAX; i++) {
         uint64_t call = rig_call(&rig, ADMIN_ATTACHED);
@@ -234,8 +231,7 @@ static void test_a_remove_detaches_what_we_attached(void **state)
 
     attach_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_int_equal(report_source().n_devices, 0);
 }
 
@@ -257,16 +253,14 @@ static void test_unplugged_while_attaching_is_undone(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(rig_answer(&rig), 0);
 
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_int_equal(report_source().n_devices, 0);
 }
 
@@ -281,8 +275,7 @@ static void test_a_detach_not_yet_made_survives_a_flapping_plug(void **state)
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
 
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     assert_int_equal(n_jobs(), 0);
 }
@@ -295,8 +288,7 @@ static void test_unplugged_while_its_look_is_queued_is_undone(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     attach_call = rig_call(&rig, ADMIN_ATTACH);
     for (size_t i = 0; i < SOURCE_CALLS_MAX; i++) {
         (void) snprintf(name, sizeof(name), "sd%c%c", (char) ('b' + i / 26),
@@ -338,8 +330,7 @@ static void test_a_job_has_one_call_under_way(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
     call = rig_call(&rig, ADMIN_AVAILABLE);
     (void) rig_tell(&rig, usb, RECORD_REMOVE, "sda");
@@ -363,8 +354,7 @@ static void test_every_call_gives_its_place_back(void **state)
         AdminRequest request;
         uint64_t reread, call;
 
-        assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        begin_bare("sda");
         rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
         reread = rig_call(&rig, ADMIN_AVAILABLE);
         (void) rig_tell(&rig, usb, RECORD_REMOVE, "sda");
@@ -390,8 +380,7 @@ static void test_a_queued_job_outlives_a_long_absence_of_qubesd(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -417,8 +406,7 @@ static void test_unplugged_while_trying_again_undoes_nothing(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, USEC_PER_SEC);
@@ -433,8 +421,7 @@ static void test_what_others_attach_between_two_tries_is_not_ours(void **state)
 {
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -493,13 +480,11 @@ static void test_a_new_connection_does_not_refill_the_attach_attempts(
     for (size_t i = 0; i < SOURCE_PATH_ATTACHES_MAX; i++) {
         attach_bare("sda");
         assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
-        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        finish_detach();
     }
     manager_disconnect(rig.manager, usb, rig.now);
     usb = rig_connect(&rig, "sys-usb", 'a');
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     assert_true(rig_is_quiet(&rig)); /* it waits for its turn */
 }
 
@@ -510,12 +495,10 @@ static void test_no_disposable_is_made_before_the_turn(void **state)
     for (size_t i = 0; i < SOURCE_PATH_ATTACHES_MAX; i++) {
         attach_bare("sda");
         assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
-        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        finish_detach();
     }
     rig_set_rules(&rig, "d: allow block to @dispvm:media\n");
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, 60 * USEC_PER_SEC);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -573,8 +556,7 @@ static void test_a_look_anew_that_fails_takes_nothing_away(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_a_source_has_no_more_jobs_than_its_limit(void **state)
@@ -651,8 +633,7 @@ static void test_a_job_behind_an_undone_one_excludes_the_parts(void **state)
 
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
@@ -677,8 +658,7 @@ static void test_what_a_person_was_quicker_to_attach_excludes_the_parts(
 {
     (void) state;
 
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
@@ -766,8 +746,7 @@ static void test_a_job_goes_on_though_the_stream_never_broke(void **state)
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
     for (size_t i = 0; i < 60; i++)
         rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_detach();
 }
 
 static void test_a_detach_that_failed_is_not_forgotten(void **state)
@@ -793,8 +772,7 @@ static void test_an_answer_that_was_given_up_is_not_taken_for_another(
 
     rig_set_rules(&rig, "r: allow block to @dispvm:media\n");
     made.qube = rig_qube("disp1");
-    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_bare("sda");
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     call = rig_call(&rig, ADMIN_AVAILABLE);
