@@ -147,6 +147,27 @@ static inline void unplug(const char *device)
     finish_detach();
 }
 
+/* Looked at because of an event, it is not there: the person detached it. */
+static inline void be_found_detached(void)
+{
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+/* From work, where it was. */
+static inline void detach_by_person(const char *device)
+{
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
+    be_found_detached();
+}
+
+/* Looked at without an event, it is not there, though that qube runs. */
+static inline void be_found_missing(void)
+{
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+}
+
 /* The prompt about @device, which an ask rule wants, is to be opened. */
 static inline void prompt_opens(const char *device, uint64_t *ret_id)
 {

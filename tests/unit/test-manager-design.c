@@ -27,13 +27,6 @@ static AdminAnswer listed_as(const char *untrusted_devid)
     return answer;
 }
 
-static void detach_by_person(const char *device)
-{
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
-}
-
 /* Its target is started, and takes so long. */
 static void start_taking(uint64_t usec)
 {

@@ -138,8 +138,7 @@ static void test_a_look_that_finds_it_taken_away_decides_nothing(void **state)
 
     goes_offline();
     n = history_count(manager_history(rig.manager));
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
     assert_int_equal(history_count(manager_history(rig.manager)), n + 1);
 }
@@ -220,9 +219,7 @@ static void test_what_is_found_attached_may_be_taken_away(void **state)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda");
 }
 
 static void test_a_usb_attach_that_failed_is_not_undone(void **state)
@@ -390,9 +387,7 @@ static void test_a_detach_that_went_unheard_is_not_waited_for(void **state)
     rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* so this is the person's */
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda");
 }
 
 /* Its forwarder's connection ends after qubesd's events are heard again. */
@@ -467,8 +462,7 @@ static void test_an_attach_that_was_told_is_known_after_a_restart(void **state)
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     /* so the person has detached it since */
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
@@ -883,9 +877,7 @@ static void test_a_detach_of_the_next_plug_is_no_echo(void **state)
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
 }
 
 /* Another source has a device of its name, so Detach comes after a look; by
@@ -975,8 +967,7 @@ static void test_what_a_look_has_found_may_be_taken_away(void **state)
         manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
         rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
         rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
-        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-        assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+        be_found_detached();
         assert_int_equal(tell(RECORD_REMOVE, device), STATUS_DETACHED);
     }
 }

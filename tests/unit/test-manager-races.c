@@ -159,8 +159,7 @@ static void test_an_unreadable_line_after_a_gap_is_looked_behind(void **s)
     rig_reply(&rig, look, answer_unreadable());
     rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
 }
@@ -182,8 +181,7 @@ static void test_a_detach_in_a_gap_is_found_after_a_busy_qubesd(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_UNREACHABLE));
     rig_pass(&rig, JOB_OFFLINE_USEC);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
 }
@@ -474,9 +472,7 @@ static void test_an_event_knows_what_the_job_could_not_find_out(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda");
 }
 
 static void test_attached_and_detached_before_the_job_could_find_out(void **s)
@@ -488,8 +484,7 @@ static void test_attached_and_detached_before_the_job_could_find_out(void **s)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    be_found_detached();
 }
 
 static void test_what_was_never_attached_was_not_detached(void **state)
@@ -500,8 +495,7 @@ static void test_what_was_never_attached_was_not_detached(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     reconnect();
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
 }
 
@@ -516,8 +510,7 @@ static void test_a_detach_told_after_an_old_look_is_looked_at_again(void **s)
     look = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_reply(&rig, look, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    be_found_detached();
 }
 
 static void test_a_record_quicker_than_the_detach_event_undoes_nothing(void **s)
@@ -816,8 +809,7 @@ static void test_what_was_told_to_be_there_was_taken_away(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 

@@ -178,9 +178,7 @@ static void test_a_new_probe_across_a_restart_is_the_same_plug(void **state)
 
     rig_set_rules(&rig, "r: allow usb to work\n");
     attach("2-1");
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     rig_pass(&rig, USEC_PER_SEC);
     rig_restart(&rig);
@@ -319,8 +317,7 @@ static void test_what_is_listed_anew_was_not_detached_by_the_person(
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
@@ -334,8 +331,7 @@ static void test_what_is_probed_anew_was_detached_by_the_person(void **state)
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
@@ -465,8 +461,7 @@ static void test_what_was_detached_meanwhile_is_left_alone(void **state)
     attach("sda");
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
 }
@@ -550,8 +545,7 @@ static void test_another_diskseq_is_no_other_plug_after_a_restart(void **s)
     come_back('a');
     assert_true(properties_set_number(&record.properties, PROPERTY_DISKSEQ, 7));
     assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
@@ -1059,9 +1053,7 @@ static void test_a_new_probe_around_a_restart_is_the_same_plug(void **state)
     rig_set_rules(&rig, "r: allow usb to work\n");
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
     come_back('a');
     manager_synced(rig.manager, usb, rig.now);
     rig_pass(&rig, USEC_PER_SEC);

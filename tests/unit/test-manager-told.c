@@ -468,9 +468,7 @@ static void test_a_detach_after_a_new_probe_and_a_gap_is_the_persons(void **s)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     reconnect();
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda");
 }
 
 /* qubesd has no time for a look after a gap; the stop's own detach would have
@@ -486,8 +484,7 @@ static void test_a_detach_told_after_the_start_is_the_persons(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_pass(&rig, JOB_OFFLINE_USEC);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    be_found_detached();
 }
 
 /* Whether it was attached when its target stopped could not be found out; the
@@ -536,9 +533,7 @@ static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED_ELSEWHERE);
 
     /* the person takes it away */
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda");
 }
 
 /* Our Detach of the plug before has failed, and did not find it either. */

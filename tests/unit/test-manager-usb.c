@@ -227,9 +227,7 @@ static void test_an_attach_right_after_a_detach_may_be_none(void **state)
     rig_set_rules(&rig, "");
     assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     assert_int_equal(manager_retry(rig.manager, &port,
                                    manager_new_asker(rig.manager), rig.now),
@@ -252,9 +250,7 @@ static void test_nor_is_one_that_is_told_to_a_job(void **state)
     rig_set_rules(&rig, "");
     assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
     rig_set_rules(&rig, "r: allow usb to vault if-running\n");
     assert_int_equal(manager_retry(rig.manager, &port,
                                    manager_new_asker(rig.manager), rig.now),
@@ -287,9 +283,7 @@ static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
     unreadable.listing.has_identity = false;
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
     assert_int_equal(manager_retry(rig.manager, &port,
                                    manager_new_asker(rig.manager), rig.now),
                      0);
@@ -390,8 +384,7 @@ static void test_so_is_one_that_was_listed_before_a_record(void **state)
     assert_int_equal(plug("2-1", "B"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    be_found_detached();
 }
 
 /* The same before its source ever called. */
@@ -1115,9 +1108,7 @@ static void test_what_came_while_we_detached_may_be_taken_away(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
 
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
 }
 
 /* The same, when our Detach has found that it went by itself. */
@@ -1143,9 +1134,7 @@ static void test_so_may_what_came_when_our_detach_was_late(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
 
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("2-1");
 }
 
 /* Nor is it known what our Attach has done. */
@@ -1237,8 +1226,7 @@ static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_PORT_STALE_USEC);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
     assert_int_equal(plug("2-1", "A"), STATUS_DETACHED_BY_USER);
 }
@@ -1253,8 +1241,7 @@ static void test_so_is_one_from_what_another_had_attached(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     rig_pass(&rig, JOB_PORT_STALE_USEC);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
@@ -1269,8 +1256,7 @@ static void test_an_echo_of_it_changes_nothing(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
     rig_pass(&rig, JOB_PORT_STALE_USEC);
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
 }
 
@@ -1309,8 +1295,7 @@ static void test_what_was_listed_anew_since_is_decided_again(void **state)
         if (i == 0)
             rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
         rig_pass(&rig, JOB_PORT_STALE_USEC);
-        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-        rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+        be_found_missing();
         if (i == 1) {
             assert_true(rig_is_quiet(&rig));
             rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);

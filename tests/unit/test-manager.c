@@ -674,9 +674,7 @@ static void test_what_a_person_detached_is_left_alone(void **state)
     (void) state;
 
     attach_bare("sda");
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sda"),
                      STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
@@ -695,9 +693,7 @@ static void test_a_spurious_detach_does_not_hide_the_persons(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
 
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda");
 }
 
 /* WIRE 1: attaching sda1 takes sda off the list. */
@@ -709,9 +705,7 @@ static void test_a_partition_detached_by_the_person_is_left_alone(void **state)
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), STATUS_NO_RULE);
     attach_bare("sda1");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda1", "work");
-    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+    detach_by_person("sda1");
 }
 
 static void test_a_look_that_failed_does_not_attach_again(void **state)
