@@ -69,6 +69,42 @@ static inline Status plug(const char *port, const char *serial)
     return rig_tell_record(&rig, usb, &record);
 }
 
+static inline AdminAnswer answer_disposable(void)
+{
+    AdminAnswer answer = answer_of(ADMIN_OK);
+
+    answer.qube = rig_qube("disp1");
+    return answer;
+}
+
+/* It is listed, in a line that cannot be read. */
+static inline AdminAnswer answer_unreadable(void)
+{
+    AdminAnswer answer = answer_listed(NULL);
+
+    answer.listing.attachment = ATTACHMENT_UNKNOWN;
+    answer.listing.has_identity = false;
+    return answer;
+}
+
+/* It is free, but what it is cannot be read. */
+static inline AdminAnswer answer_unidentified(void)
+{
+    AdminAnswer answer = answer_listed(NULL);
+
+    answer.listing.has_identity = false;
+    return answer;
+}
+
+/* The call goes on when its time is over. */
+static inline AdminAnswer answer_overdue(void)
+{
+    AdminAnswer answer = answer_of(ADMIN_TIMED_OUT);
+
+    answer.pending = true;
+    return answer;
+}
+
 /* qubesd lists it and attaches it: a disk or a partition. */
 static inline void serve_block_attach(void)
 {

@@ -201,18 +201,16 @@ static void test_while_paused_an_unplugged_device_is_detached(void **state)
 static void test_a_disposable_made_when_the_pause_came_is_done_away(
     void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
     uint64_t call;
 
     (void) state;
 
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, "d: allow block to @dispvm:media\n");
     begin_bare("sda");
     call = rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
     pause_for(MINUTE);
     assert_int_equal(rig_answer(&rig), STATUS_PAUSED);
-    rig_reply(&rig, call, made);
+    rig_reply(&rig, call, answer_disposable());
     rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
     assert_true(rig_is_quiet(&rig));
 }
@@ -691,14 +689,11 @@ static void test_a_detach_that_cannot_find_it_says_so(void **state)
 /* Taken out by the person, it still runs until the stick is unplugged. */
 static void test_a_disposable_is_closed_only_when_it_is_unplugged(void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
-
     (void) state;
 
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, "d: allow block to @dispvm:media close\n");
     begin_bare("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);

@@ -863,14 +863,11 @@ static void test_a_job_goes_on_when_qubesd_is_back(void **state)
 
 static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
-
     (void) s;
 
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, "d: allow block to @dispvm:media close\n");
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     rig_restart(&rig);

@@ -24,12 +24,9 @@ static const DeviceRef disk = { .source = { "sys-usb" },
 
 static void attach_to_disposable(void)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
-
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -458,12 +455,9 @@ static void test_a_source_that_could_not_be_asked_for_is_asked_again(void **s)
 /* Begin to make the disposable of a device, and be restarted. */
 static void leave_disposable_behind(void)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
-
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     (void) rig_call(&rig, ADMIN_START);
     rig_restart(&rig);
 }
@@ -527,15 +521,13 @@ static void test_a_disposable_goes_with_what_is_being_taken_out(void **state)
 /* It came up although its start was said to have failed. */
 static void test_a_disposable_that_comes_up_late_calls_for_no_other(void **s)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
     uint64_t kill;
 
     (void) s;
 
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_error(ADMIN_ERROR_OTHER));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
     kill = rig_call(&rig, ADMIN_KILL);
@@ -547,14 +539,11 @@ static void test_a_disposable_that_comes_up_late_calls_for_no_other(void **s)
 /* Nobody has stopped it. */
 static void test_one_that_did_not_stay_up_is_made_anew_by_a_record(void **s)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
-
     (void) s;
 
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
@@ -563,7 +552,7 @@ static void test_one_that_did_not_stay_up_is_made_anew_by_a_record(void **s)
     rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
 }
 
 static void test_a_disposable_goes_once_its_device_is_detached(void **state)
@@ -604,15 +593,13 @@ static void test_a_disposable_is_closed_once_qubesd_can(void **state)
  * the source is shut down before anything more is known of that. */
 static void test_a_disposable_goes_with_the_source_of_its_device(void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
     AdminRequest request;
 
     (void) state;
 
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, CLOSE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     (void) rig_call(&rig, ADMIN_ATTACH);

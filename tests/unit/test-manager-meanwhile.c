@@ -994,18 +994,14 @@ static void test_what_goes_while_it_is_looked_at_was_not_taken_away(void **s)
 
 static void test_an_echo_before_the_record_says_nothing(void **state)
 {
-    AdminAnswer unknown = answer_listed(NULL);
-
     (void) state;
 
-    unknown.listing.has_identity = false;
-    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
     rig_set_rules(&rig, PORTS);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_pass(&rig, 4 * USEC_PER_SEC);
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     (void) rig_call(&rig, ADMIN_CURRENT_STATE);
 }
 
@@ -1078,13 +1074,11 @@ static void test_a_no_ends_what_waits_for_a_look(void **state)
  * goes, as the event of @device tells. */
 static void goes_while_verifying(const char *device)
 {
-    AdminAnswer unknown = answer_listed(NULL);
     uint64_t call;
 
-    unknown.listing.has_identity = false;
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
@@ -1117,17 +1111,14 @@ static void test_what_could_not_be_read_is_asked_by_it_too(void **state)
     const DeviceRef port = { .source = { "sys-usb" },
                              .class = DEVICE_CLASS_USB,
                              .device = { "2-1" } };
-    AdminAnswer unreadable = answer_listed(NULL);
     AdminRequest request;
 
     (void) state;
 
-    unreadable.listing.has_identity = false;
-    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
     rig_set_rules(&rig, "r: allow block to work if-running\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
     rig_set_rules(&rig, PORTS);
@@ -1298,14 +1289,10 @@ static void test_what_went_later_is_not_what_came_before(void **state)
 
 static void test_a_start_says_nothing_of_an_attach_of_unknown_end(void **state)
 {
-    AdminAnswer unreadable = answer_listed(NULL);
-
     (void) state;
 
-    unreadable.listing.has_identity = false;
-    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");

@@ -75,15 +75,11 @@ static void test_a_list_that_is_still_the_old_one_is_waited_out(void **state)
 
 static void test_a_line_that_cannot_be_read_is_not_attached_twice(void **state)
 {
-    AdminAnswer unknown = answer_listed(NULL);
-
     (void) state;
 
     attach("sda");
-    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
-    unknown.listing.has_identity = false;
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unknown);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -134,15 +130,6 @@ static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(last_outcome()->status, STATUS_NO_RULE);
     assert_true(rig_is_quiet(&rig));
-}
-
-static AdminAnswer answer_unreadable(void)
-{
-    AdminAnswer answer = answer_listed(NULL);
-
-    answer.listing.attachment = ATTACHMENT_UNKNOWN;
-    answer.listing.has_identity = false;
-    return answer;
 }
 
 /* What had it before the events were cut says nothing of who has it now. */
@@ -260,14 +247,11 @@ static void test_a_qube_is_not_taken_for_a_disposable(void **state)
 
 static void test_a_disposable_is_one_of_its_template(void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
-
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to @dispvm:media\n");
-    made.qube = rig_qube("disp1");
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -582,14 +566,12 @@ static void test_a_refused_attach_holds_nothing(void **state)
 
 static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
 {
-    AdminAnswer unbound = answer_listed(NULL);
     uint64_t call;
 
     (void) state;
 
-    unbound.listing.has_identity = false;
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unbound);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
     call = rig_call(&rig, ADMIN_ATTACH);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -599,7 +581,7 @@ static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, unbound);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -607,14 +589,12 @@ static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
 
 static void test_what_goes_while_it_is_looked_for_was_not_detached(void **state)
 {
-    AdminAnswer unbound = answer_listed(NULL);
     uint64_t call;
 
     (void) state;
 
-    unbound.listing.has_identity = false;
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unbound);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
     call = rig_call(&rig, ADMIN_ATTACH);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -668,23 +648,18 @@ static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
 /* The whole stick is being attached to work, and that never ends. */
 static uint64_t attach_without_end(const char *rules)
 {
-    AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
     uint64_t call;
 
     rig_set_rules(&rig, rules);
     begin("2-1");
     if (strstr(rules, "@dispvm")) {
-        AdminAnswer made = answer_of(ADMIN_OK);
-
-        made.qube = rig_qube("disp1");
-        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
         rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     }
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);
-    overdue.pending = true;
-    rig_reply(&rig, call, overdue);
+    rig_reply(&rig, call, answer_overdue());
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     return call;
 }
@@ -722,23 +697,19 @@ static void test_a_disposable_of_an_endless_attach_is_done_away_with(void **s)
 /* The same where the device was unplugged before the time was over. */
 static void test_an_unplug_does_not_wait_for_an_endless_attach(void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK),
-                overdue = answer_of(ADMIN_TIMED_OUT);
     uint64_t call;
 
     (void) state;
 
-    made.qube = rig_qube("disp1");
-    overdue.pending = true;
     rig_set_rules(&rig, "r: allow usb to @dispvm:media\n");
     begin("2-1");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
-    rig_reply(&rig, call, overdue);
+    rig_reply(&rig, call, answer_overdue());
     rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
     assert_true(rig_is_quiet(&rig));
 }

@@ -383,14 +383,11 @@ static void test_the_device_comes_back_with_its_target(void **state)
 
 static void test_a_disposable_that_was_closed_is_not_made_again(void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
-
     (void) state;
 
     rig_set_rules(&rig, "disks: allow block to @dispvm:media\n");
-    made.qube = rig_qube("disp1");
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);

@@ -34,14 +34,6 @@ static void refuse(const char *device)
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
 }
 
-static AdminAnswer made(void)
-{
-    AdminAnswer answer = answer_of(ADMIN_OK);
-
-    answer.qube = rig_qube("disp1");
-    return answer;
-}
-
 /* what was attached */
 
 static void test_what_is_attached_is_not_attached_again(void **state)
@@ -400,15 +392,11 @@ static void test_nor_is_what_another_attached_after_a_detach(void **state)
 /* Who had it last is no knowledge of who has it. */
 static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
 {
-    AdminAnswer unreadable = answer_listed(NULL);
-
     (void) state;
 
-    unreadable.listing.has_identity = false;
-    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
     rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -418,7 +406,7 @@ static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
     come_back('a');
     rig_set_rules(&rig, "r: allow block to work\n");
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
@@ -863,7 +851,7 @@ static void test_a_disposable_made_for_nothing_is_done_away_with(void **state)
 
     rig_set_rules(&rig, DISPOSABLE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     (void) rig_call(&rig, ADMIN_START);
     rig_restart(&rig);
 
@@ -889,7 +877,7 @@ static void test_a_disposable_that_waits_for_its_kill_is_known(void **state)
 
     rig_set_rules(&rig, DISPOSABLE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     (void) rig_call(&rig, ADMIN_START);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_UNREACHABLE));
@@ -905,7 +893,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
     rig_set_rules(&rig, DISPOSABLE);
     for (unsigned int listed = 2; listed-- > 0;) {
         begin("sda");
-        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made());
+        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
         rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
         (void) rig_call(&rig, ADMIN_ATTACH);
@@ -919,7 +907,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
             assert_true(rig_is_quiet(&rig));
             unplug("sda");
         } else {
-            AdminAnswer other = made();
+            AdminAnswer other = answer_disposable();
 
             other.qube = rig_qube("disp2");
             rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));

@@ -25,23 +25,18 @@ static void attach_unsure(void)
 
 static uint64_t attach_without_end(const char *rules)
 {
-    AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
     uint64_t call;
 
     rig_set_rules(&rig, rules);
     begin("2-1");
     if (strstr(rules, "@dispvm")) {
-        AdminAnswer made = answer_of(ADMIN_OK);
-
-        made.qube = rig_qube("disp1");
-        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
         rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     }
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);
-    overdue.pending = true;
-    rig_reply(&rig, call, overdue);
+    rig_reply(&rig, call, answer_overdue());
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     return call;
 }
@@ -199,20 +194,18 @@ static void test_a_shutdown_after_the_detach_changes_nothing(void **state)
 
 static void test_what_is_known_is_asked_when_the_list_is_there(void **state)
 {
-    AdminAnswer unknown = answer_listed(NULL);
     uint64_t look;
 
     (void) state;
 
     attach("sda");
-    unknown.listing.attachment = ATTACHMENT_UNKNOWN;
-    unknown.listing.has_identity = false;
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     look = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, look, unknown);
-    rig_serve(&rig, ADMIN_AVAILABLE, unknown); /* the other may be old */
+    rig_reply(&rig, look, answer_unreadable());
+    rig_serve(&rig, ADMIN_AVAILABLE,
+              answer_unreadable()); /* the other may be old */
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
@@ -355,17 +348,15 @@ static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
 
 static void test_nothing_but_a_disposable_of_ours_is_killed(void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
     AdminRequest request;
     uint64_t start, call;
 
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to { @dispvm:media work }\n");
-    made.qube = rig_qube("disp1");
     begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     start = rig_call(&rig, ADMIN_START);
     /* meanwhile the person attaches it to work, another target of the rule */
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
@@ -507,15 +498,13 @@ static void test_what_may_have_been_attached_was_not_taken_away(void **state)
  * the plug before was being shut down. */
 static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
     uint64_t call;
 
     (void) s;
 
-    made.qube = rig_qube("disp1");
     rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -1036,16 +1025,14 @@ static void test_a_part_that_comes_after_the_survey_is_looked_at(void **state)
 
 static void test_our_own_shutdown_of_a_disposable_stops_nothing(void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
     const Record other = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
     uint64_t call;
 
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
-    made.qube = rig_qube("disp1");
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -1535,12 +1522,10 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
 static void test_an_endless_attach_of_the_plug_before_gives_504(void **state)
 {
     const uint64_t call = attach_behind();
-    AdminAnswer overdue = answer_of(ADMIN_TIMED_OUT);
 
     (void) state;
 
-    overdue.pending = true;
-    rig_reply(&rig, call, overdue);
+    rig_reply(&rig, call, answer_overdue());
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);

@@ -274,29 +274,26 @@ static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
     const DeviceRef port = { .source = { "sys-usb" },
                              .class = DEVICE_CLASS_USB,
                              .device = { "2-1" } };
-    AdminAnswer unreadable = answer_listed(NULL);
     uint64_t call;
 
     (void) state;
 
-    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
-    unreadable.listing.has_identity = false;
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     detach_by_person("2-1");
     assert_int_equal(manager_retry(rig.manager, &port,
                                    manager_new_asker(rig.manager), rig.now),
                      0);
-    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_ATTACHED, unreadable);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_unreadable());
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
 }
@@ -304,13 +301,10 @@ static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
 /* Nor one that is told after the end of what we have to undo. */
 static void test_nor_is_one_of_what_our_detach_has_ended(void **state)
 {
-    AdminAnswer unreadable = answer_listed(NULL);
     uint64_t call = attach_half("2-1");
 
     (void) state;
 
-    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
-    unreadable.listing.has_identity = false;
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -319,7 +313,7 @@ static void test_nor_is_one_of_what_our_detach_has_ended(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, unreadable);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
@@ -723,14 +717,6 @@ static void test_a_wait_for_a_turn_is_not_the_jobs_time(void **state)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
 }
 
-static AdminAnswer overdue(void)
-{
-    AdminAnswer answer = answer_of(ADMIN_TIMED_OUT);
-
-    answer.pending = true;
-    return answer;
-}
-
 static void test_an_attach_that_never_returns_keeps_the_turn(void **state)
 {
     uint64_t first;
@@ -740,7 +726,7 @@ static void test_an_attach_that_never_returns_keeps_the_turn(void **state)
     first = attach_half("2-1");
     assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_reply(&rig, first, overdue());
+    rig_reply(&rig, first, answer_overdue());
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     assert_true(rig_is_quiet(&rig));
 
@@ -762,7 +748,7 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
     first = attach_half("2-1");
     assert_int_equal(plug("2-2", "B"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_reply(&rig, first, overdue());
+    rig_reply(&rig, first, answer_overdue());
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
 
     rig_reply(&rig, first, answer_of(ADMIN_OK));
@@ -785,7 +771,7 @@ static void test_one_unplugged_in_an_endless_attach_is_undone_late(void **state)
     first = attach_half("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
-    rig_reply(&rig, first, overdue());
+    rig_reply(&rig, first, answer_overdue());
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     finish_detach();
@@ -884,19 +870,16 @@ static void test_a_disk_of_it_is_not_ripped_away(void **state)
 static void test_a_disk_of_another_by_now_is_nothing_to_it(void **state)
 {
     const Record other = rig_record_at(RECORD_ADD, "sda", "2-2", "B");
-    AdminAnswer unreadable = answer_listed(NULL);
     uint64_t call;
 
     (void) state;
 
-    unreadable.listing.attachment = ATTACHMENT_UNKNOWN;
-    unreadable.listing.has_identity = false;
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     begin("2-1");
     call = rig_call(&rig, ADMIN_AVAILABLE); /* sda */
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     assert_int_equal(rig_tell_record(&rig, usb, &other), STATUS_NO_RULE);
-    rig_reply(&rig, call, unreadable);
+    rig_reply(&rig, call, answer_unreadable());
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);

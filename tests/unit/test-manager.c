@@ -759,15 +759,13 @@ static void test_a_detach_that_failed_is_not_forgotten(void **state)
 static void test_an_answer_that_was_given_up_is_not_taken_for_another(
     void **state)
 {
-    AdminAnswer made = answer_of(ADMIN_OK);
     uint64_t call;
 
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to @dispvm:media\n");
-    made.qube = rig_qube("disp1");
     begin_bare("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     call = rig_call(&rig, ADMIN_AVAILABLE);
     /* the Kill has to wait for the call that is under way */
