@@ -95,6 +95,16 @@ static void service_update(EventService *service)
             : SD_EVENT_OFF);
 }
 
+/* Whose source is known, or who is to go, is no stranger any more. */
+static void connection_set_stage(EventConnection *connection, Stage stage)
+{
+    if (connection->stage == STAGE_DESCRIPTOR) {
+        connection->service->n_strangers--;
+        service_update(connection->service);
+    }
+    connection->stage = stage;
+}
+
 /* @connection is gone afterwards. */
 static void connection_drop(EventConnection *connection)
 {
@@ -108,10 +118,7 @@ static void connection_drop(EventConnection *connection)
     while (*link != connection)
         link = &(*link)->next;
     *link = connection->next;
-    if (connection->stage == STAGE_DESCRIPTOR) {
-        service->n_strangers--;
-        service_update(service);
-    }
+    connection_set_stage(connection, STAGE_CLOSING);
 
     do {
         n = recv(connection->fd, discarded, sizeof(discarded), 0);
@@ -141,11 +148,7 @@ static void connection_set_deadline(EventConnection *connection,
  * written. */
 static void connection_begin_close(EventConnection *connection)
 {
-    if (connection->stage == STAGE_DESCRIPTOR) {
-        connection->service->n_strangers--;
-        service_update(connection->service);
-    }
-    connection->stage = STAGE_CLOSING;
+    connection_set_stage(connection, STAGE_CLOSING);
     connection_set_deadline(connection, EVENT_CLOSE_USEC);
 }
 
@@ -232,7 +235,7 @@ static void connection_take(EventConnection *connection,
         connection_refuse(connection, &answer, error);
         return;
     case SESSION_HELLO:
-        connection->stage = STAGE_OPEN;
+        connection_set_stage(connection, STAGE_OPEN);
         service->hooks->on_hello(connection->id, &message.hello,
                                  service->userdata);
         return;
@@ -313,7 +316,7 @@ static void connection_end_input(EventConnection *connection)
         connection_refuse(connection, &cut, "the input ended within a line");
         return;
     }
-    connection->stage = STAGE_ENDED;
+    connection_set_stage(connection, STAGE_ENDED);
     service->hooks->on_input_ended(connection->id, service->userdata);
 }
 
@@ -340,10 +343,8 @@ static void connection_admit(EventConnection *connection,
     EventService *service = connection->service;
     Status status;
 
-    service->n_strangers--;
-    service_update(service);
     connection->source = *source;
-    connection->stage = STAGE_HELLO;
+    connection_set_stage(connection, STAGE_HELLO);
     connection_set_deadline(connection, EVENT_HELLO_USEC);
 
     status =
