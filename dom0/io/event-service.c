@@ -1,88 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 
-#include "common/text.h"
-#include "common/wire/line-buffer.h"
-#include "dom0/io/event-service.h"
-#include "dom0/wire/descriptor.h"
-#include "dom0/wire/event-session.h"
-
-/* lines of one connection that are handled before others get their turn */
-#define LINES_PER_TURN 64U
-/* unread input that is thrown away when a connection is closed: else the peer
- * would get a reset in place of its last answer */
-#define DISCARD_MAX 65536U
-#define ANSWER_MAX  128U
-
-typedef enum Stage {
-    STAGE_DESCRIPTOR,
-    STAGE_HELLO,
-    STAGE_OPEN,
-    STAGE_ENDED,   /* its input has ended; answers may be due */
-    STAGE_CLOSING, /* only its last answers are to be written */
-} Stage;
-
-typedef struct EventConnection {
-    struct EventConnection *next;
-    EventService *service;
-    sd_event_source *io_source;
-    sd_event_source *deadline_source;
-    sd_event_source *resume_source; /* when it may send lines again */
-    int fd;
-    Stage stage;
-    bool waiting; /* for resume_source */
-    bool deaf;    /* the peer is gone: answers are thrown away */
-    bool line_begun;
-
-    QubeName source;
-    uint64_t id; /* 0: not granted */
-    EventSession session;
-    size_t n_due; /* answers that are still to come */
-
-    char descriptor[DESCRIPTOR_MAX];
-    size_t descriptor_len;
-    LineBuffer *lines;
-
-    char *out;
-    size_t out_size;
-    size_t out_len;
-} EventConnection;
+#include "dom0/io/event-connection.h"
 
 struct EventService {
-    sd_event *event;
     sd_event_source *accept_source;
     sd_event_source *pause_source;
     bool paused;
     int fd;
     EventConnection *connections;
     size_t n_strangers;
-
-    const EventServiceHooks *hooks;
-    void *userdata;
+    EventConnectionContext context; /* owns its event */
 };
-
-static EventConnection *connection_free(EventConnection *connection)
-{
-    if (!connection)
-        return NULL;
-
-    sd_event_source_disable_unref(connection->io_source);
-    sd_event_source_disable_unref(connection->deadline_source);
-    sd_event_source_disable_unref(connection->resume_source);
-    line_buffer_free(connection->lines);
-    fd_close(connection->fd);
-    free(connection->out);
-    free(connection);
-    return NULL;
-}
-
-DEFINE_CLEANUP(EventConnection *, connection_free)
 
 /* Accept only while there is room for one more connection whose source is not
  * known. */
@@ -95,456 +29,20 @@ static void service_update(EventService *service)
             : SD_EVENT_OFF);
 }
 
-/* Whose source is known, or who is to go, is no stranger any more. */
-static void connection_set_stage(EventConnection *connection, Stage stage)
+static void service_on_known(EventService *service)
 {
-    if (connection->stage == STAGE_DESCRIPTOR) {
-        connection->service->n_strangers--;
-        service_update(connection->service);
-    }
-    connection->stage = stage;
+    service->n_strangers--;
+    service_update(service);
 }
 
-/* @connection is gone afterwards. */
-static void connection_drop(EventConnection *connection)
+static void service_on_closed(EventService *service,
+                              EventConnection *connection)
 {
-    EventService *service = connection->service;
     EventConnection **link = &service->connections;
-    uint64_t id = connection->id;
-    char discarded[4096];
-    size_t n_discarded = 0;
-    ssize_t n;
 
     while (*link != connection)
-        link = &(*link)->next;
-    *link = connection->next;
-    connection_set_stage(connection, STAGE_CLOSING);
-
-    do {
-        n = recv(connection->fd, discarded, sizeof(discarded), 0);
-        n_discarded += n > 0 ? (size_t) n : 0;
-    } while (n > 0 && n_discarded < DISCARD_MAX);
-
-    connection_free(connection);
-    if (id != 0)
-        service->hooks->on_disconnect(id, service->userdata);
-}
-
-static void connection_set_deadline(EventConnection *connection,
-                                    uint64_t timeout_usec)
-{
-    if (timeout_usec == 0) {
-        (void) sd_event_source_set_enabled(connection->deadline_source,
-                                           SD_EVENT_OFF);
-        return;
-    }
-    (void) sd_event_source_set_time_relative(connection->deadline_source,
-                                             timeout_usec);
-    (void) sd_event_source_set_enabled(connection->deadline_source,
-                                       SD_EVENT_ONESHOT);
-}
-
-/* Read nothing more from the connection; close it once its answers are
- * written. */
-static void connection_begin_close(EventConnection *connection)
-{
-    connection_set_stage(connection, STAGE_CLOSING);
-    connection_set_deadline(connection, EVENT_CLOSE_USEC);
-}
-
-/* Put an answer behind those not yet written. */
-static int connection_push(EventConnection *connection,
-                           const WireAnswer *answer)
-{
-    _cleanup_(freep) char *line = NULL;
-    size_t len;
-    int r;
-
-    r = wire_encode_answer(&line, &len, answer);
-    if (r < 0)
-        return r;
-    if (connection->out_len + len > connection->out_size) {
-        size_t size = 2 * connection->out_size + len;
-        char *out = realloc(connection->out, size);
-
-        if (!out)
-            return -ENOMEM;
-        connection->out = out;
-        connection->out_size = size;
-    }
-    memcpy(connection->out + connection->out_len, line, len);
-    connection->out_len += len;
-    return 0;
-}
-
-/* Answer with an error, and close the connection. */
-static void connection_refuse(EventConnection *connection,
-                              const WireAnswer *answer,
-                              const char *reason)
-{
-    EventService *service = connection->service;
-
-    service->hooks->on_refused(&connection->source, answer->status, reason,
-                               service->userdata);
-    (void) connection_push(connection, answer);
-    connection_begin_close(connection);
-}
-
-/* Write what can be written. If the peer is gone answers are thrown away, but
- * lines that it has sent before are still handled. */
-static void connection_flush(EventConnection *connection)
-{
-    size_t written = 0;
-
-    while (written < connection->out_len && !connection->deaf) {
-        ssize_t n = send(connection->fd, connection->out + written,
-                         connection->out_len - written, MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            break;
-        if (n < 0)
-            connection->deaf = true;
-        else
-            written += (size_t) n;
-    }
-
-    if (connection->deaf)
-        written = connection->out_len;
-    if (written == 0)
-        return;
-    memmove(connection->out, connection->out + written,
-            connection->out_len - written);
-    connection->out_len -= written;
-}
-
-static void connection_take(EventConnection *connection,
-                            const char *untrusted_line,
-                            size_t untrusted_len)
-{
-    EventService *service = connection->service;
-    const char *error = "";
-    WireMessage message;
-    WireAnswer answer;
-    Status status;
-
-    switch (event_session_take(&connection->session, untrusted_line,
-                               untrusted_len, &message, &answer, &error)) {
-    case SESSION_REFUSED:
-        connection_refuse(connection, &answer, error);
-        return;
-    case SESSION_HELLO:
-        connection_set_stage(connection, STAGE_OPEN);
-        service->hooks->on_hello(connection->id, &message.hello,
-                                 service->userdata);
-        return;
-    case SESSION_SYNCED:
-        service->hooks->on_synced(connection->id, service->userdata);
-        return;
-    case SESSION_EVENT:
-        break;
-    }
-
-    status = service->hooks->on_event(connection->id, message.seq,
-                                      &message.record, service->userdata);
-    if (status == STATUS_INVALID) {
-        connection->n_due++;
-        return;
-    }
-    answer = (WireAnswer){ .seq = message.seq, .status = status_told(status) };
-    if (connection_push(connection, &answer) < 0)
-        connection_begin_close(connection);
-}
-
-static bool connection_is_reading(const EventConnection *connection)
-{
-    return (connection->stage == STAGE_HELLO ||
-            connection->stage == STAGE_OPEN) &&
-           !connection->waiting && connection->out_len <= EVENT_ANSWERS_MAX;
-}
-
-/* Handle no further line before @when_usec. */
-static void connection_wait(EventConnection *connection, uint64_t when_usec)
-{
-    connection->waiting = true;
-    (void) sd_event_source_set_time(connection->resume_source, when_usec);
-    (void) sd_event_source_set_enabled(connection->resume_source,
-                                       SD_EVENT_ONESHOT);
-}
-
-/* Handle the lines that are there, a turn's worth at most. */
-static void connection_work(EventConnection *connection)
-{
-    EventService *service = connection->service;
-
-    for (size_t i = 0; i < LINES_PER_TURN; i++) {
-        const WireAnswer too_long = { .status = STATUS_TOO_LARGE };
-        const char *line = NULL;
-        size_t len = 0;
-        uint64_t when_usec;
-
-        if (!connection_is_reading(connection) ||
-            !line_buffer_is_ready(connection->lines))
-            return;
-        if (!service->hooks->on_line(connection->id, &when_usec,
-                                     service->userdata)) {
-            connection_wait(connection, when_usec);
-            return;
-        }
-        switch (line_buffer_next(connection->lines, &line, &len)) {
-        case LINE_NONE:
-            return;
-        case LINE_TOO_LONG:
-            connection_refuse(connection, &too_long, "the line is too long");
-            return;
-        case LINE_GOOD:
-            connection->line_begun = false;
-            connection_take(connection, line, len);
-            break;
-        }
-    }
-}
-
-/* The peer sends no more: a line without an end is malformed. */
-static void connection_end_input(EventConnection *connection)
-{
-    const EventService *service = connection->service;
-    const WireAnswer cut = { .status = STATUS_MALFORMED };
-
-    if (line_buffer_has_partial(connection->lines)) {
-        connection_refuse(connection, &cut, "the input ended within a line");
-        return;
-    }
-    connection_set_stage(connection, STAGE_ENDED);
-    service->hooks->on_input_ended(connection->id, service->userdata);
-}
-
-/* Read once. False if the connection is broken. */
-static bool connection_read(EventConnection *connection)
-{
-    size_t size;
-    char *space = line_buffer_space(connection->lines, &size);
-    ssize_t n = recv(connection->fd, space, size, 0);
-
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
-    if (n == 0)
-        connection_end_input(connection);
-    else
-        line_buffer_filled(connection->lines, (size_t) n);
-    return true;
-}
-
-/* The source is known: may it have this connection? */
-static void connection_admit(EventConnection *connection,
-                             const QubeName *source)
-{
-    EventService *service = connection->service;
-    Status status;
-
-    connection->source = *source;
-    connection_set_stage(connection, STAGE_HELLO);
-    connection_set_deadline(connection, EVENT_HELLO_USEC);
-
-    status =
-        service->hooks->on_connect(source, &connection->id, service->userdata);
-    if (status != STATUS_INVALID) {
-        const WireAnswer answer = { .status = status_told(status) };
-
-        connection->id = 0;
-        connection_refuse(connection, &answer, "too many connections");
-    }
-}
-
-/* False if the connection is to be dropped, without a word. */
-static bool connection_read_descriptor(EventConnection *connection)
-{
-    char *data = connection->descriptor;
-    QubeName source;
-    size_t len, rest, size;
-    ssize_t n;
-
-    n = recv(connection->fd, data + connection->descriptor_len,
-             sizeof(connection->descriptor) - connection->descriptor_len, 0);
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
-    if (n == 0)
-        return false;
-    connection->descriptor_len += (size_t) n;
-
-    switch (
-        descriptor_decode(&source, &len, data, connection->descriptor_len)) {
-    case DESCRIPTOR_INCOMPLETE:
-        return connection->descriptor_len < sizeof(connection->descriptor);
-    case DESCRIPTOR_BAD:
-        return false;
-    case DESCRIPTOR_GOOD:
-        break;
-    }
-
-    /* what came behind the descriptor are the first lines */
-    rest = connection->descriptor_len - len;
-    memcpy(line_buffer_space(connection->lines, &size), data + len, rest);
-    line_buffer_filled(connection->lines, rest);
-    connection_admit(connection, &source);
-    return true;
-}
-
-/* A line that was begun has a deadline, but not while it is us who do not
- * read. */
-static void connection_update_deadline(EventConnection *connection)
-{
-    bool begun = connection_is_reading(connection) &&
-                 line_buffer_has_partial(connection->lines);
-
-    if (connection->stage != STAGE_OPEN && connection->stage != STAGE_ENDED)
-        return;
-    if (connection->stage == STAGE_ENDED || !begun) {
-        connection->line_begun = false;
-        connection_set_deadline(connection, 0);
-    } else if (!connection->line_begun) {
-        connection->line_begun = true;
-        connection_set_deadline(connection, EVENT_LINE_USEC);
-    }
-}
-
-/* Write, and set what to watch for. @connection may be gone afterwards. */
-static void connection_update(EventConnection *connection)
-{
-    uint32_t events = 0;
-
-    connection_flush(connection);
-    if (connection->out_len == 0 &&
-        (connection->stage == STAGE_CLOSING ||
-         (connection->stage == STAGE_ENDED &&
-          (connection->n_due == 0 || connection->deaf)))) {
-        connection_drop(connection);
-        return;
-    }
-
-    /* handle lines that are here already after other connections had their
-     * turn */
-    if (connection_is_reading(connection) &&
-        line_buffer_is_ready(connection->lines))
-        connection_wait(connection, 0);
-
-    if (connection->stage == STAGE_DESCRIPTOR ||
-        connection_is_reading(connection))
-        events |= EPOLLIN;
-    if (connection->out_len > 0)
-        events |= EPOLLOUT;
-    connection_update_deadline(connection);
-    (void) sd_event_source_set_io_events(connection->io_source, events);
-}
-
-static void connection_continue(EventConnection *connection)
-{
-    connection_work(connection);
-    connection_update(connection);
-}
-
-static int connection_on_io(sd_event_source *io,
-                            int fd,
-                            uint32_t revents,
-                            void *userdata)
-{
-    EventConnection *connection = userdata;
-    EventService *service = connection->service;
-    bool good = true;
-
-    (void) fd;
-
-    if (connection->stage == STAGE_DESCRIPTOR) {
-        good = connection_read_descriptor(connection);
-    } else if (connection_is_reading(connection)) {
-        good = connection_read(connection);
-    } else if (connection->waiting) {
-        /* the peer is gone, but lines wait to be handled: do not watch until
-         * then */
-        (void) sd_event_source_set_enabled(io, SD_EVENT_OFF);
-    } else if (revents & (EPOLLHUP | EPOLLERR)) {
-        /* nobody reads the answers, but lines that were sent still count */
-        connection->deaf = true;
-        good = connection->stage == STAGE_OPEN;
-    }
-
-    if (good)
-        connection_continue(connection);
-    else
-        connection_drop(connection);
-    service->hooks->on_idle(service->userdata);
-    return 0;
-}
-
-static int connection_on_resume(sd_event_source *source,
-                                uint64_t usec,
-                                void *userdata)
-{
-    EventConnection *connection = userdata;
-    EventService *service = connection->service;
-
-    (void) source;
-    (void) usec;
-
-    connection->waiting = false;
-    (void) sd_event_source_set_enabled(connection->io_source, SD_EVENT_ON);
-    connection_continue(connection);
-    service->hooks->on_idle(service->userdata);
-    return 0;
-}
-
-static int connection_on_deadline(sd_event_source *source,
-                                  uint64_t usec,
-                                  void *userdata)
-{
-    EventConnection *connection = userdata;
-    EventService *service = connection->service;
-
-    (void) source;
-    (void) usec;
-
-    connection_drop(connection);
-    service->hooks->on_idle(service->userdata);
-    return 0;
-}
-
-static int connection_new(EventConnection **ret, EventService *service, int fd)
-{
-    _cleanup_(connection_freep) EventConnection *connection = NULL;
-    int r;
-
-    connection = calloc(1, sizeof(*connection));
-    if (!connection) {
-        fd_close(fd);
-        return -ENOMEM;
-    }
-    connection->service = service;
-    connection->fd = fd;
-    r = line_buffer_new(&connection->lines, WIRE_LINE_MAX);
-    if (r < 0)
-        return r;
-
-    r = sd_event_add_io(service->event, &connection->io_source, fd, EPOLLIN,
-                        connection_on_io, connection);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time_relative(service->event, &connection->deadline_source,
-                                   CLOCK_MONOTONIC, EVENT_DESCRIPTOR_USEC, 0,
-                                   connection_on_deadline, connection);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time(service->event, &connection->resume_source,
-                          CLOCK_MONOTONIC, 0, 1, connection_on_resume,
-                          connection);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(connection->resume_source, SD_EVENT_OFF);
-    if (r < 0)
-        return r;
-
-    *ret = TAKE_PTR(connection);
-    return 0;
+        link = event_connection_next(*link);
+    *link = *event_connection_next(connection);
 }
 
 /* Out of descriptors or memory: the calls wait in the socket's queue. */
@@ -587,16 +85,26 @@ static int service_on_accept(sd_event_source *source,
     if (peer < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
                      errno == ENOBUFS))
         service_pause(service);
-    if (peer < 0 || connection_new(&connection, service, peer) < 0)
+    if (peer < 0 ||
+        event_connection_new(&connection, peer, &service->context) < 0)
         /* the peer is gone again, or there is no room: that costs this call
          * only */
         return 0;
 
-    connection->next = service->connections;
+    *event_connection_next(connection) = service->connections;
     service->connections = connection;
     service->n_strangers++;
     service_update(service);
     return 0;
+}
+
+static EventConnection *service_find(EventService *service, uint64_t id)
+{
+    for (EventConnection *connection = service->connections; connection;
+         connection = *event_connection_next(connection))
+        if (event_connection_id(connection) == id)
+            return connection;
+    return NULL;
 }
 
 int event_service_new(EventService **ret,
@@ -613,10 +121,15 @@ int event_service_new(EventService **ret,
         fd_close(fd_arg);
         return -ENOMEM;
     }
-    service->event = sd_event_ref(event);
     service->fd = fd_arg;
-    service->hooks = hooks;
-    service->userdata = userdata;
+    service->context = (EventConnectionContext){
+        .event = sd_event_ref(event),
+        .hooks = hooks,
+        .userdata = userdata,
+        .on_known = service_on_known,
+        .on_closed = service_on_closed,
+        .service = service,
+    };
 
     /* systemd passes a socket that blocks: accept4() would hang if the caller
      * hangs up before the call is accepted */
@@ -647,23 +160,14 @@ EventService *event_service_free(EventService *service)
     while (service->connections) {
         EventConnection *connection = service->connections;
 
-        service->connections = connection->next;
-        connection_free(connection);
+        service->connections = *event_connection_next(connection);
+        event_connection_free(connection);
     }
     sd_event_source_disable_unref(service->accept_source);
     sd_event_source_disable_unref(service->pause_source);
     fd_close(service->fd);
-    sd_event_unref(service->event);
+    sd_event_unref(service->context.event);
     free(service);
-    return NULL;
-}
-
-static EventConnection *service_find(EventService *service, uint64_t id)
-{
-    for (EventConnection *connection = service->connections; connection;
-         connection = connection->next)
-        if (connection->id == id)
-            return connection;
     return NULL;
 }
 
@@ -672,26 +176,16 @@ void event_service_answer(EventService *service,
                           int64_t seq,
                           Status status)
 {
-    const WireAnswer answer = { .seq = seq, .status = status };
     EventConnection *connection = service_find(service, id);
 
-    if (!connection || connection->stage == STAGE_CLOSING)
-        return;
-
-    assert(connection->n_due > 0);
-    connection->n_due--;
-    if (connection_push(connection, &answer) < 0)
-        connection_begin_close(connection);
-    connection_update(connection);
+    if (connection)
+        event_connection_answer(connection, seq, status);
 }
 
 void event_service_close(EventService *service, uint64_t id)
 {
     EventConnection *connection = service_find(service, id);
 
-    if (!connection || connection->stage == STAGE_CLOSING)
-        return;
-
-    connection_begin_close(connection);
-    connection_update(connection);
+    if (connection)
+        event_connection_close(connection);
 }
