@@ -467,6 +467,27 @@ static int connection_on_deadline(sd_event_source *source,
     return 0;
 }
 
+static int connection_add_sources(EventConnection *connection)
+{
+    sd_event *event = connection->context->event;
+    int r;
+
+    r = sd_event_add_io(event, &connection->io_source, connection->fd, EPOLLIN,
+                        connection_on_io, connection);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time_relative(event, &connection->deadline_source,
+                                   CLOCK_MONOTONIC, EVENT_DESCRIPTOR_USEC, 0,
+                                   connection_on_deadline, connection);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time(event, &connection->resume_source, CLOCK_MONOTONIC, 0,
+                          1, connection_on_resume, connection);
+    if (r < 0)
+        return r;
+    return sd_event_source_set_enabled(connection->resume_source, SD_EVENT_OFF);
+}
+
 int event_connection_new(EventConnection **ret,
                          int fd,
                          const EventConnectionContext *context)
@@ -484,22 +505,7 @@ int event_connection_new(EventConnection **ret,
     r = line_buffer_new(&connection->lines, WIRE_LINE_MAX);
     if (r < 0)
         return r;
-
-    r = sd_event_add_io(context->event, &connection->io_source, fd, EPOLLIN,
-                        connection_on_io, connection);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time_relative(context->event, &connection->deadline_source,
-                                   CLOCK_MONOTONIC, EVENT_DESCRIPTOR_USEC, 0,
-                                   connection_on_deadline, connection);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time(context->event, &connection->resume_source,
-                          CLOCK_MONOTONIC, 0, 1, connection_on_resume,
-                          connection);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(connection->resume_source, SD_EVENT_OFF);
+    r = connection_add_sources(connection);
     if (r < 0)
         return r;
 

@@ -98,6 +98,27 @@ static int service_on_accept(sd_event_source *source,
     return 0;
 }
 
+static int service_add_sources(EventService *service)
+{
+    sd_event *event = service->context.event;
+    int flags, r;
+
+    /* systemd passes a socket that blocks: accept4() would hang if the caller
+     * hangs up before the call is accepted */
+    flags = fcntl(service->fd, F_GETFL);
+    if (flags < 0 || fcntl(service->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    r = sd_event_add_io(event, &service->accept_source, service->fd, EPOLLIN,
+                        service_on_accept, service);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time(event, &service->pause_source, CLOCK_MONOTONIC, 0, 0,
+                          service_on_pause_end, service);
+    if (r < 0)
+        return r;
+    return sd_event_source_set_enabled(service->pause_source, SD_EVENT_OFF);
+}
+
 static EventConnection *service_find(EventService *service, uint64_t id)
 {
     for (EventConnection *connection = service->connections; connection;
@@ -114,7 +135,7 @@ int event_service_new(EventService **ret,
                       void *userdata)
 {
     _cleanup_(event_service_freep) EventService *service = NULL;
-    int flags, r;
+    int r;
 
     service = calloc(1, sizeof(*service));
     if (!service) {
@@ -131,20 +152,7 @@ int event_service_new(EventService **ret,
         .service = service,
     };
 
-    /* systemd passes a socket that blocks: accept4() would hang if the caller
-     * hangs up before the call is accepted */
-    flags = fcntl(service->fd, F_GETFL);
-    if (flags < 0 || fcntl(service->fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return -errno;
-    r = sd_event_add_io(event, &service->accept_source, service->fd, EPOLLIN,
-                        service_on_accept, service);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time(event, &service->pause_source, CLOCK_MONOTONIC, 0, 0,
-                          service_on_pause_end, service);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(service->pause_source, SD_EVENT_OFF);
+    r = service_add_sources(service);
     if (r < 0)
         return r;
 
