@@ -120,6 +120,12 @@ static inline void serve_usb_attach(void)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
+static inline void serve_disposable(void)
+{
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+}
+
 /* A job for @device begins: it is plugged in, and qubesd says it is free. */
 static inline void begin(const char *device)
 {
@@ -167,6 +173,40 @@ static inline void attach_bare(const char *device)
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
+}
+
+/* Attach answers nothing: it is not known what has come of it. */
+static inline void attach_unsure(void)
+{
+    begin("sda");
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+}
+
+/* The stick is being attached to work or a new disposable, without an end. */
+static inline uint64_t attach_without_end(const char *rules)
+{
+    uint64_t call;
+
+    rig_set_rules(&rig, rules);
+    begin("2-1");
+    if (strstr(rules, "@dispvm")) {
+        serve_disposable();
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    }
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_reply(&rig, call, answer_overdue());
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    return call;
+}
+
+static inline void attach_to_disposable(const char *rules)
+{
+    rig_set_rules(&rig, rules);
+    begin("sda");
+    serve_disposable();
+    serve_block_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
 /* We detach it, and that was all. */

@@ -693,8 +693,7 @@ static void test_a_disposable_is_closed_only_when_it_is_unplugged(void **state)
 
     rig_set_rules(&rig, "d: allow block to @dispvm:media close\n");
     begin_bare("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    serve_disposable();
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 

@@ -867,8 +867,7 @@ static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)
 
     rig_set_rules(&rig, "d: allow block to @dispvm:media close\n");
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    serve_disposable();
     serve_block_attach();
     rig_restart(&rig);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);

@@ -22,16 +22,6 @@ static const DeviceRef disk = { .source = { "sys-usb" },
                                 .class = DEVICE_CLASS_BLOCK,
                                 .device = { "sda" } };
 
-static void attach_to_disposable(void)
-{
-    rig_set_rules(&rig, CLOSE);
-    begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-}
-
 static void be_attached(void)
 {
     serve_block_attach();
@@ -507,7 +497,7 @@ static void test_a_disposable_goes_with_what_is_being_taken_out(void **state)
 {
     (void) state;
 
-    attach_to_disposable();
+    attach_to_disposable(CLOSE);
     assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
     /* the plug is pulled before that is done */
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -543,8 +533,7 @@ static void test_one_that_did_not_stay_up_is_made_anew_by_a_record(void **s)
 
     rig_set_rules(&rig, CLOSE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    serve_disposable();
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
@@ -559,7 +548,7 @@ static void test_a_disposable_goes_once_its_device_is_detached(void **state)
 {
     (void) state;
 
-    attach_to_disposable();
+    attach_to_disposable(CLOSE);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
@@ -574,7 +563,7 @@ static void test_a_disposable_is_closed_once_qubesd_can(void **state)
 {
     (void) state;
 
-    attach_to_disposable();
+    attach_to_disposable(CLOSE);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_EMPTY));
@@ -599,8 +588,7 @@ static void test_a_disposable_goes_with_the_source_of_its_device(void **state)
 
     rig_set_rules(&rig, CLOSE);
     begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    serve_disposable();
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     (void) rig_call(&rig, ADMIN_ATTACH);
     rig_restart(&rig);
@@ -638,7 +626,7 @@ static void test_an_attach_told_while_the_plug_before_is_detached_counts(
 
     (void) state;
 
-    attach_to_disposable();
+    attach_to_disposable(CLOSE);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "sys-usb");
     call = rig_call(&rig, ADMIN_DETACH);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);

@@ -249,12 +249,7 @@ static void test_a_disposable_is_one_of_its_template(void **state)
 {
     (void) state;
 
-    rig_set_rules(&rig, "r: allow block to @dispvm:media\n");
-    begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_to_disposable("r: allow block to @dispvm:media\n");
 
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
@@ -418,13 +413,6 @@ static void test_a_target_that_stops_while_it_is_looked_at(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
-}
-
-/* Attach answers nothing; the look at what came of it does not help either. */
-static void attach_unsure(void)
-{
-    begin("sda");
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
 }
 
 /* qubesd dies while it attaches; what it may have attached then is to be
@@ -645,25 +633,6 @@ static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
-/* The whole stick is being attached to work, and that never ends. */
-static uint64_t attach_without_end(const char *rules)
-{
-    uint64_t call;
-
-    rig_set_rules(&rig, rules);
-    begin("2-1");
-    if (strstr(rules, "@dispvm")) {
-        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-        rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    }
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    call = rig_call(&rig, ADMIN_ATTACH);
-    rig_reply(&rig, call, answer_overdue());
-    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
-    return call;
-}
-
 static void test_what_comes_back_behind_an_endless_attach_has_its_time(void **s)
 {
     uint64_t call;
@@ -703,8 +672,7 @@ static void test_an_unplug_does_not_wait_for_an_endless_attach(void **state)
 
     rig_set_rules(&rig, "r: allow usb to @dispvm:media\n");
     begin("2-1");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    serve_disposable();
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);

@@ -385,12 +385,7 @@ static void test_a_disposable_that_was_closed_is_not_made_again(void **state)
 {
     (void) state;
 
-    rig_set_rules(&rig, "disks: allow block to @dispvm:media\n");
-    begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_to_disposable("disks: allow block to @dispvm:media\n");
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);

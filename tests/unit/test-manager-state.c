@@ -394,12 +394,7 @@ static void test_what_went_by_itself_is_nowhere_after_a_restart(void **state)
 {
     (void) state;
 
-    rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
-    begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_to_disposable("r: allow block to @dispvm:media close\n");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
@@ -893,8 +888,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
     rig_set_rules(&rig, DISPOSABLE);
     for (unsigned int listed = 2; listed-- > 0;) {
         begin("sda");
-        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-        rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+        serve_disposable();
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
         (void) rig_call(&rig, ADMIN_ATTACH);
         come_back('a');

@@ -17,30 +17,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static void attach_unsure(void)
-{
-    begin("sda");
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
-}
-
-static uint64_t attach_without_end(const char *rules)
-{
-    uint64_t call;
-
-    rig_set_rules(&rig, rules);
-    begin("2-1");
-    if (strstr(rules, "@dispvm")) {
-        rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-        rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    }
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    call = rig_call(&rig, ADMIN_ATTACH);
-    rig_reply(&rig, call, answer_overdue());
-    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
-    return call;
-}
-
 static void test_a_no_to_an_earlier_plug_does_not_come_back_to_life(void **s)
 {
     const PromptAnswer no = { .result = PROMPT_NO };
@@ -394,8 +370,7 @@ static void test_an_answer_older_than_a_detach_is_not_believed(void **state)
 
     (void) state;
 
-    begin("sda");
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    attach_unsure();
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_listed(NULL));
@@ -502,12 +477,7 @@ static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
 
     (void) s;
 
-    rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
-    begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_to_disposable("r: allow block to @dispvm:media close\n");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -853,8 +823,7 @@ static void test_a_stop_before_the_job_had_seen_it_is_known(void **state)
 {
     (void) state;
 
-    begin("sda");
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    attach_unsure();
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
@@ -1030,12 +999,7 @@ static void test_our_own_shutdown_of_a_disposable_stops_nothing(void **state)
 
     (void) state;
 
-    rig_set_rules(&rig, "r: allow block to @dispvm:media close\n");
-    begin("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_to_disposable("r: allow block to @dispvm:media close\n");
 
     assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));

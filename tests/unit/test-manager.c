@@ -765,8 +765,7 @@ static void test_an_answer_that_was_given_up_is_not_taken_for_another(
 
     rig_set_rules(&rig, "r: allow block to @dispvm:media\n");
     begin_bare("sda");
-    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
-    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    serve_disposable();
     call = rig_call(&rig, ADMIN_AVAILABLE);
     /* the Kill has to wait for the call that is under way */
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
