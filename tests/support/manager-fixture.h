@@ -244,18 +244,44 @@ static inline void be_found_missing(void)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
 }
 
+/* qubesd tells what the prompt of a job has to show: the GUI domain, and the
+ * icons of the source and of @n_targets. It is to be opened then. */
+static inline uint64_t window_opens(unsigned int n_targets, Prompt *ret_prompt)
+{
+    AdminAnswer dom0 = answer_of(ADMIN_OK);
+    uint64_t window;
+
+    memcpy(dom0.value.s, "dom0", 5);
+    for (unsigned int i = 0; i < 2 + n_targets; i++)
+        rig_serve(&rig, ADMIN_PROPERTY_GET, dom0);
+    assert_true(manager_next_prompt(rig.manager, &window, ret_prompt, rig.now));
+    return window;
+}
+
 /* The prompt about @device, which an ask rule wants, is to be opened. */
 static inline void prompt_opens(const char *device, uint64_t *ret_id)
 {
-    AdminAnswer guivm = answer_of(ADMIN_OK);
     Prompt prompt;
 
-    memcpy(guivm.value.s, "dom0", 5);
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    for (unsigned int i = 0; i < 3; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
-    assert_true(manager_next_prompt(rig.manager, ret_id, &prompt, rig.now));
+    begin(device);
+    *ret_id = window_opens(1, &prompt);
+}
+
+static inline void answer_prompt(uint64_t window, PromptResult result)
+{
+    const PromptAnswer answer = { .result = result };
+
+    manager_on_prompt(rig.manager, window, &answer, rig.now);
+}
+
+/* The person says no to @device. */
+static inline void refuse(const char *device)
+{
+    uint64_t window;
+
+    prompt_opens(device, &window);
+    answer_prompt(window, PROMPT_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
 }
 
 /* qubesd goes and comes back at once. */

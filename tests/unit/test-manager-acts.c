@@ -62,13 +62,6 @@ static uint64_t open_prompt(void)
     return id;
 }
 
-static void answer_prompt(uint64_t id, PromptResult result)
-{
-    const PromptAnswer answer = { .result = result };
-
-    manager_on_prompt(rig.manager, id, &answer, rig.now);
-}
-
 /* pause */
 
 static void test_while_paused_no_call_is_made(void **state)

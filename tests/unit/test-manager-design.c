@@ -206,7 +206,6 @@ static void test_what_was_seen_last_is_what_it_is_pinned_to(void **state)
 
 static void test_after_a_late_yes_it_is_looked_up_again(void **state)
 {
-    const PromptAnswer yes = { .result = PROMPT_YES };
     uint64_t window;
 
     (void) state;
@@ -215,7 +214,7 @@ static void test_after_a_late_yes_it_is_looked_up_again(void **state)
     prompt_opens("sda", &window);
     rig_pass(&rig, 60 * SECOND);
     assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     rig_serve(&rig, ADMIN_AVAILABLE, listed_as("dead:beef:4C53:u080650"));
     rig_pass(&rig, 5 * SECOND);
     assert_int_equal(last_outcome()->status, STATUS_SUPERSEDED);
@@ -228,7 +227,6 @@ static void test_a_late_yes_counts_for_a_job_that_is_to_ask(void **state)
     const DeviceRef disk = { .source = { "sys-usb" },
                              .class = DEVICE_CLASS_BLOCK,
                              .device = { "sda" } };
-    const PromptAnswer yes = { .result = PROMPT_YES };
     uint64_t window, call;
 
     (void) state;
@@ -241,7 +239,7 @@ static void test_a_late_yes_counts_for_a_job_that_is_to_ask(void **state)
                                    manager_new_asker(rig.manager), rig.now),
                      0);
     call = rig_call(&rig, ADMIN_AVAILABLE);
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     rig_reply(&rig, call, answer_listed(NULL));
     serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
@@ -438,18 +436,15 @@ static void test_after_that_minute_it_is_another_plug(void **state)
 
 static void test_an_approval_does_not_outlive_a_new_probe(void **state)
 {
-    const PromptAnswer yes = { .result = PROMPT_YES };
-    AdminAnswer dom0 = answer_of(ADMIN_OK);
     Prompt prompt;
     uint64_t window;
 
     (void) state;
 
-    memcpy(dom0.value.s, "dom0", 5);
     rig_set_rules(&rig, ASK);
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     prompt_opens("sda", &window);
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* its target was stopped and starts: it is asked again */
@@ -457,14 +452,12 @@ static void test_an_approval_does_not_outlive_a_new_probe(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    for (unsigned int i = 0; i < 3; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, dom0);
-    assert_true(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
+    window = window_opens(1, &prompt);
     /* the same plug, for what it was attached to; but not for this yes */
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     begin("sda");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     (void) rig_call(&rig, ADMIN_PROPERTY_GET);
 }
 
@@ -526,35 +519,14 @@ static void judge(bool assume_yes, PolicyAnswer answer)
     manager_on_verdict(rig.manager, id, answer, rig.now);
 }
 
-static void answer_prompt(uint64_t window, PromptResult result)
-{
-    const PromptAnswer answer = { .result = result };
-
-    manager_on_prompt(rig.manager, window, &answer, rig.now);
-}
-
 /* The window of a job that offers two targets. */
 static uint64_t window_of_two(void)
 {
-    AdminAnswer dom0 = answer_of(ADMIN_OK);
     Prompt prompt;
-    uint64_t window;
+    uint64_t window = window_opens(2, &prompt);
 
-    memcpy(dom0.value.s, "dom0", 5);
-    for (unsigned int i = 0; i < 4; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, dom0);
-    assert_true(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
     assert_int_equal(prompt.n_targets, 2);
     return window;
-}
-
-static void say_no_to(const char *device)
-{
-    uint64_t window;
-
-    prompt_opens(device, &window);
-    answer_prompt(window, PROMPT_NO);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
 }
 
 static void test_ask_is_told_from_deny_by_a_second_question(void **state)
@@ -727,8 +699,8 @@ static void test_the_third_no_ends_what_waits_for_its_prompt(void **state)
     (void) state;
 
     rig_set_rules(&rig, ASK);
-    say_no_to("sda");
-    say_no_to("sdb");
+    refuse("sda");
+    refuse("sdb");
     prompt_opens("sdc", &window);
     begin("sdd");
     assert_int_equal(rig_answer(&rig), 0);
@@ -744,13 +716,13 @@ static void test_a_yes_ends_the_row_of_noes(void **state)
     (void) state;
 
     rig_set_rules(&rig, ASK);
-    say_no_to("sda");
-    say_no_to("sdb");
+    refuse("sda");
+    refuse("sdb");
     prompt_opens("sdc", &window);
     answer_prompt(window, PROMPT_YES);
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    say_no_to("sdd");
+    refuse("sdd");
     prompt_opens("sde", &window);
 }
 
@@ -883,12 +855,12 @@ static void test_noes_are_counted_over_a_restart(void **state)
     (void) state;
 
     rig_set_rules(&rig, ASK);
-    say_no_to("sda");
-    say_no_to("sdb");
+    refuse("sda");
+    refuse("sdb");
     rig_restart(&rig);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     usb = rig_connect(&rig, "sys-usb", 'a');
-    say_no_to("sdc");
+    refuse("sdc");
     assert_int_equal(tell(RECORD_ADD, "sdd"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_QUIET);

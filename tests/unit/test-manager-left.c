@@ -154,14 +154,10 @@ static void test_a_look_is_made_until_it_is_answered(void **state)
 
 static void prompt_is_prepared(uint64_t *ret_window)
 {
-    AdminAnswer guivm = answer_of(ADMIN_OK);
     Prompt prompt;
 
-    memcpy(guivm.value.s, "dom0", 5);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    for (unsigned int i = 0; i < 3; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
-    assert_true(manager_next_prompt(rig.manager, ret_window, &prompt, rig.now));
+    *ret_window = window_opens(1, &prompt);
 }
 
 static void test_a_prompt_outlasts_qubesd(void **state)

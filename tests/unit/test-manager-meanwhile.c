@@ -499,22 +499,11 @@ static void test_an_attach_of_what_went_before_its_record_is_over(void **state)
 
 static void test_a_no_outlives_a_usb_device_that_comes_twice(void **state)
 {
-    const PromptAnswer no = { .result = PROMPT_NO };
-    AdminAnswer guivm = answer_of(ADMIN_OK);
-    Prompt prompt;
-    uint64_t id;
-
     (void) state;
 
     rig_set_rules(&rig, "r: ask block to work\n");
-    memcpy(guivm.value.s, "dom0", 5);
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    begin("sda");
-    for (unsigned int i = 0; i < 3; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
-    assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
-    manager_on_prompt(rig.manager, id, &no, rig.now);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    refuse("sda");
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_RESUMED, "sys-usb");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
@@ -1032,7 +1021,6 @@ static void test_what_was_not_answered_is_asked_by_the_whole_device(void **s)
 /* Other rules are in force than when the person was asked. */
 static void test_a_no_ends_what_another_rule_has_in_work(void **state)
 {
-    const PromptAnswer no = { .result = PROMPT_NO };
     uint64_t prompt, call;
 
     (void) state;
@@ -1043,7 +1031,7 @@ static void test_a_no_ends_what_another_rule_has_in_work(void **state)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     call = rig_call(&rig, ADMIN_AVAILABLE);
-    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    answer_prompt(prompt, PROMPT_NO);
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
     rig_reply(&rig, call, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
@@ -1051,7 +1039,6 @@ static void test_a_no_ends_what_another_rule_has_in_work(void **state)
 
 static void test_a_no_ends_what_waits_for_a_look(void **state)
 {
-    const PromptAnswer no = { .result = PROMPT_NO };
     uint64_t prompt, call;
 
     (void) state;
@@ -1064,7 +1051,7 @@ static void test_a_no_ends_what_waits_for_a_look(void **state)
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_set_rules(&rig, RULES);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
-    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    answer_prompt(prompt, PROMPT_NO);
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
     rig_reply(&rig, call, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
@@ -1130,7 +1117,6 @@ static void test_what_could_not_be_read_is_asked_by_it_too(void **state)
 
 static void test_a_no_ends_what_is_to_be_tried_again(void **state)
 {
-    const PromptAnswer no = { .result = PROMPT_NO };
     uint64_t prompt, call;
 
     (void) state;
@@ -1142,7 +1128,7 @@ static void test_a_no_ends_what_is_to_be_tried_again(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     call = rig_call(&rig, ADMIN_ATTACH);
-    manager_on_prompt(rig.manager, prompt, &no, rig.now);
+    answer_prompt(prompt, PROMPT_NO);
     rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_RETRY_USEC(0));
@@ -1155,11 +1141,9 @@ static void test_a_no_ends_what_is_to_be_tried_again(void **state)
  * the person is offered. */
 static uint64_t disposable_is_offered(void)
 {
-    AdminAnswer value = answer_of(ADMIN_OK);
     uint64_t call = attach_half("sda"), id;
     Prompt prompt;
 
-    memcpy(value.value.s, "dom0", 5);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -1170,35 +1154,31 @@ static uint64_t disposable_is_offered(void)
     rig_reply(&rig, call, answer_listed("work")); /* that may be old */
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    for (unsigned int i = 0; i < 4; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, value);
-    assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+    id = window_opens(2, &prompt);
     assert_int_equal(prompt.targets[0].kind, TARGET_DISPVM);
     return id;
 }
 
 static void test_a_disposable_that_the_person_has_chosen_is_made(void **state)
 {
-    const PromptAnswer yes = { .result = PROMPT_YES };
     const uint64_t prompt = disposable_is_offered();
 
     (void) state;
 
-    manager_on_prompt(rig.manager, prompt, &yes, rig.now);
+    answer_prompt(prompt, PROMPT_YES);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
 }
 
 static void test_so_is_one_that_was_chosen_late(void **state)
 {
-    const PromptAnswer yes = { .result = PROMPT_YES };
     const uint64_t prompt = disposable_is_offered();
 
     (void) state;
 
     rig_pass(&rig, 120 * USEC_PER_SEC);
     assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
-    manager_on_prompt(rig.manager, prompt, &yes, rig.now);
+    answer_prompt(prompt, PROMPT_YES);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     (void) rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
 }
@@ -1252,16 +1232,11 @@ static void test_an_attach_told_after_a_stop_is_still_ours(void **state)
 /* The slots of a card reader cannot be told from one another but by name. */
 static void test_a_no_to_one_of_two_disks_is_kept_for_it(void **state)
 {
-    const PromptAnswer no = { .result = PROMPT_NO };
-    uint64_t prompt;
-
     (void) state;
 
     rig_set_rules(&rig, "asked: ask block to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    prompt_opens("sdb", &prompt);
-    manager_on_prompt(rig.manager, prompt, &no, rig.now);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    refuse("sdb");
     assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_DETACHED);
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_USER);
     assert_int_equal(tell(RECORD_ADD, "sdb"), STATUS_DENIED_BY_USER);
@@ -1269,16 +1244,13 @@ static void test_a_no_to_one_of_two_disks_is_kept_for_it(void **state)
 
 static void test_what_went_later_is_not_what_came_before(void **state)
 {
-    const PromptAnswer no = { .result = PROMPT_NO };
     uint64_t prompt;
 
     (void) state;
 
     rig_set_rules(&rig, "asked: ask block to work\n");
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    prompt_opens("sda", &prompt);
-    manager_on_prompt(rig.manager, prompt, &no, rig.now);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    refuse("sda");
     prompt_opens("sdb", &prompt);
     rig_pass(&rig, USEC_PER_SEC);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);

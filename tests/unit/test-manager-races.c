@@ -107,7 +107,6 @@ static void test_what_waits_for_its_prompt_is_decided_by_new_rules(void **state)
 
 static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
 {
-    const PromptAnswer yes = { .result = PROMPT_YES };
     uint64_t window;
 
     (void) state;
@@ -115,7 +114,7 @@ static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
     rig_set_rules(&rig, ASK);
     prompt_opens("sda", &window);
     rig_set_rules(&rig, "disks: allow block type disk to vault\n");
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
@@ -126,7 +125,7 @@ static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
     rig_set_rules(&rig, ASK);
     prompt_opens("sda", &window);
     rig_set_rules(&rig, "");
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(last_outcome()->status, STATUS_NO_RULE);
     assert_true(rig_is_quiet(&rig));
@@ -298,7 +297,6 @@ static void test_parts_wait_for_the_look_after_a_detach(void **state)
 
 static void test_an_attach_of_another_part_ends_a_job_that_asks(void **state)
 {
-    const PromptAnswer yes = { .result = PROMPT_YES };
     uint64_t window;
 
     (void) state;
@@ -308,7 +306,7 @@ static void test_an_attach_of_another_part_ends_a_job_that_asks(void **state)
     prompt_opens("sda", &window);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -599,14 +597,13 @@ static void test_what_goes_while_it_is_looked_for_was_not_detached(void **state)
 /* Where it had been with leave, that leave was for once. */
 static void test_nor_is_it_attached_there_again_without_leave(void **state)
 {
-    const PromptAnswer yes = { .result = PROMPT_YES };
     uint64_t window, call;
 
     (void) state;
 
     rig_set_rules(&rig, ASK);
     prompt_opens("sda", &window);
-    manager_on_prompt(rig.manager, window, &yes, rig.now);
+    answer_prompt(window, PROMPT_YES);
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);

@@ -31,24 +31,6 @@ static void detach_by_person_and_rest(const char *device)
     assert_true(rig_is_quiet(&rig));
 }
 
-/* The prompt about @device is answered with a no. */
-static void refuse(const char *device)
-{
-    const PromptAnswer no = { .result = PROMPT_NO };
-    AdminAnswer guivm = answer_of(ADMIN_OK);
-    Prompt prompt;
-    uint64_t id;
-
-    memcpy(guivm.value.s, "dom0", 5);
-    assert_int_equal(tell(RECORD_ADD, device), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    for (unsigned int i = 0; i < 3; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
-    assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
-    manager_on_prompt(rig.manager, id, &no, rig.now);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
-}
-
 /* a detach by the person, and the kernel's new probe after it */
 
 static void test_its_disks_are_left_alone_with_it(void **state)

@@ -24,16 +24,6 @@ static void come_back(char boot)
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
 }
 
-static void refuse(const char *device)
-{
-    const PromptAnswer no = { .result = PROMPT_NO };
-    uint64_t id;
-
-    prompt_opens(device, &id);
-    manager_on_prompt(rig.manager, id, &no, rig.now);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
-}
-
 /* what was attached */
 
 static void test_what_is_attached_is_not_attached_again(void **state)
@@ -801,7 +791,6 @@ static void test_what_went_by_itself_is_known_when_it_comes_back(void **state)
 
 static void test_a_window_that_is_still_open_is_not_joined_by_one(void **state)
 {
-    AdminAnswer guivm = answer_of(ADMIN_OK);
     Prompt prompt;
     uint64_t id;
 
@@ -818,10 +807,7 @@ static void test_a_window_that_is_still_open_is_not_joined_by_one(void **state)
     assert_int_equal(manager_next_usec(rig.manager),
                      rig.now.monotonic_usec + MANAGER_WINDOW_USEC);
     rig_pass(&rig, MANAGER_WINDOW_USEC);
-    memcpy(guivm.value.s, "dom0", 5);
-    for (unsigned int i = 0; i < 3; i++)
-        rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
-    assert_true(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
+    (void) window_opens(1, &prompt);
 }
 
 static void test_a_pause_goes_on_and_ends_in_time(void **state)

@@ -19,16 +19,11 @@
 
 static void test_a_no_to_an_earlier_plug_does_not_come_back_to_life(void **s)
 {
-    const PromptAnswer no = { .result = PROMPT_NO };
-    uint64_t window;
-
     (void) s;
 
     rig_set_rules(&rig, ASK);
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    prompt_opens("sda", &window);
-    manager_on_prompt(rig.manager, window, &no, rig.now);
-    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    refuse("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     rig_pass(&rig, 2 * USEC_PER_SEC);
