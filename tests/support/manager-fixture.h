@@ -284,6 +284,31 @@ static inline void refuse(const char *device)
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
 }
 
+/* What the person asks for with the command, which goes by the name @asker. */
+static inline Status retry_as(uint64_t asker, const char *device)
+{
+    const DeviceRef ref = rig_ref("sys-usb", device);
+
+    return manager_retry(rig.manager, &ref, asker, rig.now);
+}
+
+static inline Status detach_as(uint64_t asker, const char *device)
+{
+    const DeviceRef ref = rig_ref("sys-usb", device);
+
+    return manager_detach(rig.manager, &ref, asker, rig.now);
+}
+
+static inline Status retry(const char *device)
+{
+    return retry_as(manager_new_asker(rig.manager), device);
+}
+
+static inline Status detach(const char *device)
+{
+    return detach_as(manager_new_asker(rig.manager), device);
+}
+
 /* qubesd goes and comes back at once. */
 static inline void reconnect(void)
 {

@@ -14,6 +14,15 @@ QubeName rig_qube(const char *name)
     return qube;
 }
 
+DeviceRef rig_ref(const char *source, const char *device)
+{
+    DeviceRef ref = { .source = rig_qube(source) };
+
+    ref.class = device_name_parse_any(&ref.device, device, strlen(device));
+    assert_int_not_equal(ref.class, DEVICE_CLASS_INVALID);
+    return ref;
+}
+
 Ruleset *rig_parse_rules(const char *rules)
 {
     _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;

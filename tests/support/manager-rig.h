@@ -82,3 +82,4 @@ void rig_notice(ManagerRig *rig,
 void rig_notice_qube(ManagerRig *rig, AdminEventType type, const char *qube);
 
 QubeName rig_qube(const char *name);
+DeviceRef rig_ref(const char *source, const char *device);

@@ -16,34 +16,9 @@
 
 #include "tests/support/manager-fixture.h"
 
-static DeviceRef ref_of(const char *device)
-{
-    DeviceRef ref = { .source = rig_qube("sys-usb") };
-
-    ref.class = device_name_parse_any(&ref.device, device, strlen(device));
-    assert_int_not_equal(ref.class, DEVICE_CLASS_INVALID);
-    return ref;
-}
-
 static void pause_for(uint64_t usec)
 {
     manager_pause(rig.manager, rig.now.boottime_usec + usec, rig.now);
-}
-
-static Status retry(const char *device)
-{
-    const DeviceRef ref = ref_of(device);
-
-    return manager_retry(rig.manager, &ref, manager_new_asker(rig.manager),
-                         rig.now);
-}
-
-static Status detach(const char *device)
-{
-    const DeviceRef ref = ref_of(device);
-
-    return manager_detach(rig.manager, &ref, manager_new_asker(rig.manager),
-                          rig.now);
 }
 
 /* Let the prompt of the only job be prepared. */
@@ -401,14 +376,13 @@ static void test_no_act_on_what_is_not_plugged_in(void **state)
 
 static void test_an_asker_that_went_gets_no_answer(void **state)
 {
-    const DeviceRef ref = ref_of("sda");
     uint64_t asker;
 
     (void) state;
 
     attach_bare("sda");
     asker = manager_new_asker(rig.manager);
-    assert_int_equal(manager_detach(rig.manager, &ref, asker, rig.now), 0);
+    assert_int_equal(detach_as(asker, "sda"), 0);
     manager_drop_asker(rig.manager, asker);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), 0);

@@ -224,9 +224,6 @@ static void test_after_a_late_yes_it_is_looked_up_again(void **state)
 /* A new job of the plug is on its way to its prompt: the answer is known. */
 static void test_a_late_yes_counts_for_a_job_that_is_to_ask(void **state)
 {
-    const DeviceRef disk = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda" } };
     uint64_t window, call;
 
     (void) state;
@@ -235,9 +232,7 @@ static void test_a_late_yes_counts_for_a_job_that_is_to_ask(void **state)
     prompt_opens("sda", &window);
     rig_pass(&rig, 60 * SECOND);
     assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
-    assert_int_equal(manager_retry(rig.manager, &disk,
-                                   manager_new_asker(rig.manager), rig.now),
-                     0);
+    assert_int_equal(retry("sda"), 0);
     call = rig_call(&rig, ADMIN_AVAILABLE);
     answer_prompt(window, PROMPT_YES);
     rig_reply(&rig, call, answer_listed(NULL));
@@ -345,14 +340,10 @@ static void test_what_goes_with_its_usb_device_was_not_taken(void **state)
 
 static void test_an_unplug_ends_it_though_the_detach_is_not_done(void **state)
 {
-    const DeviceRef disk = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda" } };
-
     (void) state;
 
     attach_and_rest("sda");
-    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "sda"), 0);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -729,9 +720,6 @@ static void test_a_yes_ends_the_row_of_noes(void **state)
 /* A yes that comes late does not undo what the person has done since. */
 static void test_a_late_yes_is_nothing_to_what_was_taken_away(void **state)
 {
-    const DeviceRef disk = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda" } };
     uint64_t window;
 
     (void) state;
@@ -740,8 +728,7 @@ static void test_a_late_yes_is_nothing_to_what_was_taken_away(void **state)
     prompt_opens("sda", &window);
     rig_pass(&rig, 60 * SECOND);
     assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
-    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now),
-                     STATUS_DETACHED);
+    assert_int_equal(detach_as(0, "sda"), STATUS_DETACHED);
     answer_prompt(window, PROMPT_YES);
     assert_true(rig_is_quiet(&rig));
 }

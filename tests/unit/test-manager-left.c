@@ -18,10 +18,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static const DeviceRef disk = { .source = { "sys-usb" },
-                                .class = DEVICE_CLASS_BLOCK,
-                                .device = { "sda" } };
-
 static void be_attached(void)
 {
     serve_block_attach();
@@ -433,8 +429,7 @@ static void test_a_source_that_could_not_be_asked_for_is_asked_again(void **s)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_of(ADMIN_TIMED_OUT));
     rig_pass(&rig, JOB_OFFLINE_USEC);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    assert_int_equal(manager_retry(rig.manager, &disk, 0, rig.now),
-                     STATUS_NO_SUCH_DEVICE);
+    assert_int_equal(retry_as(0, "sda"), STATUS_NO_SUCH_DEVICE);
     assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
 }
 
@@ -494,7 +489,7 @@ static void test_a_disposable_goes_with_what_is_being_taken_out(void **state)
     (void) state;
 
     attach_to_disposable(CLOSE);
-    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "sda"), 0);
     /* the plug is pulled before that is done */
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
@@ -597,10 +592,6 @@ static void test_a_disposable_goes_with_the_source_of_its_device(void **state)
 /* Two reconnects in a row leave a second look due, which is not the answer. */
 static void test_a_detach_takes_the_place_of_a_second_look(void **state)
 {
-    const DeviceRef ref = { .source = { "sys-usb" },
-                            .class = DEVICE_CLASS_USB,
-                            .device = { "2-1" } };
-
     (void) state;
 
     reconnect();
@@ -609,7 +600,7 @@ static void test_a_detach_takes_the_place_of_a_second_look(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     reconnect();
     (void) rig_call(&rig, ADMIN_ATTACHED);
-    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "2-1"), 0);
     finish_detach();
 }
 

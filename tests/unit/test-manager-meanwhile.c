@@ -15,10 +15,6 @@
 
 #include "tests/support/manager-fixture.h"
 
-static const DeviceRef disk = { .source = { "sys-usb" },
-                                .class = DEVICE_CLASS_BLOCK,
-                                .device = { "sda" } };
-
 static void test_what_was_lost_before_attach_answered_comes_back(void **state)
 {
     const uint64_t call = attach_half("sda");
@@ -340,7 +336,7 @@ static void test_what_a_picture_has_is_there_whoever_told_it_too(void **state)
     assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
     manager_synced(rig.manager, hand, rig.now);
     rig_set_rules(&rig, RULES);
-    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now), 0);
+    assert_int_equal(retry_as(1, "sda"), 0);
 }
 
 static void test_what_only_others_have_told_is_not_in_the_picture(void **state)
@@ -353,8 +349,7 @@ static void test_what_only_others_have_told_is_not_in_the_picture(void **state)
     /* in the same place */
     usb = rig_connect(&rig, "sys-usb", 'a');
     manager_synced(rig.manager, usb, rig.now);
-    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
-                     STATUS_NO_SUCH_DEVICE);
+    assert_int_equal(retry_as(1, "sda"), STATUS_NO_SUCH_DEVICE);
 }
 
 static void test_parts_go_with_their_usb_device(void **state)
@@ -365,8 +360,7 @@ static void test_parts_go_with_their_usb_device(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
-    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
-                     STATUS_NO_SUCH_DEVICE);
+    assert_int_equal(retry_as(1, "sda"), STATUS_NO_SUCH_DEVICE);
 }
 
 /* It was done before qubesd's events were heard again: none will tell. */
@@ -402,8 +396,7 @@ static void test_a_shutdown_that_nobody_told_of_is_found_out(void **state)
     assert_true(rig_is_quiet(&rig));
     manager_disconnect(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
-                     STATUS_NO_SUCH_DEVICE);
+    assert_int_equal(retry_as(1, "sda"), STATUS_NO_SUCH_DEVICE);
 }
 
 /* Its records were still to be read when qubesd told of its shutdown. */
@@ -417,8 +410,7 @@ static void test_what_a_halted_source_had_sent_is_not_kept(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     manager_disconnect(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
-                     STATUS_NO_SUCH_DEVICE);
+    assert_int_equal(retry_as(1, "sda"), STATUS_NO_SUCH_DEVICE);
 }
 
 static void test_a_source_that_runs_is_asked_once(void **state)
@@ -442,8 +434,7 @@ static void test_a_source_that_runs_is_asked_once(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "sys-usb");
     usb = rig_connect(&rig, "sys-usb", 'a');
     rig_reply(&rig, call, answer_power(POWER_HALTED));
-    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now),
-                     STATUS_NO_RULE);
+    assert_int_equal(retry_as(1, "sda"), STATUS_NO_RULE);
     manager_disconnect(rig.manager, usb, rig.now);
     assert_true(rig_is_quiet(&rig));
 }
@@ -559,9 +550,7 @@ static void expect_explained(const DeviceRef *ref, Status status)
 
 static void test_explain_tells_why_it_is_settled(void **state)
 {
-    const DeviceRef part = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda1" } };
+    const DeviceRef part = rig_ref("sys-usb", "sda1");
 
     (void) state;
 
@@ -577,9 +566,7 @@ static void test_explain_tells_why_it_is_settled(void **state)
 
 static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
 {
-    const DeviceRef part = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda1" } };
+    const DeviceRef part = rig_ref("sys-usb", "sda1");
     uint64_t call;
 
     (void) s;
@@ -599,9 +586,6 @@ static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
 
 static void test_a_partition_stays_where_it_came(void **state)
 {
-    const DeviceRef part = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda1" } };
     Record other = rig_record_at(RECORD_PRESENT, "sda", "2-2", "B");
 
     (void) state;
@@ -610,7 +594,7 @@ static void test_a_partition_stays_where_it_came(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_NO_RULE);
-    assert_int_equal(manager_detach(rig.manager, &part, 1, rig.now), 0);
+    assert_int_equal(detach_as(1, "sda1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_restart(&rig);
     usb = rig_connect(&rig, "sys-usb", 'a');
@@ -627,11 +611,11 @@ static void test_a_detach_of_unknown_end_leaves_what_is_known(void **state)
 
     rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_int_equal(manager_detach(rig.manager, &disk, 1, rig.now), 0);
+    assert_int_equal(detach_as(1, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_GARBAGE));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_GARBAGE));
     assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
-    assert_int_equal(manager_retry(rig.manager, &disk, 1, rig.now), 0);
+    assert_int_equal(retry_as(1, "sda"), 0);
     unknown.listing.attachment = ATTACHMENT_UNKNOWN;
     rig_serve(&rig, ADMIN_AVAILABLE, unknown);
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
@@ -735,9 +719,6 @@ static void test_a_list_from_before_a_stop_is_read_anew(void **state)
 static void test_what_is_being_detached_does_not_come_back_with_its_target(
     void **state)
 {
-    const DeviceRef port = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_USB,
-                             .device = { "2-1" } };
     uint64_t call;
 
     (void) state;
@@ -747,11 +728,10 @@ static void test_what_is_being_detached_does_not_come_back_with_its_target(
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     /* that forgets what was detached, without a decision about the disk */
-    assert_int_equal(manager_retry(rig.manager, &port, 0, rig.now),
-                     STATUS_NO_RULE);
+    assert_int_equal(retry_as(0, "2-1"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -770,9 +750,9 @@ static void test_what_is_wanted_again_starts_no_target_that_was_stopped(
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_int_equal(manager_detach(rig.manager, &disk, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
-    assert_int_equal(manager_retry(rig.manager, &disk, 0, rig.now), 0);
+    assert_int_equal(retry_as(0, "sda"), 0);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -997,9 +977,6 @@ static void test_an_echo_before_the_record_says_nothing(void **state)
 /* qubesd did not say who has the disk: the USB device asks once more. */
 static void test_what_was_not_answered_is_asked_by_the_whole_device(void **s)
 {
-    const DeviceRef port = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_USB,
-                             .device = { "2-1" } };
     AdminRequest request;
     uint64_t call;
 
@@ -1010,7 +987,7 @@ static void test_what_was_not_answered_is_asked_by_the_whole_device(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_TIMED_OUT));
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     rig_set_rules(&rig, PORTS);
-    assert_int_equal(manager_retry(rig.manager, &port, 0, rig.now), 0);
+    assert_int_equal(retry_as(0, "2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     call = rig_call_to(&rig, ADMIN_AVAILABLE, &request);
     assert_string_equal(request.port.s, "sda");
@@ -1095,9 +1072,6 @@ static void test_nor_where_its_usb_device_is_told_to_go_first(void **state)
 /* Nor does an answer that cannot be read say so. */
 static void test_what_could_not_be_read_is_asked_by_it_too(void **state)
 {
-    const DeviceRef port = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_USB,
-                             .device = { "2-1" } };
     AdminRequest request;
 
     (void) state;
@@ -1109,7 +1083,7 @@ static void test_what_could_not_be_read_is_asked_by_it_too(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
     rig_set_rules(&rig, PORTS);
-    assert_int_equal(manager_retry(rig.manager, &port, 0, rig.now), 0);
+    assert_int_equal(retry_as(0, "2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     (void) rig_call_to(&rig, ADMIN_AVAILABLE, &request);
     assert_string_equal(request.port.s, "sda");
@@ -1194,9 +1168,9 @@ static void test_what_is_taken_away_after_a_retry_stays_away(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    assert_int_equal(manager_detach(rig.manager, &disk, asker, rig.now), 0);
+    assert_int_equal(detach_as(asker, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
-    assert_int_equal(manager_retry(rig.manager, &disk, asker, rig.now), 0);
+    assert_int_equal(retry_as(asker, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_pass(&rig, JOB_OFFLINE_USEC);
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);

@@ -62,10 +62,6 @@ static void test_a_resumption_is_known_after_a_restart(void **state)
  * after a suspend another part comes back first. */
 static void test_a_detach_before_the_first_hello_is_of_the_whole_stick(void **s)
 {
-    const DeviceRef part = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_BLOCK,
-                             .device = { "sda2" } };
-
     (void) s;
 
     rig_set_rules(&rig, "r: allow block type partition to work\n");
@@ -75,7 +71,7 @@ static void test_a_detach_before_the_first_hello_is_of_the_whole_stick(void **s)
     rig_restart(&rig);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    assert_int_equal(manager_detach(rig.manager, &part, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "sda2"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     usb = rig_connect(&rig, "sys-usb", 'a');
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
@@ -298,9 +294,6 @@ static void test_what_is_attached_in_the_next_boot_is_not_ours(void **state)
 
 static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
 {
-    const DeviceRef ref = { .source = { "sys-usb" },
-                            .class = DEVICE_CLASS_BLOCK,
-                            .device = { "sdb" } };
     uint64_t start;
 
     (void) state;
@@ -310,7 +303,7 @@ static void test_the_command_ends_jobs_of_the_other_parts_too(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     start = rig_call(&rig, ADMIN_START);
     attach("sdb");
-    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "sdb"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     rig_reply(&rig, start, answer_of(ADMIN_OK));
@@ -774,9 +767,6 @@ static void test_what_is_unlisted_before_its_prompt_is_not_shown(void **state)
 /* A Detach that finds it gone makes no new probe. */
 static void test_a_plug_after_a_detach_for_nothing_is_a_new_one(void **state)
 {
-    const DeviceRef ref = { .source = { "sys-usb" },
-                            .class = DEVICE_CLASS_USB,
-                            .device = { "2-1" } };
     uint64_t net;
 
     (void) state;
@@ -785,7 +775,7 @@ static void test_a_plug_after_a_detach_for_nothing_is_a_new_one(void **state)
     assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "2-1"), STATUS_NO_RULE);
     rig_set_rules(&rig, "r: allow usb to work\n");
     attach("2-1");
-    assert_int_equal(manager_detach(rig.manager, &ref, 0, rig.now), 0);
+    assert_int_equal(detach_as(0, "2-1"), 0);
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, USEC_PER_SEC);

@@ -218,10 +218,6 @@ static void test_what_an_echo_tells_is_not_of_our_attach(void **state)
  * the device again. */
 static void test_an_attach_right_after_a_detach_may_be_none(void **state)
 {
-    const DeviceRef port = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_USB,
-                             .device = { "2-1" } };
-
     (void) state;
 
     rig_set_rules(&rig, "");
@@ -229,9 +225,7 @@ static void test_an_attach_right_after_a_detach_may_be_none(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     detach_by_person("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    assert_int_equal(manager_retry(rig.manager, &port,
-                                   manager_new_asker(rig.manager), rig.now),
-                     STATUS_NO_RULE);
+    assert_int_equal(retry("2-1"), STATUS_NO_RULE);
     rig_pass(&rig, 60 * USEC_PER_SEC);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
@@ -240,9 +234,6 @@ static void test_an_attach_right_after_a_detach_may_be_none(void **state)
 /* The same while a job looks at it. */
 static void test_nor_is_one_that_is_told_to_a_job(void **state)
 {
-    const DeviceRef port = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_USB,
-                             .device = { "2-1" } };
     uint64_t call;
 
     (void) state;
@@ -252,9 +243,7 @@ static void test_nor_is_one_that_is_told_to_a_job(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     detach_by_person("2-1");
     rig_set_rules(&rig, "r: allow usb to vault if-running\n");
-    assert_int_equal(manager_retry(rig.manager, &port,
-                                   manager_new_asker(rig.manager), rig.now),
-                     0);
+    assert_int_equal(retry("2-1"), 0);
     call = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_reply(&rig, call, answer_listed(NULL));
@@ -271,9 +260,6 @@ static void test_nor_is_one_that_is_told_to_a_job(void **state)
  */
 static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
 {
-    const DeviceRef port = { .source = { "sys-usb" },
-                             .class = DEVICE_CLASS_USB,
-                             .device = { "2-1" } };
     uint64_t call;
 
     (void) state;
@@ -281,9 +267,7 @@ static void test_nor_is_one_that_is_told_while_our_attach_fails(void **state)
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     detach_by_person("2-1");
-    assert_int_equal(manager_retry(rig.manager, &port,
-                                   manager_new_asker(rig.manager), rig.now),
-                     0);
+    assert_int_equal(retry("2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);
