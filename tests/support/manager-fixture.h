@@ -209,6 +209,22 @@ static inline void attach_to_disposable(const char *rules)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* qubesd's list has it where @holder is. */
+static inline void be_found_at(const char *holder, Status status)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(holder));
+    assert_int_equal(rig_answer(&rig), status);
+}
+
+/* Another has attached it by the time that its record comes. */
+static inline void come_attached(const char *device,
+                                 const char *holder,
+                                 Status status)
+{
+    assert_int_equal(tell(RECORD_ADD, device), 0);
+    be_found_at(holder, status);
+}
+
 /* We detach it, and that was all. */
 static inline void finish_detach(void)
 {

@@ -281,8 +281,7 @@ static void test_for_three_seconds_a_port_may_seem_attached(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
     rig_pass(&rig, SECOND);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
 }
 
 static void test_a_job_has_ten_minutes(void **state)
@@ -470,9 +469,7 @@ static void test_what_the_person_attached_does_not_come_back(void **state)
 {
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
@@ -485,9 +482,7 @@ static void test_nor_does_its_record_start_the_target_again(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);

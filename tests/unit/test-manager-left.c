@@ -344,9 +344,7 @@ static void test_what_has_gone_in_a_gap_is_looked_for(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow block to work when-running\n");
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    come_attached("sda", "vault", STATUS_ATTACHED_ELSEWHERE);
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     reconnect();
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
@@ -360,9 +358,7 @@ static void test_what_is_listed_in_a_gap_is_decided(void **state)
 {
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
@@ -595,9 +591,7 @@ static void test_a_detach_takes_the_place_of_a_second_look(void **state)
     (void) state;
 
     reconnect();
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
     reconnect();
     (void) rig_call(&rig, ADMIN_ATTACHED);
     assert_int_equal(detach_as(0, "2-1"), 0);

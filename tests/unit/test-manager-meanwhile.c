@@ -140,18 +140,11 @@ static void test_a_look_that_finds_it_taken_away_decides_nothing(void **state)
 }
 
 /* Another stick is in the port, and qubesd has not heard of it. */
-static void replug_is_answered(const char *holder, Status status)
-{
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(holder));
-    assert_int_equal(rig_answer(&rig), status);
-}
-
 static void test_a_plug_is_not_where_the_one_before_it_was(void **state)
 {
     (void) state;
 
-    replug_is_answered("work", STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -163,7 +156,7 @@ static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
 {
     (void) s;
 
-    replug_is_answered("vault", STATUS_ATTACHED_ELSEWHERE);
+    come_attached("sda", "vault", STATUS_ATTACHED_ELSEWHERE);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
     /* it may as well be unplugged now */
@@ -183,7 +176,7 @@ static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    replug_is_answered("work", STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
@@ -213,8 +206,7 @@ static void test_what_is_found_attached_may_be_taken_away(void **state)
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_set_rules(&rig, RULES);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
     detach_by_person("sda");
 }
 

@@ -21,9 +21,7 @@ static void test_what_others_attached_may_be_detached_by_the_person(void **s)
 {
     (void) s;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
@@ -240,8 +238,7 @@ static void test_a_qube_is_not_taken_for_a_disposable(void **state)
     attach("sda");
     rig_set_rules(&rig, "r: allow block to { @dispvm:media vault }\n");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("work", STATUS_ATTACHED_ELSEWHERE);
 }
 
 static void test_a_disposable_is_one_of_its_template(void **state)
@@ -251,12 +248,10 @@ static void test_a_disposable_is_one_of_its_template(void **state)
     attach_to_disposable("r: allow block to @dispvm:media\n");
 
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("disp1", STATUS_ALREADY_ATTACHED);
     rig_set_rules(&rig, "r: allow block to @dispvm:other\n");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("disp1", STATUS_ATTACHED_ELSEWHERE);
 }
 
 static void test_a_detach_ends_jobs_of_the_other_parts(void **state)
@@ -725,9 +720,7 @@ static void test_a_start_explains_what_a_look_does_not_find(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     reconnect();
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     look = rig_call(&rig, ADMIN_CURRENT_STATE);

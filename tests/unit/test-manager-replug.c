@@ -454,8 +454,7 @@ static void test_what_is_remembered_is_bounded(void **state)
         record.parent_class = DEVICE_CLASS_INVALID;
         record.parent = (DeviceName){};
         assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-        assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+        be_found_at("work", STATUS_ALREADY_ATTACHED);
         rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
         record.action = RECORD_REMOVE;
         assert_int_equal(rig_tell_record(&rig, usb, &record), STATUS_DETACHED);

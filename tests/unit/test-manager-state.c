@@ -35,8 +35,7 @@ static void test_what_is_attached_is_not_attached_again(void **state)
     assert_true(rig_is_quiet(&rig)); /* it may be another plug by now */
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
     assert_string_equal(last_outcome()->detail, ""); /* it is ours */
     manager_synced(rig.manager, usb, rig.now);
     assert_true(rig_is_quiet(&rig));
@@ -175,9 +174,7 @@ static void test_what_did_not_come_back_in_time_is_another_plug(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     manager_synced(rig.manager, usb, rig.now);
@@ -229,9 +226,7 @@ static void test_what_has_come_since_is_not_the_plug_before(void **state)
     (void) state;
 
     rig_set_rules(&rig, "r: allow usb to work\n");
-    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
@@ -322,9 +317,7 @@ static void test_a_told_detach_of_anothers_is_known_after_a_restart(void **s)
 {
     (void) s;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
@@ -588,8 +581,7 @@ static void test_a_disk_that_the_picture_has_yet_to_tell_is_not_ripped_away(
     assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
     assert_true(rig_is_quiet(&rig));
     manager_synced(rig.manager, usb, rig.now);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -668,8 +660,7 @@ static void test_an_attach_told_behind_the_look_was_not_taken_away(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, power, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
 }
 
 static void test_an_attach_that_was_in_work_is_looked_for(void **state)
@@ -688,8 +679,7 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
             serve_block_attach();
             assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
         } else {
-            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-            assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+            be_found_at("work", STATUS_ALREADY_ATTACHED);
         }
         unplug("sda");
     }
@@ -882,8 +872,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
         rig_serve(&rig, ADMIN_ATTACHED,
                   listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
         if (listed) {
-            rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
-            assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+            be_found_at("disp1", STATUS_ALREADY_ATTACHED);
             assert_true(rig_is_quiet(&rig));
             unplug("sda");
         } else {
@@ -982,8 +971,7 @@ static void test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach(
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_OTHER));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
 }
 
 /* Another has attached it in the place of what we were about to detach. */

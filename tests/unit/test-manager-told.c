@@ -325,8 +325,7 @@ static void test_nothing_but_a_disposable_of_ours_is_killed(void **state)
     /* meanwhile the person attaches it to work, another target of the rule */
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, start, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
     call = rig_call_to(&rig, ADMIN_KILL, &request);
     assert_string_equal(request.dest.s, "disp1");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_STARTED));
@@ -347,8 +346,7 @@ static void test_what_another_attaches_before_our_attach_is_seen(void **state)
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
 }
 
 /* Attached answers with what was before the detach that was told meanwhile. */
@@ -373,9 +371,7 @@ static void test_the_list_may_tell_of_the_plug_before(void **state)
 {
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
@@ -558,8 +554,7 @@ static void test_what_comes_after_the_detach_is_not_detached(void **state)
 
     net = rig_connect(&rig, "sys-net", 'b');
     assert_int_equal(rig_tell(&rig, net, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
     attach("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     look = rig_call(&rig, ADMIN_ATTACHED);
@@ -814,8 +809,7 @@ static void test_a_stop_before_the_job_had_seen_it_is_known(void **state)
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
 }
@@ -1015,9 +1009,7 @@ static void test_what_others_attached_is_looked_at_after_a_reconnect(void **s)
     (void) s;
 
     for (unsigned int listed = 2; listed-- > 0;) {
-        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-        assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+        come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
         reconnect();
         rig_serve(&rig, ADMIN_ATTACHED,
                   listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
@@ -1277,8 +1269,7 @@ static void test_an_attach_that_is_told_before_the_source_calls_counts(void **s)
     second = rig_connect(&rig, "sys-usb2", 'b');
     rig_set_rules(&rig, "r: allow block to work\n");
     assert_int_equal(rig_tell_record(&rig, second, &record), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb2", "sda", "vault");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* it was known */
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);

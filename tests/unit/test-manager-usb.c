@@ -458,9 +458,7 @@ static void test_a_detach_told_after_the_new_probe_is_the_persons(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    come_attached("2-1", "vault", STATUS_ATTACHED_ELSEWHERE);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
                      STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
@@ -494,9 +492,7 @@ static void test_a_detach_told_after_the_removal_is_not_the_persons(
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    come_attached("2-1", "vault", STATUS_ATTACHED_ELSEWHERE);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
                      STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
@@ -510,9 +506,7 @@ static void test_nor_is_one_told_after_it_was_listed_anew(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    come_attached("2-1", "vault", STATUS_ATTACHED_ELSEWHERE);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
                      STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
@@ -955,8 +949,7 @@ static void test_later_it_is_believed(void **state)
     assert_int_equal(plug("2-1", "A"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
     rig_pass(&rig, JOB_PORT_STALE_USEC + 1);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
 }
 
 static void test_our_own_detach_is_one_too(void **state)
@@ -1072,8 +1065,7 @@ static void test_what_came_while_we_detached_may_be_taken_away(void **state)
         rig_pass(&rig, JOB_RETRY_USEC(i));
     }
     rig_pass(&rig, JOB_PORT_STALE_USEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
 
     detach_by_person("2-1");
 }
@@ -1098,8 +1090,7 @@ static void test_so_may_what_came_when_our_detach_was_late(void **state)
         rig_pass(&rig, JOB_RETRY_USEC(i));
     }
     rig_pass(&rig, JOB_PORT_STALE_USEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
 
     detach_by_person("2-1");
 }
@@ -1204,9 +1195,7 @@ static void test_so_is_one_from_what_another_had_attached(void **state)
     (void) state;
 
     reconnect();
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    come_attached("2-1", "vault", STATUS_ATTACHED_ELSEWHERE);
     rig_pass(&rig, JOB_PORT_STALE_USEC);
     be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
@@ -1218,9 +1207,7 @@ static void test_an_echo_of_it_changes_nothing(void **state)
     (void) state;
 
     reconnect();
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    come_attached("2-1", "vault", STATUS_ATTACHED_ELSEWHERE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
     rig_pass(&rig, JOB_PORT_STALE_USEC);
     be_found_missing();
@@ -1235,9 +1222,7 @@ static void test_one_that_went_with_a_stop_is_not_the_persons(void **state)
     (void) state;
 
     reconnect();
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
     rig_pass(&rig, JOB_PORT_STALE_USEC);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
@@ -1255,9 +1240,7 @@ static void test_what_was_listed_anew_since_is_decided_again(void **state)
 
     for (unsigned int i = 0; i < 2; i++) {
         reconnect();
-        assert_int_equal(plug("2-1", "A"), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-        assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+        come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
         rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
         if (i == 0)
             rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
@@ -1300,9 +1283,7 @@ static void test_what_was_attached_anew_was_not_taken_away(void **state)
 {
     (void) state;
 
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     (void) rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
@@ -1317,9 +1298,7 @@ static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
 
     /* an event has told of another qube since */
     reconnect();
-    assert_int_equal(plug("2-1", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    come_attached("2-1", "vault", STATUS_ATTACHED_ELSEWHERE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "media");
     /* it was attached by us since */
     attach_other("2-2", "A");
@@ -1329,8 +1308,7 @@ static void test_what_is_known_for_sure_is_not_looked_at_again(void **state)
 
     /* it was read so late that it is so */
     assert_int_equal(plug("2-3", "A"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
     assert_true(manager_next_usec(rig.manager) == UINT64_MAX);
 }
 

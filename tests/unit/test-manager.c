@@ -240,8 +240,7 @@ static void test_a_remove_does_not_touch_what_a_person_attached(void **state)
     (void) state;
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
                      STATUS_DETACHED);
     assert_true(rig_is_quiet(&rig));
@@ -647,8 +646,7 @@ static void test_what_a_person_attached_excludes_the_other_parts(void **state)
     (void) state;
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda1"),
                      STATUS_ATTACHED_ELSEWHERE);
 }
