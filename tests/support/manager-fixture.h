@@ -120,6 +120,13 @@ static inline void serve_usb_attach(void)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
+/* It is free, but its target does not run. */
+static inline void serve_block_not_running(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+}
+
 static inline void serve_disposable(void)
 {
     rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());

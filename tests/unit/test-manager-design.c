@@ -43,8 +43,7 @@ static void not_running_because(PowerState power)
 {
     begin("sda");
     start_taking(0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(power));
 }
 
@@ -160,8 +159,7 @@ static void test_one_that_goes_down_is_started_once_it_is_down(void **state)
 
     not_running_because(POWER_HALTING);
     rig_pass(&rig, SECOND);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     (void) rig_call(&rig, ADMIN_START);
 }
 
@@ -612,8 +610,7 @@ static void test_a_yes_in_an_old_window_waits_for_its_target(void **state)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     answer_prompt(window, PROMPT_YES); /* to the first */
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_string_equal(last_outcome()->target, "work");
     assert_true(rig_is_quiet(&rig));

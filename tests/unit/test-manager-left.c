@@ -197,8 +197,7 @@ static void test_a_start_that_nobody_heard_of_is_not_missed(void **state)
     reconnect();
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 }
@@ -347,8 +346,7 @@ static void test_what_has_gone_in_a_gap_is_looked_for(void **state)
     come_attached("sda", "vault", STATUS_ATTACHED_ELSEWHERE);
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     reconnect();
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     be_missed_at("vault");
 }
@@ -521,8 +519,7 @@ static void test_one_that_did_not_stay_up_is_made_anew_by_a_record(void **s)
     rig_set_rules(&rig, CLOSE);
     begin("sda");
     serve_disposable();
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
     rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_NO_SUCH_QUBE));

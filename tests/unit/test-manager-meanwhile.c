@@ -27,8 +27,7 @@ static void test_what_was_lost_before_attach_answered_comes_back(void **state)
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* not there */
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 
@@ -50,8 +49,7 @@ static void test_a_target_stopped_while_verifying_is_not_started(void **state)
     rig_reply(&rig, call, answer_listed(NULL)); /* that may be old */
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 }
@@ -461,8 +459,7 @@ static void test_an_answer_from_before_a_shutdown_is_old(void **state)
     look = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_reply(&rig, look, answer_listed("work"));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
 
@@ -747,8 +744,7 @@ static void test_what_is_wanted_again_starts_no_target_that_was_stopped(
     assert_int_equal(retry_as(0, "sda"), 0);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 }
@@ -771,8 +767,7 @@ static void test_a_stop_after_our_detach_keeps_no_target_from_its_start(
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
 }
 

@@ -49,8 +49,7 @@ static void test_a_reconnect_starts_no_target_that_was_stopped(void **state)
     attach("sda");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     reconnect();
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(last_outcome()->status, STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 }
@@ -521,8 +520,7 @@ static void test_a_record_quicker_than_the_shutdown_starts_nothing(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     /* another target of the rule may run: it goes on, but starts nothing */
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");

@@ -58,8 +58,7 @@ static void test_a_new_probe_before_the_record_starts_no_target(void **state)
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 }
@@ -215,8 +214,7 @@ static void test_a_stopped_target_is_not_started_for_what_was_relisted(void **s)
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 }
 
@@ -441,15 +439,13 @@ static void test_a_target_that_was_stopped_meanwhile_is_not_started(void **s)
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 
     /* that outlives one more restart */
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     serve_block_attach();

@@ -126,8 +126,7 @@ static void test_a_job_in_work_does_not_start_what_was_just_stopped(void **s)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
 }
@@ -1241,8 +1240,7 @@ static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
 
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     assert_int_equal(rig_tell_record(&rig, usb, &second), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    serve_block_not_running();
     start = rig_call(&rig, ADMIN_START);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     attaching = rig_call(&rig, ADMIN_ATTACH);

@@ -170,8 +170,7 @@ static void test_a_target_is_started_once_for_many_devices(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(disks); i++) {
         assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, disks[i]), 0);
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-        rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+        serve_block_not_running();
         if (i == 0)
             start = rig_call(&rig, ADMIN_START);
     }
