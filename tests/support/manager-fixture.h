@@ -332,6 +332,21 @@ static inline Status detach(const char *device)
     return detach_as(manager_new_asker(rig.manager), device);
 }
 
+/* qubesd takes it off its list and puts it on it again. */
+static inline void list_anew(const char *device)
+{
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", device, NULL);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", device, NULL);
+}
+
+/* The same, with the end of its attachment to work. */
+static inline void list_anew_detached(const char *device)
+{
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", device, NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", device, "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", device, NULL);
+}
+
 /* qubesd goes and comes back at once. */
 static inline void reconnect(void)
 {

@@ -143,8 +143,7 @@ static void test_a_plug_is_not_where_the_one_before_it_was(void **state)
     (void) state;
 
     come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
@@ -172,8 +171,7 @@ static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
     rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     serve_block_attach();
@@ -188,9 +186,7 @@ static void test_what_no_rule_wanted_is_not_decided_by_the_list(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_set_rules(&rig, RULES);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew_detached("sda");
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -200,8 +196,7 @@ static void test_what_is_found_attached_may_be_taken_away(void **state)
 
     rig_set_rules(&rig, "");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_set_rules(&rig, RULES);
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     be_found_at("work", STATUS_ALREADY_ATTACHED);
@@ -381,8 +376,7 @@ static void test_a_shutdown_that_nobody_told_of_is_found_out(void **state)
 
     rig_set_rules(&rig, "");
     assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_NO_RULE);
-    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
-    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    reconnect();
     assert_true(rig_is_quiet(&rig));
     manager_disconnect(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
@@ -418,8 +412,7 @@ static void test_a_source_that_runs_is_asked_once(void **state)
     assert_true(rig_is_quiet(&rig));
 
     /* an answer from before it was started says nothing */
-    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
-    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    reconnect();
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "sys-usb");
     usb = rig_connect(&rig, "sys-usb", 'a');
@@ -468,8 +461,7 @@ static void test_an_attach_of_what_went_before_its_record_is_over(void **state)
     (void) state;
 
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_set_rules(&rig, "");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -826,8 +818,7 @@ static void test_a_detach_of_the_next_plug_is_no_echo(void **state)
 
     rig_set_rules(&rig, PORTS);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     call = attach_half("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
@@ -853,8 +844,7 @@ static void test_what_is_attached_anew_before_our_detach_stays(void **state)
     assert_int_equal(rig_tell_record(&rig, second, &other), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -870,8 +860,7 @@ static void test_what_we_attached_just_before_is_detached(void **state)
 
     (void) state;
 
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     rig_set_rules(&rig, "");

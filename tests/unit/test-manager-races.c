@@ -64,8 +64,7 @@ static void test_a_list_that_is_still_the_old_one_is_waited_out(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, old);
     assert_int_equal(rig_answer(&rig), 0);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     serve_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
@@ -197,8 +196,7 @@ static void test_an_unbound_attach_is_undone_by_a_new_list(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
     rig_serve(&rig, ADMIN_ATTACHED, answer_unreadable());
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     serve_block_attach();
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
@@ -336,8 +334,7 @@ static void test_a_late_detach_event_is_not_the_next_plugs(void **state)
     (void) state;
 
     attach("sda");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
@@ -602,8 +599,7 @@ static void test_nor_is_it_attached_there_again_without_leave(void **state)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     (void) rig_call(&rig, ADMIN_PROPERTY_GET); /* what a prompt needs */
@@ -734,8 +730,7 @@ static void test_what_was_told_to_be_there_was_taken_away(void **state)
 
     attach_unsure();
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
-    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    reconnect();
     be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
@@ -762,9 +757,7 @@ static void test_a_detach_told_before_our_attach_is_of_the_plug_before(void **s)
     (void) s;
 
     attach("sda");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew_detached("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     unplug("sda");
 }

@@ -52,9 +52,7 @@ static void test_a_new_probe_before_the_record_starts_no_target(void **state)
 
     attach("sda");
     come_back('a');
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew_detached("sda");
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
@@ -348,8 +346,7 @@ static void test_what_another_attached_anew_is_not_ours(void **state)
 
     attach("sda");
     come_back('a');
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     manager_synced(rig.manager, usb, rig.now);
     assert_true(rig_is_quiet(&rig));
@@ -362,9 +359,7 @@ static void test_nor_is_what_another_attached_after_a_detach(void **state)
 
     attach("sda");
     come_back('a');
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew_detached("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     manager_synced(rig.manager, usb, rig.now);
     assert_true(rig_is_quiet(&rig));

@@ -249,8 +249,7 @@ static void test_a_detach_that_waits_takes_nothing_that_came_since(void **state)
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_pass(&rig, JOB_OFFLINE_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
@@ -392,9 +391,7 @@ static void test_what_is_told_of_the_plug_before_is_not_of_this_one(void **s)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     attach("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew_detached("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
 
@@ -413,8 +410,7 @@ static void test_a_detach_after_a_new_probe_and_a_gap_is_the_persons(void **s)
     (void) s;
 
     attach("sda");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     reconnect();
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
     detach_by_person("sda");
@@ -466,8 +462,7 @@ static void test_what_came_before_an_earlier_job_ended_is_not_of_that(void **s)
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
     call = rig_call(&rig, ADMIN_SHUTDOWN);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -490,9 +485,7 @@ static void test_nor_what_is_told_of_one_whose_detach_failed(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     attach("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    list_anew_detached("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
 
@@ -804,8 +797,7 @@ static void test_a_stop_before_the_job_had_seen_it_is_known(void **state)
 
     attach_unsure();
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
-    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    reconnect();
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);

@@ -354,8 +354,7 @@ static void test_so_is_one_that_was_listed_before_a_record(void **state)
     rig_set_rules(&rig, "");
     assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
                      STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
@@ -462,8 +461,7 @@ static void test_a_detach_told_after_the_new_probe_is_the_persons(void **state)
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "2-1"),
                      STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     assert_int_equal(plug("2-1", "A"), STATUS_DETACHED_BY_USER);
 }
 
@@ -800,8 +798,7 @@ static void test_an_end_of_the_plug_before_is_not_the_persons(void **state)
     (void) state;
 
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
@@ -993,8 +990,7 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
 
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
@@ -1025,8 +1021,7 @@ static void test_the_end_of_the_plug_before_may_be_told_last(void **state)
     assert_int_equal(plug("2-1", "A"), 0);
     call = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     rig_reply(&rig, call, answer_listed(NULL));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
@@ -1055,8 +1050,7 @@ static void test_what_came_while_we_detached_may_be_taken_away(void **state)
     call = rig_call(&rig, ADMIN_DETACH);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_int_equal(plug("2-1", "B"), 0);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
@@ -1077,8 +1071,7 @@ static void test_so_may_what_came_when_our_detach_was_late(void **state)
 
     attach("2-1");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
-    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    list_anew("2-1");
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(plug("2-1", "B"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));

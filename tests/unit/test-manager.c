@@ -545,8 +545,7 @@ static void test_a_look_anew_that_fails_takes_nothing_away(void **state)
     (void) state;
 
     attach_bare("sda");
-    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
-    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    reconnect();
     for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
         rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
         rig_pass(&rig, JOB_RETRY_USEC(i));
