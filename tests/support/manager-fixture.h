@@ -120,6 +120,19 @@ static inline void serve_usb_attach(void)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
 }
 
+/* So it is attached, and its record is answered. */
+static inline void finish_block_attach(void)
+{
+    serve_block_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static inline void finish_usb_attach(void)
+{
+    serve_usb_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 /* It is free, but its target does not run. */
 static inline void serve_block_not_running(void)
 {
@@ -161,10 +174,9 @@ static inline void attach(const char *device)
 {
     assert_int_equal(tell(RECORD_ADD, device), 0);
     if (strcmp(device, "2-1") == 0)
-        serve_usb_attach();
+        finish_usb_attach();
     else
-        serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+        finish_block_attach();
 }
 
 static inline void attach_and_rest(const char *device)
@@ -177,8 +189,7 @@ static inline void attach_and_rest(const char *device)
 static inline void attach_bare(const char *device)
 {
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, device), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -212,8 +223,7 @@ static inline void attach_to_disposable(const char *rules)
     rig_set_rules(&rig, rules);
     begin("sda");
     serve_disposable();
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* qubesd's list has it where @holder is. */

@@ -323,8 +323,7 @@ static void test_a_retry_asks_again_after_a_no(void **state)
 
     assert_int_equal(retry("sda"), 0);
     answer_prompt(open_prompt(), PROMPT_YES);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* The disk and its partition are one plug; so are two disks of one reader. */
@@ -338,15 +337,13 @@ static void test_a_retry_forgets_the_detach_of_a_sibling(void **state)
     assert_true(device_name_parse(&a.parent, DEVICE_CLASS_USB, "2-1", 3));
     b.parent = a.parent;
     assert_int_equal(rig_tell_record(&rig, usb, &a), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_int_equal(detach("sda"), 0);
     finish_detach();
     assert_int_equal(rig_tell_record(&rig, usb, &b), STATUS_DETACHED_BY_USER);
 
     assert_int_equal(retry("sdb"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_retry_tells_at_once_what_needs_no_call(void **state)
@@ -661,8 +658,7 @@ static void test_a_disposable_is_closed_only_when_it_is_unplugged(void **state)
     rig_set_rules(&rig, "d: allow block to @dispvm:media close\n");
     begin_bare("sda");
     serve_disposable();
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 
     assert_int_equal(detach("sda"), 0);
     finish_detach();

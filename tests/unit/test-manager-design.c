@@ -169,8 +169,7 @@ static void test_one_that_comes_up_is_tried_again(void **state)
 
     not_running_because(POWER_TRANSIENT);
     rig_pass(&rig, SECOND);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* RECHECKING */
@@ -184,8 +183,7 @@ static void test_after_a_start_it_has_five_seconds_of_its_own(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     rig_pass(&rig, 4 * SECOND);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_what_was_seen_last_is_what_it_is_pinned_to(void **state)
@@ -433,8 +431,7 @@ static void test_an_approval_does_not_outlive_a_new_probe(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     prompt_opens("sda", &window);
     answer_prompt(window, PROMPT_YES);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     /* its target was stopped and starts: it is asked again */
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
@@ -703,8 +700,7 @@ static void test_a_yes_ends_the_row_of_noes(void **state)
     refuse("sdb");
     prompt_opens("sdc", &window);
     answer_prompt(window, PROMPT_YES);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     refuse("sdd");
     prompt_opens("sde", &window);
 }
@@ -808,8 +804,7 @@ static void test_a_job_goes_on_when_qubesd_is_back(void **state)
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_UNREACHABLE));
     assert_int_equal(rig_answer(&rig), 0);
     reconnect();
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)

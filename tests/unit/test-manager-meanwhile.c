@@ -93,8 +93,7 @@ static void test_a_target_that_is_there_again_has_what_was_sent_to_it(void **s)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     /* so it is ours to detach */
     unplug("sda");
 }
@@ -284,8 +283,7 @@ static void test_a_usb_port_that_counts_as_attached_is_tried_again(void **s)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, USEC_PER_SEC);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 static void test_a_look_may_find_the_plug_before(void **state)
@@ -304,8 +302,7 @@ static void test_a_look_may_find_the_plug_before(void **state)
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_reply(&rig, call, answer_listed(NULL));
     rig_pass(&rig, USEC_PER_SEC);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_what_a_picture_has_is_there_whoever_told_it_too(void **state)
@@ -676,8 +673,7 @@ static void test_what_a_restart_took_was_not_taken_by_the_person(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* The list is older than the stop of the qube that had the device. */

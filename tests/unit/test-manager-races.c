@@ -65,8 +65,7 @@ static void test_a_list_that_is_still_the_old_one_is_waited_out(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, old);
     assert_int_equal(rig_answer(&rig), 0);
     list_anew("sda");
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_line_that_cannot_be_read_is_not_attached_twice(void **state)
@@ -594,8 +593,7 @@ static void test_nor_is_it_attached_there_again_without_leave(void **state)
     rig_set_rules(&rig, ASK);
     prompt_opens("sda", &window);
     answer_prompt(window, PROMPT_YES);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
@@ -702,8 +700,7 @@ static void test_a_wait_for_the_list_outlasts_qubesd(void **state)
     rig_pass(&rig, 5 * USEC_PER_SEC);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* What another had attached is lost with the target's stop, which nobody told

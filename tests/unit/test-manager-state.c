@@ -90,8 +90,7 @@ static void test_what_the_plug_before_left_is_detached(void **state)
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* Its Attach was still under way when the next plug came. */
@@ -109,8 +108,7 @@ static void test_so_is_what_was_attached_when_it_had_gone(void **state)
     come_back('a');
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* Nor does it keep out what the next plug is made of. */
@@ -127,8 +125,7 @@ static void test_what_the_plug_before_left_keeps_nothing_out(void **state)
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_NO_RULE);
     assert_int_equal(tell_part(RECORD_PRESENT, "sda1"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_resumption_is_remembered_without_any_device(void **state)
@@ -291,8 +288,7 @@ static void test_what_is_listed_anew_was_not_detached_by_the_person(
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
     be_found_missing();
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* A new probe after the person's detach is told, the detach is not. */
@@ -464,8 +460,7 @@ static void test_a_part_waits_for_what_an_earlier_run_held(void **state)
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, look, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_holder_that_starts_had_been_stopped(void **state)
@@ -477,8 +472,7 @@ static void test_a_holder_that_starts_had_been_stopped(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     assert_true(rig_is_quiet(&rig)); /* by now it may be another plug */
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_resumption_waits_for_the_record(void **state)
@@ -543,8 +537,7 @@ static void test_another_device_in_the_port_inherits_nothing(void **state)
     assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
     manager_synced(rig.manager, usb, rig.now);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* 2-1 is told of in a picture that has more to come. */
@@ -554,12 +547,6 @@ static void begin_picture(void)
     assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
-}
-
-static void finish_attach(void)
-{
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
 /* The person has attached its disk while we were not there. */
@@ -582,7 +569,7 @@ static void test_what_is_sent_by_hand_waits_for_the_end_of_input(void **state)
 
     begin_picture();
     manager_input_ended(rig.manager, usb, rig.now);
-    finish_attach();
+    finish_usb_attach();
 }
 
 static void test_a_picture_that_breaks_off_is_not_waited_for(void **state)
@@ -611,7 +598,7 @@ static void test_a_newer_picture_ends_the_wait_for_an_old_one(void **state)
     assert_int_equal(rig_tell_record(&rig, newer, &stick), 0);
     assert_true(rig_is_quiet(&rig));
     manager_synced(rig.manager, newer, rig.now);
-    finish_attach();
+    finish_usb_attach();
 }
 
 static void test_a_picture_that_never_ends_costs_the_job_its_time(void **state)
@@ -667,8 +654,7 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
         if (!listed) {
             rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
             /* not the person's doing: it is just not done yet */
-            serve_block_attach();
-            assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+            finish_block_attach();
         } else {
             be_found_at("work", STATUS_ALREADY_ATTACHED);
         }
@@ -875,8 +861,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
             rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
             rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, other);
             rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-            serve_block_attach();
-            assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+            finish_block_attach();
         }
         assert_true(rig_is_quiet(&rig));
     }

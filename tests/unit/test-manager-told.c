@@ -360,8 +360,7 @@ static void test_an_answer_older_than_a_detach_is_not_believed(void **state)
     rig_reply(&rig, call, answer_listed(NULL));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, USEC_PER_SEC);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* qubesd's list may have the plug before, and who had that, for a moment. */
@@ -375,8 +374,7 @@ static void test_the_list_may_tell_of_the_plug_before(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_pass(&rig, USEC_PER_SEC);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* Attach and end of the plug before, which our Detach has found gone, are told
@@ -513,8 +511,7 @@ static void test_what_was_off_the_list_was_not_taken_by_the_person(void **state)
     attach("sda");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
     assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* Attach and detach of ours are told when the next plug is there. */
@@ -675,8 +672,7 @@ static void test_a_removed_slot_leaves_its_name_clean(void **state)
     assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     reconnect();
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* Without a USB device above it, too. */
@@ -888,8 +884,7 @@ static void test_an_event_may_overtake_the_answer_to_available(void **state)
     call = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_reply(&rig, call, answer_of(ADMIN_OK)); /* not listed then */
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_start_that_is_told_in_the_middle_is_not_missed(void **state)
@@ -1023,8 +1018,7 @@ static void test_an_overdue_attach_keeps_its_device_from_other_targets(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 static void test_a_detach_without_an_answer_may_be_told_by_an_event(void **s)
@@ -1125,8 +1119,7 @@ static void test_an_announced_identity_that_is_old_is_read_anew(void **state)
     manager_on_admin_event(rig.manager, &added, rig.now);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* It was off the list for a moment, in which its partition was asked about. */
@@ -1144,8 +1137,7 @@ static void test_what_is_listed_again_before_its_404_is_attached(void **state)
     call = rig_call(&rig, ADMIN_AVAILABLE); /* sda1 */
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     rig_reply(&rig, call, answer_listed(NULL));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_the_wait_for_the_list_begins_when_qubesd_answers(void **state)
@@ -1158,8 +1150,7 @@ static void test_the_wait_for_the_list_begins_when_qubesd_answers(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), 0);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* qubesd had no time at first, and went away later. */
@@ -1175,8 +1166,7 @@ static void test_tries_to_reach_qubesd_are_none_at_an_answer(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_EMPTY));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* A second USB qube with the same name for a device, which is attached too. */
@@ -1192,8 +1182,7 @@ static void test_a_namesake_of_another_source_is_not_torn_away(void **state)
 
     attach("sda");
     assert_int_equal(rig_tell_record(&rig, second, &other), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 
     both.listing.namesake = true;
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -1240,8 +1229,7 @@ static void test_a_refusal_from_before_the_start_starts_nothing_again(void **s)
     rig_reply(&rig, start, answer_of(ADMIN_OK));
     serve_block_attach();
     rig_reply(&rig, attaching, answer_error(ADMIN_ERROR_NOT_RUNNING));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -1275,8 +1263,7 @@ static void test_what_a_stopped_target_had_before_the_record_is_free(void **s)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -1292,8 +1279,7 @@ static void test_what_it_had_before_the_source_called_is_free_too(void **s)
     net = rig_connect(&rig, "sys-net", 'a');
     assert_int_equal(rig_tell(&rig, net, RECORD_PRESENT, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "sda", "work");
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -1309,8 +1295,7 @@ static void test_what_went_before_the_source_called_was_not_taken_away(void **s)
     net = rig_connect(&rig, "sys-net", 'a');
     assert_int_equal(rig_tell(&rig, net, RECORD_PRESENT, "sda"), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "sda", "work");
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -1367,8 +1352,7 @@ static void test_what_an_event_has_ended_is_not_held_in_spite_of_that(void **s)
         assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 
         /* so the next plug was not taken away from there */
-        serve_block_attach();
-        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+        finish_block_attach();
         unplug("sda");
         rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
         rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
@@ -1395,8 +1379,7 @@ static void test_a_disk_that_was_taken_away_says_nothing_of_the_next_stick(
     assert_int_equal(rig_tell_record(&rig, usb, &disk), 0);
     rig_reply(&rig, look, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* For a moment after a USB detach qubesd's events may tell of it as attached
@@ -1444,8 +1427,7 @@ static void test_an_attach_of_the_plug_before_is_in_the_way_until_its_end(
 
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     finish_detach();
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 /* And should that never end, no longer than a job may take. */

@@ -16,8 +16,7 @@
 static void attach_other(const char *port, const char *serial)
 {
     assert_int_equal(plug(port, serial), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* Until its Attach is under way: its id. */
@@ -58,8 +57,7 @@ static void test_a_target_that_does_not_run_is_started_first(void **state)
     begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 static void test_rules_count_that_come_after_its_turn(void **state)
@@ -178,8 +176,7 @@ static void test_an_echo_of_our_detach_is_not_the_persons(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* An echo is told before the event of our own Attach, which comes while it is
@@ -396,8 +393,7 @@ static void test_what_lingers_from_before_the_first_call_is_not_there(void **s)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* The same while its source does not call, of which nothing else is known. */
@@ -413,8 +409,7 @@ static void test_nor_what_lingers_while_it_does_not_call(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* The same if the event of its detach comes later still. */
@@ -430,8 +425,7 @@ static void test_nor_does_a_stop_before_the_first_call_leave_it_there(void **s)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-net", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -447,8 +441,7 @@ static void test_nor_does_a_stop_before_the_first_record(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     assert_true(rig_is_quiet(&rig));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* Of what another had attached, too, and though the records come before the
@@ -614,10 +607,8 @@ static void test_the_start_for_another_is_waited_for(void **state)
     assert_true(rig_is_quiet(&rig));
 
     rig_reply(&rig, start, answer_of(ADMIN_OK));
-    for (unsigned int i = 0; i < 2; i++) {
-        serve_usb_attach();
-        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    }
+    for (unsigned int i = 0; i < 2; i++)
+        finish_usb_attach();
 }
 
 /* turns */
@@ -636,8 +627,7 @@ static void test_two_go_into_one_target_one_after_the_other(void **state)
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     /* it is looked at again: it had to wait */
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 static void test_two_targets_are_served_side_by_side(void **state)
@@ -666,13 +656,11 @@ static void test_one_that_fails_lets_the_next_go_while_it_pauses(void **state)
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
     /* the turn is free: both are looked at */
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
     assert_string_equal(last_outcome()->device.s, "2-2");
 
     rig_pass(&rig, USEC_PER_SEC);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 static void test_a_wait_for_a_turn_is_not_the_jobs_time(void **state)
@@ -730,8 +718,7 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
     assert_int_equal(rig_answer(&rig), 0); /* the record was answered */
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 
     /* it is ours: it is detached when it goes */
     assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
@@ -766,8 +753,7 @@ static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* Our own Attach has failed, and Qubes itself has attached it meanwhile. */
@@ -873,8 +859,7 @@ static void test_a_disk_that_a_stop_sets_free_is_asked_about_again(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "vault");
     rig_reply(&rig, call, answer_listed("vault"));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* sda */
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 static void test_a_disk_that_is_attached_meanwhile_counts(void **state)
@@ -935,8 +920,7 @@ static void test_what_is_said_of_a_port_just_detached_is_asked_again(void **s)
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
     assert_true(rig_is_quiet(&rig)); /* not taken for an attachment */
     rig_pass(&rig, 2 * USEC_PER_SEC);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 static void test_later_it_is_believed(void **state)
@@ -957,8 +941,7 @@ static void test_our_own_detach_is_one_too(void **state)
     unplug("2-1");
     /* another one, at once, in the same port */
     assert_int_equal(plug("2-1", "B"), 0);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* failures in words */
@@ -978,8 +961,7 @@ static void test_so_is_the_undoing_of_an_attach(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), 0);
     rig_pass(&rig, USEC_PER_SEC);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* It came off the list and on it again while it was attached: that concerns the
@@ -995,8 +977,7 @@ static void test_what_listed_the_plug_before_is_of_the_past(void **state)
     assert_int_equal(plug("2-1", "A"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
     /* the event of that detach, late */
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
@@ -1031,8 +1012,7 @@ static void test_the_end_of_the_plug_before_may_be_told_last(void **state)
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* Qubes itself has attached what came in its place, before our Detach was
@@ -1102,8 +1082,7 @@ static void test_what_lists_it_after_an_empty_answer_is_too(void **state)
     assert_int_equal(rig_answer(&rig), 0);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_pass(&rig, JOB_RETRY_USEC(0));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* It counts as attached to what was stopped for another moment. */
@@ -1141,8 +1120,7 @@ static void test_an_attach_that_its_targets_restart_ended_is_made_anew(void **s)
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* not there */
     rig_pass(&rig, USEC_PER_SEC);
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -1163,8 +1141,7 @@ static void test_what_lingers_after_a_restart_is_not_attached(void **state)
     rig_pass(&rig, JOB_RETRY_USEC(0));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_RETRY_USEC(1));
-    serve_usb_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_usb_attach();
 }
 
 /* It still counted as attached when the daemon looked. */

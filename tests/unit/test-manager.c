@@ -99,8 +99,7 @@ static void test_a_halted_target_is_started_and_looked_up_again(void **state)
     begin_bare("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -125,8 +124,7 @@ static void test_a_qubesd_that_is_busy_is_tried_again(void **state)
         rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_UNREACHABLE));
         rig_pass(&rig, JOB_RETRY_USEC(i));
     }
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -176,10 +174,8 @@ static void test_a_target_is_started_once_for_many_devices(void **state)
     }
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, start, answer_of(ADMIN_OK));
-    for (size_t i = 0; i < ARRAY_SIZE(disks); i++) {
-        serve_block_attach();
-        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(disks); i++)
+        finish_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -189,8 +185,7 @@ static void test_the_same_record_joins_the_job_in_work(void **state)
 
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sda"), 0);
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(n_outcomes(), 1);
@@ -211,8 +206,7 @@ static void test_another_plug_ends_the_job_of_the_first(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
 
     rig_reply(&rig, call, answer_listed(NULL));
-    serve_block_attach();
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    finish_block_attach();
 }
 
 static void test_a_remove_of_what_was_never_heard_of_makes_no_call(void **state)
