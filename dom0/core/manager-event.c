@@ -124,7 +124,7 @@ static bool is_not_what_is_undone(const Manager *m, const Device *device)
 {
     const ManagedJob *managed = device->job;
     /* the event of our own Attach, which came to an end */
-    bool missed = device->missed_events && !attach_goes_on(m, device);
+    bool missed = managed->undoes_unheard && !attach_goes_on(m, device);
 
     if (managed->call != 0 && managed->job.state == JOB_DETACHING)
         return false;
@@ -133,7 +133,7 @@ static bool is_not_what_is_undone(const Manager *m, const Device *device)
         /* what is attached for sure has been told, or was missed */
         return device->removed || device->holding == HOLDING_DEVICE || missed;
     case JOB_KIND_ATTACH:
-        return managed->told && managed->job.state != JOB_UNDOING && missed;
+        return missed;
     case JOB_KIND_LOOK:
         break;
     }

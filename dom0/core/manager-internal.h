@@ -86,8 +86,8 @@ struct ManagedJob {
     bool attached_meanwhile;
     /* job.target no longer has the device; told before the job knew so */
     bool detached_meanwhile;
-    /* job.target stopped while Detach was out: the device is not attached there
-     * any more, and that was not the person's detach */
+    /* job.target stopped while Attach or Detach was out: the device is not
+     * attached there any more, and that was not the person's detach */
     bool target_stopped;
 
     /* The person has said yes in the window of an earlier job of the plug,
@@ -105,6 +105,8 @@ struct ManagedJob {
     bool wants_call; /* job.request has to be made */
     uint64_t call;   /* the one under way; 0: none */
     bool unheard;    /* events were not heard all the time since then */
+    /* nor since our Attach was answered, of which the job undoes what it did */
+    bool undoes_unheard;
     /* a USB Attach that is over its time, and that qubesd still works on; 0:
      * none */
     uint64_t overdue_call;

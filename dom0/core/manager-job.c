@@ -319,9 +319,10 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
     Device *device = managed->device;
     /* of the plug that the job is about: its event is still to come */
     const bool attach_untold =
-        device->attach_untold || (managed->kind == JOB_KIND_ATTACH &&
-                                  managed->job.attach_result == ADMIN_OK &&
-                                  !managed->attached_meanwhile);
+        device->attach_untold ||
+        (managed->kind == JOB_KIND_ATTACH &&
+         managed->job.attach_result == ADMIN_OK &&
+         !managed->attached_meanwhile && !managed->target_stopped);
     QubeName made = {};
     Holding left;
 

@@ -130,7 +130,8 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
         return;
     }
     /* whatever the call answered, an event told that the device was detached */
-    if (managed->kind == JOB_KIND_DETACH && managed->detached_meanwhile)
+    if (managed->kind == JOB_KIND_DETACH &&
+        (managed->detached_meanwhile || managed->target_stopped))
         device->holding = HOLDING_NOTHING;
     /* an event told of the attach, which the job could not see for itself */
     if (device->holding == HOLDING_MAYBE && managed->attached_meanwhile)

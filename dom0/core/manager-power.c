@@ -133,10 +133,9 @@ void manager_on_qube_started(Manager *m,
 static void on_target_stopped(ManagedJob *managed)
 {
     /* a detach that an event told of before the stop was the person's */
-    if (managed->kind == JOB_KIND_DETACH) {
-        managed->target_stopped = !managed->detached_meanwhile;
+    managed->target_stopped = !managed->detached_meanwhile;
+    if (managed->kind == JOB_KIND_DETACH)
         return;
-    }
     if (managed->attached_meanwhile && !managed->job.told_detached)
         device_set_stopped(managed->device, &managed->job.target);
     managed->attached_meanwhile = false;

@@ -54,6 +54,10 @@ void suspects_on_time(Manager *m, Instant now)
 static void managed_miss_events(ManagedJob *managed)
 {
     managed->unheard |= managed->call != 0;
+    managed->undoes_unheard |=
+        managed->kind == JOB_KIND_DETACH ||
+        (managed->kind == JOB_KIND_ATTACH && managed->told &&
+         managed->job.state != JOB_UNDOING);
     managed->came_up = false; /* it may have stopped, unheard */
     job_on_changed(&managed->job);
     /* as in device_look_anew() */

@@ -227,6 +227,51 @@ static void test_the_events_of_an_attach_that_was_undone_are_of_that(void **s)
     unplug("sda");
 }
 
+/* The same, but its target was stopped before it went, and all events of that
+ * attach have come: what comes then is about the next one. */
+static void test_nor_is_one_expected_that_a_stop_has_told_of(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    attach("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
+/* Its target stops, and qubesd never answers the Detach. */
+static void test_what_a_stopped_target_had_is_not_held(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_qube_is_not_taken_for_a_disposable(void **state)
 {
     (void) state;
@@ -422,6 +467,27 @@ static void test_what_is_attached_after_qubesd_came_back_stays(void **state)
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_NO_RULE);
     assert_true(rig_is_quiet(&rig));
+}
+
+/* It goes while qubesd is at our Attach; what that does after a gap is ours. */
+static void test_what_our_attach_does_after_a_gap_is_undone(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    reconnect();
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_pass(&rig, JOB_OFFLINE_USEC);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
 static void test_an_event_knows_what_the_job_could_not_find_out(void **state)
@@ -792,6 +858,8 @@ int main(void)
         TEST(test_what_goes_after_a_gap_is_detached_at_once),
         TEST(test_an_unbound_attach_is_undone_by_a_new_list),
         TEST(test_the_events_of_an_attach_that_was_undone_are_of_that),
+        TEST(test_nor_is_one_expected_that_a_stop_has_told_of),
+        TEST(test_what_a_stopped_target_had_is_not_held),
         TEST(test_a_qube_is_not_taken_for_a_disposable),
         TEST(test_a_disposable_is_one_of_its_template),
         TEST(test_a_detach_ends_jobs_of_the_other_parts),
@@ -805,6 +873,7 @@ int main(void)
         TEST(test_a_device_that_goes_while_it_is_looked_at),
         TEST(test_a_target_that_stops_while_it_is_looked_at),
         TEST(test_what_is_attached_after_qubesd_came_back_stays),
+        TEST(test_what_our_attach_does_after_a_gap_is_undone),
         TEST(test_an_event_knows_what_the_job_could_not_find_out),
         TEST(test_attached_and_detached_before_the_job_could_find_out),
         TEST(test_what_was_never_attached_was_not_detached),
