@@ -174,7 +174,7 @@ void device_remember(Device *device, uint64_t now_usec)
         .detached_by_user = device->detached_by_user,
         .refused_by_user = device->refused_by_user,
         .stopped = device->stopped,
-        .removed = device->removed,
+        .removed = device->removed || device->added_attached,
     };
     /* what others had attached needs no Detach of ours, that would tell; the
      * event of one that is out for the plug before is no word of the person */

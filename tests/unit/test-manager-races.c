@@ -272,6 +272,27 @@ static void test_what_a_stopped_target_had_is_not_held(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* What others had attached is pulled out and put back while no event is heard,
+ * and the end of that is told behind the record. */
+static void test_what_was_listed_anew_was_not_taken_away(void **state)
+{
+    uint64_t look;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    reconnect();
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
+    rig_reply(&rig, look, answer_listed(NULL));
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    attach("sda");
+}
+
 static void test_a_qube_is_not_taken_for_a_disposable(void **state)
 {
     (void) state;
@@ -860,6 +881,7 @@ int main(void)
         TEST(test_the_events_of_an_attach_that_was_undone_are_of_that),
         TEST(test_nor_is_one_expected_that_a_stop_has_told_of),
         TEST(test_what_a_stopped_target_had_is_not_held),
+        TEST(test_what_was_listed_anew_was_not_taken_away),
         TEST(test_a_qube_is_not_taken_for_a_disposable),
         TEST(test_a_disposable_is_one_of_its_template),
         TEST(test_a_detach_ends_jobs_of_the_other_parts),
