@@ -729,8 +729,11 @@ void judge_on_report(Model *m, const Report *report)
         if (strcmp(job->state, "starting-target") == 0)
             m->seats[index].starting_tick = m->tick;
         /* a look that waits to be tried again still is one */
-        if (strcmp(job->state, "pausing") != 0 &&
-            strcmp(job->state, "awaiting-qubesd") != 0)
-            m->seats[index].looked_at = strcmp(job->state, "looking") == 0;
+        if (strcmp(job->state, "pausing") == 0 ||
+            strcmp(job->state, "awaiting-qubesd") == 0)
+            continue;
+        m->seats[index].looked_at = strcmp(job->state, "looking") == 0;
+        m->seats[index].discards =
+            strcmp(job->state, "discarding-disposable") == 0;
     }
 }

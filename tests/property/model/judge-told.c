@@ -1447,7 +1447,7 @@ void judge_on_rules(Model *m)
      * was told 503, and has been looked at since qubesd is there */
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
         if (seat->trigger_tick == 0
-                ? !is_in_work(m, seat) || seat->looked_at
+                ? !is_in_work(m, seat) || seat->looked_at || seat->discards
                 : is_in_work(m, seat) && seat->looked_at &&
                       seat->claim == STATUS_UNAVAILABLE &&
                       seat->last_trigger_tick == m->stream_down_tick + 1)
