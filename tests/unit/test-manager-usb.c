@@ -13,19 +13,24 @@
 
 #include "tests/support/manager-fixture.h"
 
+/* Not the stick: another port, or another serial number. */
+static void begin_other(const char *port, const char *serial)
+{
+    assert_int_equal(plug(port, serial), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+static uint64_t attach_other_half(const char *port, const char *serial)
+{
+    begin_other(port, serial);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    return rig_call(&rig, ADMIN_ATTACH);
+}
+
 static void attach_other(const char *port, const char *serial)
 {
     assert_int_equal(plug(port, serial), 0);
     finish_usb_attach();
-}
-
-/* Until its Attach is under way: its id. */
-static uint64_t attach_other_half(const char *port, const char *serial)
-{
-    assert_int_equal(plug(port, serial), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
-    return rig_call(&rig, ADMIN_ATTACH);
 }
 
 static void test_it_is_attached_to_a_target_that_runs(void **state)
@@ -515,8 +520,7 @@ static void test_a_target_that_is_not_to_be_started_is_not(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_TARGET_NOT_RUNNING);
 
     rig_set_rules(&rig, "r: allow usb to work when-running\n");
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_PAUSED));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     assert_true(rig_is_quiet(&rig));
@@ -600,8 +604,7 @@ static void test_the_start_for_another_is_waited_for(void **state)
     begin("2-1");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     start = rig_call(&rig, ADMIN_START);
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_TRANSIENT));
     rig_pass(&rig, 60 * USEC_PER_SEC);
     assert_true(rig_is_quiet(&rig));
@@ -620,8 +623,7 @@ static void test_two_go_into_one_target_one_after_the_other(void **state)
     (void) state;
 
     first = attach_half("2-1");
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     assert_true(rig_is_quiet(&rig));
 
     rig_reply(&rig, first, answer_of(ADMIN_OK));
@@ -651,8 +653,7 @@ static void test_one_that_fails_lets_the_next_go_while_it_pauses(void **state)
     (void) state;
 
     first = attach_half("2-1");
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
     /* the turn is free: both are looked at */
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -670,8 +671,7 @@ static void test_a_wait_for_a_turn_is_not_the_jobs_time(void **state)
     (void) state;
 
     first = attach_half("2-1");
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     rig_pass(&rig, JOB_USEC - USEC_PER_SEC);
     rig_reply(&rig, first, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -688,8 +688,7 @@ static void test_an_attach_that_never_returns_keeps_the_turn(void **state)
     (void) state;
 
     first = attach_half("2-1");
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     rig_reply(&rig, first, answer_overdue());
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
     assert_true(rig_is_quiet(&rig));
@@ -710,8 +709,7 @@ static void test_a_late_answer_counts_and_frees_the_turn(void **state)
     (void) state;
 
     first = attach_half("2-1");
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     rig_reply(&rig, first, answer_overdue());
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
 
@@ -749,8 +747,7 @@ static void test_the_job_over_its_time_keeps_the_turn_to_the_end(void **state)
     first = attach_half("2-1");
     rig_pass(&rig, JOB_USEC);
     assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
-    assert_int_equal(plug("2-2", "B"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    begin_other("2-2", "B");
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, first, answer_error(ADMIN_ERROR_OTHER));
     finish_usb_attach();
@@ -1015,6 +1012,20 @@ static void test_the_end_of_the_plug_before_may_be_told_last(void **state)
     finish_usb_attach();
 }
 
+/* Qubes itself attaches what is in the port now, which is believed once the
+ * list must be new; then the person takes it away. */
+static void be_attached_by_qubes_and_taken_away(void)
+{
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    for (unsigned int i = 0; i < 2; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
+    detach_by_person("2-1");
+}
+
 /* Qubes itself has attached what came in its place, before our Detach was
  * answered; that it was put on the list is no news when the person takes it
  * away. */
@@ -1033,15 +1044,7 @@ static void test_what_came_while_we_detached_may_be_taken_away(void **state)
     list_anew("2-1");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    for (unsigned int i = 0; i < 2; i++) {
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-        rig_pass(&rig, JOB_RETRY_USEC(i));
-    }
-    rig_pass(&rig, JOB_PORT_STALE_USEC);
-    be_found_at("work", STATUS_ALREADY_ATTACHED);
-
-    detach_by_person("2-1");
+    be_attached_by_qubes_and_taken_away();
 }
 
 /* The same, when our Detach has found that it went by itself. */
@@ -1057,15 +1060,7 @@ static void test_so_may_what_came_when_our_detach_was_late(void **state)
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
-    for (unsigned int i = 0; i < 2; i++) {
-        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
-        rig_pass(&rig, JOB_RETRY_USEC(i));
-    }
-    rig_pass(&rig, JOB_PORT_STALE_USEC);
-    be_found_at("work", STATUS_ALREADY_ATTACHED);
-
-    detach_by_person("2-1");
+    be_attached_by_qubes_and_taken_away();
 }
 
 /* Nor is it known what our Attach has done. */
