@@ -24,6 +24,13 @@ static void come_back(char boot)
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
 }
 
+/* And has told of @device, which is still there. */
+static void come_back_with(const char *device)
+{
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, device), 0);
+}
+
 /* what was attached */
 
 static void test_what_is_attached_is_not_attached_again(void **state)
@@ -69,8 +76,7 @@ static void test_what_no_list_has_is_where_the_look_has_found_it(void **state)
 
     rig_set_rules(&rig, "r: allow block type partition to work\n");
     (void) attach_half("sda1");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda1"), 0);
+    come_back_with("sda1");
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK));
     rig_pass(&rig, JOB_APPEAR_USEC);
@@ -87,8 +93,7 @@ static void test_what_the_plug_before_left_is_detached(void **state)
     attach("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     finish_block_attach();
 }
@@ -105,8 +110,7 @@ static void test_so_is_what_was_attached_when_it_had_gone(void **state)
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     (void) rig_call(&rig, ADMIN_DETACH);
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_DETACH, answer_error(ADMIN_ERROR_NOT_ATTACHED));
     finish_block_attach();
 }
@@ -194,8 +198,7 @@ static void test_nor_is_it_the_same_after_another_restart(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     rig_restart(&rig);
     rig_set_rules(&rig, "r: allow usb to work\n");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+    come_back_with("2-1");
 }
 
 /* It was stopped, whatever has become of the device since. */
@@ -225,8 +228,7 @@ static void test_what_has_come_since_is_not_the_plug_before(void **state)
     assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
     rig_pass(&rig, 10 * USEC_PER_SEC);
     assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+    come_back_with("2-1");
 }
 
 /* Its look was not made yet; then its target stopped, too. */
@@ -236,8 +238,7 @@ static void test_a_detach_that_was_told_is_known_after_a_restart(void **state)
 
     attach("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
@@ -252,8 +253,7 @@ static void test_so_is_one_that_was_attached_elsewhere_then(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
@@ -264,8 +264,7 @@ static void test_so_do_the_other_parts_wait_for_that(void **state)
 
     attach("sdb");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sdb", "work");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     assert_int_equal(tell(RECORD_PRESENT, "sdb"), 0);
@@ -297,8 +296,7 @@ static void test_what_is_probed_anew_was_detached_by_the_person(void **state)
     (void) state;
 
     attach("sda");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
     be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
@@ -311,8 +309,7 @@ static void test_a_told_detach_of_anothers_is_known_after_a_restart(void **s)
 
     come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
@@ -414,8 +411,7 @@ static void test_what_was_detached_meanwhile_is_left_alone(void **state)
     (void) state;
 
     attach("sda");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     be_found_missing();
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     assert_true(rig_is_quiet(&rig));
@@ -426,16 +422,14 @@ static void test_a_target_that_was_stopped_meanwhile_is_not_started(void **s)
     (void) s;
 
     attach("sda");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
 
     /* that outlives one more restart */
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     serve_block_not_running();
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
@@ -631,8 +625,7 @@ static void test_an_attach_told_behind_the_look_was_not_taken_away(void **state)
     (void) state;
 
     (void) attach_half("sda");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     power = rig_call(&rig, ADMIN_CURRENT_STATE);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
@@ -647,8 +640,7 @@ static void test_an_attach_that_was_in_work_is_looked_for(void **state)
 
     for (unsigned int listed = 0; listed < 2; listed++) {
         (void) attach_half("sda");
-        come_back('a');
-        assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+        come_back_with("sda");
         rig_serve(&rig, ADMIN_ATTACHED,
                   listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
         if (!listed) {
@@ -734,8 +726,7 @@ static void test_three_noes_still_silence(void **state)
     refuse("sda");
     refuse("sdb");
     refuse("sdc");
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sdd"), 0);
+    come_back_with("sdd");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_int_equal(rig_answer(&rig), STATUS_QUIET);
 }
@@ -765,8 +756,7 @@ static void test_a_window_that_is_still_open_is_not_joined_by_one(void **state)
 
     rig_set_rules(&rig, ASK);
     prompt_opens("sda", &id);
-    come_back('a');
-    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    come_back_with("sda");
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     assert_true(rig_is_quiet(&rig));
     assert_false(manager_next_prompt(rig.manager, &id, &prompt, rig.now));
@@ -844,8 +834,7 @@ static void test_a_disposable_is_kept_if_the_attach_was_done(void **state)
         serve_disposable();
         rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
         (void) rig_call(&rig, ADMIN_ATTACH);
-        come_back('a');
-        assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+        come_back_with("sda");
         rig_serve(&rig, ADMIN_ATTACHED,
                   listed ? answer_listed(NULL) : answer_of(ADMIN_OK));
         if (listed) {
