@@ -169,6 +169,12 @@ static inline uint64_t attach_half(const char *device)
     return rig_call(&rig, ADMIN_ATTACH);
 }
 
+static inline uint64_t attach_half_bare(const char *device)
+{
+    begin_bare(device);
+    return rig_call(&rig, ADMIN_ATTACH);
+}
+
 /* The stick or a part of it is plugged in, and attached as a rule wants. */
 static inline void attach(const char *device)
 {

@@ -95,8 +95,7 @@ static void test_an_attach_that_was_sent_goes_on(void **state)
 
     (void) state;
 
-    begin_bare("sda");
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half_bare("sda");
     pause_for(MINUTE);
     assert_int_equal(rig_answer(&rig), 0);
     /* the same record still joins it */
@@ -113,8 +112,7 @@ static void test_while_paused_no_target_is_started(void **state)
 
     (void) state;
 
-    begin_bare("sda");
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half_bare("sda");
     pause_for(MINUTE);
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_PAUSED);
@@ -127,8 +125,7 @@ static void test_while_paused_an_attach_is_not_tried_again(void **state)
 
     (void) state;
 
-    begin_bare("sda");
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half_bare("sda");
     pause_for(MINUTE);
     rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
@@ -484,8 +481,7 @@ static void test_a_detach_undoes_an_attach_in_work(void **state)
 
     (void) state;
 
-    begin_bare("sda");
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half_bare("sda");
     assert_int_equal(detach("sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
     rig_reply(&rig, call, answer_of(ADMIN_OK));

@@ -245,8 +245,7 @@ static void test_unplugged_while_attaching_is_undone(void **state)
 
     (void) state;
 
-    begin_bare("sda");
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     assert_int_equal(rig_answer(&rig), 0);
@@ -372,8 +371,7 @@ static void test_a_queued_job_outlives_a_long_absence_of_qubesd(void **state)
 
     (void) state;
 
-    begin_bare("sda");
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
@@ -624,8 +622,7 @@ static void test_a_job_behind_an_undone_one_excludes_the_parts(void **state)
 
     (void) state;
 
-    begin_bare("sda");
-    call = rig_call(&rig, ADMIN_ATTACH);
+    call = attach_half_bare("sda");
     assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
     assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda1"),
