@@ -15,6 +15,16 @@
 
 #include "tests/support/manager-fixture.h"
 
+/* To work, as an event tells before our Attach is answered. */
+static void attach_told(const char *device)
+{
+    const uint64_t call = attach_half(device);
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", device, "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_what_was_lost_before_attach_answered_comes_back(void **state)
 {
     const uint64_t call = attach_half("sda");
@@ -167,8 +177,7 @@ static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
 {
     (void) s;
 
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     list_anew("sda");
     come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
@@ -352,16 +361,14 @@ static void test_a_detach_that_went_unheard_is_not_waited_for(void **state)
 
     (void) state;
 
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     /* so this is the person's */
     detach_by_person("sda");
 }
@@ -443,8 +450,7 @@ static void test_an_answer_from_before_a_shutdown_is_old(void **state)
 
     (void) state;
 
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     look = rig_call(&rig, ADMIN_AVAILABLE);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
@@ -549,8 +555,7 @@ static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
 
     (void) s;
 
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     rig_set_rules(&rig, "part: allow block type partition to work\n");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
@@ -587,8 +592,7 @@ static void test_a_detach_of_unknown_end_leaves_what_is_known(void **state)
 
     (void) state;
 
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     assert_int_equal(detach_as(1, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_GARBAGE));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_GARBAGE));
@@ -607,8 +611,7 @@ static void test_a_detach_of_unknown_end_says_nothing_of_the_next_plug(void **s)
 
     (void) s;
 
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
@@ -664,9 +667,7 @@ static void test_what_a_restart_took_was_not_taken_by_the_person(void **state)
 
     (void) state;
 
-    call = attach_half("sda");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     call = rig_call(&rig, ADMIN_CURRENT_STATE);
@@ -701,10 +702,7 @@ static void test_what_is_being_detached_does_not_come_back_with_its_target(
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
-    call = attach_half("sda");
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_told("sda");
     assert_int_equal(detach_as(0, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     /* that forgets what was detached, without a decision about the disk */
@@ -720,13 +718,11 @@ static void test_what_is_being_detached_does_not_come_back_with_its_target(
 static void test_what_is_wanted_again_starts_no_target_that_was_stopped(
     void **state)
 {
-    uint64_t call = attach_half("sda");
+    uint64_t call;
 
     (void) state;
 
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_told("sda");
     assert_int_equal(detach_as(0, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     assert_int_equal(retry_as(0, "sda"), 0);
@@ -829,13 +825,11 @@ static void test_what_is_attached_anew_before_our_detach_stays(void **state)
 {
     const Record other = rig_record(RECORD_ADD, "sda");
     uint64_t second = rig_connect(&rig, "sys-usb2", 'b');
-    uint64_t call = attach_half("sda");
+    uint64_t call;
 
     (void) state;
 
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_told("sda");
     rig_set_rules(&rig, "");
     assert_int_equal(rig_tell_record(&rig, second, &other), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
@@ -872,13 +866,9 @@ static void test_what_we_attached_just_before_is_detached(void **state)
  * was stopped meanwhile. */
 static void test_what_was_taken_away_before_a_gap_stays_away(void **state)
 {
-    uint64_t call = attach_half("sda");
-
     (void) state;
 
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_told("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     (void) rig_call(&rig, ADMIN_ATTACHED);
     reconnect();
@@ -916,13 +906,11 @@ static void test_what_a_look_has_found_may_be_taken_away(void **state)
 /* The hypervisor has not taken it away yet. */
 static void test_what_goes_while_it_is_looked_at_was_not_taken_away(void **s)
 {
-    uint64_t call = attach_half("sda");
+    uint64_t call;
 
     (void) s;
 
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_told("sda");
     reconnect();
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
@@ -1087,12 +1075,10 @@ static void test_a_no_ends_what_is_to_be_tried_again(void **state)
  * the person is offered. */
 static uint64_t disposable_is_offered(void)
 {
-    uint64_t call = attach_half("sda"), id;
+    uint64_t call, id;
     Prompt prompt;
 
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_told("sda");
     rig_set_rules(&rig, "asked: ask block to { @dispvm:media vault }\n");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     call = rig_call(&rig, ADMIN_AVAILABLE);
@@ -1133,13 +1119,10 @@ static void test_so_is_one_that_was_chosen_late(void **state)
 static void test_what_is_taken_away_after_a_retry_stays_away(void **state)
 {
     const uint64_t asker = manager_new_asker(rig.manager);
-    uint64_t call = attach_half("sda");
 
     (void) state;
 
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_reply(&rig, call, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach_told("sda");
     assert_int_equal(detach_as(asker, "sda"), 0);
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_UNREACHABLE));
     assert_int_equal(retry_as(asker, "sda"), 0);
@@ -1238,8 +1221,7 @@ static void test_a_detach_from_the_boot_before_is_expected(void **state)
     rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
 
     usb = rig_connect(&rig, "sys-usb", 'b');
-    rig_reply(&rig, attach_half("sda"), answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    attach("sda");
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     assert_true(rig_is_quiet(&rig));
