@@ -200,16 +200,25 @@ static void test_what_was_seen_last_is_what_it_is_pinned_to(void **state)
     assert_string_equal(request.identity.s, "0781+5581+4C53+u080662");
 }
 
+/* The person has not answered in time: the window that is still open. */
+static uint64_t let_prompt_expire(void)
+{
+    uint64_t window;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &window);
+    rig_pass(&rig, 60 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    return window;
+}
+
 static void test_after_a_late_yes_it_is_looked_up_again(void **state)
 {
     uint64_t window;
 
     (void) state;
 
-    rig_set_rules(&rig, ASK);
-    prompt_opens("sda", &window);
-    rig_pass(&rig, 60 * SECOND);
-    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    window = let_prompt_expire();
     answer_prompt(window, PROMPT_YES);
     rig_serve(&rig, ADMIN_AVAILABLE, listed_as("dead:beef:4C53:u080650"));
     rig_pass(&rig, 5 * SECOND);
@@ -224,10 +233,7 @@ static void test_a_late_yes_counts_for_a_job_that_is_to_ask(void **state)
 
     (void) state;
 
-    rig_set_rules(&rig, ASK);
-    prompt_opens("sda", &window);
-    rig_pass(&rig, 60 * SECOND);
-    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    window = let_prompt_expire();
     assert_int_equal(retry("sda"), 0);
     call = rig_call(&rig, ADMIN_AVAILABLE);
     answer_prompt(window, PROMPT_YES);
@@ -712,10 +718,7 @@ static void test_a_late_yes_is_nothing_to_what_was_taken_away(void **state)
 
     (void) state;
 
-    rig_set_rules(&rig, ASK);
-    prompt_opens("sda", &window);
-    rig_pass(&rig, 60 * SECOND);
-    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    window = let_prompt_expire();
     assert_int_equal(detach_as(0, "sda"), STATUS_DETACHED);
     answer_prompt(window, PROMPT_YES);
     assert_true(rig_is_quiet(&rig));

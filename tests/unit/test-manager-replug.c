@@ -374,18 +374,26 @@ static void test_a_disposable_that_was_closed_is_not_made_again(void **state)
     assert_attaches(tell(RECORD_ADD, "sda"));
 }
 
+/* Another connection has told of sdb, and goes on. */
+static uint64_t begin_second_picture(void)
+{
+    const uint64_t second = rig_connect(&rig, "sys-usb", 'a');
+    const Record present = rig_record_at(RECORD_PRESENT, "sdb", "2-1", "A");
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(rig_tell_record(&rig, second, &present), STATUS_NO_RULE);
+    return second;
+}
+
 /* The forwarder was killed and started anew, and the lines that the first one
  * had still to say are read last: a third one has to tell. */
 static void test_a_remove_that_crosses_the_picture_asks_for_another(void **s)
 {
-    const uint64_t second = rig_connect(&rig, "sys-usb", 'a');
-    const Record present = rig_record_at(RECORD_PRESENT, "sdb", "2-1", "A");
+    const uint64_t second = begin_second_picture();
     uint64_t closed;
 
     (void) s;
 
-    rig_set_rules(&rig, "");
-    assert_int_equal(rig_tell_record(&rig, second, &present), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_REMOVE, "sdb"), STATUS_DETACHED);
     assert_false(manager_next_close(rig.manager, &closed));
     manager_synced(rig.manager, second, rig.now);
@@ -396,15 +404,12 @@ static void test_a_remove_that_crosses_the_picture_asks_for_another(void **s)
 /* It was killed twice, and the end of the first picture is read late. */
 static void test_an_old_picture_that_crosses_a_newer_asks_for_another(void **s)
 {
-    const uint64_t second = rig_connect(&rig, "sys-usb", 'a');
-    const Record present = rig_record_at(RECORD_PRESENT, "sdb", "2-1", "A");
+    const uint64_t second = begin_second_picture();
     uint64_t closed;
     Report report = {};
 
     (void) s;
 
-    rig_set_rules(&rig, "");
-    assert_int_equal(rig_tell_record(&rig, second, &present), STATUS_NO_RULE);
     manager_synced(rig.manager, usb, rig.now);
     manager_synced(rig.manager, second, rig.now);
     assert_true(manager_next_close(rig.manager, &closed));
@@ -417,15 +422,12 @@ static void test_an_old_picture_that_crosses_a_newer_asks_for_another(void **s)
 
 static void test_an_old_picture_after_a_newer_takes_nothing_away(void **state)
 {
-    const uint64_t second = rig_connect(&rig, "sys-usb", 'a');
-    const Record present = rig_record_at(RECORD_PRESENT, "sdb", "2-1", "A");
+    const uint64_t second = begin_second_picture();
     uint64_t closed;
     Report report = {};
 
     (void) state;
 
-    rig_set_rules(&rig, "");
-    assert_int_equal(rig_tell_record(&rig, second, &present), STATUS_NO_RULE);
     manager_synced(rig.manager, second, rig.now);
     manager_synced(rig.manager, usb, rig.now);
     assert_true(manager_next_close(rig.manager, &closed));
