@@ -140,6 +140,18 @@ static bool is_not_what_is_undone(const Manager *m, const Device *device)
     return false;
 }
 
+/* Whether what somebody attaches now, while the device has no job, had been
+ * detached before. */
+static bool device_was_detached(const Device *device)
+{
+    if (device->told)
+        return device->removed && !device->attachment_known;
+    /* An earlier run of the daemon had the answer to its Attach, and so its
+     * event as well. */
+    return device->removed || device->added_attached ||
+           device->holding == HOLDING_DEVICE;
+}
+
 /* An event: @target has the device. @echo: or it may never have had it, and
  * our own Attach, which is under way, tells which. */
 static void device_on_attached(const Manager *m,
@@ -166,10 +178,7 @@ static void device_on_attached(const Manager *m,
     else if (ours && (!managed || managed->kind == JOB_KIND_ATTACH)) {
         device->holding = HOLDING_DEVICE;
         device->held_by = *target;
-    } else if (look ||
-               (!managed &&
-                (device->told ? device->removed && !device->attachment_known
-                              : device->removed || device->added_attached))) {
+    } else if (look || (!managed && device_was_detached(device))) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
@@ -413,8 +422,10 @@ static void device_on_detached(Manager *m,
     /* a job that has not sent an Attach must not undo what the person may have
      * done */
     if (managed && managed->kind == JOB_KIND_ATTACH &&
-        managed->job.holding == HOLDING_NOTHING)
+        managed->job.holding == HOLDING_NOTHING) {
         managed_supersede(m, managed, "it was detached meanwhile", now);
+        device->waits_for_qubesd = true; /* it may tell of the plug before */
+    }
     if (!device->job)
         device_begin_look(m, device, target, now);
 }

@@ -511,6 +511,33 @@ static void test_what_our_attach_does_after_a_gap_is_undone(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* What the plug before may have left attached is told to be detached while the
+ * next one is decided. */
+static void test_what_was_withdrawn_for_the_plug_before_is_decided(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_GARBAGE));
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 static void test_an_event_knows_what_the_job_could_not_find_out(void **state)
 {
     (void) state;
@@ -882,6 +909,7 @@ int main(void)
         TEST(test_nor_is_one_expected_that_a_stop_has_told_of),
         TEST(test_what_a_stopped_target_had_is_not_held),
         TEST(test_what_was_listed_anew_was_not_taken_away),
+        TEST(test_what_was_withdrawn_for_the_plug_before_is_decided),
         TEST(test_a_qube_is_not_taken_for_a_disposable),
         TEST(test_a_disposable_is_one_of_its_template),
         TEST(test_a_detach_ends_jobs_of_the_other_parts),

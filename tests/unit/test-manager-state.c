@@ -51,6 +51,28 @@ static void test_what_is_attached_is_not_attached_again(void **state)
     unplug("sda");
 }
 
+/* It is another device by now, and the person has attached that there before
+ * the forwarder has told of it. */
+static void test_what_is_attached_anew_after_a_restart_stays(void **state)
+{
+    const Record other = rig_record_at(RECORD_PRESENT, "sda", "2-1", "B");
+
+    (void) state;
+
+    attach("sda");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    /* what is listed may be the plug before, for a while */
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    }
+    assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* Its target stopped while the daemon was dead; the new probe is told before
  * the record. */
 static void test_a_new_probe_before_the_record_starts_no_target(void **state)
@@ -980,6 +1002,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_is_attached_is_not_attached_again),
+        TEST(test_what_is_attached_anew_after_a_restart_stays),
         TEST(test_a_new_probe_before_the_record_starts_no_target),
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),

@@ -632,8 +632,11 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     /* what a look has found out is no answer to a record */
     if (entry->rule.s[0] != '\0' || entry->status == STATUS_NO_RULE)
         close_trigger(m, claim.seat, entry);
-    /* it was to be asked for by rules that are not in force any more */
-    if (entry->status == STATUS_SUPERSEDED && m->rules_tick >= claim.since &&
+    /* it was to be asked for by rules that are not in force any more, or was
+     * told to be detached, which may have been the plug before */
+    if (entry->status == STATUS_SUPERSEDED &&
+        (m->rules_tick >= claim.since ||
+         claim.seat->told_detach_tick >= claim.since) &&
         claim.seat->plugged && claim.seat->trigger_tick == 0)
         permit(m, claim.seat);
     call_for_restore(m, claim.seat, claim.target, entry->status);
