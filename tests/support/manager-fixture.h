@@ -133,6 +133,19 @@ static inline void finish_usb_attach(void)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* It is attached while no record waits for that: the outcome tells. */
+static inline void see_block_attach(void)
+{
+    serve_block_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static inline void see_usb_attach(void)
+{
+    serve_usb_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 /* It is free, but its target does not run. */
 static inline void serve_block_not_running(void)
 {

@@ -42,8 +42,7 @@ static void test_what_was_lost_before_attach_answered_comes_back(void **state)
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_target_stopped_while_verifying_is_not_started(void **state)
@@ -129,8 +128,7 @@ static void test_a_look_does_not_eat_what_ended_503(void **state)
     goes_offline();
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_look_that_finds_it_taken_away_decides_nothing(void **state)
@@ -154,8 +152,7 @@ static void test_a_plug_is_not_where_the_one_before_it_was(void **state)
     come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
@@ -168,8 +165,7 @@ static void test_a_plug_is_not_elsewhere_because_the_one_before_was(void **s)
     /* it may as well be unplugged now */
     assert_true(rig_is_quiet(&rig));
     rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 /* A quick replug that only qubesd has told of. */
@@ -182,8 +178,7 @@ static void test_what_we_had_attached_may_be_of_the_plug_before_too(void **s)
     list_anew("sda");
     come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_what_no_rule_wanted_is_not_decided_by_the_list(void **state)
@@ -563,8 +558,7 @@ static void test_explain_knows_that_the_plug_before_is_in_nobodys_way(void **s)
     assert_int_equal(tell(RECORD_ADD, "sda1"), 0);
     assert_int_equal(explain(&part).settled, STATUS_INVALID);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_partition_stays_where_it_came(void **state)

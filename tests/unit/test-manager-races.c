@@ -38,8 +38,7 @@ static void test_decisions_in_between_do_not_forget_the_stopped_target(void **s)
     assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_NO_RULE);
     rig_set_rules(&rig, RULES);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_reconnect_starts_no_target_that_was_stopped(void **state)
@@ -96,8 +95,7 @@ static void test_what_waits_for_its_prompt_is_decided_by_new_rules(void **state)
     rig_set_rules(&rig, RULES);
     rig_reply(&rig, icon, guivm);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
@@ -111,8 +109,7 @@ static void test_a_yes_to_old_rules_has_the_new_ones_decide(void **state)
     rig_set_rules(&rig, "disks: allow block type disk to vault\n");
     answer_prompt(window, PROMPT_YES);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
     assert_string_equal(last_outcome()->target, "vault");
 
     /* those that have no rule for it, too */
@@ -197,8 +194,7 @@ static void test_an_unbound_attach_is_undone_by_a_new_list(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     list_anew("sda");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -465,8 +461,7 @@ static void test_a_target_that_stops_while_it_is_looked_at(void **state)
     (void) rig_call(&rig, ADMIN_ATTACHED);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 /* qubesd dies while it attaches; what it may have attached then is to be
@@ -634,8 +629,7 @@ static void test_a_record_quicker_than_the_shutdown_starts_nothing(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_refused_attach_holds_nothing(void **state)

@@ -212,8 +212,7 @@ static void test_after_a_gap_no_disk_is_presumed_to_be_a_part(void **state)
     begin("2-1");
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
     reconnect();
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
 }
 
 /* Of two sticks of one kind the disk of one is attached by hand, before its
@@ -233,8 +232,7 @@ static void test_a_disk_of_its_twin_is_no_part_of_it(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 
     assert_int_equal(rig_tell_record(&rig, usb, &twin), STATUS_NO_RULE);
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
     assert_string_equal(last_outcome()->device.s, "2-1");
     assert_true(rig_is_quiet(&rig)); /* 2-2 stays as it is */
 }
@@ -397,8 +395,7 @@ static void test_what_is_told_of_the_plug_before_is_not_of_this_one(void **s)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 /* That it was probed anew is told after our Attach, and the event of that is
@@ -831,8 +828,7 @@ static void test_a_start_told_while_looking_brings_it_back(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, look, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 static void test_a_restored_partition_is_part_of_its_usb_device(void **state)
@@ -898,8 +894,7 @@ static void test_a_start_that_is_told_in_the_middle_is_not_missed(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
     assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
-    serve_block_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_block_attach();
 }
 
 /* It waits for one of two targets, the person gives it to a third qube, and

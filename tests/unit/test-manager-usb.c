@@ -110,8 +110,7 @@ static void test_what_could_not_be_started_is_attached_once_it_runs(
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -139,8 +138,7 @@ static void test_a_target_that_was_stopped_again_is_not_started_twice(
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -159,8 +157,7 @@ static void test_a_start_that_comes_while_it_fails_is_enough(void **state)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
     assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
 
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
     assert_true(rig_is_quiet(&rig));
 }
 
@@ -526,8 +523,7 @@ static void test_a_target_that_is_not_to_be_started_is_not(void **state)
     assert_true(rig_is_quiet(&rig));
 
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_UNPAUSED, "work");
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
 }
 
 static void test_a_target_that_is_starting_up_is_tried_again(void **state)
@@ -551,8 +547,7 @@ static void test_a_target_that_is_starting_up_is_tried_again(void **state)
 
     /* it was slow */
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
 }
 
 static void test_a_target_that_was_up_just_then_is_tried_again(void **state)
@@ -572,8 +567,7 @@ static void test_a_target_that_was_up_just_then_is_tried_again(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_power(POWER_TRANSIENT));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
 }
 
 /* It was up, but may have gone down since: nobody has heard. */
@@ -785,8 +779,7 @@ static void test_an_end_of_the_plug_before_is_not_the_persons(void **state)
     rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
     assert_int_equal(rig_answer(&rig), STATUS_ALREADY_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
 }
 
 /* parts */
@@ -1194,8 +1187,7 @@ static void test_one_that_went_with_a_stop_is_not_the_persons(void **state)
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
-    serve_usb_attach();
-    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    see_usb_attach();
 }
 
 /* What seemed to have it was the plug before. */
@@ -1215,8 +1207,7 @@ static void test_what_was_listed_anew_since_is_decided_again(void **state)
             assert_true(rig_is_quiet(&rig));
             rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "2-1", NULL);
         }
-        serve_usb_attach();
-        assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+        see_usb_attach();
         tear_down(state);
         set_up(state);
     }
