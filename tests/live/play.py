@@ -49,6 +49,8 @@ class Play:
         self.judge = Judge(self.machine, self.kernel, history.sets, self.note)
         self.chance = random.Random(f"{history.seed} person")
         self.later: set[asyncio.Task] = set()
+        # what the person is attaching at this moment
+        self.in_hand: list[tuple] = []
         # none is started in a qube that stops meanwhile
         self.forwarder_lock = asyncio.Lock()
         # what was pulled out last, by port
@@ -212,7 +214,7 @@ class Play:
         key = self._choose(act.a, [
             key for key, device in self.world.devices.items()
             if key not in self.world.attachments and
-            self.world.is_listed(device)])
+            self.world.is_listed(device) and not self._is_in_hand(key)])
         target = self._choose(act.b, [
             name for name in TARGETS
             if self.world.qubes[name].state == "Running"])
@@ -224,11 +226,20 @@ class Play:
         self._soon(self._by_hand("attach", key, target))
         return f"{key[2]} to {target}"
 
+    def _is_in_hand(self, key: tuple) -> bool:
+        """A person attaches one part of a device at a time; qubesd would let
+        a disk and its partition be attached at once, and then list neither."""
+        plug = self.judge.plug_of(*key[1:])
+        return any(plug is self.judge.plug_of(*other[1:])
+                   for other in self.in_hand)
+
     async def _by_hand(self, what: str, key: tuple, target: str) -> None:
         """The person's own tools make the same calls."""
         attaching = self.machine.sim.attaching
         words = (key[1], self.world.qubes[target], f"{key[0]}+{key[2]}")
         before = self.world.attachments.get(key)
+        if what == "attach":
+            self.in_hand.append(key)
         try:
             if what == "attach":
                 await attaching.attach(*words, b"")
@@ -237,6 +248,9 @@ class Play:
         except (ApiError, Silent) as error:
             self.note(f"by hand: {what} {key[2]} fails: {error}")
             return
+        finally:
+            if what == "attach":
+                self.in_hand.remove(key)
         found = self.world.attachments.get(key)
         self.note(f"by hand: {what} {key[2]} {target} done")
         # of two at once it may be the daemon's that counts
