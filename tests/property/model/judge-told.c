@@ -883,8 +883,11 @@ static void on_stopped(Model *m, int qube)
         }
         if (seat->ours == qube)
             seat->ours = NOWHERE;
-        /* whoever had attached it, a record does not start it again */
-        if (seat->plugged && (seat->told_at == qube || seat->missed_at == qube))
+        /* whoever had attached it, a record does not start it again; nor where
+         * it went unheard before, as for all that was told it was there */
+        if (seat->plugged &&
+            (seat->told_at == qube || seat->missed_at == qube ||
+             (seat->gap_at == qube && seat->gap_tick == seat->told_at_tick)))
             group_of(m, i)->stopped = true;
         if (seat->told_at == qube) {
             seat->told_at = NOWHERE;
