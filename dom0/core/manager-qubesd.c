@@ -97,6 +97,7 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
         Source *source = m->sources[i];
 
         if (source) {
+            source->probe_call = 0; /* it may have stopped since, unheard */
             source_probe(m, source);
             source_clear_early(source);
             source_clear_expected(source);

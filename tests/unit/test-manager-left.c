@@ -397,6 +397,24 @@ static void test_a_start_is_not_missed_between_two_targets(void **state)
     (void) rig_call(&rig, ADMIN_PROPERTY_GET); /* for the prompt */
 }
 
+/* Whether the source runs was asked before events were missed, in which it was
+ * stopped. */
+static void test_a_source_is_asked_for_anew_after_a_gap(void **state)
+{
+    uint64_t probe;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda1"), STATUS_NO_RULE);
+    manager_disconnect(rig.manager, usb, rig.now);
+    probe = rig_call(&rig, ADMIN_CURRENT_STATE);
+    reconnect();
+    rig_reply(&rig, probe, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    assert_int_equal(retry_as(0, "sda1"), STATUS_NO_SUCH_DEVICE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* Its shutdown was missed, and qubesd has no time to tell of it. */
 static void test_a_source_that_could_not_be_asked_for_is_asked_again(void **s)
 {
@@ -639,6 +657,7 @@ int main(void)
         WITH_RIG(test_a_start_is_not_missed_between_two_targets),
         WITH_RIG(test_the_next_plug_is_looked_at_after_a_detach),
         WITH_RIG(test_what_is_listed_in_a_gap_is_decided),
+        WITH_RIG(test_a_source_is_asked_for_anew_after_a_gap),
         WITH_RIG(test_a_source_that_could_not_be_asked_for_is_asked_again),
         WITH_RIG(test_a_kill_that_qubesd_had_no_time_for_is_made_again),
         WITH_RIG(test_a_kill_that_qubesd_went_down_in_is_made_again),
