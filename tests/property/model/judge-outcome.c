@@ -184,6 +184,14 @@ static bool is_still_plugged(const Model *m, const Dev *dev)
     return thing->source == (int) dev->source && thing->port == dev->port;
 }
 
+/* What is attached under its name now is a part of another device. */
+static bool is_name_reused(const Model *m, const Dev *dev)
+{
+    int now = dev_attached_at(m, dev->seat);
+
+    return now != NONE && m->devs[now].port != dev->port;
+}
+
 /* Whether a part of it is attached of which no record tells: the slot of a
  * card reader without a medium, or one that was quicker. */
 static bool has_untold_part(const Claim *claim)
@@ -196,6 +204,7 @@ static bool has_untold_part(const Claim *claim)
         if (dev->source == seat_source(claim->index) &&
             dev->port == claim->seat->port &&
             dev->class == DEVICE_CLASS_BLOCK && is_still_plugged(m, dev) &&
+            !is_name_reused(m, dev) &&
             (attached_since(m, dev->seat, claim->since) ||
              told_at_since(&m->seats[dev->seat], claim->since)))
             return true;
