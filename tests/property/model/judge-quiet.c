@@ -130,8 +130,10 @@ static void check_attachment(Model *m, const Dev *dev)
     if (is_taken_for_lost(m, dev))
         return;
     /* its shutdown was told after the Attach in its next boot: nobody can know
-     * that this one was not ended by it */
+     * that this one was not ended by it, and what is found there when it is
+     * tried again is another's */
     if (seat->ours_tick <= m->told_down_tick[dev->source] ||
+        dev->attach_tick <= m->told_down_tick[dev->source] ||
         seat->unclear_tick > seat->ours_tick)
         return;
     if (!seat->plugged || seat->ours_plug != seat->plug)
