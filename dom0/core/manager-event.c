@@ -142,14 +142,19 @@ static bool is_not_what_is_undone(const Manager *m, const Device *device)
 
 /* Whether what somebody attaches now, while the device has no job, had been
  * detached before. */
-static bool device_was_detached(const Device *device)
+static bool device_was_detached(const Manager *m,
+                                const Device *device,
+                                Instant now)
 {
     if (device->told)
         return device->removed && !device->attachment_known;
+    if (device->removed || device->added_attached)
+        return true;
     /* An earlier run of the daemon had the answer to its Attach, and so its
-     * event as well. */
-    return device->removed || device->added_attached ||
-           device->holding == HOLDING_DEVICE;
+     * event as well; but see is_echo(). */
+    return device->holding == HOLDING_DEVICE &&
+           (device->record.class != DEVICE_CLASS_USB ||
+            now.monotonic_usec >= m->suspect_until_usec);
 }
 
 /* An event: @target has the device. @echo: or it may never have had it, and
@@ -157,7 +162,8 @@ static bool device_was_detached(const Device *device)
 static void device_on_attached(const Manager *m,
                                Device *device,
                                const QubeName *target,
-                               bool echo)
+                               bool echo,
+                               Instant now)
 {
     ManagedJob *managed = device->job;
     /* told after a stop of the target: then it was done after that */
@@ -178,7 +184,7 @@ static void device_on_attached(const Manager *m,
     else if (ours && (!managed || managed->kind == JOB_KIND_ATTACH)) {
         device->holding = HOLDING_DEVICE;
         device->held_by = *target;
-    } else if (look || (!managed && device_was_detached(device))) {
+    } else if (look || (!managed && device_was_detached(m, device, now))) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
@@ -261,7 +267,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
             job_on_changed(&device->job->job);
         return;
     }
-    device_on_attached(m, device, &event->subject, echo && attaching);
+    device_on_attached(m, device, &event->subject, echo && attaching, now);
     /* attached there anew: what a look finds is not due to the detach before */
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         qube_name_equal(&device->job->job.target, target) &&

@@ -73,6 +73,21 @@ static void test_what_is_attached_anew_after_a_restart_stays(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The person took the USB device away while no daemon ran, and qubesd counts it
+ * as attached for another moment. */
+static void test_an_echo_after_a_restart_is_no_new_attach(void **state)
+{
+    (void) state;
+
+    attach("2-1");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+    be_found_missing();
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* Its target stopped while the daemon was dead; the new probe is told before
  * the record. */
 static void test_a_new_probe_before_the_record_starts_no_target(void **state)
@@ -1001,6 +1016,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_is_attached_is_not_attached_again),
         TEST(test_what_is_attached_anew_after_a_restart_stays),
+        TEST(test_an_echo_after_a_restart_is_no_new_attach),
         TEST(test_a_new_probe_before_the_record_starts_no_target),
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),

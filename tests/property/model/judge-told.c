@@ -9,6 +9,7 @@
 
 /* DESIGN says 3 s; what comes near may be seen either way */
 #define REPROBE_SURE_USEC  (2500 * USEC_PER_MSEC)
+#define ECHO_USEC          USEC_PER_SEC
 #define REPROBE_MAYBE_USEC (3500 * USEC_PER_MSEC)
 #define RESUME_SURE_USEC   (59 * USEC_PER_SEC)
 #define RESUME_MAYBE_USEC  (61 * USEC_PER_SEC)
@@ -565,6 +566,14 @@ static void on_attached(Model *m, const StreamEvent *event)
         seat->event_over_tick = m->tick;
     seat->past_at = NOWHERE;
     seat->told_at = qube_named(m, event->event.subject.s);
+    /* so soon after a restart it may be an echo of what an earlier run has
+     * attached */
+    if (event->event.class == DEVICE_CLASS_USB && seat->plugged &&
+        seat->record_tick < m->restart_tick &&
+        m->now.monotonic_usec <= m->heard_usec + ECHO_USEC) {
+        seat->unsure_tick = m->tick;
+        seat->unsure_at = seat->told_at;
+    }
     /* the person has another use for it */
     if (event->actor == ACTOR_PERSON && seat->restores != seat->told_at)
         seat->restores_sure = false;
@@ -837,6 +846,15 @@ static void doubt_attached_again(Model *m, unsigned int source)
     }
 }
 
+/* Whether it has no outcome yet that stays: qubesd was not there. That the
+ * policy daemon was too slow meanwhile counts as well. */
+static bool is_undecided(const Model *m, const Seat *seat)
+{
+    return seat->claim == STATUS_UNAVAILABLE ||
+           (seat->claim == STATUS_TIMEOUT &&
+            seat->claim_tick > m->blind_since_tick);
+}
+
 static void on_stopped(Model *m, int qube)
 {
     for (int i = 0; i < SEATS; i++) {
@@ -872,7 +890,7 @@ static void on_stopped(Model *m, int qube)
         }
         /* the look at whether it was there still ends, and a record that came
          * while qubesd was away is decided */
-        if (seat->plugged && seat->claim == STATUS_UNAVAILABLE &&
+        if (seat->plugged && is_undecided(m, seat) &&
             (seat->ours == qube || seat->told_at == qube ||
              seat->taken_from == qube))
             permit(m, seat);
@@ -1044,17 +1062,9 @@ static void on_reconnect_waiting(Model *m, int index, bool told)
     }
 }
 
-/* Whether it has no outcome yet that stays: qubesd was not there. That the
- * policy daemon was too slow meanwhile counts as well. */
-static bool is_undecided(const Model *m, const Seat *seat)
-{
-    return seat->claim == STATUS_UNAVAILABLE ||
-           (seat->claim == STATUS_TIMEOUT &&
-            seat->claim_tick > m->blind_since_tick);
-}
-
 void judge_on_qubesd(Model *m, QubesdState state)
 {
+    m->heard_usec = m->now.monotonic_usec;
     for (int i = 0; i < SEATS; i++) {
         Seat *seat = &m->seats[i];
         int dev = dev_attached_at(m, i);

@@ -488,6 +488,7 @@ struct Model {
     bool stream_up;            /* the daemon hears events */
     uint32_t stream_life;
     uint64_t stream_usec;
+    uint64_t heard_usec; /* since when it is heard */
     uint64_t stream_down_tick;
     StreamEvent stream[STREAM_MAX];
     size_t n_stream;
