@@ -225,6 +225,7 @@ static bool has_untold_twin(const Claim *claim)
 
         if (dev->source == seat_source(claim->index) &&
             dev->class == DEVICE_CLASS_BLOCK && !m->seats[dev->seat].plugged &&
+            !is_name_reused(m, dev) &&
             strcmp(record.properties.vendor_id, own->vendor_id) == 0 &&
             strcmp(record.properties.product_id, own->product_id) == 0 &&
             (attached_since(m, dev->seat, claim->since) ||
