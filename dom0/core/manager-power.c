@@ -53,6 +53,16 @@ static void on_looked_at_stopped(Manager *m,
         device_on_user_detach(m, device, target, now);
 }
 
+/* The target of a look that is to be made once the record comes, because an
+ * earlier run was told of a detach, has stopped: as above. */
+static void on_told_detached_stopped(Device *device)
+{
+    device->detach_told = device->holding != HOLDING_MAYBE;
+    device->holding = HOLDING_NOTHING;
+    device->held_by = (QubeName){};
+    device->attached_to = (QubeName){};
+}
+
 /* A target starts that has the device, as far as we know from before events
  * were missed: so it had stopped meanwhile, and the device is not attached
  * there. */
@@ -75,6 +85,10 @@ static void on_holder_started(Manager *m,
     }
     if (device->attachment_known || !qube_name_equal(&holder, name))
         return;
+    if (device->detach_told) {
+        on_told_detached_stopped(device);
+        return;
+    }
 
     if (device->job && device->job->kind == JOB_KIND_LOOK) {
         on_looked_at_stopped(m, device, name, now);
@@ -180,6 +194,8 @@ static void device_on_qube_stopped(Manager *m,
     if (device->record.class == DEVICE_CLASS_USB &&
         device_may_be_at(device, name))
         device->lingers_at = *name;
+    if (device->detach_told && qube_name_equal(&device->attached_to, name))
+        on_told_detached_stopped(device);
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         qube_name_equal(&device->job->job.target, name))
         on_looked_at_stopped(m, device, name, now);

@@ -312,6 +312,20 @@ static int device_plug_in(Manager *m,
     return 0;
 }
 
+/* An earlier run was told that the device was detached: look whether that is
+ * so. If what had it has stopped since, that is believed. */
+static void device_check_told_detach(Manager *m, Device *device, Instant now)
+{
+    const QubeName target = device->attached_to;
+
+    device->detach_told = false;
+    device->attached_to = (QubeName){}; /* as in device_on_detached() */
+    if (target.s[0] != '\0')
+        device_begin_look(m, device, &target, now);
+    else
+        device_mark_detached(device);
+}
+
 static Status event_here(Manager *m,
                          Source *source,
                          uint64_t connection,
@@ -360,7 +374,7 @@ static Status event_here(Manager *m,
 
     manager_give_turn_to_parts(m, device);
     if (restored && !device->job && device->detach_told)
-        device_begin_look(m, device, &device->attached_to, now);
+        device_check_told_detach(m, device, now);
     else if (restored && !device->job && device->held_before)
         device_begin_detach(m, device, now);
     else if (restored && !device->job && device->holding != HOLDING_NOTHING)

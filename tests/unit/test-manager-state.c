@@ -295,6 +295,37 @@ static void test_so_is_one_that_was_attached_elsewhere_then(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
 }
 
+/* Its target stops before the look has ended, or before it has begun: what the
+ * person had taken away before is not attached there again when it starts. */
+static void test_what_was_told_to_be_taken_does_not_come_back(void **state)
+{
+    for (unsigned int i = 0; i < 3; i++) {
+        attach("sda");
+        rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+        come_back('a');
+        if (i == 1)
+            rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+        if (i == 2)
+            rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+        if (i == 0) {
+            assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+            (void) rig_call(&rig, ADMIN_ATTACHED);
+            rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+            assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+        } else {
+            assert_int_equal(tell(RECORD_PRESENT, "sda"),
+                             STATUS_DETACHED_BY_USER);
+        }
+        rig_set_rules(&rig, "no: deny usb\n" RULES);
+        assert_int_equal(tell(RECORD_PRESENT, "2-1"), STATUS_DENIED_BY_RULE);
+        assert_int_equal(retry("2-1"), STATUS_DENIED_BY_RULE);
+        rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+        assert_true(rig_is_quiet(&rig));
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 static void test_so_do_the_other_parts_wait_for_that(void **state)
 {
     (void) state;
@@ -1031,6 +1062,7 @@ int main(void)
         TEST(test_what_has_come_since_is_not_the_plug_before),
         TEST(test_a_detach_that_was_told_is_known_after_a_restart),
         TEST(test_so_is_one_that_was_attached_elsewhere_then),
+        TEST(test_what_was_told_to_be_taken_does_not_come_back),
         TEST(test_so_do_the_other_parts_wait_for_that),
         TEST(test_what_is_listed_anew_was_not_detached_by_the_person),
         TEST(test_what_is_probed_anew_was_detached_by_the_person),
