@@ -197,8 +197,10 @@ static void device_on_attached(const Manager *m,
     if (!ours && managed && qube_name_equal(&managed->job.target, target) &&
         is_not_what_is_undone(m, device))
         job_on_told_detached(&managed->job);
-    /* told of what was listed so before, it may be an echo */
-    device->suspect &= qube_name_equal(&device->attached_to, target);
+    /* told of what was listed so before, it may be an echo; and how what is
+     * ours has come from there to another qube was missed */
+    device->suspect &= device->holding != HOLDING_NOTHING ||
+                       qube_name_equal(&device->attached_to, target);
     device->attached_to = *target;
     device->attachment_known = true;
     device->attach_untold = false;

@@ -1147,6 +1147,21 @@ static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
     assert_int_equal(plug("2-1", "A"), STATUS_DETACHED_BY_USER);
 }
 
+/* By then the person has attached it to another qube, which was told. */
+static void test_so_is_one_of_what_is_attached_elsewhere_by_then(void **state)
+{
+    (void) state;
+
+    attach("2-1");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "media");
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    be_found_missing();
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
+}
+
 /* The same of what another had attached, as a record found. */
 static void test_so_is_one_from_what_another_had_attached(void **state)
 {
@@ -1365,6 +1380,7 @@ int main(void)
         TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
         TEST(test_what_lingers_after_a_restart_is_not_attached),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
+        TEST(test_so_is_one_of_what_is_attached_elsewhere_by_then),
         TEST(test_so_is_one_from_what_another_had_attached),
         TEST(test_an_echo_of_it_changes_nothing),
         TEST(test_one_that_went_with_a_stop_is_not_the_persons),

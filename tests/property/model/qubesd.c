@@ -232,7 +232,9 @@ static AdminAnswer exec_attached(Model *m, const Call *call)
     AdminAnswer answer = plain(ADMIN_OK, "");
     int dev = call->seat == NO_SEAT ? NONE : dev_attached_at(m, call->seat);
 
-    if (dev != NONE && m->devs[dev].attached_to == call->qube)
+    if (dev == NONE && call->seat != NO_SEAT)
+        dev = dev_listed_at(m, call->seat);
+    if (dev != NONE && dev_seems_at(m, &m->devs[dev]) == call->qube)
         list(m, &answer, &m->devs[dev]);
     return answer;
 }
