@@ -79,7 +79,9 @@ static void check_seat(Model *m, int index, const Report *report)
          (seat->claim == STATUS_ATTACHED &&
           seat->attached_by != ACTOR_DAEMON)) &&
         (seat->ours == NOWHERE || seat->attached_by != ACTOR_DAEMON) &&
-        (qube_idle_since(m, seat->claim_target, seat->claim_tick)))
+        (qube_idle_since(m, seat->claim_target, seat->claim_tick) ||
+         /* the stop was told after it had come up again */
+         m->told_down_tick[seat->claim_target] > seat->claim_tick))
         return;
     if (status_is_success(seat->claim) && seat->claim_target != NOWHERE &&
         qube_runs(m, seat->claim_target) && !seat->excused &&

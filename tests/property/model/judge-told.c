@@ -852,7 +852,8 @@ static bool is_undecided(const Model *m, const Seat *seat)
 {
     return seat->claim == STATUS_UNAVAILABLE ||
            (seat->claim == STATUS_TIMEOUT &&
-            seat->claim_tick > m->blind_since_tick);
+            seat->claim_tick > m->blind_since_tick &&
+            seat->claim_tick <= m->stream_down_tick);
 }
 
 static void on_stopped(Model *m, int qube)
@@ -912,9 +913,9 @@ static void on_stopped(Model *m, int qube)
             seat->told_at_tick = m->tick;
         }
     }
+    m->told_down_tick[qube] = m->tick;
     if (qube < SOURCES) {
         doubt_attached_again(m, (unsigned int) qube);
-        m->told_down_tick[qube] = m->tick;
         source_forget_plugs(m, (unsigned int) qube);
     }
 }
@@ -1098,8 +1099,7 @@ void judge_on_qubesd(Model *m, QubesdState state)
             seat->told_at_tick = m->tick;
         }
         /* a look that goes on may end with the decision that is still due */
-        if (seat->plugged && is_in_work(m, seat) &&
-            seat->claim == STATUS_UNAVAILABLE)
+        if (seat->plugged && is_in_work(m, seat) && is_undecided(m, seat))
             permit(m, seat);
         if (!seat->plugged || is_in_work(m, seat))
             continue;

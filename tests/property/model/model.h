@@ -537,7 +537,7 @@ struct Model {
     bool told_booted[SOURCES];
     uint64_t told_boot_usec[SOURCES]; /* since when that boot is known */
     uint64_t told_boot_tick[SOURCES];
-    uint64_t told_down_tick[SOURCES]; /* by an event */
+    uint64_t told_down_tick[QUBES_MAX]; /* by an event */
     uint64_t told_up_tick[SOURCES];
     unsigned int noes[SOURCES];
     uint64_t quiet_usec[SOURCES];
