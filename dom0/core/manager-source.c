@@ -189,7 +189,8 @@ static void drop_parts(Manager *m, const Device *usb, Instant now)
 }
 
 /* A forwarder may have called since, and have told that the device is there:
- * then what the one before had still to say is older. */
+ * then what the one before had still to say, that it is gone or another one is
+ * there, is older. */
 static void note_crossing(Source *source,
                           const Device *device,
                           uint64_t connection)
@@ -356,6 +357,8 @@ static Status event_here(Manager *m,
                     : record_same_plug(&device->record, record));
     replaced = device->plugged && !restored &&
                !record_same_plug(&device->record, record);
+    if (replaced)
+        note_crossing(source, device, connection);
     /* also if it is not plugged in: what it has left attached has to go */
     if (!device->plugged || replaced)
         device_unplug(m, device, "replaced by another device", now);

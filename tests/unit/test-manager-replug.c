@@ -400,6 +400,21 @@ static void test_a_remove_that_crosses_the_picture_asks_for_another(void **s)
     assert_int_equal(closed, second);
 }
 
+/* What they tell of last was in the place of what is there now. */
+static void test_a_device_that_crosses_the_picture_asks_for_another(void **s)
+{
+    const uint64_t second = begin_second_picture();
+    const Record before = rig_record_at(RECORD_ADD, "sdb", "2-1", "B");
+    uint64_t closed;
+
+    (void) s;
+
+    assert_int_equal(rig_tell_record(&rig, usb, &before), STATUS_NO_RULE);
+    manager_synced(rig.manager, second, rig.now);
+    assert_true(manager_next_close(rig.manager, &closed));
+    assert_int_equal(closed, second);
+}
+
 /* It was killed twice, and the end of the first picture is read late. */
 static void test_an_old_picture_that_crosses_a_newer_asks_for_another(void **s)
 {
@@ -490,6 +505,7 @@ int main(void)
         TEST(test_the_device_comes_back_with_its_target),
         TEST(test_a_disposable_that_was_closed_is_not_made_again),
         TEST(test_a_remove_that_crosses_the_picture_asks_for_another),
+        TEST(test_a_device_that_crosses_the_picture_asks_for_another),
         TEST(test_an_old_picture_that_crosses_a_newer_asks_for_another),
         TEST(test_an_old_picture_after_a_newer_takes_nothing_away),
         TEST(test_what_is_remembered_is_bounded),
