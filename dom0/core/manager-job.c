@@ -508,7 +508,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
              * of its attach concern this Attach; but the detach of what had
              * been attached before it was removed is still to be told */
             if (managed->job.request.method == ADMIN_ATTACH) {
-                if (managed->device->attached_to.s[0] == '\0') {
+                if (!device_is_attached(managed->device)) {
                     managed->device->removed = false;
                     managed->device->added_attached = false;
                 }

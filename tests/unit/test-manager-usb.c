@@ -1132,6 +1132,35 @@ static void test_what_lingers_after_a_restart_is_not_attached(void **state)
     finish_usb_attach();
 }
 
+/* Our Detach of the plug before fails, and its end is told when our next Attach
+ * is under way: it went off the list before. */
+static void test_the_end_of_what_we_could_not_detach_is_not_of_now(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("2-1");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(plug("2-1", "B"), 0);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_error(ADMIN_ERROR_OTHER));
+    assert_int_equal(rig_answer(&rig), STATUS_NOT_ATTACHED);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    list_anew("2-1");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* the newest */
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    finish_usb_attach();
+}
+
 /* It still counted as attached when the daemon looked. */
 static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
 {
@@ -1379,6 +1408,7 @@ int main(void)
         TEST(test_a_target_that_was_stopped_does_not_have_it),
         TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
         TEST(test_what_lingers_after_a_restart_is_not_attached),
+        TEST(test_the_end_of_what_we_could_not_detach_is_not_of_now),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_of_what_is_attached_elsewhere_by_then),
         TEST(test_so_is_one_from_what_another_had_attached),
