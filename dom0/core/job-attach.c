@@ -343,6 +343,9 @@ static JobWish job_on_missing(Job *job, uint64_t now_usec)
 JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
     const DeviceListing *listing = &answer->listing;
+    /* it has failed, or may have, and no event has told of it */
+    const bool doubtful = job->attach_result != ADMIN_OK &&
+                          !qube_name_equal(&job->known_at, &job->target);
 
     switch (answer->result) {
     case ADMIN_UNREACHABLE:
@@ -370,8 +373,9 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
                    "another device was attached under this name");
         return job_detach(job);
     }
-    /* what its target's stop has ended is listed for another moment */
-    if (job->port_left && job_port_is_stale(job, now_usec) &&
+    /* what its target's stop has ended is listed for another moment; so is what
+     * was detached before our Attach */
+    if ((job->port_left || doubtful) && job_port_is_stale(job, now_usec) &&
         job->n_retries < JOB_RETRIES_MAX)
         return job_retry(job, JOB_VERIFYING, STATUS_ATTACH_FAILED, "",
                          now_usec);

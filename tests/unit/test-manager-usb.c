@@ -1161,6 +1161,31 @@ static void test_the_end_of_what_we_could_not_detach_is_not_of_now(void **state)
     finish_usb_attach();
 }
 
+/* The person has taken it away before our Attach, which goes wrong: for another
+ * moment it seems to have gone well. */
+static void test_an_attach_that_goes_wrong_is_not_what_was_before(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    assert_int_equal(plug("2-1", "A"), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    detach_by_person("2-1");
+    rig_set_rules(&rig, RULES);
+    assert_int_equal(retry("2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_reply(&rig, call, answer_of(ADMIN_GARBAGE));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_QUBESD_REFUSED);
+}
+
 /* It still counted as attached when the daemon looked. */
 static void test_a_detach_that_nobody_heard_is_found_out_late(void **state)
 {
@@ -1409,6 +1434,7 @@ int main(void)
         TEST(test_an_attach_that_its_targets_restart_ended_is_made_anew),
         TEST(test_what_lingers_after_a_restart_is_not_attached),
         TEST(test_the_end_of_what_we_could_not_detach_is_not_of_now),
+        TEST(test_an_attach_that_goes_wrong_is_not_what_was_before),
         TEST(test_a_detach_that_nobody_heard_is_found_out_late),
         TEST(test_so_is_one_of_what_is_attached_elsewhere_by_then),
         TEST(test_so_is_one_from_what_another_had_attached),
