@@ -704,6 +704,15 @@ static void on_detached(Model *m, const StreamEvent *event)
         seat->excused = seat->ours_doubt = true;
         seat->unclear_tick = m->tick;
     }
+    /* the spurious end of an Attach that had failed, told when the plug that we
+     * have attached since is gone, and before the event of that: it looks like
+     * the end of ours, and what is found there like another's */
+    if (event->cause == CAUSE_ECHO && seat->ours == qube &&
+        (!seat->plugged || seat->ours_plug != seat->plug) && dev != NONE &&
+        m->devs[dev].attached_to == qube && !m->devs[dev].attached_told) {
+        seat->ours_doubt = true;
+        seat->unclear_tick = m->tick;
+    }
     /* ours was of the plug before */
     if (event->cause != CAUSE_DAEMON)
         seat->event_over_tick = m->tick;
