@@ -201,8 +201,13 @@ static void list(const Model *m, AdminAnswer *answer, const Dev *dev)
 {
     DeviceListing *listing = &answer->listing;
     char devid[IDENTITY_MAX + 1];
-    int at = dev_seems_at(m, dev);
-    bool busy = at != NOWHERE;
+    int at = dev_seems_at(m, dev), before = dev_attached_at(m, dev->seat);
+    bool busy;
+
+    /* what a target has of a disk that is gone goes by its name */
+    if (at == NOWHERE && before != NONE && dev->class == DEVICE_CLASS_BLOCK)
+        at = m->devs[before].attached_to;
+    busy = at != NOWHERE;
 
     listing->listed = true;
     listing->has_identity =
