@@ -106,8 +106,11 @@ static void device_learn_seen(Device *device, const Job *job)
     if (job->seen_at.s[0]) {
         device->attached_to = job->seen_at;
         /* qubesd lists it; but where an Attach has failed that was sent before
-         * it went off the list, what was there then has it */
-        device->removed &= job->tried;
+         * it went off the list, what was there then has it, and a USB device
+         * is listed so for another moment */
+        device->removed &=
+            job->tried ||
+            (device->record.class == DEVICE_CLASS_USB && !device->relisted);
     } else if (job->outcome == STATUS_ALREADY_ATTACHED) {
         device->attached_to = job->target;
     }

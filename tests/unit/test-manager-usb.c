@@ -494,6 +494,21 @@ static void test_a_detach_told_after_the_removal_is_not_the_persons(
     attach("2-1");
 }
 
+/* Its record is decided once more before the detach is told, and qubesd lists
+ * it where it was for another moment. */
+static void test_nor_is_one_told_after_it_was_found_there(void **state)
+{
+    (void) state;
+
+    attach("2-1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "2-1", NULL);
+    assert_int_equal(tell(RECORD_CHANGE, "2-1"), 0);
+    be_found_at("work", STATUS_ALREADY_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* That it went off the list was missed. */
 static void test_nor_is_one_told_after_it_was_listed_anew(void **state)
 {
@@ -1380,6 +1395,7 @@ int main(void)
         TEST(test_nothing_goes_into_a_paused_target),
         TEST(test_a_detach_told_after_the_new_probe_is_the_persons),
         TEST(test_a_detach_told_after_the_removal_is_not_the_persons),
+        TEST(test_nor_is_one_told_after_it_was_found_there),
         TEST(test_nor_is_one_told_after_it_was_listed_anew),
         TEST(test_our_detach_that_undoes_an_attach_is_not_the_persons),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
