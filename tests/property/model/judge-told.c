@@ -1301,6 +1301,7 @@ void judge_on_answer(Model *m, const Call *call)
      * dead, or before the look: nobody can know that it was not there all the
      * time */
     if (call->answer.listing.listed && seat->ours == NOWHERE &&
+        m->told_down_tick[call->qube] < call->tick &&
         ((seat->claim_target == call->qube && status_is_success(seat->claim) &&
           seat->claim_tick > seat->unplug_tick) ||
          (seat->detached_from == call->qube &&
