@@ -26,7 +26,7 @@ plants=(
     'dom0/core/source.c|return a != b && (device_is_ancestor(a, b) \|\| device_is_ancestor(b, a));|return a != b && false && (device_is_ancestor(a, b) \|\| device_is_ancestor(b, a));|parts of one plug do not exclude one another'
     'dom0/core/manager-source.c|source_unplug(m, source, "its qube was restarted", now);||a new boot of the source is not noticed'
     'dom0/io/control-client.c|    fd_close(client->fd);\n    control_buffer_clear|    control_buffer_clear|a descriptor leaks with each call'
-    'dom0/core/manager-event.c|qube_name_equal(&device->lingers_at, &event->subject)|false|an echo of a stopped target is believed'
+    'dom0/core/manager-event.c|return event->class == DEVICE_CLASS_USB &&\n           source_port_is_stale(|return source_port_is_stale == NULL && source_port_is_stale(|an echo of a USB detach is believed'
 )
 
 n_found=0 n=0

@@ -509,6 +509,22 @@ static void test_nor_is_one_told_after_it_was_found_there(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Its target is shut down, and before that it was detached is told, qubesd
+ * reads the list, on which it still is where it was. */
+static void test_what_lingers_at_a_stopped_target_is_not_attached(void **state)
+{
+    (void) state;
+
+    attach("2-1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    assert_true(rig_is_quiet(&rig));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    see_usb_attach();
+}
+
 /* That it went off the list was missed. */
 static void test_nor_is_one_told_after_it_was_listed_anew(void **state)
 {
@@ -1396,6 +1412,7 @@ int main(void)
         TEST(test_a_detach_told_after_the_new_probe_is_the_persons),
         TEST(test_a_detach_told_after_the_removal_is_not_the_persons),
         TEST(test_nor_is_one_told_after_it_was_found_there),
+        TEST(test_what_lingers_at_a_stopped_target_is_not_attached),
         TEST(test_nor_is_one_told_after_it_was_listed_anew),
         TEST(test_our_detach_that_undoes_an_attach_is_not_the_persons),
         TEST(test_an_echo_of_our_detach_is_not_the_persons),
