@@ -159,7 +159,7 @@ static int receive(Client *client, size_t *ret_len, uint64_t until_usec)
 
     while (!control_buffer_has_message(buffer, ret_len)) {
         char *space;
-        ssize_t n = control_buffer_space(buffer, &space, READ_SIZE);
+        ssize_t n = byte_queue_space(&buffer->bytes, &space, READ_SIZE);
         int r;
 
         if (n <= 0)
@@ -168,7 +168,7 @@ static int receive(Client *client, size_t *ret_len, uint64_t until_usec)
         if (n == 0)
             return -EPIPE;
         if (n > 0) {
-            control_buffer_filled(buffer, (size_t) n);
+            byte_queue_filled(&buffer->bytes, (size_t) n);
             continue;
         }
         if (errno != EAGAIN && errno != EINTR)
@@ -201,7 +201,7 @@ int client_open(Client **ret, ClientError *ret_error, const char *path)
     client->fd = -1;
     client->signal_fd = -1;
     client->output_fd = -1;
-    client->input.max = CONTROL_REPLY_MAX + 1;
+    client->input.bytes.max = CONTROL_REPLY_MAX + 1;
     r = client_reopen(client, ret_error);
     if (r < 0)
         return r;
@@ -284,9 +284,9 @@ int client_receive(Client *client,
     assert(client);
     r = receive(client, &len, until_usec);
     if (r == 0) {
-        r = control_reply_decode(&reply, control_buffer_data(&client->input),
+        r = control_reply_decode(&reply, byte_queue_data(&client->input.bytes),
                                  len);
-        control_buffer_drop(&client->input, len + 1);
+        control_buffer_drop(&client->input, len);
     }
     if (r < 0)
         return fail_talk(ret_error, r);

@@ -38,7 +38,7 @@ struct ControlClient {
     bool is_lost;            /* the peer cannot be sent anything */
     const char *drop_reason; /* set: dropped in the next turn */
     ControlBuffer input;
-    ControlBuffer output;
+    ByteQueue output;
 };
 
 /* The end of a client; it is gone afterwards. */
@@ -67,16 +67,16 @@ static void client_drop(ControlClient *client, const char *reason)
 
 static void client_send(ControlClient *client, bool *ret_progress)
 {
-    size_t len = control_buffer_len(&client->output);
+    size_t len = byte_queue_len(&client->output);
     ssize_t n = 0;
 
     if (len > 0 && !client->is_lost)
-        n = send(client->fd, control_buffer_data(&client->output), len,
+        n = send(client->fd, byte_queue_data(&client->output), len,
                  MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno != EAGAIN && errno != EINTR)
         client->is_lost = true;
     if (n > 0)
-        control_buffer_drop(&client->output, (size_t) n);
+        byte_queue_drop(&client->output, (size_t) n);
     *ret_progress = n > 0;
 }
 
@@ -85,8 +85,8 @@ static void client_send(ControlClient *client, bool *ret_progress)
 static bool client_waits(ControlClient *client, bool has_message)
 {
     if (client->state == CLIENT_READING)
-        return !has_message && control_buffer_len(&client->input) > 0;
-    return control_buffer_len(&client->output) > 0;
+        return !has_message && byte_queue_len(&client->input.bytes) > 0;
+    return byte_queue_len(&client->output) > 0;
 }
 
 /* @waits: the deadline has to be on. @renewed: it begins anew, as the peer has
@@ -126,8 +126,7 @@ static void client_update(ControlClient *client)
     size_t len;
 
     client_send(client, &progress);
-    if (client->state == CLIENT_SENDING &&
-        control_buffer_len(&client->output) == 0)
+    if (client->state == CLIENT_SENDING && byte_queue_len(&client->output) == 0)
         client->state = CLIENT_READING;
 
     has_message = control_buffer_has_message(&client->input, &len);
@@ -137,7 +136,7 @@ static void client_update(ControlClient *client)
     /* without EPOLLIN only hanging up is told, which always is */
     if (client->state == CLIENT_READING && !has_message && !client->has_ended)
         events |= EPOLLIN;
-    if (control_buffer_len(&client->output) > 0)
+    if (byte_queue_len(&client->output) > 0)
         events |= EPOLLOUT;
     if (sd_event_source_set_io_events(client->io_source, events) < 0)
         client_drop(client, "its socket cannot be watched");
@@ -164,7 +163,7 @@ static void client_queue(ControlClient *client, json_t *message)
     }
     r = control_message_encode(&text, &len, message, CONTROL_REPLY_MAX);
     if (r == 0)
-        r = control_buffer_append(&client->output, text, len);
+        r = byte_queue_append(&client->output, text, len);
 
     if (r == -ENOBUFS)
         client_drop(client, "it does not read its replies");
@@ -207,7 +206,7 @@ void control_client_error(ControlClient *client,
 
 bool control_client_is_ready(const ControlClient *client)
 {
-    return control_buffer_len(&client->output) == 0;
+    return byte_queue_len(&client->output) == 0;
 }
 
 static void client_answer(ControlClient *client, const ControlCall *call)
@@ -231,9 +230,9 @@ static void client_take_message(ControlClient *client, size_t len)
 {
     _cleanup_(control_call_clearp) ControlCall call = {};
     int r =
-        control_call_decode(&call, control_buffer_data(&client->input), len);
+        control_call_decode(&call, byte_queue_data(&client->input.bytes), len);
 
-    control_buffer_drop(&client->input, len + 1);
+    control_buffer_drop(&client->input, len);
     if (r == -EBADMSG)
         client_drop(client, "what it sent is no call");
     else if (r < 0)
@@ -281,7 +280,7 @@ static int client_on_turn(sd_event_source *source, void *userdata)
 static void client_read(ControlClient *client)
 {
     char *space;
-    ssize_t n = control_buffer_space(&client->input, &space, READ_SIZE);
+    ssize_t n = byte_queue_space(&client->input.bytes, &space, READ_SIZE);
     size_t len;
 
     if (n < 0) {
@@ -290,13 +289,13 @@ static void client_read(ControlClient *client)
     }
     n = recv(client->fd, space, (size_t) n, MSG_DONTWAIT);
     if (n > 0)
-        control_buffer_filled(&client->input, (size_t) n);
+        byte_queue_filled(&client->input.bytes, (size_t) n);
     else if (n == 0)
         client->has_ended = true;
     else if (errno != EAGAIN && errno != EINTR)
         client->is_lost = true;
 
-    if (control_buffer_len(&client->input) > CONTROL_CALL_MAX &&
+    if (byte_queue_len(&client->input.bytes) > CONTROL_CALL_MAX &&
         !control_buffer_has_message(&client->input, &len))
         client_drop(client, "its call is too long");
 }
@@ -382,7 +381,7 @@ int control_client_new(ControlClient **ret,
     client->handler = handler;
     client->on_closed = on_closed;
     client->userdata = userdata;
-    client->input.max = CONTROL_CALL_MAX + 1;
+    client->input.bytes.max = CONTROL_CALL_MAX + 1;
     client->output.max = CONTROL_OUTPUT_MAX;
     /* for the log only: the socket's mode decides who may connect */
     if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &len) <
@@ -409,7 +408,7 @@ ControlClient *control_client_free(ControlClient *client)
     sd_event_unref(client->event);
     fd_close(client->fd);
     control_buffer_clear(&client->input);
-    control_buffer_clear(&client->output);
+    byte_queue_clear(&client->output);
     free(client);
     return NULL;
 }

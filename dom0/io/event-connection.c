@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "common/byte-queue.h"
 #include "common/wire/line-buffer.h"
 #include "dom0/io/event-connection.h"
 #include "dom0/wire/descriptor.h"
@@ -17,6 +18,9 @@
 /* unread input that is thrown away when a connection is closed: else the peer
  * would get a reset in place of its last answer */
 #define DISCARD_MAX 65536U
+/* unwritten answers: those of records that are in work already come on top of
+ * EVENT_ANSWERS_MAX */
+#define ANSWERS_MAX (4 * EVENT_ANSWERS_MAX)
 
 typedef enum Stage {
     STAGE_DESCRIPTOR,
@@ -47,9 +51,7 @@ struct EventConnection {
     size_t descriptor_len;
     LineBuffer *lines;
 
-    char *out;
-    size_t out_size;
-    size_t out_len;
+    ByteQueue answers; /* not yet written */
 };
 
 /* Whose source is known, or who is to go, is no stranger any more. */
@@ -121,18 +123,7 @@ static int connection_push(EventConnection *connection,
     r = wire_encode_answer(&line, &len, answer);
     if (r < 0)
         return r;
-    if (connection->out_len + len > connection->out_size) {
-        size_t size = 2 * connection->out_size + len;
-        char *out = realloc(connection->out, size);
-
-        if (!out)
-            return -ENOMEM;
-        connection->out = out;
-        connection->out_size = size;
-    }
-    memcpy(connection->out + connection->out_len, line, len);
-    connection->out_len += len;
-    return 0;
+    return byte_queue_append(&connection->answers, line, len);
 }
 
 /* Answer with an error, and close the connection. */
@@ -152,29 +143,22 @@ static void connection_refuse(EventConnection *connection,
  * lines that it has sent before are still handled. */
 static void connection_flush(EventConnection *connection)
 {
-    size_t written = 0;
+    ByteQueue *answers = &connection->answers;
 
-    while (written < connection->out_len && !connection->deaf) {
-        ssize_t n = send(connection->fd, connection->out + written,
-                         connection->out_len - written, MSG_NOSIGNAL);
+    while (byte_queue_len(answers) > 0 && !connection->deaf) {
+        ssize_t n = send(connection->fd, byte_queue_data(answers),
+                         byte_queue_len(answers), MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
-            break;
+            return;
         if (n < 0)
             connection->deaf = true;
         else
-            written += (size_t) n;
+            byte_queue_drop(answers, (size_t) n);
     }
-
-    if (connection->deaf)
-        written = connection->out_len;
-    if (written == 0)
-        return;
-    memmove(connection->out, connection->out + written,
-            connection->out_len - written);
-    connection->out_len -= written;
+    byte_queue_clear(answers);
 }
 
 static void connection_take(EventConnection *connection,
@@ -219,7 +203,8 @@ static bool connection_is_reading(const EventConnection *connection)
 {
     return (connection->stage == STAGE_HELLO ||
             connection->stage == STAGE_OPEN) &&
-           !connection->waiting && connection->out_len <= EVENT_ANSWERS_MAX;
+           !connection->waiting &&
+           byte_queue_len(&connection->answers) <= EVENT_ANSWERS_MAX;
 }
 
 /* Handle no further line before @when_usec. */
@@ -373,7 +358,7 @@ static void connection_update(EventConnection *connection)
     uint32_t events = 0;
 
     connection_flush(connection);
-    if (connection->out_len == 0 &&
+    if (byte_queue_len(&connection->answers) == 0 &&
         (connection->stage == STAGE_CLOSING ||
          (connection->stage == STAGE_ENDED &&
           (connection->n_due == 0 || connection->deaf)))) {
@@ -390,7 +375,7 @@ static void connection_update(EventConnection *connection)
     if (connection->stage == STAGE_DESCRIPTOR ||
         connection_is_reading(connection))
         events |= EPOLLIN;
-    if (connection->out_len > 0)
+    if (byte_queue_len(&connection->answers) > 0)
         events |= EPOLLOUT;
     connection_update_deadline(connection);
     (void) sd_event_source_set_io_events(connection->io_source, events);
@@ -502,6 +487,7 @@ int event_connection_new(EventConnection **ret,
     }
     connection->context = context;
     connection->fd = fd;
+    connection->answers.max = ANSWERS_MAX;
     r = line_buffer_new(&connection->lines, WIRE_LINE_MAX);
     if (r < 0)
         return r;
@@ -523,7 +509,7 @@ EventConnection *event_connection_free(EventConnection *connection)
     sd_event_source_disable_unref(connection->resume_source);
     line_buffer_free(connection->lines);
     fd_close(connection->fd);
-    free(connection->out);
+    byte_queue_clear(&connection->answers);
     free(connection);
     return NULL;
 }

@@ -8,10 +8,11 @@
  * writes the answers. The owner decides what a source may send, and answers.
  *
  * A peer can cost no more than its connections (the owner counts them by
- * on_connect), one line and EVENT_ANSWERS_MAX bytes of answers each: while it
- * does not read its answers, or sends lines faster than on_line allows,
- * nothing is read from it. Descriptor, hello and a line that was begun have
- * deadlines; an idle connection has none.
+ * on_connect) with one line each, and its answers: while more than
+ * EVENT_ANSWERS_MAX bytes of these are unwritten, or it sends lines faster than
+ * on_line allows, nothing is read from it, and only the answers to what is in
+ * work already still come on top. Descriptor, hello and a line that was begun
+ * have deadlines; an idle connection has none.
  */
 
 #include <systemd/sd-event.h>

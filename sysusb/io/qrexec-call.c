@@ -5,17 +5,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "common/byte-queue.h"
 #include "common/sys/clock.h"
 #include "common/wire/line-buffer.h"
 #include "common/wire/record-wire.h"
 #include "sysusb/io/qrexec-call.h"
-
-#define QUEUE_MIN 4096U
 
 typedef enum CallState {
     CALL_OPEN,
@@ -38,10 +36,7 @@ struct QrexecCall {
     int read_fd;  /* and output */
     bool terminated;
 
-    size_t queue_max;
-    size_t queue_size;
-    size_t queue_start, queue_end;
-    char *queue;
+    ByteQueue queue; /* not yet written */
     LineBuffer *lines;
 
     const QrexecCallOps *ops;
@@ -52,8 +47,7 @@ static void call_close_input(QrexecCall *call)
 {
     call->write_source = sd_event_source_disable_unref(call->write_source);
     call->write_fd = fd_close(call->write_fd);
-    free(TAKE_PTR(call->queue));
-    call->queue_size = call->queue_start = call->queue_end = 0;
+    byte_queue_clear(&call->queue);
 }
 
 static void call_close_output(QrexecCall *call)
@@ -165,55 +159,23 @@ static int call_on_writable(sd_event_source *source,
 
     (void) revents;
 
-    n = write(fd, call->queue + call->queue_start,
-              call->queue_end - call->queue_start);
+    n = write(fd, byte_queue_data(&call->queue), byte_queue_len(&call->queue));
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)
             qrexec_call_close(call, NULL);
         return 0;
     }
 
-    call->queue_start += (size_t) n;
-    if (call->queue_start < call->queue_end)
+    byte_queue_drop(&call->queue, (size_t) n);
+    if (byte_queue_len(&call->queue) > 0)
         return 0;
 
     if (call->state == CALL_FINISHING) {
         call_close_input(call);
         return 0;
     }
-    free(TAKE_PTR(call->queue));
-    call->queue_size = call->queue_start = call->queue_end = 0;
     /* off, not only without EPOLLOUT: a broken pipe would wake us for ever */
     return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-}
-
-/* Make room for @len bytes more, at most to the limit. */
-static int call_reserve(QrexecCall *call, size_t len)
-{
-    size_t n_queued = call->queue_end - call->queue_start;
-    size_t size = call->queue_size ? call->queue_size : QUEUE_MIN;
-    char *queue;
-
-    if (len > call->queue_max || n_queued > call->queue_max - len)
-        return -ENOBUFS;
-    if (call->queue_size - call->queue_end >= len)
-        return 0;
-
-    if (n_queued > 0)
-        memmove(call->queue, call->queue + call->queue_start, n_queued);
-    call->queue_start = 0;
-    call->queue_end = n_queued;
-    if (call->queue_size - n_queued >= len)
-        return 0;
-
-    while (size - n_queued < len)
-        size *= 2;
-    queue = realloc(call->queue, size);
-    if (!queue)
-        return -ENOMEM;
-    call->queue = queue;
-    call->queue_size = size;
-    return 0;
 }
 
 int qrexec_call_write(QrexecCall *call, const char *data, size_t len)
@@ -222,12 +184,9 @@ int qrexec_call_write(QrexecCall *call, const char *data, size_t len)
 
     if (call->state != CALL_OPEN)
         return -EPIPE;
-    r = call_reserve(call, len);
+    r = byte_queue_append(&call->queue, data, len);
     if (r < 0)
         return r;
-
-    memcpy(call->queue + call->queue_end, data, len);
-    call->queue_end += len;
     return sd_event_source_set_enabled(call->write_source, SD_EVENT_ON);
 }
 
@@ -236,7 +195,7 @@ void qrexec_call_finish(QrexecCall *call)
     if (call->state != CALL_OPEN)
         return;
     call->state = CALL_FINISHING;
-    if (call->queue_start == call->queue_end)
+    if (byte_queue_len(&call->queue) == 0)
         call_close_input(call);
 }
 
@@ -401,7 +360,7 @@ int qrexec_call_new(QrexecCall **ret,
         .since_usec = clock_monotonic_usec(),
         .write_fd = -1,
         .read_fd = -1,
-        .queue_max = queue_max,
+        .queue.max = queue_max,
         .ops = ops,
         .userdata = userdata,
     };
