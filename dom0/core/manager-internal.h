@@ -10,10 +10,12 @@
  *     manager-power    qubes start, stop and resume (in)
  *     manager-qubesd   it is there, or gone         (in)
  *     manager-device   what a device's record means: decide, attach, unplug
- *     manager-job      one job: do what it wants, tell, end
+ *     manager-job      one job: begin it, do what it wants
+ *     manager-end      its outcome, and what follows for its device
  *     manager-turn     may it attach now, and what of an overdue attach
  *     manager-learn    what a job that has ended says of its device
- *     manager-prompt   whose prompt is next, and what its answer is worth
+ *     manager-prompt   whose prompt is next, and getting it ready
+ *     manager-window   what the answer in its window is worth
  *     manager-acts     what the person does: pause, resume, retry, detach
  *     manager-state    what is kept over a restart of the daemon
  *     manager-notify   what the person is told       (out)
@@ -343,6 +345,18 @@ void device_look_at_suspect(Manager *m, Device *device, Instant now);
 /* Whether the job's Attach was sent, and has not failed as far as is known. */
 bool managed_is_attaching(const ManagedJob *managed);
 
+/* manager-end */
+
+/* The outcome of a job is known: into the history, and to who asked. */
+void managed_tell(Manager *m, ManagedJob *managed, Instant now);
+/* A job has ended: what follows for its device? It is dead afterwards. */
+void managed_end(Manager *m, ManagedJob *managed, Instant now);
+
+/* A look after qubesd came back has found that the device is not attached, or
+ * it has been detached now, or its holder has stopped. Whether a record that
+ * came while qubesd was away (see waits_for_qubesd) has still to be decided. */
+bool device_lacks_decision(const Manager *m, const Device *device);
+
 /* End the job that waits for the device's other job, if there is one. */
 void device_drop_queued(Manager *m,
                         Device *device,
@@ -398,15 +412,27 @@ bool desk_on_answer(Manager *m,
 bool desk_next_call(Manager *m, uint64_t call, AdminRequest *ret_request);
 /* The job has ended: desk and windows must not point to it any more. */
 void desk_forget(Manager *m, const ManagedJob *managed);
-/* Whether the person has approved the job, which wishes for its prompt, in the
- * window of an earlier one. If so, it goes on with *@ret. */
-bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now);
+/* Nobody is logged in: the job (NULL: it has ended) goes on waiting, without
+ * using up its time. */
+void desk_on_no_agent(Manager *m, ManagedJob *managed, Instant now);
 /* When the next prompt may be due without any further event; UINT64_MAX:
  * never. */
 uint64_t desk_next_usec(const Manager *m);
 /* Whether the person may still say no to @source in a window. */
 bool desk_has_window_of(const Manager *m, const QubeName *source);
 void desk_clear(Manager *m);
+/* The job's rule is not in force any more: end it, and decide the device
+ * anew. */
+void managed_refuse_outdated(Manager *m, ManagedJob *managed, Instant now);
+
+/* manager-window */
+
+/* The window @id, or with 0 a free place for one; NULL if there is none. */
+Window *desk_find_window(PromptDesk *desk, uint64_t id);
+void window_free(Window *window);
+/* Whether the person has approved the job, which wishes for its prompt, in the
+ * window of an earlier one. If so, it goes on with *@ret. */
+bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now);
 
 /* manager-notify */
 
@@ -443,11 +469,6 @@ bool rule_is_current(const Manager *m, const Device *device, const Rule *rule);
  * taken over. @waiter is NULL if no record waits for the outcome.
  */
 Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now);
-
-/* A look after qubesd came back has found that the device is not attached, or
- * it has been detached now, or its holder has stopped. Whether a record that
- * came while qubesd was away (see waits_for_qubesd) has still to be decided. */
-bool device_lacks_decision(const Manager *m, const Device *device);
 
 /* Decide the device again although there is no new record of it; nothing if it
  * has a job. */

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <assert.h>
+
+#include "common/text.h"
+#include "dom0/core/device-label.h"
+#include "dom0/core/manager-internal.h"
+
+static void waiters_answer(Manager *m, WaiterList *list, Status status)
+{
+    Waiter *waiter;
+
+    while ((waiter = waiters_pop(list))) {
+        waiter->status = status;
+        waiters_push(&m->answers, waiter);
+    }
+}
+
+void manager_record(Manager *m,
+                    Device *device,
+                    const Rule *rule,
+                    const char *target,
+                    Status status,
+                    const char *detail,
+                    uint64_t duration_usec,
+                    Instant now)
+{
+    HistoryEntry entry = {
+        .when_usec = now.realtime_usec,
+        .duration_usec = duration_usec,
+        .source = device->source->name,
+        .class = device->record.class,
+        .device = device->record.device,
+        .status = status,
+    };
+
+    if (rule)
+        entry.rule = rule->name;
+    (void) text_format(entry.target, sizeof(entry.target), "%s", target);
+    (void) text_format(entry.detail, sizeof(entry.detail), "%s", detail);
+    entry.label = device_label(&device->record.properties);
+    history_add(m->history, &entry);
+    device->outcome = history_last_serial(m->history);
+    device->status = status;
+    device->status_usec = now.realtime_usec;
+}
+
+/* Whether it ended because its target could not be had yet. */
+static bool job_lacked_target(const Job *job)
+{
+    return job->outcome == STATUS_START_FAILED ||
+           (job->outcome == STATUS_ATTACH_FAILED && job->unready);
+}
+
+/* It is wanted there all the same once someone else has started the target. One
+ * that did not stay up is not started for it again: so no two devices can start
+ * a target that always crashes by turns. */
+static void device_wait_for_start(Device *device, const ManagedJob *managed)
+{
+    const Job *job = &managed->job;
+
+    if (!managed->rule || qube_name_equal(&job->target, &job->disposable))
+        return; /* a disposable is done away with */
+    device->waits_for = job->target;
+    if (!job->unready && (job->started || managed->came_up))
+        device->stopped = job->target;
+}
+
+void managed_tell(Manager *m, ManagedJob *managed, Instant now)
+{
+    Job *job = &managed->job;
+    Device *device = managed->device;
+
+    managed->told = true;
+    if (managed->kind == JOB_KIND_LOOK)
+        return; /* nobody waits for it; managed_end() acts on it */
+    manager_record(m, device, managed->rule, job->target.s, job->outcome,
+                   job->detail, now.monotonic_usec - managed->begun_usec, now);
+    waiters_answer(m, &managed->attach_waiters, job->outcome);
+
+    if (managed->kind != JOB_KIND_ATTACH)
+        return;
+    manager_notify(m, managed, now);
+    if (status_is_success(job->outcome))
+        device->stopped = (QubeName){};
+    device->waits_for = (QubeName){};
+    if (job_lacked_target(job))
+        device_wait_for_start(device, managed);
+    device->waits_for_any = job->outcome == STATUS_WAITING_FOR_TARGET;
+    device->waits_for_qubesd =
+        job->outcome == STATUS_UNAVAILABLE ||
+        (job->outcome == STATUS_TIMEOUT && m->qubesd != QUBESD_CONNECTED);
+    device->waits_for_list = job->outcome == STATUS_NO_SUCH_DEVICE;
+    device->waits_for_disk =
+        managed->presumed && job->outcome == STATUS_ATTACHED_ELSEWHERE;
+}
+
+/* Mark a job that has ended as dead: manager_settle() frees it once none of its
+ * calls is under way. */
+static void managed_bury(Manager *m, ManagedJob *managed)
+{
+    desk_forget(m, managed);
+    /* a USB attach that qubesd still works on keeps its turn until it is
+     * answered */
+    if (managed->port_turn) {
+        managed->port_turn = managed->call != 0 || managed->overdue_call != 0;
+        m->turns_changed = true;
+    }
+    managed->device = NULL;
+    managed->dead = true;
+    managed->wants_call = false;
+    managed->wants_question = false;
+    m->n_dead++;
+}
+
+void device_drop_queued(Manager *m,
+                        Device *device,
+                        Status status,
+                        const char *detail,
+                        Instant now)
+{
+    ManagedJob *queued = TAKE_PTR(device->queued);
+
+    if (!queued)
+        return;
+    queued->job.outcome = status;
+    (void) text_format(queued->job.detail, sizeof(queued->job.detail), "%s",
+                       detail);
+    managed_tell(m, queued, now);
+    managed_bury(m, queued);
+}
+
+bool device_lacks_decision(const Manager *m, const Device *device)
+{
+    return device->waits_for_qubesd && m->qubesd == QUBESD_CONNECTED &&
+           !device_is_attached(device) && !device_is_left_alone(device);
+}
+
+/* Note at the device what the end of its job means, and answer who waits for
+ * the device to be detached. The device has no job afterwards. */
+static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
+{
+    Device *device = managed->device;
+    /* of the plug that the job is about: its event is still to come */
+    const bool attach_untold =
+        device->attach_untold ||
+        (managed->kind == JOB_KIND_ATTACH &&
+         managed->job.attach_result == ADMIN_OK &&
+         !managed->attached_meanwhile && !managed->target_stopped);
+    QubeName made = {};
+    Holding left;
+
+    if (device->made)
+        made = device->held_by;
+    device_learn(m, device, managed, now);
+    if (made.s[0] && (device->holding == HOLDING_NOTHING ||
+                      !qube_name_equal(&device->held_by, &made)))
+        (void) orphans_add(&m->orphans, &made);
+    device->made = device->made && device->holding == HOLDING_MAYBE;
+    if (managed->kind == JOB_KIND_DETACH)
+        device_learn_missing(m, device, managed, now);
+    if ((managed->job.detached ||
+         (attach_untold &&
+          (managed->job.missing || managed->job.outcome == STATUS_DETACHED))) &&
+        !managed->job.told_detached && !managed->unheard)
+        source_expect_detach(managed->source, device->record.class,
+                             &device->record.device, &managed->job.target, true,
+                             now.monotonic_usec);
+    /* what comes after the event of that is none of its echoes */
+    if (device->record.class == DEVICE_CLASS_USB &&
+        !managed->job.told_detached &&
+        (managed->job.detached ||
+         (managed->kind == JOB_KIND_DETACH && !managed->job.missing &&
+          managed->job.outcome == STATUS_DETACHED)))
+        source_on_port_detached(managed->source, &device->record.device,
+                                &managed->job.target, now.monotonic_usec);
+    /* what others had attached is not ours after a Detach that failed either */
+    left = managed->by_person ? managed->job.holding : device->holding;
+    waiters_answer(m, &managed->remove_waiters,
+                   left == HOLDING_NOTHING ? STATUS_DETACHED
+                                           : STATUS_NOT_ATTACHED);
+    device->job = NULL;
+    if (device->record.class == DEVICE_CLASS_USB &&
+        now.monotonic_usec < m->suspect_until_usec &&
+        (managed->job.outcome == STATUS_ALREADY_ATTACHED ||
+         managed->job.outcome == STATUS_ATTACHED_ELSEWHERE)) {
+        device->suspect = true;
+        m->any_suspect = true;
+    }
+}
+
+/* Whether the device has to be decided again after the job has ended. */
+static bool managed_calls_for_decision(const Manager *m,
+                                       const ManagedJob *managed)
+{
+    Status outcome = managed->job.outcome;
+    bool started = managed->target_started;
+
+    if (managed->outdated)
+        return true;
+    switch (managed->kind) {
+    case JOB_KIND_ATTACH:
+        if (outcome == STATUS_SUPERSEDED)
+            break;
+        /* while no event could be heard the target may have started, too */
+        started |= managed->unheard && m->qubesd == QUBESD_CONNECTED;
+        return (started && outcome == STATUS_WAITING_FOR_TARGET) ||
+               (managed->came_up && job_lacked_target(&managed->job));
+    case JOB_KIND_LOOK:
+        if ((managed->job.restarted && outcome == STATUS_TARGET_NOT_RUNNING) ||
+            (managed->device->waits_for_list && managed->device->relisted))
+            return true;
+        break;
+    case JOB_KIND_DETACH:
+        break;
+    }
+    return device_lacks_decision(m, managed->device);
+}
+
+/* Whether events were missed, and no job has seen who has the device since. */
+static bool device_has_missed(const Device *device)
+{
+    return device->missed_events && !device->attachment_known &&
+           device->plugged && device_is_attached(device);
+}
+
+void managed_end(Manager *m, ManagedJob *managed, Instant now)
+{
+    Device *device = managed->device;
+    /* the event of our own Detach says all there is to say */
+    bool look = managed->kind == JOB_KIND_ATTACH && managed->detached_meanwhile;
+    const QubeName target = managed->job.target;
+    bool again;
+
+    if (device->queued == managed) {
+        /* its time was over before the job ahead of it had ended */
+        device->queued = NULL;
+        managed_bury(m, managed);
+        return;
+    }
+    assert(device->job == managed);
+    managed_leave_device(m, managed, now);
+    m->turns_changed |= managed->kind != JOB_KIND_ATTACH || look ||
+                        managed->lineage != device->lineage;
+    again = managed_calls_for_decision(m, managed);
+    managed_bury(m, managed);
+
+    if (device->queued) {
+        device->job = TAKE_PTR(device->queued);
+        task_set_holder(&device->job->job.task, device);
+        managed_apply(m, device->job,
+                      job_go(&device->job->job, now.monotonic_usec), now);
+    } else if (look && device->plugged && !device->detached_by_user &&
+               (device->holding == HOLDING_DEVICE ||
+                qube_name_equal(&device->attached_to, &target))) {
+        device_begin_look(m, device, &target, now);
+    } else if (again && device->plugged) {
+        device_decide_again(m, device, now);
+    }
+
+    if (device->job)
+        return;
+    if (managed->kind != JOB_KIND_LOOK && device_has_missed(device)) {
+        const QubeName holder = device_holder(device);
+
+        device_look_further(m, device, &holder, now);
+    } else if (device->suspect && device->plugged) {
+        device_look_at_suspect(m, device, now);
+    } else {
+        device_release(device);
+    }
+}
