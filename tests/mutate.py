@@ -33,27 +33,16 @@ HANGS_TIMES, HANGS_S = 10, 10
 SLOW_S = 3.0
 
 # run below a wrapper
-WRAPPED = ("test-agent", "fault-send", "fault-udev")
+WRAPPED = ("test-agent", "test-udev-source", "fault-send", "fault-udev")
 
-FILES = (
-    "common/boot-id.c common/device.c common/qube-name.c common/rate.c "
-    "common/record.c common/text.c common/wire/json.c common/wire/line-buffer.c "
-    "common/wire/record-wire.c dom0/core/approval.c dom0/core/glob.c "
-    "dom0/core/identity.c dom0/core/job-attach.c dom0/core/job-choose.c "
-    "dom0/core/job-detach.c dom0/core/job-step.c dom0/core/job.c "
-    "dom0/core/quota.c dom0/core/rule-body.c dom0/core/rule-condition.c "
-    "dom0/core/rule-head.c dom0/core/rule-lex.c dom0/core/rule-parse.c "
-    "dom0/core/rule-value.c dom0/core/ruleset.c dom0/core/source.c "
-    "dom0/core/source-memory.c dom0/core/source-told.c dom0/core/target.c "
-    "dom0/core/target-start.c "
-    "dom0/wire/admin-frame.c dom0/wire/admin-listing.c dom0/wire/admin.c "
-    "dom0/wire/control.c dom0/wire/descriptor.c dom0/wire/event-session.c "
-    "dom0/wire/policy.c dom0/wire/prompt.c dom0/wire/state-wire.c "
-    "sysusb/core/export.c sysusb/core/snapshot.c sysusb/core/udev-record.c"
-).split()
+# The pure layers, in which all decisions are made and all bytes are parsed; but
+# not what only shows.
+FOLDERS = ("common", "common/wire", "dom0/core", "dom0/wire", "sysusb/core")
+SHOWN = ("diagnostic.c", "manager-report.c", "report-wire.c", "rule-report.c")
 
 # beside those whose name says it, the first that are asked
 LIKELY = {
+    "manager": ("test-manager", "test-manager-design", "prop-manager", "prop-model"),
     "job": ("prop-job", "test-manager", "test-manager-usb", "prop-manager"),
     "source": ("test-source", "test-manager-replug", "prop-manager"),
     "rule": ("test-rules-corpus", "test-ruleset", "prop-rules"),
@@ -219,13 +208,23 @@ def mutations(
             yield from make("enum", match.start(), match.end(), other)
 
 
+def files(tree: pathlib.Path) -> list[str]:
+    """What is changed."""
+    return [
+        str(path.relative_to(tree))
+        for folder in FOLDERS
+        for path in sorted((tree / folder).glob("*.c"))
+        if path.name not in SHOWN
+    ]
+
+
 def chosen(tree: pathlib.Path, number: int, paths: list[str]) -> list[Mutation]:
     """
     Those below @paths of @number that are spread over all, as many of each file
     as it has: mostly the same ones after the code has changed.
     """
     cache: dict[str, list[str]] = {}
-    every = [m for path in FILES for m in mutations(tree, path, cache)]
+    every = [m for path in files(tree) for m in mutations(tree, path, cache)]
     every = sorted(every, key=Mutation.digest)[:number]
     every = [m for m in every if m.path.startswith(tuple(paths))]
     return sorted(every, key=lambda m: (m.path, m.start, m.kind, m.new))

@@ -6,8 +6,8 @@ usage() {
     cat <<'END'
 Usage: [sudo] tests/mutate.sh [NUMBER [PATH...]]
 
-Change the decision, job and parser code in NUMBER ways (default 240), one at a
-time and spread over the files that mutate.py lists, and see whether the unit and
+Change the decision, job and parser code in NUMBER ways (default 480), one at a
+time and spread over all files of the pure layers, and see whether the unit and
 property tests notice, or at last those that let memory and calls fail. With
 PATHs, as dom0/wire/, only those of the NUMBER whose file begins so. The kinds of
 change are listed in mutate.py.
@@ -26,7 +26,7 @@ if [[ "${1-}" == --help ]]; then
     usage
     exit 0
 fi
-number=${1:-240}
+number=${1:-480}
 if ! [[ "$number" =~ ^[1-9][0-9]*$ ]]; then
     usage >&2
     exit 64
