@@ -12,6 +12,9 @@
 #include "dom0/ctl/outcome-text.h"
 #include "dom0/ctl/view.h"
 
+/* without an answer for so long the person is told why */
+#define TELL_USEC (3 * USEC_PER_SEC)
+
 #define OPTIONS_HELP                                                          \
     "Options:\n"                                                              \
     "      --json         the answer as one JSON object in ASCII: code, "     \
@@ -34,7 +37,9 @@ static const char retry_help[] =
     "it, or\n"
     "that it was detached by hand, is forgotten. Waits for the outcome, also "
     "while a\n"
-    "prompt is open; Ctrl-C ends the waiting only.\n"
+    "prompt is open, and tells on standard error what it waits for; Ctrl-C "
+    "ends the\n"
+    "waiting only.\n"
     "\n" OPTIONS_HELP "\n"
     "Example:\n"
     "  " CTL_NAME " retry sys-usb:sda\n";
@@ -45,7 +50,10 @@ static const char detach_help[] =
     "Detach a device from the qube that has it, however it got there, and "
     "leave "
     "it\n"
-    "alone until it is replugged, or until `" CTL_NAME " retry`.\n"
+    "alone until it is replugged, or until `" CTL_NAME " retry`. Waits until "
+    "that is\n"
+    "done, also for a qubesd that cannot be reached; Ctrl-C ends the waiting "
+    "only.\n"
     "\n" OPTIONS_HELP "\n"
     "Example:\n"
     "  " CTL_NAME " detach sys-usb:sda\n";
@@ -74,6 +82,83 @@ static void print_answer(Terminal *terminal,
                    detail.s);
 }
 
+/* The device's job, of those that the daemon tells. */
+static const json_t *find_job(const json_t *status, const DeviceArg *device)
+{
+    const json_t *job;
+    size_t index;
+
+    json_array_foreach(json_object_get(status, "jobs"), index, job)
+    {
+        if (strcmp(member_text(job, "source"), device->source.s) == 0 &&
+            strcmp(member_text(job, "device"), device->device.s) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+/* What the device's job waits for, after "sys-usb:sda: "; "" if that is not
+ * known, or passes by itself. */
+static const char *waits_for(const json_t *job)
+{
+    static const struct {
+        const char *state;
+        const char *words;
+    } table[] = {
+        { "awaiting-qubesd", "waiting until qubesd can be reached" },
+        { "awaiting-device", "waiting until qubesd lists it" },
+        { "awaiting-prompt", "waiting for its prompt; is a person logged in, "
+                             "or another prompt open?" },
+        { "asking", "waiting for an answer to its prompt" },
+        { "awaiting-turn", "waiting for its turn to be attached" },
+        { "starting-target", "waiting until the qube has started" },
+        { "queued", "waiting for what is in work for it already" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (strcmp(member_text(job, "state"), table[i].state) == 0)
+            return table[i].words;
+    return "";
+}
+
+/* The daemon has not answered yet: say on standard error what it waits for. */
+static void tell_waiting(const Arguments *arguments, const DeviceArg *device)
+{
+    _cleanup_(json_decrefp) json_t *status = NULL;
+    const char *words;
+    ClientError error;
+    ShowText shown;
+
+    if (client_call(&status, &error, client_path(arguments), "GetStatus",
+                    json_object()) < 0)
+        return;
+    words = waits_for(find_job(status, device));
+    if (words[0] != '\0')
+        (void) fprintf(stderr,
+                       CTL_NAME ": %s: %s; Ctrl-C ends the waiting only\n",
+                       show_text(&shown, arguments->operands[0], false), words);
+}
+
+/* As client_receive(), for ever. */
+static int receive(Client *client,
+                   ClientError *error,
+                   json_t **ret,
+                   const Arguments *arguments,
+                   const DeviceArg *device)
+{
+    int r = -ETIMEDOUT;
+
+    if (!arguments_have(arguments, OPTION_QUIET)) {
+        r = client_receive(client, error, ret, NULL,
+                           clock_monotonic_usec() + TELL_USEC);
+        if (r == -ETIMEDOUT)
+            tell_waiting(arguments, device);
+    }
+    return r == -ETIMEDOUT
+               ? client_receive(client, error, ret, NULL, CLIENT_FOREVER)
+               : r;
+}
+
 static int run(const Arguments *arguments,
                Terminal *terminal,
                const char *method)
@@ -94,7 +179,7 @@ static int run(const Arguments *arguments,
         r = client_send(client, &error, method, device_arg_to_json(&device),
                         false);
     if (r == 0)
-        r = client_receive(client, &error, &answer, NULL, CLIENT_FOREVER);
+        r = receive(client, &error, &answer, arguments, &device);
     if (r == -EREMOTEIO &&
         strcmp(error.name.s, CONTROL_ERROR_NO_SUCH_DEVICE) == 0)
         return complain_no_device(name);

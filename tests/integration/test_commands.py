@@ -287,6 +287,18 @@ class ActTest(CommandCase):
         rig.sim.wait_detached(backend="sys-usb", port="sda")
         self.assert_last(rig, "sda", 308)
 
+    def test_a_detach_that_waits_for_qubesd_says_so(self):
+        rig = self.start(RULES)
+        self.attach_stick(rig)
+        rig.sim.crash(service="qubesd")
+        detaching = self.running(rig, "detach", "sys-usb:sda")
+        self.assertEqual(detaching.complaint(),
+                         "qvm-autoattach: sys-usb:sda: waiting until qubesd can be "
+                         "reached; Ctrl-C ends the waiting only\n")
+        rig.sim.restart(service="qubesd")
+        self.assertEqual(detaching.end(),
+                         (0, "sys-usb:sda \"SanDisk Ultra\": detached from work\n", ""))
+
     def test_the_exit_status_is_that_of_the_outcome(self):
         rig = self.start(RULES)
         connection = self.forwarder(rig)
