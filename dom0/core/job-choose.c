@@ -265,7 +265,7 @@ static JobWish job_finish_denied(Job *job)
         break;
     }
     if (job->default_dispvm_missing)
-        return job_finish(job, STATUS_DENIED_BY_POLICY,
+        return job_finish(job, STATUS_START_FAILED,
                           "dom0 has no default disposable template");
     return job_finish(job, STATUS_DENIED_BY_POLICY, "");
 }

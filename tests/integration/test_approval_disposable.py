@@ -60,6 +60,15 @@ class Made(DisposableCase):
         self.assertEqual(rig.calls(method=CREATE)[0]["dest"], "default-dvm")
         self.assertEqual(self.assert_last(rig, "sda", 200)["target"], name)
 
+    def test_without_a_default_template_it_cannot_be_started(self):
+        for rules in (DEFAULT, "r: ask block type disk to @dispvm\n"):
+            rig = self.start(rules, world())
+            connection = self.forwarder(rig)
+            seq = connection.add("block", "sda", **STICK)
+            self.refused(rig, connection, seq, 520,
+                         "dom0 has no default disposable template")
+            self.assert_unasked(rig)
+
     def test_a_named_template_is_the_one_that_is_used(self):
         rig, _, _ = self.attached(MEDIA)
         self.assertEqual(self.acts(rig), ["CreateDisposable", "Start", "Attach"])

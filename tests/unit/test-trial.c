@@ -323,10 +323,23 @@ static void test_of_the_default_disposable_both_names_count(void **state)
     world.policy_ask = " @dispvm:dvm ";
     expect(try(fixture, &world), STATUS_DENIED_BY_POLICY, "", false, false);
     expect_guards(fixture, (TrialGuard[]){ TRIAL_DENY });
+}
 
-    world.default_dispvm = NULL;
-    expect(try(fixture, &world), STATUS_DENIED_BY_POLICY, "", false, false);
-    assert_non_null(strstr(trial_verdict(fixture->trial)->detail, "default"));
+static void test_without_a_default_template_no_disposable_starts(void **state)
+{
+    Fixture *fixture = *state;
+    World world = { .policy_allow = " @dispvm a ", .running = "a" };
+
+    take_rule(fixture, "r: allow block to @dispvm\n");
+    expect(try(fixture, &world), STATUS_START_FAILED, "", false, false);
+    assert_string_equal(trial_verdict(fixture->trial)->detail,
+                        "dom0 has no default disposable template");
+    expect_guards(fixture, (TrialGuard[]){ TRIAL_ALLOW });
+
+    take_rule(fixture, "r: allow block to { @dispvm a }\n");
+    expect(try(fixture, &world), STATUS_ATTACHED, "a", false, false);
+    world.no_answer = POLICY_UNREACHABLE;
+    expect(try(fixture, &world), STATUS_UNAVAILABLE, "", false, false);
 }
 
 static void test_whether_targets_exist_is_told(void **state)
@@ -458,6 +471,7 @@ int main(void)
         TEST(test_a_policy_daemon_that_does_not_answer_is_asked_once),
         TEST(test_the_source_is_never_a_target),
         TEST(test_of_the_default_disposable_both_names_count),
+        TEST(test_without_a_default_template_no_disposable_starts),
         TEST(test_whether_targets_exist_is_told),
         TEST(test_what_qubesd_says_of_the_device_counts),
         TEST(test_a_paused_target_takes_nothing),
