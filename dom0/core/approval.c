@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/text.h"
 #include "dom0/core/approval.h"
 
 /* sda .. sdzzz: more letters could be a word */
@@ -28,6 +29,25 @@ bool icon_name_parse(IconName *ret,
     memcpy(name.s, untrusted_name, untrusted_len);
     *ret = name;
     return true;
+}
+
+bool approval_can_ask(const QubeName *source,
+                      const AdminAnswer *guivm,
+                      char ret_detail[static ADMIN_DETAIL_MAX + 1])
+{
+    ret_detail[0] = '\0';
+    if (guivm->result != ADMIN_OK)
+        (void) text_format(ret_detail, ADMIN_DETAIL_MAX + 1, "%s",
+                           guivm->detail);
+    else if (strcmp(guivm->value.s, "dom0") != 0)
+        (void) text_format(ret_detail, ADMIN_DETAIL_MAX + 1,
+                           "nobody can be asked: the GUI domain of %s is %s, "
+                           "not dom0",
+                           source->s,
+                           guivm->value.s[0] ? guivm->value.s : "none");
+    else
+        return true;
+    return false;
 }
 
 static bool skip(const char **at, const char *word)

@@ -10,6 +10,7 @@
 
 #include "common/device.h"
 #include "common/rate.h"
+#include "dom0/core/admin.h"
 #include "dom0/core/rule.h"
 
 /* a qube's targets in one rule; the rule language allows no more */
@@ -76,6 +77,15 @@ typedef struct Notification {
     DeviceName device; /* as in Prompt */
     char target[TARGET_STRING_MAX + 1];
 } Notification;
+
+/*
+ * Whether the person can be asked about devices of @source, by what qubesd has
+ * answered of its property guivm: prompts are shown in that GUI domain, and
+ * only dom0 as that can be served. If not, @ret_detail says why; else it is "".
+ */
+bool approval_can_ask(const QubeName *source,
+                      const AdminAnswer *guivm,
+                      char ret_detail[static ADMIN_DETAIL_MAX + 1]);
 
 /*
  * Whether the name is one that the kernel gives by itself: sd*, mmcblk*,

@@ -200,8 +200,6 @@ static void take_icon(IconName *ret,
         (void) text_format(ret->s, sizeof(ret->s), "%s", fallback);
 }
 
-/* The prompt has to be shown in the source's GUI domain. Only dom0 as that
- * domain can be served: else nobody can be asked. */
 static void on_guivm(Manager *m, const AdminAnswer *answer, Instant now)
 {
     PromptDesk *desk = &m->desk;
@@ -216,20 +214,11 @@ static void on_guivm(Manager *m, const AdminAnswer *answer, Instant now)
                       now);
         return;
     }
-    if (answer->result == ADMIN_OK && strcmp(answer->value.s, "dom0") == 0) {
+    if (approval_can_ask(&desk->prompt.source, answer, detail)) {
         desk_call(desk, DESK_SOURCE_ICON, &desk->prompt.source,
                   ADMIN_PROPERTY_ICON);
         return;
     }
-
-    if (answer->result == ADMIN_OK)
-        (void) text_format(detail, sizeof(detail),
-                           "nobody can be asked: the GUI domain of %s is %s, "
-                           "not dom0",
-                           desk->prompt.source.s,
-                           answer->value.s[0] ? answer->value.s : "none");
-    else
-        (void) text_format(detail, sizeof(detail), "%s", answer->detail);
     desk->managed = NULL;
     managed_apply(m, managed,
                   job_on_refused(&managed->job, STATUS_UNAVAILABLE, detail,

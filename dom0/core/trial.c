@@ -20,6 +20,7 @@ typedef enum TrialState {
     TRIAL_JUDGING,
     TRIAL_SURVEYING,
     TRIAL_LOOKING,
+    TRIAL_PLACING,
     TRIAL_DONE,
 } TrialState;
 
@@ -69,6 +70,7 @@ static bool is_never(const Trial *trial, size_t index)
 /* what is to be found out */
 
 static void finish(Trial *trial);
+static void conclude_prompt(Trial *trial, const AdminAnswer *guivm);
 
 static void look(Trial *trial)
 {
@@ -178,6 +180,7 @@ TrialWish trial_wish(const Trial *trial)
     switch (trial->state) {
     case TRIAL_RESOLVING:
     case TRIAL_LOOKING:
+    case TRIAL_PLACING:
         return TRIAL_WISH_CALL;
     case TRIAL_JUDGING:
         return TRIAL_WISH_QUESTION;
@@ -276,6 +279,9 @@ void trial_on_answer(Trial *trial, const AdminAnswer *answer)
     if (trial->state == TRIAL_LOOKING) {
         trial->listing = *answer;
         finish(trial);
+    } else if (trial->state == TRIAL_PLACING) {
+        trial->state = TRIAL_DONE;
+        conclude_prompt(trial, answer);
     } else if (trial->state == TRIAL_RESOLVING) {
         trial->resolved = *answer;
         if (answer->result != ADMIN_OK ||
@@ -428,14 +434,30 @@ static PolicyAnswer answer_question(const Trial *trial)
     return question->assume_yes ? judgement->assuming : judgement->plain;
 }
 
-/* The person would be asked. */
-static void conclude_prompt(Trial *trial)
+/* The job comes to its prompt. */
+static void place_prompt(Trial *trial)
+{
+    if (trial->task.is_quiet) {
+        conclude(trial, STATUS_QUIET, "");
+        return;
+    }
+    trial->state = TRIAL_PLACING;
+    trial->request = (AdminRequest){
+        .method = ADMIN_PROPERTY_GET,
+        .dest = trial->task.job.source,
+        .property = ADMIN_PROPERTY_GUIVM,
+    };
+}
+
+/* The person would be asked, if that can be. */
+static void conclude_prompt(Trial *trial, const AdminAnswer *guivm)
 {
     Target choices[APPROVAL_TARGETS_MAX];
     size_t indexes[APPROVAL_TARGETS_MAX], preselected = 0, n;
+    char detail[ADMIN_DETAIL_MAX + 1];
 
-    if (trial->task.is_quiet) {
-        conclude(trial, STATUS_QUIET, "");
+    if (!approval_can_ask(&trial->task.job.source, guivm, detail)) {
+        conclude(trial, STATUS_UNAVAILABLE, detail);
         return;
     }
     trial->verdict.asks = true;
@@ -492,7 +514,7 @@ static bool step(Trial *trial, JobWish *wish)
         *wish = job_on_start_of_others(job, TRIAL_USEC);
         return true;
     case JOB_WISH_PROMPT:
-        conclude_prompt(trial);
+        place_prompt(trial);
         return false;
     case JOB_WISH_NOTHING:
         if (job->state == JOB_AWAITING) {

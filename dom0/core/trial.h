@@ -17,6 +17,8 @@
  *        v
  *     LOOKING     whether qubesd lists the device, and who has it
  *        v
+ *     PLACING     where a prompt would be shown, if the job comes to one
+ *        v
  *     DONE        the job has been run
  *
  * Like a job it does nothing itself: it is asked what it wants to know, and

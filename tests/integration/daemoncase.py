@@ -88,6 +88,12 @@ def world(target: str = "Running", devices: list | None = None, **more) -> dict:
             **more}
 
 
+def gui_domain(name: str) -> dict:
+    """Qubes of a scenario: sys-usb, whose GUI domain is not dom0."""
+    return {"sys-gui": {}, "sys-usb": {
+        "state": "Running", "properties": {"guivm": {"type": "vm", "value": name}}}}
+
+
 class DaemonCase(unittest.TestCase):
     """A test of the daemon in its simulated dom0."""
 

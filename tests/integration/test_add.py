@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
 from commandcase import COMMAND, DANGEROUS, DEADLINE, CommandCase, run  # noqa: E402
-from daemoncase import PART, STICK, world  # noqa: E402
+from daemoncase import PART, STICK, gui_domain, world  # noqa: E402
 from harness import temporary_directory  # noqa: E402
 from test_commands import TYPES  # noqa: E402
 from test_interface import HID  # noqa: E402
@@ -30,9 +30,9 @@ BACKUP = ('backup: ask block id 0781:5581 serial "4C530001" from sys-usb to work
 class RuleCase(CommandCase):
     """Two sticks of a kind, a partition and a keyboard are plugged in."""
 
-    def plugged(self, rules: str = NO_HID, **more):
+    def plugged(self, rules: str = NO_HID, qubes: dict | None = None, **more):
         """The rig, once all of it is known."""
-        rig = self.start(rules, world("Halted"))
+        rig = self.start(rules, world("Halted", qubes=qubes or {}))
         connection = self.forwarder(rig)
         connection.add("block", "sda", parent="2-1", **{**STICK, **more})
         connection.add("block", "sda1", parent="sda", **{**PART, **more})
@@ -176,6 +176,14 @@ class AddTest(RuleCase):
         self.assertEqual(self.names(rig), ["backup", "no-hid"])
         self.assertEqual(sorted(os.listdir(rig.daemon.rules_dir)),
                          ["50-backup.rules", "50-test.rules"])
+
+    def test_a_rule_that_cannot_ask_is_told_as_that(self):
+        rig = self.plugged(qubes=gui_domain("sys-gui"))
+        text = self.command(rig, "add", "backup", "sys-usb:sda", "--to", "work",
+                            "--start")
+        self.assertRegex(text, "the rule is in force; when .*: a service that is needed "
+                               "is not there: nobody can be asked: the GUI domain of "
+                               "sys-usb is sys-gui, not dom0\n")
 
     def test_two_commands_from_a_stick_to_its_qube(self):
         rig = self.plugged()

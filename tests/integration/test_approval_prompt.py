@@ -6,6 +6,7 @@ import unittest
 
 from approvalcase import (ASK, CHOICE, STICK, ApprovalCase, policy, qubes, stick,
                           stick_n, sticks, world)
+from daemoncase import gui_domain
 
 FAULTS = ("exception", "empty", "garbage")
 
@@ -549,9 +550,7 @@ class GuiDomain(ApprovalCase):
 
     def check(self, guivm: str, detail: str) -> None:
         """A source with that GUI domain."""
-        rig = self.start(ASK, world(qubes={"sys-usb": {
-            "state": "Running", "properties": {
-                "guivm": {"type": "vm", "value": guivm}}}, "sys-gui": {}}))
+        rig = self.start(ASK, world(qubes=gui_domain(guivm)))
         connection = self.forwarder(rig)
         seq = connection.add("block", "sda", **STICK)
         self.refused(rig, connection, seq, 503, detail)
@@ -567,9 +566,8 @@ class GuiDomain(ApprovalCase):
         self.check("", "GUI domain of sys-usb is none, not dom0")
 
     def test_an_allow_rule_needs_no_gui_domain(self):
-        rig = self.start("r: allow block type disk to work\n", world(qubes={
-            "sys-usb": {"state": "Running", "properties": {
-                "guivm": {"type": "vm", "value": ""}}}}))
+        rig = self.start("r: allow block type disk to work\n",
+                         world(qubes=gui_domain("")))
         connection = self.forwarder(rig)
         self.assert_told(connection, connection.add("block", "sda", **STICK), 200)
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 from approvalcase import policy, qubes  # noqa: E402
 from commandcase import COMMAND, DANGEROUS, DEADLINE, CommandCase, run  # noqa: E402
-from daemoncase import PART, STICK, TO_WORK, world  # noqa: E402
+from daemoncase import PART, STICK, TO_WORK, gui_domain, world  # noqa: E402
 from harness import BOOT_ID, INTERFACE, Control, VarlinkError  # noqa: E402
 from harness import temporary_directory  # noqa: E402
 from test_commands import TYPES  # noqa: E402
@@ -162,6 +162,17 @@ class DeviceTest(ExplainCase):
         self.assertEqual([target["guard"] for target in answer["targets"]],
                          ["unreachable"] * 2)
         self.assertEqual(answer["verdict"]["code"], 503)
+
+    def test_where_nobody_can_be_asked_it_says_what_the_job_said(self):
+        rig, connection = self.plugged("stick: ask block id 0781:* to work\n",
+                                       world("Running", qubes=gui_domain("sys-gui")))
+        connection.answer(1)
+        outcome = rig.daemon.outcomes("sda")[-1]
+        verdict = self.verdict(rig, 5)
+        self.assertEqual(verdict["code"], 503)
+        self.assertRegex(verdict["detail"], "GUI domain of sys-usb is sys-gui")
+        for key in ("code", "detail"):
+            self.assertEqual(verdict[key], outcome[key])
 
     def test_without_qubesd_the_qubes_are_not_known(self):
         rig, connection = self.plugged(TO_WORK, world("Running"))

@@ -16,6 +16,8 @@ typedef struct World {
     const char *paused;
     bool qubes_fail;
     const char *default_dispvm; /* NULL: the call fails */
+    const char *guivm;          /* of the source; NULL: dom0 */
+    AdminResult no_guivm;       /* if set: the call ends so */
     AdminResult listing;
     bool unlisted;
     const char *attached_to;
@@ -53,6 +55,15 @@ static AdminAnswer answer_call(World *world, const AdminRequest *request)
     AdminAnswer answer = { .result = ADMIN_OK };
 
     world->n_calls++;
+    if (request->method == ADMIN_PROPERTY_GET &&
+        request->property == ADMIN_PROPERTY_GUIVM) {
+        assert_string_equal(request->dest.s, "sys-usb");
+        if (world->no_guivm != ADMIN_UNREACHABLE)
+            answer.result = world->no_guivm;
+        strcpy(answer.value.s, world->guivm ? world->guivm : "dom0");
+        strcpy(answer.detail, "qubesd's words");
+        return answer;
+    }
     if (request->method == ADMIN_PROPERTY_GET) {
         assert_string_equal(request->dest.s, "dom0");
         if (world->default_dispvm)
@@ -288,6 +299,33 @@ static void test_a_policy_daemon_that_does_not_answer_is_asked_once(
     }
 }
 
+static void test_where_nobody_can_be_asked_that_is_told(void **state)
+{
+    Fixture *fixture = *state;
+    World world = { .policy_allow = " a ", .running = "a", .guivm = "sys-gui" };
+
+    take_rule(fixture, "r: ask block to a\n");
+    expect(try(fixture, &world), STATUS_UNAVAILABLE, "", false, false);
+    assert_string_equal(trial_verdict(fixture->trial)->detail,
+                        "nobody can be asked: the GUI domain of sys-usb is "
+                        "sys-gui, not dom0");
+    world.guivm = "";
+    expect(try(fixture, &world), STATUS_UNAVAILABLE, "", false, false);
+    assert_non_null(
+        strstr(trial_verdict(fixture->trial)->detail, "is none, not dom0"));
+    world.no_guivm = ADMIN_TIMED_OUT;
+    expect(try(fixture, &world), STATUS_UNAVAILABLE, "", false, false);
+    assert_string_equal(trial_verdict(fixture->trial)->detail,
+                        "qubesd's words");
+
+    /* of the policy's prompts, too, but of nothing else */
+    world = (World){ .policy_ask = " a ", .running = "a", .guivm = "sys-gui" };
+    take_rule(fixture, "r: allow block to a\n");
+    expect(try(fixture, &world), STATUS_UNAVAILABLE, "", false, false);
+    world.policy_allow = " a ";
+    expect(try(fixture, &world), STATUS_ATTACHED, "a", false, false);
+}
+
 static void test_the_source_is_never_a_target(void **state)
 {
     Fixture *fixture = *state;
@@ -469,6 +507,7 @@ int main(void)
         TEST(test_what_policy_denies_is_no_choice),
         TEST(test_policy_can_make_an_allow_rule_ask),
         TEST(test_a_policy_daemon_that_does_not_answer_is_asked_once),
+        TEST(test_where_nobody_can_be_asked_that_is_told),
         TEST(test_the_source_is_never_a_target),
         TEST(test_of_the_default_disposable_both_names_count),
         TEST(test_without_a_default_template_no_disposable_starts),
