@@ -17,6 +17,7 @@ have left; see mutate.sh. The kinds:
 """
 
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -31,9 +32,6 @@ CAUGHT_MIN = 95.0
 HANGS_TIMES, HANGS_S = 10, 10
 # one that takes longer is asked only about what it is made for
 SLOW_S = 3.0
-
-# run below a wrapper
-WRAPPED = ("test-agent", "test-udev-source", "fault-send", "fault-udev")
 
 # The pure layers, in which all decisions are made and all bytes are parsed; but
 # not what only shows.
@@ -239,15 +237,30 @@ class Tests:
         self.seconds: dict[str, float] = {}
         self.digests: dict[str, bytes] = {}
         self.of_faults: set[str] = set()
+        wrapped = self.wrapped()
         for kind in ("unit", "property", "fault"):
             for program in sorted((build / "tests" / kind).iterdir()):
                 if program.is_file() and os.access(program, os.X_OK):
                     name = f"tests/{kind}/{program.name}"
                     if kind == "fault":
                         self.of_faults.add(name)
-                    if program.name not in WRAPPED:
+                    if program.name not in wrapped:
                         self.inputs[name] = self.inputs_of(name)
                         self.measure(name)
+
+    def wrapped(self) -> set[str]:
+        """Those that run below a wrapper: they cannot be run alone."""
+        told = subprocess.run(
+            ["ctest", "--test-dir", str(self.build), "--show-only=json-v1"],
+            check=True,
+            capture_output=True,
+        )
+        commands = [test.get("command", []) for test in json.loads(told.stdout)["tests"]]
+        return {
+            pathlib.Path(command[1]).name
+            for command in commands
+            if command and command[0].endswith("umockdev-wrapper")
+        }
 
     def measure(self, name: str) -> None:
         """How long it takes; it has to pass while nothing is changed."""
