@@ -147,16 +147,16 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
         (managed->kind == JOB_KIND_ATTACH &&
          managed->job.attach_result == ADMIN_OK &&
          !managed->attached_meanwhile && !managed->target_stopped);
-    QubeName made = {};
     Holding left;
 
-    if (device->made)
-        made = device->held_by;
     device_learn(m, device, managed, now);
-    if (made.s[0] && (device->holding == HOLDING_NOTHING ||
-                      !qube_name_equal(&device->held_by, &made)))
-        (void) orphans_add(&m->orphans, &made);
-    device->made = device->made && device->holding == HOLDING_MAYBE;
+    if (device->made.s[0] != '\0' &&
+        (device->holding == HOLDING_NOTHING ||
+         !qube_name_equal(&device->held_by, &device->made)))
+        (void) orphans_add(&m->orphans, &device->made);
+    if (device->holding != HOLDING_MAYBE ||
+        !qube_name_equal(&device->held_by, &device->made))
+        device->made = (QubeName){};
     if (managed->kind == JOB_KIND_DETACH)
         device_learn_missing(m, device, managed, now);
     if ((managed->job.detached ||

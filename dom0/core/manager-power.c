@@ -208,9 +208,9 @@ static void device_on_qube_stopped(Manager *m,
     if (device->holding != HOLDING_NOTHING &&
         (is_source || qube_name_equal(&device->held_by, name))) {
         device->holding = HOLDING_NOTHING;
-        if (device->made && is_source)
-            (void) orphans_add(&m->orphans, &device->held_by);
-        device->made = false;
+        if (device->made.s[0] != '\0' && !qube_name_equal(&device->made, name))
+            (void) orphans_add(&m->orphans, &device->made);
+        device->made = (QubeName){};
         if (device_is_wanted_back(device)) {
             device->waits_for = device->held_by;
             device_set_stopped(device, name);

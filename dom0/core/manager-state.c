@@ -42,6 +42,8 @@ static StatePlug plug_of(const Device *device)
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         !device->job->job.look_further) {
         plug.detach_told = true;
+        if (!qube_name_equal(&plug.held_by, &device->job->job.target))
+            plug.held_template = (QubeName){};
         plug.held_by = device->job->job.target;
     }
     /* somebody else has attached it there since: that is not to be undone */
@@ -56,13 +58,24 @@ static StatePlug plug_of(const Device *device)
         plug.held_by = job->target;
         plug.held_template = job_made_from(job);
         plug.held_rule = device->job->rule->name;
-        plug.made = job_is_in_disposable(job);
+        if (job_is_in_disposable(job))
+            plug.made = job->target;
     }
     /* the job detaches a plug that went, and the next plug has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)
         plug.held_before =
             plug.holding != HOLDING_NOTHING || plug.close.s[0] != '\0';
     return plug;
+}
+
+/* The disposable that was made for the plug, if it is not what may have it. */
+static const QubeName *disposable_left_by(const StatePlug *plug)
+{
+    return plug->made.s[0] != '\0' &&
+                   (plug->holding == HOLDING_NOTHING ||
+                    !qube_name_equal(&plug->held_by, &plug->made))
+               ? &plug->made
+               : NULL;
 }
 
 /* A disposable that was made for a job and that nothing is attached to. */
@@ -126,6 +139,12 @@ static int record_of(Record *ret, const PlugMemory *memory)
     return 0;
 }
 
+static void save_disposable(State *state, const QubeName *name)
+{
+    if (state->n_disposables < STATE_DISPOSABLES_MAX)
+        state->disposables[state->n_disposables++] = *name;
+}
+
 static int save_source(State *state, const Source *source)
 {
     StateSource *saved;
@@ -145,6 +164,10 @@ static int save_source(State *state, const Source *source)
          device = device->next) {
         StatePlug kept = plug_of(device);
 
+        if (disposable_left_by(&kept)) {
+            save_disposable(state, &kept.made);
+            kept.made = (QubeName){};
+        }
         if (!is_kept(device, &kept))
             continue;
         r = state_add_plug(saved, &plug);
@@ -178,12 +201,6 @@ static int save_source(State *state, const Source *source)
                                                source->resumed_usec));
     }
     return 0;
-}
-
-static void save_disposable(State *state, const QubeName *name)
-{
-    if (state->n_disposables < STATE_DISPOSABLES_MAX)
-        state->disposables[state->n_disposables++] = *name;
 }
 
 int manager_save(const Manager *m, State **ret)
@@ -250,6 +267,8 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
          device = device->next) {
         const StatePlug plug = plug_of(device);
 
+        if (plug.made.s[0] != '\0')
+            digest = mix_text(digest, plug.made.s);
         if (!is_kept(device, &plug))
             continue;
         digest = mix(digest, plug.plug);
@@ -260,7 +279,6 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
         digest = mix(digest, plug.detached_by_user);
         digest = mix(digest, plug.refused_by_user);
         digest = mix(digest, plug.holding);
-        digest = mix(digest, plug.made);
         digest = mix(digest, plug.held_before);
         digest = mix(digest, plug.detach_told);
         digest = mix_text(digest, plug.held_by.s);

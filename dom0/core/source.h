@@ -166,9 +166,9 @@ struct Device {
     bool refused_by_user;  /* the same: the person said no to a prompt */
 
     /* Known from an earlier run of the daemon: */
-    /* @held_by was made for the attach; it is removed unless that is where the
-     * device turns out to be */
-    bool made;
+    /* a disposable that was made for the attach; it is removed unless that is
+     * where the device turns out to be; "" */
+    QubeName made;
     /* qubesd told that @held_by has it no longer; that was not looked at yet */
     bool detach_told;
     /* @held_by has the plug before, which is still to be detached */

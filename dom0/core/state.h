@@ -41,7 +41,7 @@ typedef struct StatePlug {
     QubeName held_by;
     QubeName held_template;
     RuleName held_rule; /* "" if it is not known */
-    bool made;
+    QubeName made;
     bool detach_told;
     bool held_before;
     QubeName close;

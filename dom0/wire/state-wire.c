@@ -52,7 +52,7 @@ static void put_plug(JsonText *json, const StatePlug *plug, int64_t seq)
     json_text_string(json, "held_by", plug->held_by.s);
     json_text_string(json, "held_template", plug->held_template.s);
     json_text_string(json, "held_rule", plug->held_rule.s);
-    json_text_bool(json, "made", plug->made);
+    json_text_string(json, "made", plug->made.s);
     json_text_bool(json, "held_before", plug->held_before);
     json_text_bool(json, "detach_told", plug->detach_told);
     json_text_string(json, "close", plug->close.s);
@@ -309,7 +309,7 @@ static int read_plug(Reader *reader, Fields *fields)
     plug->held_by = take_qube(fields, "held_by");
     plug->held_template = take_qube(fields, "held_template");
     plug->held_rule = take_rule(fields, "held_rule");
-    plug->made = take_bool(fields, "made");
+    plug->made = take_qube(fields, "made");
     plug->held_before = take_bool(fields, "held_before");
     plug->detach_told = take_bool(fields, "detach_told");
     plug->close = take_qube(fields, "close");

@@ -1041,6 +1041,80 @@ static void test_a_new_probe_around_a_restart_is_the_same_plug(void **state)
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DETACHED_BY_USER);
 }
 
+/* A USB attach into a new disposable that is under way when the daemon is
+ * killed. */
+static void lose_an_attach_into_a_disposable(void)
+{
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    come_back('a');
+}
+
+static void expect_kill(const char *name)
+{
+    AdminRequest request;
+    uint64_t call = rig_call_to(&rig, ADMIN_KILL, &request);
+
+    assert_string_equal(request.dest.s, name);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+}
+
+/* A source may tell that any qube has its USB devices (WIRE 1). */
+static void test_what_a_source_claims_to_have_its_device_is_not_killed(void **s)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) s;
+    rig_set_rules(&rig, "p: allow usb to @dispvm:media\n");
+    lose_an_attach_into_a_disposable();
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    (void) rig_call_to(&rig, ADMIN_ATTACHED, &request);
+    assert_string_equal(request.dest.s, "vault");
+    come_back('a');
+    expect_kill("disp1");
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+    call = rig_call_to(&rig, ADMIN_ATTACHED, &request);
+    assert_string_equal(request.dest.s, "vault");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    /* nor is it there: it is attached anew */
+    (void) rig_call(&rig, ADMIN_AVAILABLE);
+}
+
+static void test_the_target_of_another_rule_is_not_killed(void **state)
+{
+    Record record = rig_record_at(RECORD_ADD, "2-1", "2-1", "A");
+    uint64_t call;
+
+    (void) state;
+    rig_set_rules(&rig, "w: allow usb model W to work\n"
+                        "p: allow usb to @dispvm:media\n");
+    lose_an_attach_into_a_disposable();
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "disp1");
+    rig_pass(&rig, 4 * USEC_PER_SEC);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    assert_true(
+        properties_set_text(&record.properties, PROPERTY_MODEL, "W", 1));
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_overdue());
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    expect_kill("disp1");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1106,6 +1180,8 @@ int main(void)
         TEST(test_nothing_out_of_the_ordinary_is_nothing_to_keep),
         TEST(test_whatever_changes_shows_in_the_digest),
         TEST(test_a_state_that_cannot_be_is_refused),
+        TEST(test_what_a_source_claims_to_have_its_device_is_not_killed),
+        TEST(test_the_target_of_another_rule_is_not_killed),
     };
 #undef TEST
 

@@ -54,7 +54,7 @@ static State *whole_state(Random *random)
             plug->held_by = qube("vault");
             if (j % 2)
                 memcpy(plug->held_rule.s, "a-rule", 7);
-            plug->made = j % 7 == 0;
+            plug->made = j % 7 == 0 ? qube("disp2") : (QubeName){};
             plug->held_before = j % 5 == 1;
             plug->detach_told = j % 5 == 2;
             plug->close = j % 2 ? qube("disp1") : (QubeName){};
@@ -87,7 +87,7 @@ static void assert_plug_equal(const StatePlug *a, const StatePlug *b)
     assert_int_equal(a->holding, b->holding);
     assert_string_equal(a->held_by.s, b->held_by.s);
     assert_string_equal(a->held_rule.s, b->held_rule.s);
-    assert_int_equal(a->made, b->made);
+    assert_string_equal(a->made.s, b->made.s);
     assert_int_equal(a->held_before, b->held_before);
     assert_int_equal(a->detach_told, b->detach_told);
     assert_string_equal(a->close.s, b->close.s);
