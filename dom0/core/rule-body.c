@@ -54,6 +54,14 @@ static void enter_stage(Body *body, BodyStage stage)
     body->order_told = true;
 }
 
+static bool means_any_source(const Body *body, const RuleToken *key)
+{
+    RuleWord word = rule_cursor_word(body->cursor);
+
+    return rule_word_find(key->text, key->len).kind == RULE_WORD_FROM &&
+           word.kind == RULE_WORD_CLASS && word.value == RULE_CLASS_ANY;
+}
+
 /* The word @key has no value; a name or a value may be quoted. */
 static void report_missing(Body *body, const RuleToken *key, const char *what)
 {
@@ -62,7 +70,9 @@ static void report_missing(Body *body, const RuleToken *key, const char *what)
 
     if (rule_cursor_at_end(body->cursor) && at->has_comment)
         hint = "; '#' begins a comment, put it into quotes if it is meant";
-    else if (rule_cursor_at_reserved(body->cursor))
+    else if (means_any_source(body, key))
+        hint = "; for any source leave 'from' out";
+    else if (rule_word_is_reserved(rule_cursor_word(body->cursor)))
         hint = "; put the word into quotes if it is meant itself";
     RULE_REPORT(body->report, at, "%s needs %s %s%s", rule_show(key).s, what,
                 rule_show_place(at).s, hint);
@@ -330,7 +340,7 @@ static bool parse_option_value(Body *body,
                     option == RULE_OPTION_TIMEOUT ? "a time, as 90s,"
                                                   : "a name, as xvdi,",
                     rule_show_place(&cursor->token).s);
-        return rule_cursor_at_reserved(cursor) || rule_cursor_at_end(cursor);
+        return rule_cursor_at_part(cursor) || rule_cursor_at_end(cursor);
     }
 
     /* what is wrong has been reported, and the line goes on behind it */
@@ -391,7 +401,7 @@ static size_t glued_len(const RuleToken *token)
            token->text[len] != ':')
         len++;
     if (len == token->len ||
-        !rule_word_is_reserved(rule_word_find(token->text, len)))
+        !rule_word_begins_part(rule_word_find(token->text, len)))
         return 0;
     return len;
 }
@@ -468,7 +478,7 @@ static bool parse_other(Body *body)
         rule_cursor_advance(cursor);
         if (rule_cursor_is_bad(cursor))
             return false;
-    } while (!rule_cursor_at_end(cursor) && !rule_cursor_at_reserved(cursor));
+    } while (!rule_cursor_at_end(cursor) && !rule_cursor_at_part(cursor));
     return true;
 }
 

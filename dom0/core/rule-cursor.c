@@ -20,9 +20,9 @@ RuleWord rule_cursor_word(const RuleCursor *cursor)
     return rule_word_find(cursor->token.text, cursor->token.len);
 }
 
-bool rule_cursor_at_reserved(const RuleCursor *cursor)
+bool rule_cursor_at_part(const RuleCursor *cursor)
 {
-    return rule_word_is_reserved(rule_cursor_word(cursor));
+    return rule_word_begins_part(rule_cursor_word(cursor));
 }
 
 bool rule_cursor_is_quoted_word(RuleCursor *cursor, unsigned int kinds)

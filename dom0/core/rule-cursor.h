@@ -28,8 +28,8 @@ void rule_cursor_advance(RuleCursor *cursor);
 bool rule_cursor_at_end(const RuleCursor *cursor); /* of line or file */
 /* RULE_WORD_OTHER also for what is no word. */
 RuleWord rule_cursor_word(const RuleCursor *cursor);
-/* Whether the token is one of the words that values must not be, bare. */
-bool rule_cursor_at_reserved(const RuleCursor *cursor);
+/* Whether the token is a word that begins a part of the rule. */
+bool rule_cursor_at_part(const RuleCursor *cursor);
 /* If the token is a word of these kinds (1 << RuleWordKind) in quotes, say that
  * they should not be there. */
 bool rule_cursor_is_quoted_word(RuleCursor *cursor, unsigned int kinds);

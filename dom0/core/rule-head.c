@@ -78,7 +78,7 @@ static bool parse_without_colon(RuleCursor *cursor, const RuleToken *first)
         draft->action_at = *first;
         return true;
     }
-    if (rule_word_is_reserved(word)) {
+    if (rule_word_begins_part(word)) {
         RULE_REPORT(&cursor->report, first,
                     "a rule begins with its name and ':'; to go on with the "
                     "rule above, end its line with '\\', without a comment");
@@ -216,7 +216,7 @@ static bool parse_action(RuleCursor *cursor)
         parse_swapped(cursor, word.value);
         return true;
     }
-    if (rule_cursor_at_end(cursor) || rule_word_is_reserved(word)) {
+    if (rule_cursor_at_end(cursor) || rule_word_begins_part(word)) {
         RULE_REPORT(&cursor->report, &cursor->token,
                     "an action and a class are missing %s; a rule goes on as "
                     "'stick: ask block ...'",
@@ -249,7 +249,7 @@ static bool parse_no_class(RuleCursor *cursor)
                     rule_show(&at).s);
 
     rule_cursor_advance(cursor);
-    return meant || rule_cursor_at_reserved(cursor);
+    return meant || rule_cursor_at_part(cursor);
 }
 
 static bool parse_class(RuleCursor *cursor)
@@ -267,7 +267,7 @@ static bool parse_class(RuleCursor *cursor)
         rule_cursor_advance(cursor);
         return true;
     }
-    if (rule_cursor_at_end(cursor) || rule_word_is_reserved(word)) {
+    if (rule_cursor_at_end(cursor) || rule_word_begins_part(word)) {
         RULE_REPORT(&cursor->report, &at,
                     "a class is missing %s; write 'block', 'usb' or 'any' "
                     "after the action",

@@ -106,6 +106,11 @@ RuleWord rule_word_find(const char *text, size_t len)
 
 bool rule_word_is_reserved(RuleWord word)
 {
+    return word.kind != RULE_WORD_OTHER;
+}
+
+bool rule_word_begins_part(RuleWord word)
+{
     return word.kind >= RULE_WORD_NOT;
 }
 

@@ -38,9 +38,10 @@ typedef struct RuleWord {
 
 RuleWord rule_word_find(const char *text, size_t len);
 
-/* Whether a value or a qube's name that is this word has to be quoted: all of
- * them but actions and classes. */
+/* Whether a value or a qube's name that is this word has to be quoted. */
 bool rule_word_is_reserved(RuleWord word);
+/* Whether something begins with it that may follow the class. */
+bool rule_word_begins_part(RuleWord word);
 
 const char *rule_option_name(RuleOption option);
 
