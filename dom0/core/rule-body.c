@@ -100,13 +100,6 @@ static bool is_value(const Body *body)
     return kind == RULE_TOKEN_WORD && !rule_word_is_reserved(word);
 }
 
-static bool ends_in_comma(const RuleToken *token)
-{
-    return token->kind == RULE_TOKEN_WORD &&
-           token->text[token->len - 1] == ',' &&
-           (token->len == 1 || token->text[token->len - 2] != '\\');
-}
-
 /* One of several between braces. */
 static bool parse_list_item(Body *body, const RuleToken *open, AddFn add)
 {
@@ -132,14 +125,6 @@ static bool parse_list_item(Body *body, const RuleToken *open, AddFn add)
                     rule_show(token).s);
         return false;
     }
-    if (ends_in_comma(token)) {
-        RULE_REPORT_INSIDE(body->report, token, token->len - 1,
-                           "only blanks separate what is in '{ }', remove the "
-                           "','; a value that ends in one goes into quotes");
-        rule_cursor_advance(body->cursor);
-        return true;
-    }
-
     if (!add(body, token))
         return false;
     rule_cursor_advance(body->cursor);
@@ -179,9 +164,26 @@ static bool parse_list(Body *body,
     return true;
 }
 
+/* A comma where values are meant to be separated would be part of the value,
+ * which then fits no device: a `deny` would deny nothing. */
+static bool has_bare_comma(const RuleToken *token, size_t *ret_offset)
+{
+    if (token->kind != RULE_TOKEN_WORD)
+        return false;
+    for (size_t i = 0; i < token->len; i++) {
+        *ret_offset = i;
+        if (token->text[i] == ',')
+            return true;
+        if (token->text[i] == '\\')
+            i++;
+    }
+    return false;
+}
+
 static bool add_value(Body *body, const RuleToken *token)
 {
     RuleDraft *draft = body->draft;
+    size_t offset;
 
     if (draft->n_values == CONDITION_VALUES_MAX) {
         RULE_REPORT(body->report, token,
@@ -189,6 +191,13 @@ static bool add_value(Body *body, const RuleToken *token)
                     "or a pattern",
                     CONDITION_VALUES_MAX);
         return false;
+    }
+    if (has_bare_comma(token, &offset)) {
+        RULE_REPORT_INSIDE(body->report, token, offset,
+                           "only blanks separate values, remove the ','; "
+                           "several are written { A B }, and a value with a "
+                           "',' in it goes into quotes");
+        return true;
     }
     if (rule_value_parse(&draft->values[draft->n_values], body->key, token,
                          body->cursor->arena, body->report))
