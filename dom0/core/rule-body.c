@@ -285,6 +285,7 @@ static bool add_source(Body *body, const RuleToken *token)
                     RULE_NAMES_MAX);
         return false;
     }
+    draft->source_at[draft->n_sources] = *token;
     draft->sources[draft->n_sources++] = source;
     return true;
 }

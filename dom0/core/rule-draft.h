@@ -27,6 +27,7 @@ typedef struct RuleDraft {
     size_t n_conditions;
 
     QubeName sources[RULE_NAMES_MAX];
+    RuleToken source_at[RULE_NAMES_MAX];
     size_t n_sources;
     RuleToken from_at;
 

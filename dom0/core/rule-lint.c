@@ -108,15 +108,38 @@ static Where where(const Rule *other, const Rule *rule)
 
 /* a rule by itself */
 
+/* Also if it is not known which qubes there are. */
+static bool may_exist(const Lint *lint, const QubeName *qube)
+{
+    return !lint->help->qubes ||
+           bsearch(qube, lint->help->qubes, lint->help->n_qubes,
+                   sizeof(QubeName), compare_names);
+}
+
+static int lint_sources(Lint *lint, const Rule *rule)
+{
+    for (size_t i = 0; i < rule->n_sources; i++) {
+        int r;
+
+        if (may_exist(lint, &rule->sources[i]))
+            continue;
+        r = WARN(lint, rule, rule->source_at[i],
+                 "there is no qube '%s'; no device comes from it",
+                 rule->sources[i].s);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int lint_targets(Lint *lint, const Rule *rule)
 {
     for (size_t i = 0; i < rule->n_targets; i++) {
         const Target *target = &rule->targets[i];
         int r;
 
-        if (!lint->help->qubes || target->kind == TARGET_DISPVM_DEFAULT ||
-            bsearch(&target->name, lint->help->qubes, lint->help->n_qubes,
-                    sizeof(QubeName), compare_names))
+        if (target->kind == TARGET_DISPVM_DEFAULT ||
+            may_exist(lint, &target->name))
             continue;
         r = WARN(lint, rule, rule->target_at[i],
                  "there is no %s '%s'; nothing can be attached to it",
@@ -256,8 +279,10 @@ static int lint_plug(Lint *lint, size_t index)
 static int lint_rule(Lint *lint, size_t index)
 {
     const Rule *rule = rule_at(lint, index);
-    int r = lint_targets(lint, rule);
+    int r = lint_sources(lint, rule);
 
+    if (r >= 0)
+        r = lint_targets(lint, rule);
     if (r >= 0)
         r = lint_never(lint, index);
     if (r != 0)

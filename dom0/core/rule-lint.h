@@ -8,7 +8,7 @@
  *
  *   - that can never match: an earlier one takes all that it would, or its
  *     conditions exclude each other;
- *   - whose target does not exist;
+ *   - whose source or target does not exist;
  *   - that allows by nothing but what is written on the disk;
  *   - that allows keyboards and mice to be taken away as USB devices;
  *   - that attaches without a condition;

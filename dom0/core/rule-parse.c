@@ -173,10 +173,11 @@ static int make_rule(const RuleCursor *cursor, const Rule **ret)
         .column = draft->name_at.column,
         .condition_at =
             copy_places(arena, draft->condition_at, draft->n_conditions),
+        .source_at = copy_places(arena, draft->source_at, draft->n_sources),
         .target_at = copy_places(arena, draft->target_at, draft->n_targets),
     };
     if (!rule->conditions || !rule->sources || !rule->targets ||
-        !rule->condition_at || !rule->target_at)
+        !rule->condition_at || !rule->source_at || !rule->target_at)
         return -ENOMEM;
     rule->text = rule_to_text(rule, arena);
     if (!rule->text)

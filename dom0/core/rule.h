@@ -86,6 +86,7 @@ typedef struct Rule {
     unsigned int line;             /* of the rule's name, from 1 */
     unsigned int column;           /* the same */
     const RulePlace *condition_at; /* of each condition's key */
+    const RulePlace *source_at;    /* of each source */
     const RulePlace *target_at;    /* of each target */
     const char *text;              /* in normal form: see rule_equal() */
 } Rule;

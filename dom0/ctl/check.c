@@ -37,7 +37,7 @@ static const char help[] =
     "is\n"
     "about a rule that can never match, that is too open, or that gets in "
     "another\n"
-    "one's way; see qubes-autoattach.rules(5). Whether the targets exist is "
+    "one's way; see qubes-autoattach.rules(5). Whether their qubes exist is "
     "asked of\n"
     "the daemon, if it can be reached, and passed over if not.\n"
     "\n"

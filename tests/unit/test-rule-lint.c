@@ -297,6 +297,20 @@ static void test_a_target_that_does_not_exist_is_told(void **state)
     expect_nothing("a: ask usb id 1050:* to wrok\n");
 }
 
+static void test_a_source_that_does_not_exist_is_told(void **state)
+{
+    static const char rules[] = "a: deny block from sys-usbb\n"
+                                "b: deny usb from { sys-usb nosuch }\n";
+
+    (void) state;
+
+    assert_string_equal(
+        lint_with(rules, known_qubes, ARRAY_SIZE(known_qubes)),
+        "1:20 there is no qube 'sys-usbb'; no device comes from it\n"
+        "2:28 there is no qube 'nosuch'; no device comes from it\n");
+    expect_nothing(rules);
+}
+
 static void test_allow_by_content_alone_is_told(void **state)
 {
     (void) state;
@@ -556,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_conditions_that_exclude_each_other_are_told),
         cmocka_unit_test(test_a_rule_that_never_matches_has_no_other_fault),
         cmocka_unit_test(test_a_target_that_does_not_exist_is_told),
+        cmocka_unit_test(test_a_source_that_does_not_exist_is_told),
         cmocka_unit_test(test_allow_by_content_alone_is_told),
         cmocka_unit_test(test_allow_for_keyboards_and_mice_is_told),
         cmocka_unit_test(test_attaching_without_a_condition_is_told),
