@@ -151,22 +151,52 @@ static int lint_targets(Lint *lint, const Rule *rule)
     return 0;
 }
 
-static int lint_no_condition(Lint *lint, const Rule *rule)
+static bool takes_any_text(const Condition *condition)
+{
+    for (size_t i = 0; i < condition->n_values; i++) {
+        const ConditionValue *value = &condition->values[i];
+        const char *product = value->product.pattern;
+
+        if (value->glob.pattern && strcmp(value->glob.pattern, "*") == 0 &&
+            (!product || strcmp(product, "*") == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the condition tells some devices from others. To ask for all disks
+ * may well be meant, to allow them may not. */
+static bool is_telling(const Rule *rule, const Condition *condition)
+{
+    if (condition->key == CONDITION_TYPE)
+        return rule->action == RULE_ASK;
+    return condition->negated || !takes_any_text(condition);
+}
+
+static bool tells_devices_apart(const Rule *rule)
+{
+    for (size_t i = 0; i < rule->n_conditions; i++)
+        if (is_telling(rule, &rule->conditions[i]))
+            return true;
+    return false;
+}
+
+static int lint_open(Lint *lint, const Rule *rule)
 {
     static const char *const all[] = {
         [RULE_CLASS_INVALID] = "",
-        [RULE_CLASS_BLOCK] = "every disk",
-        [RULE_CLASS_USB] = "every USB device, keyboards and mice too",
-        [RULE_CLASS_ANY] = ("every disk and every USB device, keyboards and "
-                            "mice too"),
+        [RULE_CLASS_BLOCK] = "any disk",
+        [RULE_CLASS_USB] = "any USB device, keyboards and mice too",
+        [RULE_CLASS_ANY] = ("any disk and any USB device, keyboards and mice "
+                            "too"),
     };
 
-    if (rule->action == RULE_DENY || rule->n_conditions > 0)
-        return 0;
     return WARN(lint, rule, place_of(rule),
-                "'%s' has no condition: it takes %s; add one, as id, serial or "
-                "path",
-                rule->name.s, all[rule->class]);
+                "'%s' has no condition%s: it takes %s; add one, as id, serial "
+                "or path",
+                rule->name.s,
+                rule->n_conditions > 0 ? " that tells devices apart" : "",
+                all[rule->class]);
 }
 
 static bool is_content(const Condition *condition)
@@ -197,8 +227,7 @@ static int lint_input(Lint *lint, size_t index)
     const Rule *rule = rule_at(lint, index);
     size_t i;
 
-    /* without a condition it has been told */
-    if (rule->action != RULE_ALLOW || rule->n_conditions == 0 ||
+    if (rule->action != RULE_ALLOW ||
         !rule_relations_takes_input(lint->relations, index, &i))
         return 0;
     return WARN(lint, rule,
@@ -288,12 +317,14 @@ static int lint_rule(Lint *lint, size_t index)
     if (r != 0)
         return r;
 
-    r = lint_no_condition(lint, rule);
-    if (r >= 0)
+    if (rule->action != RULE_DENY && !tells_devices_apart(rule)) {
+        r = lint_open(lint, rule);
+    } else {
         r = lint_content(lint, rule,
                          rule_relations_shape(lint->relations, index));
-    if (r >= 0)
-        r = lint_input(lint, index);
+        if (r >= 0)
+            r = lint_input(lint, index);
+    }
     if (r >= 0)
         r = lint_plug(lint, index);
     return r;

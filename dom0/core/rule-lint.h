@@ -11,7 +11,7 @@
  *   - whose source or target does not exist;
  *   - that allows by nothing but what is written on the disk;
  *   - that allows keyboards and mice to be taken away as USB devices;
- *   - that attaches without a condition;
+ *   - that attaches without a condition that tells devices apart;
  *   - that would take the same plug as an earlier one of the other class.
  *
  * None of it is said unless it is sure. What comparing all rules costs is

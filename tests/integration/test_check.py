@@ -23,8 +23,11 @@ WARNINGS = {
     "input": ("a: allow usb interface { 0e* 03* } to work\n",
               "1:14: warning: 'a' takes keyboards and mice away"),
     "no condition": ("a: ask any to work\n",
-                     "1:1: warning: 'a' has no condition: it takes every disk and "
-                     "every USB device"),
+                     "1:1: warning: 'a' has no condition: it takes any disk and "
+                     "any USB device"),
+    "any disk": ("a: allow block type disk to work\n",
+                 "1:1: warning: 'a' has no condition that tells devices apart: it "
+                 "takes any disk"),
     "plug": ("a: ask usb id 0781:5581 to work\nb: ask block id 0781:* to vault\n",
              "2:1: warning: 'b' and 'a' (line 1) would take the same plug"),
 }

@@ -356,12 +356,38 @@ static void test_attaching_without_a_condition_is_told(void **state)
 
     expect_one("a: ask block to work\n",
                "1:1 'a' has no condition: it takes "
-               "every disk;",
+               "any disk;",
                "add one");
     expect_one("a: allow usb from sys-usb to work\n", "1:1 'a' has no cond",
-               "every USB device, keyboards and mice too");
-    expect_one("  a: allow any to work\n", "1:3 'a' has no condition", "every");
+               "any USB device, keyboards and mice too");
+    expect_one("  a: allow any to work\n", "1:3 'a' has no condition", "any");
     expect_nothing("a: deny any\n");
+}
+
+static void test_conditions_that_any_device_meets_are_told(void **state)
+{
+    (void) state;
+
+    expect_one("a: allow block type disk from sys-usb to work\n",
+               "1:1 'a' has no condition that tells devices apart: it takes "
+               "any disk;",
+               "");
+    expect_one("a: allow block type { disk partition } to work\n", "1:1 'a' ",
+               "tells devices apart");
+    expect_one("a: ask usb id *:* to work\n", "1:1 'a' has no condition that",
+               "keyboards and mice too");
+    expect_one("a: ask any serial ** vendor { x * } to work\n", "1:1 'a' has",
+               "tells devices apart");
+    expect_one("a: allow block fs-uuid * to work\n", "1:1 'a' has no condit",
+               "tells devices apart");
+    /* to be asked of all disks may well be meant */
+    expect_nothing("a: ask block type disk to work\n");
+    expect_nothing("a: allow block type disk serial x to work\n");
+    expect_nothing("a: allow usb id 0781:* to work\n");
+    expect_nothing("a: ask usb id *:5581 to work\n");
+    expect_nothing("a: ask block not serial * to work\n");
+    expect_nothing("a: ask block min-size 1G to work\n");
+    expect_nothing("a: deny usb serial *\n");
 }
 
 static void test_two_rules_for_one_plug_are_told(void **state)
@@ -574,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_allow_by_content_alone_is_told),
         cmocka_unit_test(test_allow_for_keyboards_and_mice_is_told),
         cmocka_unit_test(test_attaching_without_a_condition_is_told),
+        cmocka_unit_test(test_conditions_that_any_device_meets_are_told),
         cmocka_unit_test(test_two_rules_for_one_plug_are_told),
         cmocka_unit_test(test_work_is_bounded),
         cmocka_unit_test(test_too_much_work_is_told_once),
