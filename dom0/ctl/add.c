@@ -36,7 +36,8 @@ static const char help[] =
     "      --match KEY,...   by what the rule is to know the device, as\n"
     "                        id,serial,path; all conditions of rules but "
     "sizes; else\n"
-    "                        id and serial, or id and path without a serial\n"
+    "                        id and serial, or id and path without a serial;\n"
+    "                        needed for a device that has none of them\n"
     "      --force           write it all the same; a rule of this name in "
     "this file\n"
     "                        is replaced\n"
@@ -94,6 +95,7 @@ static int fail_memory(void)
 static int compose(Add *add)
 {
     const char *match = add->arguments->values[OPTION_MATCH];
+    const Record *record = &add->device->record;
     ConditionKey keys[N_CONDITION_KEYS];
     RuleSpec spec = { .action = add->args.action,
                       .keys = keys,
@@ -102,12 +104,11 @@ static int compose(Add *add)
                       .n_targets = add->args.n_targets,
                       .options = add->args.options };
 
-    if (!match)
-        spec.n_keys = rule_args_match_best(keys, &add->device->record);
-    else if (!rule_args_match(keys, &spec.n_keys, match, &add->device->record))
+    if (match ? !rule_args_match(keys, &spec.n_keys, match, record)
+              : !rule_args_match_best(keys, &spec.n_keys, record))
         return CTL_EXIT_USAGE;
     (void) text_format(spec.name.s, sizeof(spec.name.s), "%s", add->name);
-    add->rule = rule_compose(&spec, &add->device->record);
+    add->rule = rule_compose(&spec, record);
     return add->rule ? 0 : fail_memory();
 }
 

@@ -152,10 +152,12 @@ bool rule_args_match(ConditionKey ret[N_CONDITION_KEYS],
     return true;
 }
 
-size_t rule_args_match_best(ConditionKey ret[N_CONDITION_KEYS],
-                            const Record *record)
+bool rule_args_match_best(ConditionKey ret[N_CONDITION_KEYS],
+                          size_t *ret_n,
+                          const Record *record)
 {
     static const ConditionKey wanted[] = { CONDITION_ID, CONDITION_SERIAL };
+    char list[LIST_MAX + 1];
     size_t n = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
@@ -165,7 +167,14 @@ size_t rule_args_match_best(ConditionKey ret[N_CONDITION_KEYS],
     if (!rule_compose_has(CONDITION_SERIAL, record) &&
         rule_compose_has(CONDITION_PATH, record))
         ret[n++] = CONDITION_PATH;
-    if (n == 0 && rule_compose_has(CONDITION_TYPE, record))
-        ret[n++] = CONDITION_TYPE;
-    return n;
+    *ret_n = n;
+    if (n > 0)
+        return true;
+
+    list_keys(list, record);
+    (void) fprintf(stderr,
+                   CTL_NAME ": --match is missing: the device tells no id, "
+                            "serial or path%s%s\n",
+                   list[0] ? "; it can be matched by " : "", list);
+    return false;
 }

@@ -51,6 +51,10 @@ _must_check_ bool rule_args_match(ConditionKey ret[N_CONDITION_KEYS],
                                   const char *match,
                                   const Record *record);
 
-/* What to match by when nothing is said: what tells it best from others. */
-size_t rule_args_match_best(ConditionKey ret[N_CONDITION_KEYS],
-                            const Record *record);
+/*
+ * What to match by when nothing is said: id and serial, or the port. False
+ * after a message if it has none of them.
+ */
+_must_check_ bool rule_args_match_best(ConditionKey ret[N_CONDITION_KEYS],
+                                       size_t *ret_n,
+                                       const Record *record);

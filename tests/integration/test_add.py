@@ -265,6 +265,23 @@ class AddTest(RuleCase):
         self.assertEqual((answer["written"], answer["loaded"]), (True, True))
         self.assertEqual(self.names(rig)[-1], "x")
 
+    def test_what_has_no_id_is_not_taken_for_any_disk(self):
+        rig = self.plugged()
+        connection = self.by_hand(rig)
+        connection.answer(connection.add("block", "loop0", devtype="disk", fs_uuid="X1"))
+        add = ("add", "x", "sys-usb:loop0", "--to", "work", "--allow")
+        for force in ((), ("--force",)):
+            self.assertIn("it can be matched by name, type, fs-uuid",
+                          self.refused(rig, *add, *force, status=64))
+        # all that is asked for would not tell it from others
+        result = run(*add, "--match", "type", "--socket", rig.daemon.control_socket)
+        self.assertEqual(result.returncode, 3, result.stderr)
+        self.assertIn("tells devices apart", result.stderr)
+        self.assertEqual(os.listdir(rig.daemon.rules_dir), ["50-test.rules"])
+        self.command(rig, *add, "--match", "name", "-q")
+        self.assertIn('x: allow block name "loop0" from sys-usb to work',
+                      self.file(rig, "50-x.rules"))
+
     def test_warnings_that_were_there_before_are_not_its_own(self):
         rig = self.plugged(NO_HID + "again: deny usb interface 0301*\n")
         self.command(rig, "add", "backup", "sys-usb:sda", "--to", "work")
