@@ -11,16 +11,28 @@
 
 /* errors that go to the log; all can be seen with `status` and `check` */
 #define ERRORS_LOGGED_MAX 10U
+#define NO_MEMORY         "out of memory; try again: qvm-autoattach reload"
 
 struct Rules {
     char *dir_path;
     bool dir_missing;
     Ruleset *ruleset;
     size_t n_files;
-    uint64_t loaded_usec; /* CLOCK_REALTIME */
-    bool failed;          /* the newest reload */
-    Diagnostics *diagnostics;
+    uint64_t loaded_usec;     /* CLOCK_REALTIME */
+    bool failed;              /* the newest reload */
+    Diagnostics *diagnostics; /* of the newest reload; NULL without memory */
+    Diagnostics *no_memory;   /* that it had none: made while there is some */
 };
+
+static int no_memory_new(Diagnostics **ret, const char *dir_path)
+{
+    int r = diagnostics_new(ret);
+
+    if (r < 0)
+        return r;
+    return diagnostics_add(*ret, DIAGNOSTIC_ERROR, dir_path, 0, 0, NULL, 0,
+                           NO_MEMORY);
+}
 
 int rules_new(Rules **ret, const char *dir_path)
 {
@@ -33,6 +45,9 @@ int rules_new(Rules **ret, const char *dir_path)
     rules->dir_path = strdup(dir_path);
     if (!rules->dir_path)
         return -ENOMEM;
+    r = no_memory_new(&rules->no_memory, dir_path);
+    if (r < 0)
+        return r;
     /* until the first reload: no rules, nothing is attached */
     r = ruleset_new(&rules->ruleset);
     if (r < 0)
@@ -49,6 +64,7 @@ Rules *rules_free(Rules *rules)
 
     ruleset_unref(rules->ruleset);
     diagnostics_free(rules->diagnostics);
+    diagnostics_free(rules->no_memory);
     free(rules->dir_path);
     free(rules);
     return NULL;
@@ -88,6 +104,19 @@ static void rules_accept(Rules *rules, Ruleset *ruleset, size_t n_files)
                 plural(n_files));
 }
 
+/* @ret_ruleset is NULL with any error, @ret_files without a folder. */
+static int rules_read(const char *dir_path,
+                      RulesFiles **ret_files,
+                      Ruleset **ret_ruleset,
+                      Diagnostics *diagnostics)
+{
+    int r = rules_files_read(ret_files, dir_path);
+
+    if (r == -ENOENT)
+        return ruleset_new(ret_ruleset);
+    return r < 0 ? r : ruleset_build(ret_ruleset, *ret_files, diagnostics);
+}
+
 int rules_reload(Rules *rules)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
@@ -96,20 +125,15 @@ int rules_reload(Rules *rules)
     int r;
 
     r = diagnostics_new(&diagnostics);
-    if (r < 0)
-        return r;
-    r = rules_files_read(&files, rules->dir_path);
-    if (r < 0 && r != -ENOENT)
-        return r;
-    rules->dir_missing = r == -ENOENT;
-    r = files ? ruleset_build(&ruleset, files, diagnostics)
-              : ruleset_new(&ruleset);
-    if (r < 0)
-        return r;
+    if (r >= 0)
+        r = rules_read(rules->dir_path, &files, &ruleset, diagnostics);
 
-    diagnostics_free(rules->diagnostics);
-    rules->diagnostics = TAKE_PTR(diagnostics);
     rules->failed = !ruleset;
+    rules->dir_missing = ruleset && !files;
+    diagnostics_free(rules->diagnostics);
+    rules->diagnostics = r < 0 ? NULL : TAKE_PTR(diagnostics);
+    if (r < 0)
+        return r;
     if (rules->failed)
         rules_log_errors(rules);
     else
@@ -130,5 +154,7 @@ void rules_report(const Rules *rules, Report *report)
     report->n_rule_files = rules->n_files;
     report->rules_loaded_usec = rules->loaded_usec;
     report->rules_failed = rules->failed;
-    report->rules_diagnostics = rules->diagnostics;
+    report->rules_diagnostics = rules->failed && !rules->diagnostics
+                                    ? rules->no_memory
+                                    : rules->diagnostics;
 }

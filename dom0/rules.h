@@ -18,7 +18,7 @@ Rules *rules_free(Rules *rules);
 
 /*
  * Read the folder. The rules in force change only if all is well; what is
- * wrong is logged. Fails with -ENOMEM only; then nothing has changed.
+ * wrong is logged. Fails with -ENOMEM only, and then the report tells that.
  */
 int rules_reload(Rules *rules);
 
