@@ -2,99 +2,367 @@
 
 /*
  * Answers of qubesd, to the method that the first byte names, of a disk or (its
- * highest bit) of a USB device: whatever it says, what is taken from it is of
- * its form, and an identity that is taken cannot shift the header of the
- * request that it goes into.
+ * highest bit) of a USB device
+ *
+ * WIRE 1 is read here once more, in another way: what is taken from an answer
+ * is what it says, no less and no more, and an identity that is taken cannot
+ * shift the header of the request that it goes into. The same bytes as the name
+ * of an icon: what is taken is that name.
  */
 
 #include <assert.h>
 #include <string.h>
 
 #include "common/text.h"
+#include "dom0/core/approval.h"
+#include "tests/support/bytes.h"
 #include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* the first byte */
-#define N_METHODS    (ADMIN_OLD_LIST - ADMIN_LIST + 1)
-#define N_PROPERTIES (ADMIN_PROPERTY_DEFAULT_DISPVM + 1)
-#define USB          0x80
+#define N_METHODS   (ADMIN_OLD_LIST - ADMIN_LIST + 1)
+#define N_ASKED_FOR (ADMIN_PROPERTY_DEFAULT_DISPVM + 1)
+#define USB         0x80
 
-/* The identity can go into the header of an Attach. */
-static void check_request(const AdminRequest *asked,
-                          const DeviceIdentity *identity)
-{
-    AdminRequest request = *asked;
+/* of a line of a listing: with more it is not believed */
+#define KEYS_MAX  64U
+#define VALUE_MAX 1023U
 
-    request.method = ADMIN_ATTACH;
-    request.pinned = true;
-    request.identity = *identity;
-    assert(identity->s[0] != '\0');
-    assert(request_header_is_true(&request));
-}
-
-static bool is_qube(const QubeName *name)
+static bool is_qube(Bytes name)
 {
     QubeName again;
 
-    return qube_name_parse(&again, name->s, strlen(name->s));
+    return qube_name_parse(&again, name.start, name.len);
 }
 
-static void check_listing(const AdminRequest *request,
-                          const DeviceListing *listing)
+/* a listing */
+
+typedef struct Pair {
+    Bytes key;
+    char value[VALUE_MAX + 1]; /* unescaped */
+    size_t len;
+} Pair;
+
+typedef struct Pairs {
+    Pair pairs[KEYS_MAX];
+    size_t n;
+} Pairs;
+
+/* KEY='VALUE' at the start of @line, which is then behind it. */
+static bool read_pair(Pair *ret, Bytes *line)
 {
-    if (listing->has_identity)
-        check_request(request, &listing->identity);
+    Bytes at;
+
+    ret->key = bytes_before(*line, '=', &at);
+    ret->len = 0;
+    if (ret->key.len == 0 || !bytes_are_all_of(ret->key, LOWER "_-") ||
+        !bytes_begin(at, "'"))
+        return false;
+    for (at = bytes_behind(at, 1); at.len > 0; at = bytes_behind(at, 1)) {
+        if (bytes_begin(at, "'")) {
+            *line = bytes_behind(at, 1);
+            return true;
+        }
+        if (bytes_begin(at, "\\'"))
+            at = bytes_behind(at, 1);
+        if (ret->len == VALUE_MAX)
+            return false;
+        ret->value[ret->len++] = *at.start;
+    }
+    return false;
+}
+
+static const Pair *find_pair(const Pairs *pairs, Bytes key)
+{
+    for (size_t i = 0; i < pairs->n; i++)
+        if (pairs->pairs[i].key.len == key.len &&
+            memcmp(pairs->pairs[i].key.start, key.start, key.len) == 0)
+            return &pairs->pairs[i];
+    return NULL;
+}
+
+static bool read_pairs(Pairs *ret, Bytes line)
+{
+    for (ret->n = 0; line.len > 0; ret->n++) {
+        Pair pair;
+
+        if (ret->n == KEYS_MAX || !bytes_begin(line, " "))
+            return false;
+        line = bytes_behind(line, 1);
+        if (!read_pair(&pair, &line) || find_pair(ret, pair.key))
+            return false;
+        ret->pairs[ret->n] = pair;
+    }
+    return true;
+}
+
+/* The key's value is @wanted, or it is not there. */
+static bool agrees(const Pairs *pairs, const char *key, Bytes wanted)
+{
+    const Pair *pair = find_pair(pairs, (Bytes){ key, strlen(key) });
+
+    return !pair || (pair->len == wanted.len &&
+                     memcmp(pair->value, wanted.start, wanted.len) == 0);
+}
+
+/* The identity is DEVID as it goes into a request, and can. */
+static void check_identity(const AdminRequest *asked,
+                           const DeviceListing *listing,
+                           Bytes devid)
+{
+    AdminRequest request = *asked;
+    char wanted[IDENTITY_MAX + 1] = "";
+    bool safe = devid.len > 0 && devid.len <= IDENTITY_MAX;
+
+    for (size_t i = 0; safe && i < devid.len;) {
+        if (bytes_begin(bytes_behind(devid, i), "?******")) {
+            memcpy(wanted + i, "_______", 7);
+            i += 7;
+            continue;
+        }
+        safe = bytes_are_all_of((Bytes){ devid.start + i, 1 },
+                                LETTERS DIGITS ":._-");
+        wanted[i] = devid.start[i] == ':' ? '+' : devid.start[i];
+        i++;
+    }
+    assert(listing->has_identity == safe);
+    if (!safe)
+        return;
+    assert(strcmp(listing->identity.s, wanted) == 0);
+    request.method = ADMIN_ATTACH;
+    request.pinned = true;
+    request.identity = listing->identity;
+    assert(request_header_is_true(&request));
+}
+
+/* The line of the device, behind "PORT:". */
+static void check_line(const AdminRequest *request,
+                       const DeviceListing *listing,
+                       Bytes line)
+{
+    Bytes rest, devid = bytes_before(line, ' ', &rest);
+    const Bytes port = { request->port.s, strlen(request->port.s) };
+    const Bytes id_key = { "device_id", strlen("device_id") };
+    const Bytes at_key = { "attachment", strlen("attachment") };
+    Pairs pairs;
+    const Pair *at = NULL;
+    bool good = read_pairs(&pairs, bytes_behind(line, devid.len)) &&
+                find_pair(&pairs, id_key) &&
+                agrees(&pairs, "device_id", devid) &&
+                agrees(&pairs, "port_id", port);
+
+    if (good)
+        at = find_pair(&pairs, at_key);
+    if (!good || (at && !is_qube((Bytes){ at->value, at->len }))) {
+        assert(listing->attachment == ATTACHMENT_UNKNOWN);
+        assert(!listing->has_identity);
+        return;
+    }
+    check_identity(request, listing, devid);
+    assert(listing->attachment == (at ? ATTACHMENT_QUBE : ATTACHMENT_NONE));
+    if (at)
+        assert(
+            bytes_are((Bytes){ at->value, at->len }, listing->attached_to.s));
+}
+
+/* Whether it is one; then it says what @answer says. */
+static bool check_listing(const AdminRequest *request,
+                          const AdminAnswer *answer,
+                          Bytes data)
+{
+    const DeviceListing *listing = &answer->listing;
+    bool namesake = false, old = false;
+    Bytes mine = {};
+    char port[DEVICE_NAME_MAX + 2], prefix[QUBE_NAME_MAX + sizeof(port) + 1];
+
+    if (data.len > 0 && data.start[data.len - 1] != '\n')
+        return false;
+    (void) text_format(port, sizeof(port), "%s:", request->port.s);
+    (void) text_format(prefix, sizeof(prefix), "%s%s%s",
+                       request->method == ADMIN_ATTACHED ? request->backend.s
+                                                         : "",
+                       request->method == ADMIN_ATTACHED ? "+" : "", port);
+    while (data.len > 0) {
+        Bytes line = bytes_before(data, '\n', &data), rest;
+
+        if (bytes_begin(line, prefix)) {
+            if (mine.start)
+                return false;
+            mine = bytes_behind(line, strlen(prefix));
+            continue;
+        }
+        (void) bytes_before(line, '+', &rest);
+        namesake |=
+            request->method == ADMIN_ATTACHED && bytes_begin(rest, port);
+        /* "PORT ": R4.2 */
+        prefix[strlen(prefix) - 1] = ' ';
+        old |= bytes_begin(line, prefix);
+        prefix[strlen(prefix) - 1] = ':';
+    }
+    assert(listing->listed == (mine.start != NULL));
+    assert(listing->namesake == namesake && answer->old_release == old);
+    if (mine.start)
+        check_line(request, listing, mine);
+    return true;
+}
+
+/* other answers */
+
+static bool check_state(const AdminAnswer *answer, Bytes data)
+{
+    static const char *const words[] = {
+        [POWER_HALTED] = "Halted",       [POWER_TRANSIENT] = "Transient",
+        [POWER_RUNNING] = "Running",     [POWER_PAUSED] = "Paused",
+        [POWER_SUSPENDED] = "Suspended", [POWER_HALTING] = "Halting",
+        [POWER_DYING] = "Dying",         [POWER_CRASHED] = "Crashed",
+    };
+    PowerState wanted = POWER_UNKNOWN;
+    Bytes word;
+
+    if (!bytes_find(data, "power_state=", &word))
+        return false;
+    word = bytes_before(word, ' ', &data);
+    for (size_t i = 1; i < ARRAY_SIZE(words); i++)
+        if (bytes_are(word, words[i]))
+            wanted = (PowerState) i;
+    assert(answer->power == wanted);
+    return true;
+}
+
+static bool check_property(const AdminAnswer *answer, Bytes data)
+{
+    Bytes value;
+
+    if (!bytes_find(data, " type=", &data) || !bytes_find(data, " ", &value))
+        return false;
+    if (value.len <= ADMIN_VALUE_MAX &&
+        bytes_are_all_of(value, LETTERS DIGITS "-_."))
+        assert(bytes_are(value, answer->value.s));
     else
-        assert(listing->identity.s[0] == '\0');
-    assert((listing->attachment == ATTACHMENT_QUBE) ==
-           (listing->attached_to.s[0] != '\0'));
-    if (listing->attachment == ATTACHMENT_QUBE)
-        assert(is_qube(&listing->attached_to));
-    if (!listing->listed)
-        assert(!listing->has_identity &&
-               listing->attachment == ATTACHMENT_UNKNOWN);
+        assert(answer->value.s[0] == '\0');
+    return true;
 }
 
-static void check_value(const AdminValue *value)
+static bool check_disposable(const AdminAnswer *answer, Bytes data)
 {
-    size_t len = strnlen(value->s, sizeof(value->s));
+    if (!is_qube(data))
+        return false;
+    assert(bytes_are(data, answer->qube.s));
+    return true;
+}
 
-    assert(len <= ADMIN_VALUE_MAX);
-    for (size_t i = 0; i < len; i++)
-        assert(strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                      "0123456789-_.",
-                      value->s[i]));
+/* Whether @data is an answer to the method; then it says what @answer says. */
+static bool check_data(const AdminRequest *request,
+                       const AdminAnswer *answer,
+                       Bytes data)
+{
+    if (request->method == ADMIN_AVAILABLE || request->method == ADMIN_ATTACHED)
+        return check_listing(request, answer, data);
+    if (request->method == ADMIN_CURRENT_STATE)
+        return check_state(answer, data);
+    if (request->method == ADMIN_CREATE_DISPOSABLE)
+        return check_disposable(answer, data);
+    if (request->method == ADMIN_PROPERTY_GET)
+        return check_property(answer, data);
+    return true;
+}
+
+static void check_exception(const AdminAnswer *answer, Bytes data)
+{
+    static const char *const types[] = {
+        [ADMIN_ERROR_NOT_RUNNING] = "QubesVMNotRunningError",
+        [ADMIN_ERROR_NO_SUCH_QUBE] = "QubesVMNotFoundError",
+        [ADMIN_ERROR_ALREADY_ATTACHED] = "DeviceAlreadyAttached",
+        [ADMIN_ERROR_NOT_ATTACHED] = "DeviceNotAssigned",
+        [ADMIN_ERROR_VALUE] = "QubesValueError",
+        [ADMIN_ERROR_PROTOCOL] = "ProtocolError",
+        [ADMIN_ERROR_PERMISSION] = "PermissionDenied",
+        [ADMIN_ERROR_USB_PROXY] = "USBProxyNotInstalled",
+        [ADMIN_ERROR_NOT_STARTED] = "QubesVMNotStartedError",
+    };
+    AdminError wanted = ADMIN_ERROR_OTHER;
+    Bytes type = bytes_before(data, '\0', &data);
+
+    for (size_t i = 1; i < ARRAY_SIZE(types); i++)
+        if (bytes_are(type, types[i]))
+            wanted = (AdminError) i;
+    assert(answer->error == wanted);
+    if (wanted != ADMIN_ERROR_OTHER)
+        assert(strncmp(answer->detail, type.start, type.len) == 0);
+}
+
+/* TYPE \0 TRACEBACK \0 MESSAGE \0 */
+static bool is_exception(Bytes data)
+{
+    size_t n_nuls = 0;
+
+    for (size_t i = 0; i < data.len; i++)
+        n_nuls += data.start[i] == '\0';
+    return n_nuls >= 3;
+}
+
+/* Nothing of @answer that the method does not ask for, or that it says. */
+static void check_rest(const AdminRequest *request, const AdminAnswer *answer)
+{
+    bool good = answer->result == ADMIN_OK;
+    bool lists = good && (request->method == ADMIN_AVAILABLE ||
+                          request->method == ADMIN_ATTACHED);
+    size_t len = strnlen(answer->detail, sizeof(answer->detail));
+
+    assert(len <= ADMIN_DETAIL_MAX && text_is_plain(answer->detail, len));
+    assert(good || len > 0 || answer->result == ADMIN_EXCEPTION);
+    assert(lists || (!answer->listing.listed && !answer->old_release &&
+                     !answer->listing.namesake));
+    if (!answer->listing.listed)
+        assert(answer->listing.attachment == ATTACHMENT_UNKNOWN &&
+               !answer->listing.has_identity);
+    assert(answer->listing.has_identity ==
+           (answer->listing.identity.s[0] != '\0'));
+    assert((answer->listing.attachment == ATTACHMENT_QUBE) ==
+           (answer->listing.attached_to.s[0] != '\0'));
+    assert((good && request->method == ADMIN_CURRENT_STATE) ||
+           answer->power == POWER_UNKNOWN);
+    assert((good && request->method == ADMIN_CREATE_DISPOSABLE) ||
+           answer->qube.s[0] == '\0');
+    assert((good && request->method == ADMIN_PROPERTY_GET) ||
+           answer->value.s[0] == '\0');
+    assert(answer->result == ADMIN_EXCEPTION ||
+           answer->error == ADMIN_ERROR_OTHER);
+    assert(!answer->pending);
 }
 
 static void check_answer(const AdminRequest *request,
                          const AdminAnswer *answer,
-                         size_t size)
+                         Bytes bytes)
 {
-    size_t len = strnlen(answer->detail, sizeof(answer->detail));
+    AdminResult wanted = ADMIN_GARBAGE;
 
-    assert((answer->result == ADMIN_EMPTY) == (size == 0));
-    assert(len <= ADMIN_DETAIL_MAX);
-    assert(text_is_plain(answer->detail, len));
-    check_listing(request, &answer->listing);
-    check_value(&answer->value);
-    assert(answer->qube.s[0] == '\0' || is_qube(&answer->qube));
-    assert(answer->power <= POWER_CRASHED);
+    if (bytes.len == 0)
+        wanted = ADMIN_EMPTY;
+    else if (bytes.len >= 2 && memcmp(bytes.start, "0\0", 2) == 0 &&
+             check_data(request, answer, bytes_behind(bytes, 2)))
+        wanted = ADMIN_OK;
+    else if (bytes.len >= 2 && memcmp(bytes.start, "2\0", 2) == 0 &&
+             is_exception(bytes_behind(bytes, 2)))
+        wanted = ADMIN_EXCEPTION;
+    assert(answer->result == wanted);
+    if (wanted == ADMIN_EXCEPTION)
+        check_exception(answer, bytes_behind(bytes, 2));
+    check_rest(request, answer);
+}
 
-    switch (answer->result) {
-    case ADMIN_OK:
-        assert(answer->error == ADMIN_ERROR_OTHER);
-        break;
-    case ADMIN_EXCEPTION:
-    case ADMIN_EMPTY:
-    case ADMIN_GARBAGE:
-        assert(!answer->listing.listed && !answer->old_release);
-        assert(answer->qube.s[0] == '\0' && answer->value.s[0] == '\0');
-        break;
-    case ADMIN_UNREACHABLE:
-    case ADMIN_TIMED_OUT:
-        assert(false);
-    }
+static void check_icon(Bytes name)
+{
+    IconName icon = { "untouched" };
+    bool good = name.len > 0 && name.len <= APPROVAL_ICON_MAX &&
+                bytes_are_all_of(name, LETTERS DIGITS "-_");
+
+    assert(icon_name_parse(&icon, name.start, name.len) == good);
+    if (good)
+        assert(bytes_are(name, icon.s));
+    else
+        assert(strcmp(icon.s, "untouched") == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -104,18 +372,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .backend = { "sys-usb" },
                              .port = { "sda" } };
     AdminAnswer answer;
+    Bytes bytes;
 
     if (size == 0)
         return 0;
 
     request.method = (AdminMethod) (ADMIN_LIST + data[0] % N_METHODS);
-    request.property = (AdminProperty) (data[0] / N_METHODS % N_PROPERTIES);
+    request.property = (AdminProperty) (data[0] / N_METHODS % N_ASKED_FOR);
     if (data[0] & USB) {
         request.class = DEVICE_CLASS_USB;
         request.port = (DeviceName){ "2-1.4" };
     }
+    bytes = (Bytes){ (const char *) data + 1, size - 1 };
     memset(&answer, 0xff, sizeof(answer));
-    admin_decode(&answer, &request, (const char *) data + 1, size - 1);
-    check_answer(&request, &answer, size - 1);
+    admin_decode(&answer, &request, bytes.start, bytes.len);
+    check_answer(&request, &answer, bytes);
+    check_icon(bytes);
     return 0;
 }
