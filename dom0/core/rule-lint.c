@@ -5,6 +5,7 @@
 #include "common/text.h"
 #include "dom0/core/rule-lint.h"
 #include "dom0/core/rule-relations.h"
+#include "dom0/core/rule-words.h"
 
 #define USB_FACETS (RULE_FACET_BIT(RULE_FACET_NAME) - 1)
 
@@ -149,6 +150,30 @@ static int lint_targets(Lint *lint, const Rule *rule)
             return r;
     }
     return 0;
+}
+
+/* Whether all targets are disposables, of which none runs before it is made. */
+static bool makes_disposables(const Rule *rule)
+{
+    for (size_t i = 0; i < rule->n_targets; i++)
+        if (rule->targets[i].kind == TARGET_QUBE)
+            return false;
+    return rule->n_targets > 0;
+}
+
+static int lint_start(Lint *lint, const Rule *rule)
+{
+    RuleOption option = rule->options.start == RULE_IF_RUNNING
+                            ? RULE_OPTION_IF_RUNNING
+                            : RULE_OPTION_WHEN_RUNNING;
+
+    if (rule->options.start == RULE_START_TARGET || !makes_disposables(rule))
+        return 0;
+    return WARN(lint, rule, rule->target_at[0],
+                "'%s' has no effect where only disposables are targets: '%s' "
+                "has one made whenever it takes a device, also at boot; remove "
+                "the word, or name a qube",
+                rule_option_name(option), rule->name.s);
 }
 
 static bool takes_any_text(const Condition *condition)
@@ -325,6 +350,8 @@ static int lint_rule(Lint *lint, size_t index)
         if (r >= 0)
             r = lint_input(lint, index);
     }
+    if (r >= 0)
+        r = lint_start(lint, rule);
     if (r >= 0)
         r = lint_plug(lint, index);
     return r;

@@ -11,6 +11,7 @@
  *   - whose source or target does not exist;
  *   - that allows by nothing but what is written on the disk;
  *   - that allows keyboards and mice to be taken away as USB devices;
+ *   - that would wait for disposables, which are made when they are needed;
  *   - that attaches without a condition that tells devices apart;
  *   - that would take the same plug as an earlier one of the other class.
  *

@@ -390,6 +390,21 @@ static void test_conditions_that_any_device_meets_are_told(void **state)
     expect_nothing("a: deny usb serial *\n");
 }
 
+static void test_disposables_are_not_waited_for(void **state)
+{
+    (void) state;
+
+    expect_one("a: allow block id 0781:5581 to @dispvm if-running\n",
+               "1:32 'if-running' has no effect where only disposables",
+               "also at boot");
+    expect_one("a: ask usb id 0781:5581 to { @dispvm @dispvm:media-dvm } "
+               "when-running\n",
+               "1:30 'when-running' has no effect", "'a' has one made");
+    expect_nothing("a: ask block serial x to @dispvm close\n");
+    expect_nothing("a: ask block serial x to { work @dispvm } when-running\n");
+    expect_nothing("a: ask block serial x to work if-running\n");
+}
+
 static void test_two_rules_for_one_plug_are_told(void **state)
 {
     (void) state;
@@ -601,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_allow_for_keyboards_and_mice_is_told),
         cmocka_unit_test(test_attaching_without_a_condition_is_told),
         cmocka_unit_test(test_conditions_that_any_device_meets_are_told),
+        cmocka_unit_test(test_disposables_are_not_waited_for),
         cmocka_unit_test(test_two_rules_for_one_plug_are_told),
         cmocka_unit_test(test_work_is_bounded),
         cmocka_unit_test(test_too_much_work_is_told_once),
