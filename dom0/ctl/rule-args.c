@@ -61,6 +61,30 @@ static bool excludes(const Arguments *arguments,
     return true;
 }
 
+static bool has_qube(const RuleArgs *args)
+{
+    for (size_t i = 0; i < args->n_targets; i++)
+        if (args->targets[i].kind == TARGET_QUBE)
+            return true;
+    return args->n_targets == 0; /* what it will be */
+}
+
+/* A disposable is made when it is needed, and never waited for. */
+static bool parse_start(RuleArgs *ret, const Arguments *arguments)
+{
+    if (arguments_have(arguments, OPTION_START) || !has_qube(ret))
+        ret->options.start = RULE_START_TARGET;
+    if (!arguments_have(arguments, OPTION_IF_RUNNING))
+        return true;
+    ret->options.start = RULE_IF_RUNNING;
+    if (has_qube(ret))
+        return true;
+    (void) fprintf(stderr, CTL_NAME ": --if-running is for qubes: a disposable "
+                                    "is made whenever the rule takes the "
+                                    "device\n");
+    return false;
+}
+
 bool rule_args_parse(RuleArgs *ret, const Arguments *arguments)
 {
     const char *to = arguments->values[OPTION_TO];
@@ -78,11 +102,9 @@ bool rule_args_parse(RuleArgs *ret, const Arguments *arguments)
         excludes(arguments, OPTION_START, OPTION_IF_RUNNING,
                  "--start and --if-running exclude each other"))
         return false;
-    if (arguments_have(arguments, OPTION_START))
-        ret->options.start = RULE_START_TARGET;
-    if (arguments_have(arguments, OPTION_IF_RUNNING))
-        ret->options.start = RULE_IF_RUNNING;
-    return !to || parse_targets(ret, to);
+    if (to && !parse_targets(ret, to))
+        return false;
+    return parse_start(ret, arguments);
 }
 
 /* What it could be matched by, as "id, serial and path". */

@@ -29,8 +29,12 @@
     "boot\n"                                                                   \
     "                        with the device plugged in; else it is attached " \
     "as\n"                                                                     \
-    "                        soon as the qube runs\n"                          \
-    "      --if-running      only to a qube that runs at that moment\n"        \
+    "                        soon as the qube runs. A disposable is made in "  \
+    "any\n"                                                                    \
+    "                        case, with --allow at each plug and each boot\n"  \
+    "      --if-running      only to a qube that runs at that moment; not "    \
+    "for\n"                                                                    \
+    "                        disposables\n"                                    \
     "      --close           shut the disposable down when it is unplugged\n"
 
 typedef struct RuleArgs {

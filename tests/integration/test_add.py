@@ -209,6 +209,21 @@ class AddTest(RuleCase):
             self.command(rig, "add", *arguments, "-q")
             self.assertEqual(self.file(rig, f"50-{arguments[0]}.rules"), rule)
 
+    def test_disposables_are_not_waited_for(self):
+        rig = self.plugged()
+        for to, end in (("@dispvm", "to @dispvm"),
+                        ("@dispvm,work", "to { @dispvm work } when-running")):
+            rules = [item["rule"] for item in self.json(
+                rig, "suggest", "sys-usb:sda", "--to", to, "--allow")["suggestions"]]
+            self.assertTrue(all(rule.endswith(end) for rule in rules), rules)
+            self.command(rig, "add", "x", "sys-usb:sda", "--to", to, "--allow", "-q",
+                         "--force")
+            self.assertTrue(self.file(rig, "50-x.rules").endswith(f" {end}\n"))
+            self.command(rig, "remove", "x", "-q")
+        self.assertIn("--if-running is for qubes", self.refused(
+            rig, "add", "x", "sys-usb:sda", "--to", "@dispvm", "--if-running",
+            status=64))
+
     def test_json_tells_all(self):
         rig = self.plugged()
         answer = self.json(rig, "add", "backup", "sys-usb:sda", "--to", "work")
