@@ -196,6 +196,8 @@ struct Manager {
     uint64_t closing[MANAGER_SOURCES_MAX * SOURCE_CONNECTIONS_MAX];
     size_t n_closing;
 
+    PolicyAnswer policy;  /* the last one */
+    uint64_t policy_usec; /* CLOCK_REALTIME of that; 0: none yet */
     PromptDesk desk;
     NotificationQueue notifications;
     uint64_t paused_until_usec; /* see manager_paused_until() */

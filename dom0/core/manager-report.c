@@ -196,6 +196,8 @@ void manager_report(const Manager *m, Report *report, Instant now)
                               : 0,
         };
     }
+    report->policy = m->policy;
+    report->policy_usec = m->policy_usec;
     report_pause(m, report, now);
     report_attached(m, report);
     report_jobs(m, report, now);

@@ -187,6 +187,8 @@ void manager_on_verdict(Manager *m,
                         PolicyAnswer answer,
                         Instant now)
 {
+    m->policy = answer;
+    m->policy_usec = now.realtime_usec;
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
         if (managed->question != id)
             continue;

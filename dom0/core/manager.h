@@ -208,7 +208,7 @@ Status manager_detach(Manager *manager,
 
 const History *manager_history(const Manager *manager);
 
-/* Fill in pause, sources, attached devices, jobs and outcomes. */
+/* Fill in policy, pause, sources, attached devices, jobs and outcomes. */
 void manager_report(const Manager *manager, Report *report, Instant now);
 
 /* A position in the list of devices; zeroed, it is before the first one.

@@ -8,6 +8,7 @@
  * control. All pointers are borrowed from the daemon.
  */
 
+#include "dom0/core/approval.h"
 #include "dom0/core/diagnostic.h"
 #include "dom0/core/history.h"
 #include "dom0/core/rule.h"
@@ -72,6 +73,9 @@ typedef struct Report {
 
     QubesdState qubesd;
     const char *qubesd_detail; /* for a person; "" if there is none */
+
+    PolicyAnswer policy;  /* to the last question to the policy daemon */
+    uint64_t policy_usec; /* CLOCK_REALTIME of that; 0: none was asked */
 
     const char *rules_dir;
     bool rules_dir_missing;

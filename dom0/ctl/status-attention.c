@@ -46,6 +46,27 @@ static void attention_qubesd(Attention *att)
          member_is(qubesd, "state", "unsupported") ? "" : " until it does");
 }
 
+static void attention_policy(Attention *att)
+{
+    const json_t *policy = json_object_get(att->status, "policy");
+    const char *trouble;
+    ShowText age;
+
+    if (member_is(policy, "state", "unreachable"))
+        trouble = "cannot be reached";
+    else if (member_is(policy, "state", "timeout"))
+        trouble = "did not answer in time";
+    else if (member_is(policy, "state", "silent"))
+        trouble = "gave no answer";
+    else
+        return;
+    show_age(&age, att->view->now_usec, member_number(policy, "asked_usec"));
+    TELL(att, STYLE_BAD,
+         "the policy daemon %s (asked %s); nothing is attached without it; "
+         "look at: systemctl status qubes-qrexec-policy-daemon",
+         trouble, age.s);
+}
+
 static void attention_rules(Attention *att)
 {
     const json_t *rules = json_object_get(att->status, "rules");
@@ -186,6 +207,7 @@ void status_attention(View *view, const json_t *status, bool is_bare)
                             .has_begun = is_bare };
 
     attention_qubesd(&attention);
+    attention_policy(&attention);
     attention_rules(&attention);
     attention_pause(&attention);
     attention_prompts(&attention);

@@ -15,6 +15,15 @@
 #define JOBS_RESERVE     6U
 #define AGE_COLUMNS      11U /* "23 min ago", "just now" */
 
+static bool policy_answers(const json_t *status)
+{
+    const json_t *policy = json_object_get(status, "policy");
+
+    return !member_is(policy, "state", "unreachable") &&
+           !member_is(policy, "state", "timeout") &&
+           !member_is(policy, "state", "silent");
+}
+
 static void view_headline(View *view, const json_t *status)
 {
     const json_t *rules = json_object_get(status, "rules");
@@ -29,6 +38,9 @@ static void view_headline(View *view, const json_t *status)
     else if (!member_is(qubesd, "state", "connected"))
         view_print(view, STYLE_BAD, 0, 0,
                    "Not working: qubesd cannot be reached");
+    else if (!policy_answers(status))
+        view_print(view, STYLE_BAD, 0, 0,
+                   "Not working: the policy daemon did not answer");
     else if (n_rules == 0)
         view_print(view, STYLE_WARNING, 0, 0,
                    "Working, but there are no rules: nothing is attached");

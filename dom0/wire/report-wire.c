@@ -50,6 +50,31 @@ static json_t *qubesd_to_json(const Report *report)
                      "detail", value_text_or_null(report->qubesd_detail));
 }
 
+static const char *policy_state_name(const Report *report)
+{
+    if (report->policy_usec == 0)
+        return "unasked";
+    switch (report->policy) {
+    case POLICY_NO:
+    case POLICY_YES:
+        return "answering";
+    case POLICY_SILENT:
+        return "silent";
+    case POLICY_UNREACHABLE:
+        return "unreachable";
+    case POLICY_TIMED_OUT:
+        return "timeout";
+    }
+    assert(false);
+    return NULL;
+}
+
+static json_t *policy_to_json(const Report *report)
+{
+    return json_pack("{s:s, s:o}", "state", policy_state_name(report),
+                     "asked_usec", value_number_or_null(report->policy_usec));
+}
+
 json_t *diagnostic_to_json(const Diagnostic *diagnostic)
 {
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "level",
@@ -220,14 +245,15 @@ json_t *report_to_json(const Report *report, uint64_t now_usec)
     assert(report->n_outcomes <= REPORT_OUTCOMES_MAX);
 
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o}",
         "now_usec", value_number(now_usec), "daemon", daemon_to_json(report),
-        "qubesd", qubesd_to_json(report), "rules", rules_status_to_json(report),
-        "pause", pause_to_json(report, now_usec), "prompts",
-        prompts_to_json(report), "sources", sources_to_json(report),
-        "n_attached", value_number(report->n_attached), "attached",
-        attached_list(report), "n_jobs", value_number(report->n_jobs), "jobs",
-        jobs_to_json(report), "n_outcomes",
-        value_number(report->n_outcomes_total), "outcomes",
+        "qubesd", qubesd_to_json(report), "policy", policy_to_json(report),
+        "rules", rules_status_to_json(report), "pause",
+        pause_to_json(report, now_usec), "prompts", prompts_to_json(report),
+        "sources", sources_to_json(report), "n_attached",
+        value_number(report->n_attached), "attached", attached_list(report),
+        "n_jobs", value_number(report->n_jobs), "jobs", jobs_to_json(report),
+        "n_outcomes", value_number(report->n_outcomes_total), "outcomes",
         outcomes_to_json(report));
 }

@@ -55,6 +55,26 @@ class StatusTest(CommandCase):
         self.attach_stick(rig)
         TYPES.check(reply_type("GetStatus"), self.json(rig, "status"), "status")
 
+    def test_a_policy_daemon_that_was_not_there_is_told_until_it_answers(self):
+        rig = self.start(RULES)
+        self.attach_stick(rig)
+        rig.sim.detach(backend="sys-usb", port="sda")
+        rig.daemon.wait_outcome("sda", 308)
+        self.assertEqual(self.command(rig, "status", "-q"), "")
+        rig.sim.crash(service="policy")
+        self.command(rig, "retry", "sys-usb:sda", status=5)
+        text = self.command(rig, "status", "-q")
+        self.assertRegex(text, r"^  the policy daemon cannot be reached \(asked .*\); "
+                               r"nothing is attached without it; .*\n$")
+        self.assertTrue(self.command(rig, "status").startswith(
+            "Not working: the policy daemon did not answer\n"))
+        status = self.json(rig, "status")
+        TYPES.check(reply_type("GetStatus"), status, "status")
+        self.assertEqual(status["policy"]["state"], "unreachable")
+        rig.sim.restart(service="policy")
+        self.command(rig, "retry", "sys-usb:sda")
+        self.assertEqual(self.command(rig, "status", "-q"), "")
+
     def test_a_no_is_told_with_what_helps(self):
         rig = self.start(ASK)
         connection = self.forwarder(rig)

@@ -442,6 +442,32 @@ static void test_a_yes_outlives_what_changes_of_an_identity(void **state)
     }
 }
 
+static Report *report(void)
+{
+    static Report report;
+
+    report = (Report){};
+    manager_report(rig.manager, &report, rig.now);
+    return &report;
+}
+
+static void test_how_policy_answered_last_is_reported(void **state)
+{
+    (void) state;
+
+    assert_int_equal(report()->policy_usec, 0);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    judge(POLICY_UNREACHABLE);
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+    assert_int_equal(report()->policy, POLICY_UNREACHABLE);
+    assert_int_equal(report()->policy_usec, rig.now.realtime_usec);
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sdb"), 0);
+    judge(POLICY_NO);
+    assert_int_equal(report()->policy, POLICY_NO);
+    assert_int_equal(report()->policy_usec, rig.now.realtime_usec);
+}
+
 /* What @dispvm means is asked first. */
 static void plug_for_disposable(const char *device)
 {
@@ -786,6 +812,7 @@ int main(void)
         TEST(test_a_queued_prompt_that_qubesd_takes_off_its_list_waits),
         TEST(test_a_queued_prompt_is_looked_for_when_qubesd_is_back),
         TEST(test_a_row_of_failures_does_not_hide_what_was_attached),
+        TEST(test_how_policy_answered_last_is_reported),
         cmocka_unit_test(test_dom0_is_no_target_whatever_a_rule_says),
         TEST(test_a_disposable_that_comes_too_late_is_done_away_with),
         TEST(test_many_disposables_leave_room_for_the_start_of_a_qube),

@@ -290,6 +290,39 @@ static void test_each_trouble_is_told(void **state)
                 "sys-usb autoattach on\n");
 }
 
+static void test_a_policy_daemon_that_does_not_answer_is_told(void **state)
+{
+    static const struct {
+        PolicyAnswer answer;
+        const char *text;
+    } cases[] = {
+        { POLICY_UNREACHABLE, "cannot be reached" },
+        { POLICY_TIMED_OUT, "did not answer in time" },
+        { POLICY_SILENT, "gave no answer" },
+    };
+    char wanted[256], *text;
+    Canned canned;
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        canned_begin(&canned);
+        canned.report.policy = cases[i].answer;
+        canned.report.policy_usec = NOW_USEC - 3 * MIN_USEC;
+        (void) snprintf(wanted, sizeof(wanted),
+                        "  the policy daemon %s (asked 3 min ago); nothing is "
+                        "attached without it; look at: systemctl status "
+                        "qubes-qrexec-policy-daemon\n",
+                        cases[i].text);
+        assert_view(&canned.report, false, VIEW_ATTENTION, wanted);
+        text = view(&canned.report, true, VIEW_SCREEN);
+        assert_has(text, "Not working: the policy daemon did not answer\n");
+        free(text);
+    }
+    /* a no is an answer */
+    canned.report.policy = POLICY_NO;
+    assert_view(&canned.report, false, VIEW_ATTENTION, "");
+}
+
 static void test_a_forwarder_that_has_just_begun_is_no_trouble(void **state)
 {
     Canned canned;
@@ -484,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_a_pipe_gets_whole_lines_and_tabs),
         cmocka_unit_test(test_quiet_says_nothing_when_all_is_well),
         cmocka_unit_test(test_each_trouble_is_told),
+        cmocka_unit_test(test_a_policy_daemon_that_does_not_answer_is_told),
         cmocka_unit_test(test_a_forwarder_that_has_just_begun_is_no_trouble),
         cmocka_unit_test(test_the_first_rule_errors_are_shown),
         cmocka_unit_test(test_without_any_good_rules_none_are_in_force),

@@ -60,6 +60,7 @@ static void test_an_empty_report_has_all_members(void **state)
                 "\"memory_bytes\":null,\"unlimited\":false,"
                 "\"state_problem\":null}");
     assert_json(json, "qubesd", "{\"state\":\"gone\",\"detail\":null}");
+    assert_json(json, "policy", "{\"state\":\"unasked\",\"asked_usec\":null}");
     assert_json(json, "rules",
                 "{\"directory\":\"/rules\",\"missing\":false,\"n_rules\":0,"
                 "\"n_files\":0,\"loaded_usec\":null,\"failed\":false,"
@@ -146,6 +147,32 @@ static void test_a_full_report_is_told_whole(void **state)
                 "\"sentence\":\"the target did not start\","
                 "\"detail\":\"no memory\",\"label\":\"SanDisk \\\\u{202e}\"}");
     json_decref(json);
+}
+
+static void test_how_the_policy_daemon_answered_last_is_told(void **state)
+{
+    static const struct {
+        PolicyAnswer answer;
+        const char *json;
+    } cases[] = {
+        { POLICY_NO, "{\"state\":\"answering\",\"asked_usec\":4}" },
+        { POLICY_YES, "{\"state\":\"answering\",\"asked_usec\":4}" },
+        { POLICY_SILENT, "{\"state\":\"silent\",\"asked_usec\":4}" },
+        { POLICY_UNREACHABLE, "{\"state\":\"unreachable\",\"asked_usec\":4}" },
+        { POLICY_TIMED_OUT, "{\"state\":\"timeout\",\"asked_usec\":4}" },
+    };
+    Report report = report_empty();
+
+    (void) state;
+    report.policy_usec = 4;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        json_t *json;
+
+        report.policy = cases[i].answer;
+        json = report_to_json(&report, NOW_USEC);
+        assert_json(json, "policy", cases[i].json);
+        json_decref(json);
+    }
 }
 
 static void test_errors_come_before_warnings_and_are_bounded(void **state)
@@ -375,6 +402,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_empty_report_has_all_members),
         cmocka_unit_test(test_a_full_report_is_told_whole),
+        cmocka_unit_test(test_how_the_policy_daemon_answered_last_is_told),
         cmocka_unit_test(test_errors_come_before_warnings_and_are_bounded),
         cmocka_unit_test(test_a_path_that_is_no_utf8_is_escaped),
         cmocka_unit_test(test_the_largest_report_can_be_sent),
