@@ -205,6 +205,7 @@ static void on_guivm(Manager *m, const AdminAnswer *answer, Instant now)
     PromptDesk *desk = &m->desk;
     ManagedJob *managed = desk->managed;
     char detail[ADMIN_DETAIL_MAX + 1];
+    bool can_ask;
 
     if (answer->result == ADMIN_UNREACHABLE) {
         desk->managed = NULL;
@@ -214,7 +215,12 @@ static void on_guivm(Manager *m, const AdminAnswer *answer, Instant now)
                       now);
         return;
     }
-    if (approval_can_ask(&desk->prompt.source, answer, detail)) {
+    can_ask = approval_can_ask(&desk->prompt.source, answer, detail);
+    if (answer->result == ADMIN_OK)
+        (void) text_format(managed->source->prompt_problem,
+                           sizeof(managed->source->prompt_problem), "%s",
+                           detail);
+    if (can_ask) {
         desk_call(desk, DESK_SOURCE_ICON, &desk->prompt.source,
                   ADMIN_PROPERTY_ICON);
         return;

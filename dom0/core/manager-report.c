@@ -194,6 +194,7 @@ void manager_report(const Manager *m, Report *report, Instant now)
             .quiet_usec = source->quiet_usec > now.monotonic_usec
                               ? source->quiet_usec - now.monotonic_usec
                               : 0,
+            .prompt_problem = source->prompt_problem,
         };
     }
     report->policy = m->policy;

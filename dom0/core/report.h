@@ -32,6 +32,7 @@ typedef struct ReportSource {
     size_t n_devices;
     size_t n_jobs;
     uint64_t quiet_usec; /* how long yet its prompts are silenced; or 0 */
+    const char *prompt_problem; /* why nobody can be asked; NULL or "": none */
 } ReportSource;
 
 typedef struct ReportJob {

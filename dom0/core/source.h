@@ -231,6 +231,8 @@ struct Source {
     uint32_t n_noes;     /* answers of the person, since the last yes */
     uint64_t no_usec;    /* when the last one was */
     uint64_t quiet_usec; /* no prompts before that time */
+    /* why nobody could be asked when that was last to be; "" */
+    char prompt_problem[ADMIN_DETAIL_MAX + 1];
 };
 
 int source_new(Source **ret, const QubeName *name);

@@ -103,13 +103,10 @@ static void attention_rules(Attention *att)
 static void attention_prompts(Attention *att)
 {
     const json_t *prompts = json_object_get(att->status, "prompts");
-    const json_t *sources = json_object_get(att->status, "sources");
     uint64_t n_open = member_number(prompts, "n_open");
     uint64_t n_waiting = member_number(prompts, "n_waiting");
     char more[48] = "";
-    const json_t *source;
     ShowText count;
-    size_t index;
 
     if (n_open > 0) {
         show_count(&count, n_open, "prompt");
@@ -123,13 +120,24 @@ static void attention_prompts(Attention *att)
         TELL(att, STYLE_WARNING, "%s to be shown as soon as you log in",
              count.s);
     }
+}
+
+/* Sources about whose devices the person is not asked. */
+static void attention_unasked(Attention *att)
+{
+    const json_t *sources = json_object_get(att->status, "sources"), *source;
+    size_t index;
 
     json_array_foreach(sources, index, source)
     {
         uint64_t quiet_usec = member_number(source, "quiet_usec");
-        ShowText span;
+        ShowText span, problem;
         Cell name;
 
+        view_shown(att->view, &problem, source, "prompt_problem");
+        if (problem.s[0])
+            TELL(att, STYLE_BAD, "%s; rules that ask attach nothing from there",
+                 problem.s);
         if (quiet_usec == 0)
             continue;
         show_span(&span, quiet_usec);
@@ -211,6 +219,7 @@ void status_attention(View *view, const json_t *status, bool is_bare)
     attention_rules(&attention);
     attention_pause(&attention);
     attention_prompts(&attention);
+    attention_unasked(&attention);
     if (member_flag(daemon, "unlimited"))
         TELL(&attention, STYLE_BAD,
              "--unlimited: all rates are off; this is for tests only");

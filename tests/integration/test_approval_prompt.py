@@ -558,6 +558,16 @@ class GuiDomain(ApprovalCase):
         outcome = rig.daemon.status()["outcomes"][-1]
         self.assertEqual(outcome["code"], 503)
         self.assertRegex(outcome["detail"], detail)
+        sources = rig.daemon.status()["sources"]
+        self.assertRegex(sources[0]["prompt_problem"], detail)
+        # until a prompt can be shown
+        rig.sim.qube_set(name="sys-usb", properties={
+            "guivm": {"type": "vm", "value": "dom0"}})
+        seq = connection.change("block", "sda", **STICK)
+        rig.sim.wait_window()
+        self.assertIsNone(rig.daemon.status()["sources"][0]["prompt_problem"])
+        rig.sim.click(answer="allow")
+        self.assert_told(connection, seq, 200)
 
     def test_another_gui_domain_is_503_and_status_says_so(self):
         self.check("sys-gui", "GUI domain of sys-usb is sys-gui, not dom0")

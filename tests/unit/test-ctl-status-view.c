@@ -268,6 +268,12 @@ static void test_each_trouble_is_told(void **state)
                 "silenced for 2 min\n");
 
     canned_begin(&canned);
+    canned.report.sources[0].prompt_problem = "nobody can be asked: so it is";
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  nobody can be asked: so it is; rules that ask attach "
+                "nothing from there\n");
+
+    canned_begin(&canned);
     canned.report.state_problem = "the state cannot be kept";
     assert_view(&canned.report, false, VIEW_ATTENTION,
                 "  the state cannot be kept\n");

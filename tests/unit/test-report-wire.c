@@ -104,6 +104,7 @@ static void test_a_full_report_is_told_whole(void **state)
                                         .n_devices = 3,
                                         .n_jobs = 1 };
     report.sources[0].quiet_usec = 60;
+    report.sources[0].prompt_problem = "no GUI domain";
     report.n_prompts_open = 1;
     report.n_prompts_waiting = 2;
     report.no_agent = true;
@@ -130,7 +131,7 @@ static void test_a_full_report_is_told_whole(void **state)
     assert_json(json, "sources.0",
                 "{\"name\":\"sys-usb\",\"n_connections\":2,"
                 "\"forwarder\":true,\"n_devices\":3,\"n_jobs\":1,"
-                "\"quiet_usec\":60}");
+                "\"quiet_usec\":60,\"prompt_problem\":\"no GUI domain\"}");
     assert_json(json, "prompts",
                 "{\"n_open\":1,\"n_waiting\":2,\"no_agent\":true}");
     assert_json(json, "n_jobs", "70");
@@ -265,6 +266,8 @@ static void test_the_largest_report_can_be_sent(void **state)
     report.rules_diagnostics = diagnostics;
     report.qubesd_detail = entry.detail;
     report.n_sources = REPORT_SOURCES_MAX;
+    for (size_t i = 0; i < REPORT_SOURCES_MAX; i++)
+        report.sources[i].prompt_problem = entry.detail;
     report.n_jobs_shown = REPORT_JOBS_MAX;
     for (size_t i = 0; i < REPORT_JOBS_MAX; i++) {
         report.jobs[i].class = DEVICE_CLASS_USB;
