@@ -92,9 +92,7 @@ static void approver_watch(Approver *approver)
  * before. It watches this file, too. */
 static void approver_tell_refused(const Approver *approver)
 {
-    if (faccessat(AT_FDCWD, approver->paths.agent_socket, W_OK, AT_EACCESS) <
-            0 &&
-        errno == EACCES)
+    if (approver_is_refused(approver))
         (void) fd_close(open(approver->paths.refused_file,
                              O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
                              0600));
@@ -130,6 +128,13 @@ static void on_prompt(PromptCall *call,
     }
     if (id != 0)
         approver->hooks->on_prompt(id, &kept, approver->userdata);
+}
+
+bool approver_is_refused(const Approver *approver)
+{
+    return faccessat(AT_FDCWD, approver->paths.agent_socket, W_OK, AT_EACCESS) <
+               0 &&
+           errno == EACCES;
 }
 
 int approver_judge(Approver *approver,

@@ -38,6 +38,9 @@ int approver_new(Approver **ret,
                  void *userdata);
 Approver *approver_free(Approver *approver);
 
+/* Whether the agent's socket is there, but may not be used by us. */
+bool approver_is_refused(const Approver *approver);
+
 /* A negative errno: it was not begun, and will not be answered. */
 int approver_judge(Approver *approver,
                    uint64_t id,

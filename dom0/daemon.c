@@ -477,6 +477,8 @@ static void on_control_report(Report *report, Instant now, void *userdata)
     report->qubesd_detail = qubesd_detail(daemon->qubesd);
     rules_report(daemon->rules, report);
     manager_report(daemon->manager, report, now);
+    report->agent_refused =
+        report->no_agent && approver_is_refused(daemon->approver);
 }
 
 static void on_control_log(const char *message, void *userdata)

@@ -91,7 +91,8 @@ typedef struct Report {
 
     size_t n_prompts_open;
     size_t n_prompts_waiting;
-    bool no_agent; /* nobody is there to show them: nobody is logged in */
+    bool no_agent;      /* nobody is there to show them */
+    bool agent_refused; /* its socket is there, but may not be used by us */
 
     ReportSource sources[REPORT_SOURCES_MAX];
     size_t n_sources;

@@ -115,6 +115,13 @@ static void attention_prompts(Attention *att)
                                n_waiting);
         TELL(att, STYLE_WARNING, "%s on the screen, to be answered%s", count.s,
              more);
+    } else if (member_flag(prompts, "agent_refused")) {
+        show_count(&count, n_waiting, "prompt");
+        TELL(att, STYLE_BAD,
+             "%s to be shown, but the daemon may not write to the policy "
+             "agent's socket; look at: systemctl status "
+             "qubes-autoattachd-agent.path",
+             count.s);
     } else if (member_flag(prompts, "no_agent")) {
         show_count(&count, n_waiting, "prompt");
         TELL(att, STYLE_WARNING, "%s to be shown as soon as you log in",

@@ -2,8 +2,10 @@
 """Every subcommand that talks to the daemon, for people and for programs."""
 
 import json
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -74,6 +76,24 @@ class StatusTest(CommandCase):
         rig.sim.restart(service="policy")
         self.command(rig, "retry", "sys-usb:sda")
         self.assertEqual(self.command(rig, "status", "-q"), "")
+
+    @unittest.skipUnless(os.geteuid() != 0 or shutil.which("setpriv"), "needs setpriv")
+    def test_an_agent_that_may_not_be_used_is_no_missing_login(self):
+        # modes apply to root, too
+        tool = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+        rig = self.start(ASK, tool=tool if os.geteuid() == 0 else ())
+        os.chmod(rig.sim.agent_socket, 0)
+        connection = self.forwarder(rig)
+        seq = connection.add("block", "sda", **STICK)
+        rig.daemon.wait_status(lambda status: status["prompts"]["agent_refused"],
+                               "that the agent may not be used")
+        self.assertIn("  1 prompt to be shown, but the daemon may not write to the policy "
+                      "agent's socket; ", self.command(rig, "status", "-q"))
+        os.chmod(rig.sim.agent_socket, 0o600)
+        rig.sim.wait_window()
+        self.assertNotIn("policy agent", self.command(rig, "status", "-q"))
+        rig.sim.click(answer="allow")
+        connection.answer(seq)
 
     def test_a_no_is_told_with_what_helps(self):
         rig = self.start(ASK)

@@ -29,6 +29,7 @@ typedef struct Fixture {
     unsigned int n_agents, n_prompts, n_verdicts;
     PromptAnswer answer;
     PolicyAnswer verdict;
+    bool is_refused;
 } Fixture;
 
 static void on_verdict(uint64_t id, PolicyAnswer answer, void *userdata)
@@ -267,6 +268,7 @@ static void prompt_as_anyone(Fixture *f)
         assert_int_equal(seteuid(NOBODY), 0);
     assert_int_equal(approver_prompt(f->approver, PROMPT_ID, &prompt), 0);
     run_until(f, &f->n_prompts, 1);
+    f->is_refused = approver_is_refused(f->approver);
     if (is_root)
         assert_int_equal(seteuid(0), 0);
     assert_int_equal(f->answer.result, PROMPT_NO_AGENT);
@@ -282,6 +284,7 @@ static void test_a_socket_that_may_not_be_used_is_told(void **state)
     assert_return_code(listener, 0);
     prompt_as_anyone(f);
     assert_int_equal(access(f->refused, F_OK), 0);
+    assert_true(f->is_refused);
 }
 
 static void test_a_socket_that_is_not_there_is_not_told(void **state)
@@ -291,6 +294,7 @@ static void test_a_socket_that_is_not_there_is_not_told(void **state)
     make_session(f);
     prompt_as_anyone(f);
     assert_int_equal(access(f->refused, F_OK), -1);
+    assert_false(f->is_refused);
 }
 
 static void test_without_a_policy_daemon_it_is_unreachable(void **state)

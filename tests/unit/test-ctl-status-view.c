@@ -260,6 +260,11 @@ static void test_each_trouble_is_told(void **state)
     canned.report.no_agent = true;
     assert_view(&canned.report, false, VIEW_ATTENTION,
                 "  2 prompts to be shown as soon as you log in\n");
+    canned.report.agent_refused = true;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  2 prompts to be shown, but the daemon may not write to the "
+                "policy agent's socket; look at: systemctl status "
+                "qubes-autoattachd-agent.path\n");
 
     canned_begin(&canned);
     canned.report.sources[0].quiet_usec = 2 * MIN_USEC;

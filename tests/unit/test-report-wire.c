@@ -108,6 +108,7 @@ static void test_a_full_report_is_told_whole(void **state)
     report.n_prompts_open = 1;
     report.n_prompts_waiting = 2;
     report.no_agent = true;
+    report.agent_refused = true;
     report.n_jobs = 70;
     report.n_jobs_shown = 1;
     report.jobs[0] = (ReportJob){ .source = qube("sys-usb"),
@@ -133,7 +134,8 @@ static void test_a_full_report_is_told_whole(void **state)
                 "\"forwarder\":true,\"n_devices\":3,\"n_jobs\":1,"
                 "\"quiet_usec\":60,\"prompt_problem\":\"no GUI domain\"}");
     assert_json(json, "prompts",
-                "{\"n_open\":1,\"n_waiting\":2,\"no_agent\":true}");
+                "{\"n_open\":1,\"n_waiting\":2,\"no_agent\":true,\"agent_"
+                "refused\":true}");
     assert_json(json, "n_jobs", "70");
     assert_json(json, "jobs.0",
                 "{\"source\":\"sys-usb\",\"class\":\"usb\",\"device\":\"2-1\","
