@@ -146,6 +146,32 @@ Ruleset *rules_get(const Rules *rules)
     return rules->ruleset;
 }
 
+static bool is_named(const Report *report, const QubeName *source)
+{
+    for (size_t i = 0; i < report->n_named_sources; i++)
+        if (qube_name_equal(&report->named_sources[i], source))
+            return true;
+    return false;
+}
+
+/* The sources that the rules name, each once, as far as there is room. */
+static void report_named_sources(const Rules *rules, Report *report)
+{
+    size_t n = ruleset_count(rules->ruleset);
+
+    for (size_t i = 0; i < n; i++) {
+        const Rule *rule = ruleset_get(rules->ruleset, i);
+
+        for (size_t s = 0; s < rule->n_sources; s++) {
+            if (report->n_named_sources == REPORT_NAMED_MAX)
+                return;
+            if (!is_named(report, &rule->sources[s]))
+                report->named_sources[report->n_named_sources++] =
+                    rule->sources[s];
+        }
+    }
+}
+
 void rules_report(const Rules *rules, Report *report)
 {
     report->rules_dir = rules->dir_path;
@@ -157,4 +183,5 @@ void rules_report(const Rules *rules, Report *report)
     report->rules_diagnostics = rules->failed && !rules->diagnostics
                                     ? rules->no_memory
                                     : rules->diagnostics;
+    report_named_sources(rules, report);
 }

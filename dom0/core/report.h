@@ -17,6 +17,7 @@
 #define REPORT_JOBS_MAX     64U /* shown; all are counted */
 #define REPORT_OUTCOMES_MAX 16U /* shown, newest last */
 #define REPORT_DEVICES_MAX  64U /* attached ones that are shown */
+#define REPORT_NAMED_MAX    16U /* sources in rules that are shown */
 
 /* Whether qubesd can be worked with. */
 typedef enum QubesdState {
@@ -85,6 +86,8 @@ typedef struct Report {
     uint64_t rules_loaded_usec; /* CLOCK_REALTIME of the rules in force */
     bool rules_failed; /* the newest reload was refused, old rules stay */
     const Diagnostics *rules_diagnostics; /* of the newest reload; or NULL */
+    QubeName named_sources[REPORT_NAMED_MAX]; /* in the rules in force */
+    size_t n_named_sources;
 
     bool paused;
     uint64_t pause_usec; /* how long yet; UINT64_MAX: until it is resumed */

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/text.h"
+#include "dom0/core/report.h"
 #include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/status-attention.h"
 
-#define NAMES_SHOWN 1U
+/* all sources there can be; or those of rules and of outcomes */
+#define NAMES_MAX (REPORT_NAMED_MAX + REPORT_OUTCOMES_MAX)
 
 typedef struct Attention {
     View *view;
     const json_t *status;
     bool has_begun; /* the heading was printed, or is not wanted */
 } Attention;
+
+/* Names of qubes, each once; borrowed. */
+typedef struct Names {
+    const char *s[NAMES_MAX];
+    size_t n;
+} Names;
 
 /* One thing that needs the person. */
 #define TELL(att, style, ...)                                        \
@@ -155,40 +164,120 @@ static void attention_unasked(Attention *att)
     }
 }
 
-/* Sources without a forwarder, in one sentence for all. */
-static void attention_forwarders(Attention *att)
+/* The usual one, where nothing tells of another. */
+static const char usb_qube[] = "sys-usb";
+
+static void names_add(Names *names, const char *name)
 {
-    const json_t *sources = json_object_get(att->status, "sources");
-    char names[NAMES_SHOWN * (CELL_MAX + 2)] = "", more[32] = "";
-    size_t index, n = 0, len = 0;
-    const json_t *source;
+    for (size_t i = 0; i < names->n; i++)
+        if (strcmp(names->s[i], name) == 0)
+            return;
+    if (name && name[0] && names->n < NAMES_MAX)
+        names->s[names->n++] = name;
+}
 
-    json_array_foreach(sources, index, source)
+/* The first, and how many more there are. */
+static const char *names_show(const Names *names,
+                              const View *view,
+                              ShowText *ret)
+{
+    size_t len = strlen(show_text(ret, names->s[0], view->utf8));
+
+    if (names->n > 1)
+        (void) text_format(ret->s + len, sizeof(ret->s) - len, " and %zu more",
+                           names->n - 1);
+    return ret->s;
+}
+
+/* Whose devices are not seen: the sources without a forwarder; or, if there is
+ * no source, the qubes that rules and outcomes tell of. */
+static Names find_unseen(const json_t *status)
+{
+    const json_t *sources = json_object_get(status, "sources"), *item;
+    const json_t *rules = json_object_get(status, "rules");
+    Names names = {};
+    size_t index;
+
+    json_array_foreach(sources, index, item)
     {
-        Cell name;
-
-        if (member_flag(source, "forwarder") ||
-            member_number(source, "n_connections") > 0)
-            continue;
-        if (n++ < NAMES_SHOWN)
-            len += text_format(names + len, sizeof(names) - len, "%s%s",
-                               n > 1 ? ", " : "",
-                               view_cell(att->view, &name, source, "name"));
+        if (!member_flag(item, "forwarder") &&
+            member_number(item, "n_connections") == 0)
+            names_add(&names, member_text(item, "name"));
     }
-    if (n > NAMES_SHOWN)
-        (void) text_format(more, sizeof(more), " and %zu more",
-                           n - NAMES_SHOWN);
+    if (json_array_size(sources) > 0)
+        return names;
 
-    if (json_array_size(sources) == 0)
+    json_array_foreach(json_object_get(rules, "sources"), index, item)
+    {
+        names_add(&names, json_string_value(item));
+    }
+    json_array_foreach(json_object_get(status, "outcomes"), index, item)
+    {
+        names_add(&names, member_text(item, "source"));
+    }
+    if (names.n == 0)
+        names_add(&names, usb_qube);
+    return names;
+}
+
+/* What qubesd says of the qube: NULL if there is none, or that is not known. */
+static const json_t *find_qube(const json_t *status, const char *name)
+{
+    const json_t *qube;
+    size_t index;
+
+    json_array_foreach(json_object_get(status, "qubes"), index, qube)
+    {
+        if (member_is(qube, "name", name))
+            return qube;
+    }
+    return NULL;
+}
+
+static bool is_off(const json_t *qube)
+{
+    return member_is(qube, "state", "halted") ||
+           member_is(qube, "state", "halting") ||
+           member_is(qube, "state", "dying") ||
+           member_is(qube, "state", "crashed");
+}
+
+static void attention_sources(Attention *att)
+{
+    const bool has_none =
+        json_array_size(json_object_get(att->status, "sources")) == 0;
+    const bool qubes_known = json_object_get(att->status, "qubes") != NULL;
+    const Names unseen = find_unseen(att->status);
+    Names off = {}, missing = {};
+    ShowText shown;
+
+    for (size_t i = 0; i < unseen.n; i++) {
+        const json_t *qube = find_qube(att->status, unseen.s[i]);
+
+        if (is_off(qube))
+            names_add(&off, unseen.s[i]);
+        else if (qube || !qubes_known)
+            names_add(&missing, unseen.s[i]);
+    }
+    if (has_none && off.n == 0 && missing.n == 0)
+        names_add(&missing, usb_qube);
+
+    if (off.n > 0)
+        TELL(att, STYLE_WARNING,
+             "%s %s not running; what is plugged in there is not seen",
+             names_show(&off, att->view, &shown), off.n == 1 ? "is" : "are");
+    if (missing.n > 0 && has_none)
         TELL(att, STYLE_WARNING,
              "no USB qube has reported its devices; it needs the package "
-             "qubes-autoattach-vm in its template, and in dom0: qvm-service "
-             "sys-usb autoattach on");
-    else if (n > 0)
+             "qubes-autoattach-vm in its template, in dom0: qvm-service %s "
+             "autoattach on, and if it is not called sys-usb, a line in "
+             "/etc/qubes/policy.d, see 80-qubes-autoattach.policy there",
+             show_text(&shown, missing.s[0], att->view->utf8));
+    else if (missing.n > 0)
         TELL(att, STYLE_WARNING,
-             "no forwarder from %s%s, nothing there is seen; look there: "
+             "no forwarder from %s, nothing there is seen; look there: "
              "systemctl status qubes-autoattach-forwarder",
-             names, more);
+             names_show(&missing, att->view, &shown));
 }
 
 static void attention_pause(Attention *att)
@@ -233,5 +322,11 @@ void status_attention(View *view, const json_t *status, bool is_bare)
     view_shown(view, &problem, daemon, "state_problem");
     if (problem.s[0])
         TELL(&attention, STYLE_WARNING, "%s", problem.s);
-    attention_forwarders(&attention);
+    attention_sources(&attention);
+}
+
+bool status_attention_asks_for_qubes(const json_t *status)
+{
+    return member_is(json_object_get(status, "qubesd"), "state", "connected") &&
+           find_unseen(status).n > 0;
 }

@@ -2,6 +2,7 @@
 
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
+#include "dom0/ctl/status-attention.h"
 #include "dom0/ctl/status-view.h"
 #include "dom0/ctl/view.h"
 
@@ -30,6 +31,18 @@ static const char help[] =
     "Example:\n"
     "  " CTL_NAME " status --json | python3 -m json.tool\n";
 
+/* Whether a qube of which nothing is seen runs at all is known to qubesd. */
+static void add_qubes(json_t *status, const char *path)
+{
+    _cleanup_(json_decrefp) json_t *reply = NULL;
+    ClientError error;
+
+    if (status_attention_asks_for_qubes(status) &&
+        client_call(&reply, &error, path, "ListQubes", json_object()) == 0)
+        (void) json_object_set(status, "qubes",
+                               json_object_get(reply, "qubes"));
+}
+
 static int status_run(const Arguments *arguments, Terminal *terminal)
 {
     _cleanup_(json_decrefp) json_t *status = NULL;
@@ -48,6 +61,7 @@ static int status_run(const Arguments *arguments, Terminal *terminal)
         detail = VIEW_WHOLE;
     else if (arguments_have(arguments, OPTION_QUIET))
         detail = VIEW_ATTENTION;
+    add_qubes(status, client_path(arguments));
     status_view(terminal, status, detail);
     return CTL_EXIT_OK;
 }

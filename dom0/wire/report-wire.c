@@ -118,10 +118,23 @@ static uint64_t count_level(const Report *report, DiagnosticLevel level)
                : 0;
 }
 
+static json_t *named_sources_to_json(const Report *report)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && i < report->n_named_sources; i++)
+        if (json_array_append_new(
+                list, json_string(report->named_sources[i].s)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 json_t *rules_status_to_json(const Report *report)
 {
     return json_pack(
-        "{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "directory",
+        "{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "directory",
         value_text(report->rules_dir), "missing", report->rules_dir_missing,
         "n_rules", value_number(report->n_rules), "n_files",
         value_number(report->n_rule_files), "loaded_usec",
@@ -129,7 +142,8 @@ json_t *rules_status_to_json(const Report *report)
         report->rules_failed, "n_errors",
         value_number(count_level(report, DIAGNOSTIC_ERROR)), "n_warnings",
         value_number(count_level(report, DIAGNOSTIC_WARNING)), "errors",
-        diagnostics_to_json(report->rules_diagnostics));
+        diagnostics_to_json(report->rules_diagnostics), "sources",
+        named_sources_to_json(report));
 }
 
 static json_t *prompts_to_json(const Report *report)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 from commandcase import (COMMAND, DANGEROUS, DEADLINE, CommandCase, run,  # noqa: E402
                          run_on_terminal)
-from daemoncase import STICK, TO_WORK  # noqa: E402
+from daemoncase import STICK, TO_WORK, world  # noqa: E402
 from support.varlink import Interface  # noqa: E402
 from test_interface import HID, WIRE  # noqa: E402
 from harness import INTERFACE, VarlinkError  # noqa: E402
@@ -23,6 +23,7 @@ from harness import INTERFACE, VarlinkError  # noqa: E402
 TYPES = Interface((WIRE / f"{INTERFACE}.varlink").read_text(encoding="utf-8"))
 RULES = "no-hid: deny usb interface 03*\n" + TO_WORK
 ASK = "backup: ask block id 0781:5581 to work\n"
+OFF = "  {} not running; what is plugged in there is not seen\n"
 # a label that would like to be something else
 HOSTILE = {"vendor": "Evil\u202e\u200b", "model": "\"to vault", "serial": "\u2066\ufeff",
            "fs_label": "a\u0301\u2028", "devtype": "disk"}
@@ -76,6 +77,24 @@ class StatusTest(CommandCase):
         rig.sim.restart(service="policy")
         self.command(rig, "retry", "sys-usb:sda")
         self.assertEqual(self.command(rig, "status", "-q"), "")
+
+    def test_a_usb_qube_that_is_off_is_told_as_that(self):
+        rig = self.start(RULES)
+        self.forwarder(rig)
+        rig.sim.qube_stop(name="sys-usb")
+        rig.daemon.wait_status(
+            lambda status: not status["sources"][0]["n_connections"], "it is gone")
+        self.assertEqual(self.command(rig, "status", "-q"), OFF.format("sys-usb is"))
+
+    def test_usb_qubes_that_have_not_called_are_known_by_the_rules(self):
+        rig = self.start(
+            "r: deny block from { usb-a usb-b }\ns: deny usb from usb-b\n",
+            world(qubes={"usb-a": {"state": "Halted"}, "usb-b": {"state": "Halted"}}))
+        self.assertEqual(self.command(rig, "status", "-q"),
+                         OFF.format("usb-a and 1 more are"))
+        status = self.json(rig, "status")
+        TYPES.check(reply_type("GetStatus"), status, "status")
+        self.assertEqual(status["rules"]["sources"], ["usb-a", "usb-b"])
 
     @unittest.skipUnless(os.geteuid() != 0 or shutil.which("setpriv"), "needs setpriv")
     def test_an_agent_that_may_not_be_used_is_no_missing_login(self):

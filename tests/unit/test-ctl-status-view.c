@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dom0/ctl/show.h"
+#include "dom0/ctl/status-attention.h"
 #include "dom0/ctl/status-view.h"
 #include "dom0/wire/report-wire.h"
 #include "tests/support/test.h"
@@ -101,7 +102,7 @@ static void canned_begin(Canned *ret)
 }
 
 /* The view of any JSON, on a terminal of 80x24 or not. */
-static char *view_json(json_t *status, bool is_terminal, ViewDetail detail)
+static char *view_of_json(json_t *status, bool is_terminal, ViewDetail detail)
 {
     Terminal terminal = { .is_terminal = is_terminal,
                           .has_utf8 = true,
@@ -123,7 +124,7 @@ static char *view(const Report *report, bool is_terminal, ViewDetail detail)
     char *text;
 
     assert_non_null(status);
-    text = view_json(status, is_terminal, detail);
+    text = view_of_json(status, is_terminal, detail);
     json_decref(status);
     return text;
 }
@@ -292,13 +293,95 @@ static void test_each_trouble_is_told(void **state)
     canned.report.pause_usec = UINT64_MAX;
     assert_view(&canned.report, false, VIEW_ATTENTION,
                 "  attaching is paused; to go on: qvm-autoattach resume\n");
+}
 
+/* What is told with that list of qubes; NULL: it is not known. */
+static void assert_unseen(const Report *report,
+                          const char *qubes,
+                          const char *wanted)
+{
+    json_t *status = report_to_json(report, NOW_USEC);
+    char *text;
+
+    assert_true(status_attention_asks_for_qubes(status));
+    if (qubes)
+        assert_int_equal(
+            json_object_set_new(status, "qubes", json_loads(qubes, 0, NULL)),
+            0);
+    text = view_of_json(status, false, VIEW_ATTENTION);
+    assert_string_equal(text, wanted);
+    free(text);
+    json_decref(status);
+}
+
+#define NO_SOURCE(name)                                               \
+    "  no USB qube has reported its devices; it needs the package "   \
+    "qubes-autoattach-vm in its template, in dom0: qvm-service " name \
+    " autoattach on, and if it is not called sys-usb, a line in "     \
+    "/etc/qubes/policy.d, see 80-qubes-autoattach.policy there\n"
+#define IS_OFF            " not running; what is plugged in there is not seen\n"
+#define QUBE(name, state) "{\"name\":\"" name "\",\"state\":\"" state "\"}"
+
+static void test_without_a_source_it_is_told_what_is_missing(void **state)
+{
+    Canned canned;
+    Report *report = &canned.report;
+
+    (void) state;
     canned_begin(&canned);
+    report->n_sources = 0;
+    assert_unseen(report, NULL, NO_SOURCE("sys-usb"));
+    assert_unseen(report, "[" QUBE("sys-usb", "running") "]",
+                  NO_SOURCE("sys-usb"));
+    assert_unseen(report, "[" QUBE("sys-usb", "halted") "]",
+                  "  sys-usb is" IS_OFF);
+    /* that has told once, and was removed */
+    assert_unseen(report, "[]", NO_SOURCE("sys-usb"));
+
+    report->n_named_sources = 2;
+    report->named_sources[0] = qube("usb-a");
+    report->named_sources[1] = qube("usb-b");
+    assert_unseen(report,
+                  "[" QUBE("usb-a", "running") "," QUBE("usb-b", "halted") "]",
+                  "  usb-b is" IS_OFF NO_SOURCE("usb-a"));
+    assert_unseen(report,
+                  "[" QUBE("usb-a", "halted") "," QUBE("usb-b", "crashed") "]",
+                  "  usb-a and 1 more are" IS_OFF);
+    report->n_outcomes = report->n_named_sources = 0;
+    assert_unseen(report, "[" QUBE("sys-usb", "halted") "]",
+                  "  sys-usb is" IS_OFF);
+}
+
+static void test_a_source_that_is_off_misses_no_forwarder(void **state)
+{
+    Canned canned;
+
+    (void) state;
+    canned_begin(&canned);
+    canned.report.sources[0].has_picture = false;
+    canned.report.sources[0].n_connections = 0;
+    assert_unseen(&canned.report, "[" QUBE("sys-usb", "halted") "]",
+                  "  sys-usb is" IS_OFF);
+    assert_unseen(&canned.report, "[" QUBE("sys-usb", "running") "]",
+                  "  no forwarder from sys-usb, nothing there is seen; look "
+                  "there: systemctl status qubes-autoattach-forwarder\n");
+}
+
+static void test_qubes_matter_only_where_a_source_is_missing(void **state)
+{
+    Canned canned;
+    json_t *status;
+
+    (void) state;
+    canned_begin(&canned);
+    status = report_to_json(&canned.report, NOW_USEC);
+    assert_false(status_attention_asks_for_qubes(status));
+    json_decref(status);
     canned.report.n_sources = 0;
-    assert_view(&canned.report, false, VIEW_ATTENTION,
-                "  no USB qube has reported its devices; it needs the package "
-                "qubes-autoattach-vm in its template, and in dom0: qvm-service "
-                "sys-usb autoattach on\n");
+    canned.report.qubesd = QUBESD_GONE;
+    status = report_to_json(&canned.report, NOW_USEC);
+    assert_false(status_attention_asks_for_qubes(status));
+    json_decref(status);
 }
 
 static void test_a_policy_daemon_that_does_not_answer_is_told(void **state)
@@ -486,7 +569,7 @@ static void test_hostile_text_does_not_get_out(void **state)
         json_object_set_new(outcome, "label", json_string(hostile)), 0);
     assert_int_equal(
         json_object_set_new(outcome, "detail", json_string(hostile)), 0);
-    text = view_json(status, false, VIEW_SCREEN);
+    text = view_of_json(status, false, VIEW_SCREEN);
     assert_has(text, "\"\\u{1b}]0;x\\u{7}\\\": attached to "
                      "vault\\u{202e}\\u{301}\\n\\u{9b}q\": attached to work");
     assert_null(strchr(text, '\033'));
@@ -514,9 +597,9 @@ static void test_any_object_can_be_viewed(void **state)
         json_t *status = json_loads(texts[i], 0, NULL);
 
         assert_non_null(status);
-        free(view_json(status, true, VIEW_SCREEN));
-        free(view_json(status, false, VIEW_WHOLE));
-        free(view_json(status, true, VIEW_ATTENTION));
+        free(view_of_json(status, true, VIEW_SCREEN));
+        free(view_of_json(status, false, VIEW_WHOLE));
+        free(view_of_json(status, true, VIEW_ATTENTION));
         json_decref(status);
     }
 }
@@ -528,6 +611,9 @@ int main(void)
         cmocka_unit_test(test_a_pipe_gets_whole_lines_and_tabs),
         cmocka_unit_test(test_quiet_says_nothing_when_all_is_well),
         cmocka_unit_test(test_each_trouble_is_told),
+        cmocka_unit_test(test_without_a_source_it_is_told_what_is_missing),
+        cmocka_unit_test(test_a_source_that_is_off_misses_no_forwarder),
+        cmocka_unit_test(test_qubes_matter_only_where_a_source_is_missing),
         cmocka_unit_test(test_a_policy_daemon_that_does_not_answer_is_told),
         cmocka_unit_test(test_a_forwarder_that_has_just_begun_is_no_trouble),
         cmocka_unit_test(test_the_first_rule_errors_are_shown),

@@ -64,7 +64,8 @@ static void test_an_empty_report_has_all_members(void **state)
     assert_json(json, "rules",
                 "{\"directory\":\"/rules\",\"missing\":false,\"n_rules\":0,"
                 "\"n_files\":0,\"loaded_usec\":null,\"failed\":false,"
-                "\"n_errors\":0,\"n_warnings\":0,\"errors\":[]}");
+                "\"n_errors\":0,\"n_warnings\":0,\"errors\":[],"
+                "\"sources\":[]}");
     assert_json(json, "sources", "[]");
     assert_json(json, "n_jobs", "0");
     assert_json(json, "jobs", "[]");
@@ -97,6 +98,9 @@ static void test_a_full_report_is_told_whole(void **state)
     report.rules_dir_missing = true;
     report.rules_failed = true;
     report.rules_loaded_usec = 9;
+    report.n_named_sources = 2;
+    report.named_sources[0] = qube("sys-usb");
+    report.named_sources[1] = qube("sys-usb2");
     report.n_sources = 1;
     report.sources[0] = (ReportSource){ .name = qube("sys-usb"),
                                         .n_connections = 2,
@@ -129,6 +133,7 @@ static void test_a_full_report_is_told_whole(void **state)
     assert_json(json, "rules.missing", "true");
     assert_json(json, "rules.failed", "true");
     assert_json(json, "rules.loaded_usec", "9");
+    assert_json(json, "rules.sources", "[\"sys-usb\",\"sys-usb2\"]");
     assert_json(json, "sources.0",
                 "{\"name\":\"sys-usb\",\"n_connections\":2,"
                 "\"forwarder\":true,\"n_devices\":3,\"n_jobs\":1,"
