@@ -3,14 +3,16 @@
 /*
  * Any bytes as a line of the record protocol, from either end
  *
- * A refused line leaves nothing in the result. One that is taken is written
- * again by the encoder, and that is read back as the same value.
+ * A refused line leaves nothing in the result but its seq. One that is taken is
+ * what its JSON says, under the names of DESIGN 3. The encoder writes the same
+ * JSON again, and that is read back as the same value.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/wire/record-wire.h"
+#include "tests/support/json-input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -63,9 +65,122 @@ static void require_equal(const WireMessage *a, const WireMessage *b)
                 strcmp(a->hello.agent, b->hello.agent) == 0);
 }
 
+static void require_text(const json_t *value,
+                         const Properties *properties,
+                         PropertyKey key)
+{
+    require(value && strcmp(json_string_value(value),
+                            properties_get_text(properties, key)) == 0);
+}
+
+static void require_devtype(const json_t *value, DeviceType devtype)
+{
+    static const char *const names[] = { [DEVICE_TYPE_DISK] = "disk",
+                                         [DEVICE_TYPE_PARTITION] = "partition",
+                                         [DEVICE_TYPE_USB_DEVICE] =
+                                             "usb_device" };
+
+    require(devtype != DEVICE_TYPE_INVALID &&
+            strcmp(json_string_value(value), names[devtype]) == 0);
+}
+
+static void require_interfaces(const json_t *list, const Properties *properties)
+{
+    require(json_array_size(list) == properties->n_interfaces);
+    for (size_t i = 0; i < properties->n_interfaces; i++)
+        require(strcmp(json_string_value(json_array_get(list, i)),
+                       properties->interfaces[i].s) == 0);
+}
+
+static void require_property(const json_t *value,
+                             const Properties *properties,
+                             PropertyKey key)
+{
+    require(properties_have(properties, key) == (value != NULL));
+    if (!value)
+        return;
+    switch (property_form(key)) {
+    case PROPERTY_FORM_HEX4_LOWER:
+    case PROPERTY_FORM_HEX4:
+    case PROPERTY_FORM_TEXT:
+        require_text(value, properties, key);
+        break;
+    case PROPERTY_FORM_DEVTYPE:
+        require_devtype(value, properties->devtype);
+        break;
+    case PROPERTY_FORM_INTERFACES:
+        require_interfaces(value, properties);
+        break;
+    case PROPERTY_FORM_NUMBER:
+        require(json_integer_value(value) ==
+                properties_get_number(properties, key));
+        break;
+    case PROPERTY_FORM_BOOL:
+        require(json_is_true(value) == properties_get_bool(properties, key));
+        break;
+    }
+}
+
+static void require_record(const Record *record, const json_t *line)
+{
+    static const char *const actions[] = { [RECORD_PRESENT] = "present",
+                                           [RECORD_ADD] = "add",
+                                           [RECORD_CHANGE] = "change",
+                                           [RECORD_REMOVE] = "remove" };
+    static const char *const names[N_PROPERTIES] = {
+        [PROPERTY_VENDOR_ID] = "vendor_id",
+        [PROPERTY_PRODUCT_ID] = "product_id",
+        [PROPERTY_REVISION] = "revision",
+        [PROPERTY_SERIAL] = "serial",
+        [PROPERTY_VENDOR] = "vendor",
+        [PROPERTY_MODEL] = "model",
+        [PROPERTY_INTERFACES] = "interfaces",
+        [PROPERTY_PATH] = "path",
+        [PROPERTY_DEVTYPE] = "devtype",
+        [PROPERTY_PARTITION] = "partition",
+        [PROPERTY_FS_TYPE] = "fs_type",
+        [PROPERTY_FS_UUID] = "fs_uuid",
+        [PROPERTY_FS_LABEL] = "fs_label",
+        [PROPERTY_PART_TABLE] = "part_table",
+        [PROPERTY_PART_UUID] = "part_uuid",
+        [PROPERTY_PART_LABEL] = "part_label",
+        [PROPERTY_SIZE] = "size",
+        [PROPERTY_REMOVABLE] = "removable",
+        [PROPERTY_READ_ONLY] = "read_only",
+        [PROPERTY_DISKSEQ] = "diskseq",
+    };
+    const json_t *properties = json_object_get(line, "properties");
+
+    require(record->action != RECORD_ACTION_INVALID &&
+            json_says(line, "action", actions[record->action]));
+    require(json_says(line, "class",
+                      record->class == DEVICE_CLASS_USB ? "usb" : "block"));
+    require(json_says(line, "device", record->device.s));
+    require(json_says(line, "parent", record->parent.s));
+    for (size_t i = 0; i < N_PROPERTIES; i++)
+        require_property(json_object_get(properties, names[i]),
+                         &record->properties, (PropertyKey) i);
+}
+
+/* What a refused line's seq is, or a good one's. */
+static int64_t seq_of(const json_t *line)
+{
+    json_int_t seq = json_integer_value(json_object_get(line, "seq"));
+
+    return seq > 0 ? seq : 0;
+}
+
+static void require_json(const json_t *line, const char *text, size_t len)
+{
+    _cleanup_(json_decrefp) json_t *written = json_input(text, len);
+
+    require(json_equal(line, written));
+}
+
 static void fuzz_message(const char *data, size_t size)
 {
     _cleanup_(freep) char *line = NULL, *line_again = NULL;
+    _cleanup_(json_decrefp) json_t *json = json_input(data, size);
     const char *error = NULL;
     WireMessage message, again;
     size_t len, len_again;
@@ -74,12 +189,22 @@ static void fuzz_message(const char *data, size_t size)
     memset(&message, 0xff, sizeof(message));
     status = wire_decode(&message, data, size, &error);
     require(error != NULL || status == STATUS_INVALID);
+    require((size > WIRE_LINE_MAX) == (status == STATUS_TOO_LARGE));
+    require(message.seq == (size > WIRE_LINE_MAX ? 0 : seq_of(json)));
     if (status != STATUS_INVALID) {
         require_nothing(&message, status);
         return;
     }
 
+    require(json != NULL);
+    if (message.type == WIRE_HELLO)
+        json_lower(json, "boot_id");
+    if (message.type == WIRE_EVENT) {
+        json_complete(json, "properties");
+        require_record(&message.record, json);
+    }
     line = encode(&message, &len);
+    require_json(json, line, len);
     require(wire_decode(&again, line, len - 1, NULL) == STATUS_INVALID);
     require_equal(&message, &again);
     line_again = encode(&again, &len_again);
@@ -89,13 +214,18 @@ static void fuzz_message(const char *data, size_t size)
 static void fuzz_answer(const char *data, size_t size)
 {
     _cleanup_(freep) char *line = NULL;
+    _cleanup_(json_decrefp) json_t *json = json_input(data, size);
     WireAnswer answer, again;
     size_t len;
 
     if (!wire_decode_answer(&answer, data, size))
         return;
 
+    require(answer.seq == seq_of(json));
+    require(json_integer_value(json_object_get(json, "code")) ==
+            (json_int_t) answer.status);
     require(wire_encode_answer(&line, &len, &answer) == 0);
+    require_json(json, line, len);
     require(wire_decode_answer(&again, line, len - 1));
     require(answer.seq == again.seq && answer.status == again.status);
 }

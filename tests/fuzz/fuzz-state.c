@@ -4,9 +4,9 @@
  * Any bytes as the state file
  *
  * What is refused gives nothing but a line and a sentence. What is taken is
- * written again by the encoder and read back as the same; a manager that starts
- * from it either says that it cannot be, or lives on: without rules nothing
- * is attached, and what it then saves is a state again.
+ * written again by the encoder with the same JSON, and read back as the same; a
+ * manager that starts from it either says that it cannot be, or lives on:
+ * without rules nothing is attached, and what it then saves is a state again.
  */
 
 #include <assert.h>
@@ -15,6 +15,7 @@
 
 #include "dom0/core/manager.h"
 #include "dom0/wire/state-wire.h"
+#include "tests/support/json-input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -35,6 +36,51 @@ static void require_same(const State *state, const char *text, size_t len)
     assert(r == 0);
     assert(again_len == len && memcmp(again, text, len) == 0);
     free(again);
+}
+
+/*
+ * The objects of all lines, in the order of the encoder: disposables and then
+ * windows are behind the sources, and records have its numbers.
+ */
+static json_t *objects_of(const char *text, size_t len)
+{
+    static const char *const late[] = { "disposable", "window", "end" };
+    const char *end = text + len;
+    json_t *lists[] = { json_array(), json_array(), json_array(),
+                        json_array() };
+
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t) (end - text));
+        json_t *object = json_input(text, (size_t) (newline - text));
+        size_t list = 0;
+
+        json_lower(object, "boot_id");
+        for (size_t i = 0; i < ARRAY_SIZE(late); i++)
+            if (json_says(object, "type", late[i]))
+                list = i + 1;
+        if (json_says(object, "type", "event")) {
+            json_complete(object, "properties");
+            (void) json_object_del(object, "seq");
+        }
+        assert(json_array_append_new(lists[list], object) == 0);
+        text = newline + 1;
+    }
+    for (size_t i = 1; i < ARRAY_SIZE(lists); i++) {
+        assert(json_array_extend(lists[0], lists[i]) == 0);
+        json_decref(lists[i]);
+    }
+    return lists[0];
+}
+
+static void require_meaning(const char *data,
+                            size_t size,
+                            const char *text,
+                            size_t len)
+{
+    _cleanup_(json_decrefp) json_t *wanted = objects_of(data, size);
+    _cleanup_(json_decrefp) json_t *written = objects_of(text, len);
+
+    assert(json_equal(wanted, written));
 }
 
 static void require_limits(const State *state)
@@ -127,6 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     r = state_encode(&text, &len, state);
     assert(r == 0);
+    require_meaning((const char *) data, size, text, len);
     r = state_decode(&again, text, len, NULL, NULL);
     assert(r == 0);
     require_same(again, text, len);
