@@ -67,6 +67,50 @@ static void check_message(const EventSession *before,
     }
 }
 
+/* Of its form, but not what can come now. */
+static bool is_out_of_turn(const EventSession *before,
+                           const WireMessage *message)
+{
+    switch (message->type) {
+    case WIRE_HELLO:
+        return before->greeted;
+    case WIRE_EVENT:
+        return !before->greeted || message->seq <= before->last_seq ||
+               (before->synced && message->record.action == RECORD_PRESENT);
+    case WIRE_SYNCED:
+        return !before->greeted || before->synced;
+    case WIRE_INVALID:
+        break;
+    }
+    return true;
+}
+
+/* What is taken is just what the line says. */
+static void check_line(const EventSession *before,
+                       SessionResult result,
+                       const WireMessage *message,
+                       const WireAnswer *answer,
+                       const char *line,
+                       size_t len)
+{
+    WireMessage said;
+    Status status = wire_decode(&said, line, len, NULL);
+
+    if (status != STATUS_INVALID || is_out_of_turn(before, &said)) {
+        assert(result == SESSION_REFUSED);
+        assert(answer->seq == said.seq);
+        assert(answer->status ==
+               (status != STATUS_INVALID ? status : STATUS_MALFORMED));
+        return;
+    }
+    assert(result == (said.type == WIRE_HELLO   ? SESSION_HELLO
+                      : said.type == WIRE_EVENT ? SESSION_EVENT
+                                                : SESSION_SYNCED));
+    assert(message->type == said.type && message->seq == said.seq);
+    if (said.type == WIRE_EVENT)
+        assert(record_equal(&message->record, &said.record));
+}
+
 static void take_line(Taken *taken,
                       EventSession *session,
                       const char *line,
@@ -81,6 +125,7 @@ static void take_line(Taken *taken,
     taken->n_lines++;
     taken->sum =
         (taken->sum + (uint64_t) result) * 31 + (uint64_t) session->last_seq;
+    check_line(&before, result, &message, &taken->answer, line, len);
     if (result != SESSION_REFUSED) {
         check_message(&before, session, result, &message);
         return;
