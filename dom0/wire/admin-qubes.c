@@ -37,7 +37,7 @@ static bool is_letter(char c)
 
 static bool set_class(QubeInfo *qube, const char *untrusted_class, size_t len)
 {
-    if (len == 0 || len > QUBE_CLASS_MAX)
+    if (len == 0 || len > QUBE_CLASS_MAX || qube->class[0] != '\0')
         return false;
     for (size_t i = 0; i < len; i++)
         if (!is_letter(untrusted_class[i]))
@@ -46,9 +46,11 @@ static bool set_class(QubeInfo *qube, const char *untrusted_class, size_t len)
     return true;
 }
 
+/* A line in which the class or the state comes twice makes no sense. */
 static bool decode_line(QubeInfo *ret, const char *line, size_t line_len)
 {
     const char *end = line + line_len;
+    bool has_state = false;
     size_t len;
     const char *word = take(&line, end, ' ', &len);
 
@@ -65,8 +67,12 @@ static bool decode_line(QubeInfo *ret, const char *line, size_t line_len)
             return false;
         value_len = len;
         value = value_of(word, &value_len, "state=");
-        if (value)
+        if (value && has_state)
+            return false;
+        if (value) {
             ret->power = power_state_from_string(value, value_len);
+            has_state = true;
+        }
     }
     return true;
 }

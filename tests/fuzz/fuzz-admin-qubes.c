@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Answers to admin.vm.List: whatever it says, what is taken from it is of its
- * form and in order, and each qube is found by its name. Said in our own words,
- * it is taken as the same list.
+ * Answers to admin.vm.List: what is taken from it is what its lines say, in
+ * order, and each qube is found by its name. Said in our own words, it is taken
+ * as the same list.
  */
 
 #include <assert.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dom0/wire/admin-qubes.h"
+#include "tests/support/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,6 +27,73 @@ static void check_qube(const QubeList *list, size_t i)
     assert(i == 0 || strcmp(list->qubes[i - 1].name.s, qube->name.s) <= 0);
     found = qube_list_find(list, &qube->name);
     assert(found && qube_name_equal(&found->name, &qube->name));
+}
+
+static PowerState state_of(Bytes word)
+{
+    static const char *const words[] = {
+        [POWER_HALTED] = "Halted",       [POWER_TRANSIENT] = "Transient",
+        [POWER_RUNNING] = "Running",     [POWER_PAUSED] = "Paused",
+        [POWER_SUSPENDED] = "Suspended", [POWER_HALTING] = "Halting",
+        [POWER_DYING] = "Dying",         [POWER_CRASHED] = "Crashed",
+    };
+
+    for (size_t i = 1; i < ARRAY_SIZE(words); i++)
+        if (bytes_are(word, words[i]))
+            return (PowerState) i;
+    return POWER_UNKNOWN;
+}
+
+/* NAME, and words, of which class= and state= come once at most. */
+static QubeInfo read_line(Bytes line)
+{
+    Bytes name = bytes_before(line, ' ', &line), class = {};
+    QubeInfo qube = {};
+    size_t n_classes = 0, n_states = 0;
+
+    assert(qube_name_parse(&qube.name, name.start, name.len));
+    while (line.len > 0) {
+        Bytes word = bytes_before(line, ' ', &line);
+
+        if (bytes_begin(word, "class=")) {
+            class = bytes_behind(word, strlen("class="));
+            n_classes++;
+        }
+        if (bytes_begin(word, "state=")) {
+            qube.power = state_of(bytes_behind(word, strlen("state=")));
+            n_states++;
+        }
+    }
+    assert(n_classes <= 1 && n_states <= 1);
+    assert(class.len <= QUBE_CLASS_MAX && bytes_are_all_of(class, LETTERS));
+    if (class.len > 0)
+        memcpy(qube.class, class.start, class.len);
+    return qube;
+}
+
+static bool has(const QubeList *list, const QubeInfo *qube)
+{
+    for (size_t i = 0; i < list->n_qubes; i++)
+        if (qube_name_equal(&list->qubes[i].name, &qube->name) &&
+            strcmp(list->qubes[i].class, qube->class) == 0 &&
+            list->qubes[i].power == qube->power)
+            return true;
+    return false;
+}
+
+/* Each line is a qube of the list, and there are no others. */
+static void check_meaning(const QubeList *list, Bytes data)
+{
+    size_t n = 0;
+
+    assert(data.len >= 2 && memcmp(data.start, "0\0", 2) == 0);
+    data = bytes_behind(data, 2);
+    for (; data.len > 0; n++) {
+        QubeInfo qube = read_line(bytes_before(data, '\n', &data));
+
+        assert(has(list, &qube));
+    }
+    assert(n == list->n_qubes);
 }
 
 #define SAID_MAX (QUBE_NAME_MAX + QUBE_CLASS_MAX + 64U)
@@ -91,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(list->n_qubes <= QUBE_LIST_MAX && list->n_qubes <= size);
     for (size_t i = 0; i < list->n_qubes; i++)
         check_qube(list, i);
+    check_meaning(list, (Bytes){ (const char *) data, size });
     check_again(list);
     return 0;
 }

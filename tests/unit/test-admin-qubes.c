@@ -78,6 +78,9 @@ static void test_what_is_no_list_is_refused(void **state)
     BAD("0\0work class=\n");
     BAD("0\0work class=Abcdefghijklmnopqrstuvwxyzabcdef\n");
     BAD("0\0work\0more class=AppVM\n");
+    BAD("0\0work class=StandaloneVM class=AppVM\n");
+    BAD("0\0work state=Running state=Halted\n");
+    BAD("0\0work state=NA state=Running\n");
     assert_null(list);
 }
 
