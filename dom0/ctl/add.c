@@ -43,9 +43,11 @@ static const char help[] =
     "                        is replaced\n"
     "  -i, --interactive     ask before it is written\n"
     "      --rules-dir PATH  another folder than the daemon's\n"
-    "      --json            one JSON object in ASCII: name, rule, file, "
-    "written,\n"
-    "                        warnings (as errors of check), command (that "
+    "      --json            one JSON object in ASCII, also with exit status "
+    "3: name,\n"
+    "                        rule, file, written, warnings (as errors of "
+    "check; or\n"
+    "                        the errors that the rules have), command (that "
     "would do\n"
     "                        it, without the right to write; or null), "
     "loaded (by\n"
@@ -246,12 +248,12 @@ static int judge(const Add *add)
 static void show_rule(const Add *add)
 {
     ShowText path, rule;
+    Terminal terminal;
     View view;
 
-    if (arguments_have(add->arguments, OPTION_JSON) ||
-        arguments_have(add->arguments, OPTION_QUIET))
+    if (!rule_edit_shows(&add->edit, &terminal))
         return;
-    view_init(&view, add->terminal, 0, true);
+    view_init(&view, &terminal, 0, true);
     view_print(&view, STYLE_PLAIN, 0, VIEW_INDENT,
                "%s:", show_text(&path, add->edit.path, view.utf8));
     view_print(&view, STYLE_STRONG, VIEW_INDENT, 2 * VIEW_INDENT, "%s",
@@ -300,14 +302,16 @@ static int print_json(const Add *add,
                       bool has_right)
 {
     _cleanup_(json_decrefp) json_t *object = NULL;
+    _cleanup_(freep) char *path = file_name(add);
     ShowText command;
 
     object = json_pack(
-        "{s:s, s:s, s:o, s:b, s:O, s:s?, s:b, s:O?}", "name", add->name, "rule",
-        add->rule, "file", value_text(add->edit.path), "written", written,
-        "warnings", add->news, "command",
-        has_right ? NULL : rule_edit_command(&add->edit, &command), "loaded",
-        loaded, "verdict", verdict);
+        "{s:s, s:s, s:o, s:b, s:o, s:s?, s:b, s:O?}", "name", add->name, "rule",
+        add->rule, "file", path ? value_text(path) : NULL, "written", written,
+        "warnings",
+        add->news ? json_incref(add->news) : rule_edit_errors(&add->edit),
+        "command", has_right ? NULL : rule_edit_command(&add->edit, &command),
+        "loaded", loaded, "verdict", verdict);
     if (!object)
         return fail_memory();
     view_json(add->terminal->out, object);
@@ -389,8 +393,6 @@ static int add_rule(Add *add)
         return status;
     show_rule(add);
     status = judge(add);
-    if (status != 0 && arguments_have(add->arguments, OPTION_JSON))
-        (void) print_json(add, false, false, NULL, true);
     return status == 0 ? carry_out(add) : status;
 }
 
@@ -399,8 +401,11 @@ static int add_run(const Arguments *arguments, Terminal *terminal)
     _cleanup_(add_clear) Add add = { .arguments = arguments,
                                      .terminal = terminal,
                                      .name = arguments->operands[0] };
+    int status = add_rule(&add);
 
-    return add_rule(&add);
+    if (status == EDIT_EXIT_REFUSED && arguments_have(arguments, OPTION_JSON))
+        (void) print_json(&add, false, false, NULL, true);
+    return status;
 }
 
 const Command add_command = {

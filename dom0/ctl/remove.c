@@ -23,14 +23,17 @@ static const char help[] =
     "Options:\n"
     "  -i, --interactive     ask before it is removed\n"
     "      --rules-dir PATH  another folder than the daemon's\n"
-    "      --json            one JSON object in ASCII: name, rule, file, "
+    "      --json            one JSON object in ASCII, also with exit status "
+    "3: name,\n"
+    "                        rule and file (null if the rules have errors), "
     "removed,\n"
     "                        file_deleted, warnings (that check would have "
     "then and\n"
-    "                        does not have now), command (that would do it, "
-    "without\n"
-    "                        the right to write; or null), loaded (by the "
-    "daemon)\n"
+    "                        does not have now; or the errors), command (that "
+    "would\n"
+    "                        do it, without the right to write; or null), "
+    "loaded (by\n"
+    "                        the daemon)\n"
     "  -q, --quiet           say nothing but what stands in the way\n"
     "      --socket PATH     the daemon's control socket, if it is not\n"
     "                        " CTL_SOCKET_DEFAULT "\n"
@@ -111,12 +114,12 @@ static int take_out(Removal *removal)
 static void show_rule(const Removal *removal)
 {
     ShowText path, rule;
+    Terminal terminal;
     View view;
 
-    if (arguments_have(removal->arguments, OPTION_JSON) ||
-        arguments_have(removal->arguments, OPTION_QUIET))
+    if (!rule_edit_shows(&removal->edit, &terminal))
         return;
-    view_init(&view, removal->terminal, 0, true);
+    view_init(&view, &terminal, 0, true);
     view_print(&view, STYLE_PLAIN, 0, VIEW_INDENT, "%s:%u, to be removed%s:",
                show_text(&path, removal->rule->file, view.utf8),
                removal->rule->line, removal->edit.text ? "" : " with its file");
@@ -125,19 +128,25 @@ static void show_rule(const Removal *removal)
     rule_edit_print_news(&removal->edit);
 }
 
+/* Which rule that is is not known where the rules have errors. */
 static int print_json(const Removal *removal,
                       bool removed,
                       bool loaded,
                       bool has_right)
 {
     _cleanup_(json_decrefp) json_t *object = NULL;
+    const Rule *rule = removal->rule;
     ShowText command;
 
     object = json_pack(
-        "{s:s, s:s, s:o, s:b, s:b, s:O, s:s?, s:b}", "name",
-        removal->rule->name.s, "rule", removal->rule->text, "file",
-        value_text(removal->edit.path), "removed", removed, "file_deleted",
-        removed && !removal->edit.text, "warnings", removal->news, "command",
+        "{s:o, s:s?, s:o, s:b, s:b, s:o, s:s?, s:b}", "name",
+        value_text(removal->arguments->operands[0]), "rule",
+        rule ? rule->text : NULL, "file",
+        rule ? value_text(rule->file) : json_null(), "removed", removed,
+        "file_deleted", removed && !removal->edit.text, "warnings",
+        removal->news ? json_incref(removal->news)
+                      : rule_edit_errors(&removal->edit),
+        "command",
         has_right ? NULL : rule_edit_command(&removal->edit, &command),
         "loaded", loaded);
     if (!object)
@@ -172,23 +181,33 @@ static int carry_out(const Removal *removal)
     return loaded ? status : status_exit(STATUS_UNAVAILABLE);
 }
 
+static int remove_rule(Removal *removal)
+{
+    int status =
+        rule_edit_begin(&removal->edit, removal->arguments, removal->terminal);
+
+    if (status != 0)
+        return status;
+    removal->rule = ruleset_find(rule_book_rules(removal->edit.before),
+                                 removal->arguments->operands[0]);
+    if (!removal->rule)
+        return complain_no_rule(removal);
+    status = take_out(removal);
+    if (status != 0)
+        return status;
+    show_rule(removal);
+    return carry_out(removal);
+}
+
 static int remove_run(const Arguments *arguments, Terminal *terminal)
 {
     _cleanup_(removal_clear)
         Removal removal = { .arguments = arguments, .terminal = terminal };
-    int status = rule_edit_begin(&removal.edit, arguments, terminal);
+    int status = remove_rule(&removal);
 
-    if (status != 0)
-        return status;
-    removal.rule = ruleset_find(rule_book_rules(removal.edit.before),
-                                arguments->operands[0]);
-    if (!removal.rule)
-        return complain_no_rule(&removal);
-    status = take_out(&removal);
-    if (status != 0)
-        return status;
-    show_rule(&removal);
-    return carry_out(&removal);
+    if (status == EDIT_EXIT_REFUSED && arguments_have(arguments, OPTION_JSON))
+        (void) print_json(&removal, false, false, true);
+    return status;
 }
 
 const Command remove_command = {

@@ -203,6 +203,33 @@ void rule_edit_print_news(const RuleEdit *edit)
     }
 }
 
+json_t *rule_edit_errors(const RuleEdit *edit)
+{
+    const Diagnostics *before = rule_book_diagnostics(edit->before);
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && i < diagnostics_count(before); i++) {
+        const Diagnostic *diagnostic = diagnostics_get(before, i);
+
+        if (diagnostic->level == DIAGNOSTIC_ERROR &&
+            json_array_append_new(list, diagnostic_to_json(diagnostic)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+bool rule_edit_shows(const RuleEdit *edit, Terminal *ret)
+{
+    *ret = *edit->terminal;
+    if (!arguments_have(edit->arguments, OPTION_JSON) &&
+        !arguments_have(edit->arguments, OPTION_QUIET))
+        return true;
+    terminal_init(ret, stderr);
+    return arguments_have(edit->arguments, OPTION_INTERACTIVE);
+}
+
 bool rule_edit_agree(const RuleEdit *edit, const char *question)
 {
     char answer[ANSWER_MAX];

@@ -55,6 +55,14 @@ json_t *rule_edit_news(const RuleEdit *edit, size_t *ret_n_errors);
 /* The same for a person, on standard error. */
 void rule_edit_print_news(const RuleEdit *edit);
 
+/* The errors because of which nothing is changed, in the same form; an empty
+ * list if there are none. */
+json_t *rule_edit_errors(const RuleEdit *edit);
+
+/* Where to show the rule before it is changed: with --json and -q on standard
+ * error, and only with -i, for then the person is asked about it. False:
+ * nowhere. */
+bool rule_edit_shows(const RuleEdit *edit, Terminal *ret);
 /* With -i: whether the person says yes to @question. Without it: true. */
 bool rule_edit_agree(const RuleEdit *edit, const char *question);
 

@@ -50,6 +50,13 @@ class RuleCase(CommandCase):
         """The rules in force."""
         return [rule["name"] for rule in rig.daemon.call("ListRules")["rules"]]
 
+    def refused_json(self, rig, *arguments) -> tuple[dict, str]:
+        """The object of a command that ends with 3, and its standard error."""
+        result = run(*arguments, "--json", "--socket", rig.daemon.control_socket)
+        self.assertEqual(result.returncode, 3, result.stderr)
+        self.assertEqual(result.stdout.count("\n"), 1)
+        return json.loads(result.stdout), result.stderr
+
     def check_rules(self, text: str) -> subprocess.CompletedProcess:
         """check, of a file with this text."""
         path = self.enterContext(temporary_directory()) / "pasted.rules"
@@ -310,6 +317,34 @@ class AddTest(RuleCase):
         self.assertIn("qvm-autoattach check", text)
         self.assertFalse((rig.daemon.rules_dir / "50-backup.rules").exists())
 
+    def test_json_also_tells_what_was_refused(self):
+        rig = self.plugged(NO_HID + "backup: deny usb serial 1\n")
+        add = ("add", "backup", "sys-usb:sda", "--to", "work")
+        told = {"name": "backup", "rule": BACKUP.strip(), "written": False,
+                "file": os.fspath(rig.daemon.rules_dir / "50-backup.rules"),
+                "warnings": [], "command": None, "loaded": False, "verdict": None}
+        answer, err = self.refused_json(rig, *add)
+        self.assertEqual(answer, told)
+        self.assertIn("there is a rule backup already", err)
+        answer, err = self.refused_json(rig, "add", "free", *add[2:], "-i")
+        self.assertEqual(answer, json.loads(json.dumps(told).replace("backup", "free")))
+        # what it is asked about
+        self.assertIn(f"  {BACKUP.replace('backup', 'free')}Write this rule? [y/N] ", err)
+        rig.daemon.rules("bad\n", "60-bad.rules")
+        answer, _ = self.refused_json(rig, *add)
+        warnings = answer.pop("warnings")
+        self.assertEqual({**answer, "warnings": []}, told)
+        self.assertEqual([(item["level"], item["line"]) for item in warnings],
+                         [("error", 1)])
+        TYPES.check(TYPES.types["Diagnostic"], warnings[0], "error")
+
+    def test_quiet_shows_what_it_asks_about(self):
+        rig = self.plugged()
+        result = run("add", "backup", "sys-usb:sda", "--to", "work", "-q", "-i",
+                     "--socket", rig.daemon.control_socket)
+        self.assertEqual((result.returncode, result.stdout), (3, ""))
+        self.assertIn(f"50-backup.rules:\n  {BACKUP}Write this rule?", result.stderr)
+
     def test_a_bad_name_is_refused_and_writes_nowhere(self):
         rig = self.plugged()
         for name in ("../x", "a.b", "1x", "x" * 32, "", "a b", "a/../../b", "#",
@@ -471,6 +506,21 @@ class RemoveTest(RuleCase):
         self.attach_stick(rig)
         self.command(rig, "remove", "stick")
         self.assertEqual(rig.daemon.status()["n_attached"], 1)
+
+    def test_json_also_tells_what_was_refused(self):
+        rig = self.plugged()
+        answer, err = self.refused_json(rig, "remove", "no-hid", "-i")
+        path = rig.daemon.rules_dir / "50-test.rules"
+        told = {"name": "no-hid", "rule": NO_HID.strip(), "file": os.fspath(path),
+                "removed": False, "file_deleted": False, "warnings": [],
+                "command": None, "loaded": False}
+        self.assertEqual(answer, told)
+        self.assertIn(f"{path}:1, to be removed with its file:\n  {NO_HID}"
+                      "Remove this rule? [y/N] ", err)
+        rig.daemon.rules("bad\n", "60-bad.rules")
+        answer, _ = self.refused_json(rig, "remove", "no-hid")
+        self.assertEqual([item["level"] for item in answer.pop("warnings")], ["error"])
+        self.assertEqual({**answer, "warnings": []}, {**told, "rule": None, "file": None})
 
     def test_what_is_not_there_is_told(self):
         rig = self.plugged()
