@@ -59,6 +59,26 @@ static json_t *steps_to_json(const ExplainFile *file, const Record *record)
     return steps;
 }
 
+/* An Explanation of the last line, with what only a file has. All are taken
+ * over; NULL if one of them is, or without memory. */
+static json_t *explain_line(const ExplainFile *file,
+                            const Explanation *explanation,
+                            json_t *device,
+                            json_t *steps,
+                            json_t *action)
+{
+    json_t *json = explanation_to_json(explanation, device);
+    bool is_good = json_object_set_new(json, "steps", steps) == 0;
+
+    is_good &= json_object_set_new(json, "line",
+                                   json_integer((json_int_t) file->line)) == 0;
+    is_good &= json_object_set_new(json, "action", action) == 0;
+    if (is_good)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
 /* A record that takes away is not decided by rules. */
 static json_t *explain_record(ExplainFile *file, const Record *record)
 {
@@ -75,24 +95,13 @@ static json_t *explain_record(ExplainFile *file, const Record *record)
         .n_rules = is_remove ? 0 : ruleset_count(file->ruleset),
         .verdict = trial_verdict_of_rule(rule),
     };
-    json_t *json;
 
     if (is_remove)
         explanation.verdict.status = STATUS_DETACHED;
     raise_status(file, explanation.verdict.status);
-    json = explanation_to_json(&explanation, device_to_json(&device));
-    if (json_object_set_new(json, "steps",
-                            is_remove ? json_array()
-                                      : steps_to_json(file, record)) < 0 ||
-        json_object_set_new(json, "line",
-                            json_integer((json_int_t) file->line)) < 0 ||
-        json_object_set_new(
-            json, "action",
-            json_string(record_action_to_string(record->action))) < 0) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
+    return explain_line(file, &explanation, device_to_json(&device),
+                        is_remove ? json_array() : steps_to_json(file, record),
+                        json_string(record_action_to_string(record->action)));
 }
 
 static int print_record(ExplainFile *file, const Record *record)
@@ -118,6 +127,7 @@ static int print_record(ExplainFile *file, const Record *record)
 /* What dom0 would have answered to a line that is none. */
 static int print_bad_line(ExplainFile *file, Status status, const char *error)
 {
+    Explanation explanation = { .verdict = { .status = status } };
     _cleanup_(json_decrefp) json_t *json = NULL;
     ShowText name;
 
@@ -128,10 +138,10 @@ static int print_bad_line(ExplainFile *file, Status status, const char *error)
                        (int) status, status_name(status), error);
         return 0;
     }
-    json = json_pack("{s:I, s:{s:i, s:s, s:s, s:s}}", "line",
-                     (json_int_t) file->line, "verdict", "code", (int) status,
-                     "status", status_name(status), "sentence",
-                     status_sentence(status), "detail", error);
+    (void) text_format(explanation.verdict.detail,
+                       sizeof(explanation.verdict.detail), "%s", error);
+    json = explain_line(file, &explanation, json_null(), json_array(),
+                        json_null());
     if (!json)
         return -ENOMEM;
     view_json(file->terminal->out, json);

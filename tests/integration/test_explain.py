@@ -325,8 +325,15 @@ class FileTest(unittest.TestCase):
         self.assertIn("3-1: 302", result.stdout)
         result = self.explain(lines, "--json")
         self.assertEqual((result.returncode, result.stderr), (4, ""))
-        self.assertEqual([json.loads(line)["verdict"]["code"]
-                          for line in result.stdout.splitlines()], [400, 400, 302])
+        answers = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual([answer["verdict"]["code"] for answer in answers],
+                         [400, 400, 302])
+        for answer in answers[:2]:
+            TYPES.check(TYPES.types["Verdict"], answer.pop("verdict"), "verdict")
+        self.assertEqual(answers[0], {"line": 1, "action": None, "device": None,
+                                      "steps": [], "rule_text": None, "n_rules": 0,
+                                      "targets": []})
+        self.assertEqual({*answers[1], "verdict"}, set(answers[2]))
 
     def test_a_line_that_is_too_long_ends_it(self):
         result = self.explain(["x" * 9000, self.event(1, "add", "usb", "3-1", **HID)])
