@@ -110,7 +110,7 @@ static int rules_read(const char *dir_path,
                       Ruleset **ret_ruleset,
                       Diagnostics *diagnostics)
 {
-    int r = rules_files_read(ret_files, dir_path);
+    int r = rules_files_read(ret_files, dir_path, geteuid());
 
     if (r == -ENOENT)
         return ruleset_new(ret_ruleset);

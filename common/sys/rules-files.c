@@ -59,11 +59,12 @@ static int set_error(RulesFile *file, const char *error)
 static int check_owner(RulesFile *file,
                        const struct stat *status,
                        const char *what,
-                       const char *path)
+                       const char *path,
+                       uid_t owner)
 {
-    uid_t uid = geteuid();
-
-    if (status->st_uid != 0 && status->st_uid != uid)
+    if (owner == RULES_OWNER_ANY)
+        return 0;
+    if (status->st_uid != 0 && status->st_uid != owner)
         return SET_ERROR(file,
                          "the %s belongs to user %u, who must not make rules; "
                          "run: chown root %s",
@@ -96,7 +97,8 @@ static const char *kind_of(mode_t mode)
 
 static int check_status(RulesFile *file,
                         const struct stat *status,
-                        const char *path)
+                        const char *path,
+                        uid_t owner)
 {
     if (!S_ISREG(status->st_mode))
         return SET_ERROR(file,
@@ -107,7 +109,7 @@ static int check_status(RulesFile *file,
         return SET_ERROR(file,
                          "the file has more than 1 MiB; split it into several "
                          "files");
-    return check_owner(file, status, "file", path);
+    return check_owner(file, status, "file", path, owner);
 }
 
 static int no_access(RulesFile *file, int error)
@@ -155,7 +157,8 @@ static int read_all(RulesFile *file, int fd)
 static int read_file(RulesFile *file,
                      int dir_fd,
                      const char *name,
-                     const char *path)
+                     const char *path,
+                     uid_t owner)
 {
     _cleanup_(fd_closep) int fd = -1;
     struct stat status;
@@ -164,7 +167,7 @@ static int read_file(RulesFile *file,
     /* to open what is no regular file may have effects, or block */
     if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return no_access(file, errno);
-    r = check_status(file, &status, path);
+    r = check_status(file, &status, path, owner);
     if (r < 0 || file->error)
         return r;
 
@@ -173,7 +176,7 @@ static int read_file(RulesFile *file,
                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 || fstat(fd, &status) < 0)
         return no_access(file, errno);
-    r = check_status(file, &status, path);
+    r = check_status(file, &status, path, owner);
     if (r < 0 || file->error)
         return r;
 
@@ -260,7 +263,10 @@ static int list_names(RulesFiles *files, DIR *dir)
     return -errno;
 }
 
-static int read_files(RulesFiles *files, int dir_fd, const char *dir_path)
+static int read_files(RulesFiles *files,
+                      int dir_fd,
+                      const char *dir_path,
+                      uid_t owner)
 {
     for (size_t i = 0; i < files->n_files; i++) {
         RulesFile *file = &files->files[i];
@@ -268,7 +274,7 @@ static int read_files(RulesFiles *files, int dir_fd, const char *dir_path)
         int r;
 
         (void) text_format(path, sizeof(path), "%s/%s", dir_path, file->name);
-        r = read_file(file, dir_fd, file->name, path);
+        r = read_file(file, dir_fd, file->name, path, owner);
         if (r < 0)
             return r;
     }
@@ -280,14 +286,15 @@ static int read_files(RulesFiles *files, int dir_fd, const char *dir_path)
 static int list_dir(RulesFiles *files,
                     RulesFile *folder,
                     DIR *dir,
-                    const char *dir_path)
+                    const char *dir_path,
+                    uid_t owner)
 {
     struct stat status;
     int r;
 
     if (fstat(dirfd(dir), &status) < 0)
         return no_access(folder, errno);
-    r = check_owner(folder, &status, "folder", dir_path);
+    r = check_owner(folder, &status, "folder", dir_path, owner);
     if (r < 0 || folder->error)
         return r;
 
@@ -301,7 +308,10 @@ static int list_dir(RulesFiles *files,
     return r;
 }
 
-static int read_dir(RulesFiles *files, RulesFile *folder, const char *dir_path)
+static int read_dir(RulesFiles *files,
+                    RulesFile *folder,
+                    const char *dir_path,
+                    uid_t owner)
 {
     _cleanup_(dir_closep) DIR *dir = opendir(dir_path);
     int r;
@@ -310,15 +320,15 @@ static int read_dir(RulesFiles *files, RulesFile *folder, const char *dir_path)
         return errno == ENOENT || errno == ENOMEM ? -errno
                                                   : no_access(folder, errno);
 
-    r = list_dir(files, folder, dir, dir_path);
+    r = list_dir(files, folder, dir, dir_path, owner);
     if (r < 0 || folder->error)
         return r;
 
     qsort(files->files, files->n_files, sizeof(*files->files), compare_names);
-    return read_files(files, dirfd(dir), dir_path);
+    return read_files(files, dirfd(dir), dir_path, owner);
 }
 
-int rules_files_read(RulesFiles **ret, const char *dir_path)
+int rules_files_read(RulesFiles **ret, const char *dir_path, uid_t owner)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
     _cleanup_(file_clear) RulesFile folder = {};
@@ -329,7 +339,7 @@ int rules_files_read(RulesFiles **ret, const char *dir_path)
     r = files_new(&files, RULES_FILES_MAX);
     if (r < 0)
         return r;
-    r = read_dir(files, &folder, dir_path);
+    r = read_dir(files, &folder, dir_path, owner);
     if (r < 0)
         return r;
 
@@ -346,7 +356,7 @@ int rules_files_read(RulesFiles **ret, const char *dir_path)
     return 0;
 }
 
-int rules_files_read_one(RulesFiles **ret, const char *path)
+int rules_files_read_one(RulesFiles **ret, const char *path, uid_t owner)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
     const char *slash = strrchr(path, '/');
@@ -361,7 +371,7 @@ int rules_files_read_one(RulesFiles **ret, const char *path)
     r = append(files, slash && slash[1] ? slash + 1 : path, &file);
     if (r < 0)
         return r;
-    r = read_file(file, AT_FDCWD, path, path);
+    r = read_file(file, AT_FDCWD, path, path, owner);
     if (r < 0)
         return r;
 

@@ -30,7 +30,9 @@ static const char help[] =
     "in\n"
     "this order. Without PATH it is the daemon's folder, or " CTL_RULES_DEFAULT
     "\n"
-    "if there is no daemon.\n"
+    "if there is no daemon. Of that folder, and of files in it, also who may "
+    "write\n"
+    "them is checked, as the daemon does; others are drafts.\n"
     "\n"
     "All errors and warnings of all files are printed, as FILE:LINE:COLUMN:\n"
     "message with the line and a caret, and a summary at the end. A warning "
@@ -160,16 +162,17 @@ static int check_print(const Check *check,
 
 static int read_paths(RuleBook *book, const Arguments *arguments)
 {
+    RulesFolder folder;
     int r = 0;
 
-    if (arguments->n_operands == 0) {
-        RulesFolder folder;
+    rules_folder_find(&folder, arguments);
+    if (arguments->n_operands == 0)
+        return rule_book_add(book, folder.path, folder.owner);
+    for (size_t i = 0; r == 0 && i < arguments->n_operands; i++) {
+        const char *path = arguments->operands[i];
 
-        rules_folder_find(&folder, arguments);
-        return rule_book_add(book, folder.path);
+        r = rule_book_add(book, path, rules_folder_owner_at(&folder, path));
     }
-    for (size_t i = 0; r == 0 && i < arguments->n_operands; i++)
-        r = rule_book_add(book, arguments->operands[i]);
     return r;
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/sys/rules-files.h"
 #include "common/text.h"
 #include "dom0/ctl/rule-book.h"
 
@@ -111,10 +110,10 @@ static int add_file(RuleBook *book, const char *path, RulesFile *file)
     return take_file(book, path, TAKE_PTR(file->contents), file->len);
 }
 
-static int add_folder(RuleBook *book, const char *folder)
+static int add_folder(RuleBook *book, const char *folder, uid_t owner)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
-    int r = rules_files_read(&files, folder);
+    int r = rules_files_read(&files, folder, owner);
 
     if (r == -ENOENT)
         return add_error(book, folder, "there is no such file or folder");
@@ -138,7 +137,7 @@ static int add_folder(RuleBook *book, const char *folder)
     return 0;
 }
 
-int rule_book_add(RuleBook *book, const char *path)
+int rule_book_add(RuleBook *book, const char *path, uid_t owner)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
     struct stat st;
@@ -146,9 +145,9 @@ int rule_book_add(RuleBook *book, const char *path)
 
     /* a path that is not there gets its error with those of folders */
     if (stat(path, &st) < 0 ? errno == ENOENT : S_ISDIR(st.st_mode))
-        return add_folder(book, path);
+        return add_folder(book, path, owner);
 
-    r = rules_files_read_one(&files, path);
+    r = rules_files_read_one(&files, path, owner);
     for (size_t i = 0; r == 0 && i < files->n_files; i++)
         r = add_file(book, path, &files->files[i]);
     return r;

@@ -8,7 +8,7 @@
  * so that what is said of a rule can be shown where it is written.
  */
 
-#include "common/rules-file.h"
+#include "common/sys/rules-files.h"
 #include "dom0/core/ruleset.h"
 
 typedef struct RuleBook RuleBook;
@@ -19,9 +19,10 @@ RuleBook *rule_book_free(RuleBook *book);
 /*
  * Add a file, or all rule files of a folder. Its rules have as file the path by
  * which the person finds it again. What is wrong becomes a diagnostic, also
- * that there is no such path. Fails with -ENOMEM only.
+ * that there is no such path, or that somebody else than root and @owner may
+ * write it; RULES_OWNER_ANY: whoever may. Fails with -ENOMEM only.
  */
-int rule_book_add(RuleBook *book, const char *path);
+int rule_book_add(RuleBook *book, const char *path, uid_t owner);
 
 /* The path of a file in a folder, malloc()ed; NULL without memory. */
 char *rule_book_join(const char *folder, const char *name);

@@ -56,7 +56,7 @@ int rule_edit_begin(RuleEdit *ret,
     rules_folder_find(&ret->folder, arguments);
     r = rule_book_new(&ret->before);
     if (r == 0)
-        r = rule_book_add(ret->before, ret->folder.path);
+        r = rule_book_add(ret->before, ret->folder.path, ret->folder.owner);
     if (r < 0)
         return fail(r);
     if (diagnostics_count(rule_book_diagnostics(ret->before)) > 0)
@@ -313,7 +313,7 @@ static bool is_unchanged(const RuleEdit *edit)
 
     if (!before)
         return lstat(edit->path, &st) < 0 && errno == ENOENT;
-    if (rules_files_read_one(&files, edit->path) < 0)
+    if (rules_files_read_one(&files, edit->path, RULES_OWNER_ANY) < 0)
         return false;
     now = &files->files[0];
     return !now->error && now->len == before->len &&
@@ -345,15 +345,6 @@ int rule_edit_commit(const RuleEdit *edit)
     return status_exit(STATUS_UNAVAILABLE);
 }
 
-/* Whether two paths lead to the same folder. */
-static bool is_same_folder(const char *a, const char *b)
-{
-    _cleanup_(freep) char *real_a = realpath(a, NULL);
-    _cleanup_(freep) char *real_b = realpath(b, NULL);
-
-    return real_a && real_b && strcmp(real_a, real_b) == 0;
-}
-
 /* The daemon has read them: does it take them? */
 static bool complain_reload(const RuleEdit *edit, const json_t *rules)
 {
@@ -361,7 +352,7 @@ static bool complain_reload(const RuleEdit *edit, const json_t *rules)
     View view;
     Terminal terminal;
 
-    if (!is_same_folder(member_text(rules, "directory"), edit->folder.path)) {
+    if (!rules_folder_is(&edit->folder, member_text(rules, "directory"))) {
         (void) fprintf(
             stderr,
             CTL_NAME ": the daemon reads its rules from another "

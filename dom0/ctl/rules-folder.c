@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "common/sys/rules-files.h"
 #include "common/text.h"
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/view.h"
+
+/* Who made the socket: a daemon that did so itself, else systemd, and then the
+ * daemon is a user who has no files. */
+static uid_t daemon_user(const char *socket_path)
+{
+    struct stat status;
+
+    return stat(socket_path, &status) < 0 ? 0 : status.st_uid;
+}
 
 /* Tell the daemon's folder; false if it cannot be asked. */
 static bool ask_daemon(RulesFolder *ret, const Arguments *arguments)
@@ -22,6 +34,7 @@ static bool ask_daemon(RulesFolder *ret, const Arguments *arguments)
         return false;
     (void) text_format(ret->path, sizeof(ret->path), "%s", directory);
     ret->is_daemons = true;
+    ret->owner = daemon_user(client_path(arguments));
     return true;
 }
 
@@ -29,9 +42,30 @@ void rules_folder_find(RulesFolder *ret, const Arguments *arguments)
 {
     const char *given = arguments->values[OPTION_RULES_DIR];
 
-    *ret = (RulesFolder){};
+    *ret = (RulesFolder){ .owner = given ? RULES_OWNER_ANY : 0 };
     if (!given && ask_daemon(ret, arguments))
         return;
     (void) text_format(ret->path, sizeof(ret->path), "%s",
                        given ? given : CTL_RULES_DEFAULT);
+}
+
+bool rules_folder_is(const RulesFolder *folder, const char *path)
+{
+    _cleanup_(freep) char *real_folder = realpath(folder->path, NULL);
+    _cleanup_(freep) char *real_path = realpath(path, NULL);
+
+    return real_folder && real_path && strcmp(real_folder, real_path) == 0;
+}
+
+uid_t rules_folder_owner_at(const RulesFolder *folder, const char *path)
+{
+    char parent[RULES_FOLDER_MAX + 1];
+    const char *slash = strrchr(path, '/');
+
+    (void) text_format(parent, sizeof(parent), "%.*s",
+                       slash ? (int) (slash - path) + 1 : 1,
+                       slash ? path : ".");
+    return rules_folder_is(folder, path) || rules_folder_is(folder, parent)
+               ? folder->owner
+               : RULES_OWNER_ANY;
 }

@@ -15,6 +15,16 @@
 typedef struct RulesFolder {
     char path[RULES_FOLDER_MAX + 1];
     bool is_daemons; /* the daemon has told it, and so sees what changes */
+    /* whose files the daemon takes, beside those of root; of --rules-dir
+     * RULES_OWNER_ANY */
+    uid_t owner;
 } RulesFolder;
 
 void rules_folder_find(RulesFolder *ret, const Arguments *arguments);
+
+/* Whether the path leads to the folder. */
+bool rules_folder_is(const RulesFolder *folder, const char *path);
+
+/* Whose files are taken there: those of RULES_OWNER_ANY, but where the path is
+ * the folder or leads into it. */
+uid_t rules_folder_owner_at(const RulesFolder *folder, const char *path);

@@ -103,7 +103,7 @@ static void test_a_file_is_read_whole_or_has_an_error(void **state)
             int r;
 
             call_fault_begin(n, errors[i]);
-            r = rules_files_read(&files, folder);
+            r = rules_files_read(&files, folder, geteuid());
             if (!call_fault_end()) {
                 assert_int_equal(r, 0);
                 assert_contents(&files->files[0], OLD_TEXT);
@@ -131,7 +131,7 @@ static void test_a_file_is_read_byte_by_byte(void **state)
 
     call_fault_begin_short(true);
     assert_int_equal(rules_file_write(path, NEW_TEXT, strlen(NEW_TEXT)), 0);
-    assert_int_equal(rules_files_read_one(&files, path), 0);
+    assert_int_equal(rules_files_read_one(&files, path, geteuid()), 0);
     (void) call_fault_end();
     assert_contents(&files->files[0], NEW_TEXT);
 }
@@ -159,7 +159,7 @@ static void test_a_file_is_the_old_or_the_new_one(void **state)
             assert_true(r == 0 || r == -errors[i]);
             if (call_fault_is_transfer() && errors[i] == EINTR)
                 assert_int_equal(r, 0);
-            assert_int_equal(rules_files_read(&files, folder), 0);
+            assert_int_equal(rules_files_read(&files, folder, geteuid()), 0);
             assert_contents(&files->files[0], r == 0 ? NEW_TEXT : OLD_TEXT);
             /* nothing else is left there */
             assert_int_equal(n_entries(folder), 3);

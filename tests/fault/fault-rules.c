@@ -163,7 +163,8 @@ static void test_reading_a_folder_survives_every_allocation_failure(
 
     FAULT_LOOP(n) {
         _cleanup_(rules_files_freep) RulesFiles *files = NULL;
-        int r = rules_files_read(&files, TESTS_SOURCE_DIR "/rules/bad");
+        int r =
+            rules_files_read(&files, TESTS_SOURCE_DIR "/rules/bad", geteuid());
 
         if (!fault_end()) {
             assert_int_equal(r, 0);
@@ -182,8 +183,8 @@ static void test_reading_a_file_survives_every_allocation_failure(void **state)
 
     FAULT_LOOP(n) {
         _cleanup_(rules_files_freep) RulesFiles *files = NULL;
-        int r = rules_files_read_one(&files, TESTS_SOURCE_DIR
-                                     "/rules/good/minimal.rules");
+        int r = rules_files_read_one(
+            &files, TESTS_SOURCE_DIR "/rules/good/minimal.rules", geteuid());
 
         if (!fault_end()) {
             assert_int_equal(r, 0);

@@ -88,6 +88,14 @@ class Warnings(unittest.TestCase):
         self.assertIn(f"{second}:1:1: warning: 'b' can never match: "
                       f"'a' ({first}:1) comes first", result.stdout)
 
+    def test_a_draft_may_be_written_by_whoever(self):
+        path = self.write("a: ask block serial x to work\n")
+        path.chmod(0o666)
+        self.dir.chmod(0o777)
+        for given in (path, self.dir):
+            result = check(given)
+            self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
+
     def test_errors_come_first_and_decide_the_exit_status(self):
         path = self.write("a: ask block to work\nb: ask blokc to work\n")
         result = check(path)

@@ -302,13 +302,6 @@ class CheckTest(unittest.TestCase):
             self.assertEqual(result.returncode, 2, path)
             self.assertTrue(result.stdout.startswith(f"{path}: "), result.stdout)
 
-    def test_a_file_that_others_may_write_is_an_error(self):
-        path = self.write("x.rules", RULE)
-        path.chmod(0o666)
-        result = run("check", path)
-        self.assertEqual(result.returncode, 2)
-        self.assertIn("chmod go-w", result.stdout)
-
     def test_an_empty_folder_is_good(self):
         result = run("check", self.dir)
         self.assertEqual((result.returncode, result.stdout),

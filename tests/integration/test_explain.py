@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import unittest
@@ -380,7 +381,45 @@ class FolderTest(ExplainCase):
 
 
 class CheckTest(ExplainCase):
-    """check, with a daemon that knows the qubes"""
+    """check, with a daemon"""
+
+    def check(self, rig, user: int, *paths) -> str:
+        """What it says to a user, as whom it runs."""
+        result = subprocess.run(
+            ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
+             rig.daemon.dir / "qvm-autoattach", "check", *paths, "--socket",
+             rig.daemon.control_socket], capture_output=True, check=False,
+            timeout=DEADLINE, encoding="utf-8", stdin=subprocess.DEVNULL)
+        return f"{result.returncode} {result.stdout}"
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "needs root")
+    def test_files_of_whoever_runs_it_are_refused_as_the_daemon_does(self):
+        rig = self.start(TO_WORK)
+        shutil.copy(COMMAND, rig.daemon.dir)
+        rig.daemon.dir.chmod(0o755)
+        rig.daemon.control_socket.chmod(0o666)
+        path = rig.daemon.rules_dir / "50-test.rules"
+        draft = rig.daemon.dir / "draft.rules"
+        shutil.copy(path, draft)
+        for file in (path, draft):
+            os.chown(file, 65534, 65534)
+        rig.daemon.reload()
+        self.assertTrue(rig.daemon.status()["rules"]["failed"])
+        refused = f"{path}: the file belongs to user 65534"
+        for paths in ((), (rig.daemon.rules_dir,), (f"{rig.daemon.rules_dir}/",),
+                      (path,), (draft, path)):
+            for user in (0, 65534):
+                said = self.check(rig, user, *paths)
+                self.assertTrue(said.startswith("2 ") and refused in said, said)
+        self.assertEqual(self.check(rig, 65534, draft)[0], "0")
+
+    def test_files_that_others_may_write_are_refused_as_the_daemon_does(self):
+        rig = self.start(TO_WORK)
+        path = rig.daemon.rules_dir / "50-test.rules"
+        path.chmod(0o664)
+        for paths in ((), (path,)):
+            self.assertIn("writable for its group",
+                          self.command(rig, "check", *paths, status=2))
 
     def test_targets_that_do_not_exist_are_told(self):
         rig = self.start("a: ask usb id 1050:* to { work wrok @dispvm:no }\n",

@@ -68,7 +68,7 @@ static RulesFiles *read_folder(const Folder *folder)
 {
     RulesFiles *files = NULL;
 
-    assert_int_equal(rules_files_read(&files, folder->path), 0);
+    assert_int_equal(rules_files_read(&files, folder->path, geteuid()), 0);
     assert_non_null(files);
     return files;
 }
@@ -141,8 +141,9 @@ static void test_a_missing_folder_is_told_apart(void **state)
 {
     RulesFiles *files = NULL;
 
-    assert_int_equal(rules_files_read(&files, path_of(*state, "nothing")),
-                     -ENOENT);
+    assert_int_equal(
+        rules_files_read(&files, path_of(*state, "nothing"), geteuid()),
+        -ENOENT);
     assert_null(files);
 }
 
@@ -151,7 +152,8 @@ static void test_what_is_no_folder_is_an_error_of_it(void **state)
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
 
     write_file(*state, "a.rules", "x");
-    assert_int_equal(rules_files_read(&files, path_of(*state, "a.rules")), 0);
+    assert_int_equal(
+        rules_files_read(&files, path_of(*state, "a.rules"), geteuid()), 0);
     assert_int_equal(files->n_files, 1);
     assert_string_equal(files->files[0].name, path_of(*state, "a.rules"));
     assert_non_null(strstr(files->files[0].error, "Not a directory"));
@@ -194,6 +196,48 @@ static void test_a_file_of_another_user_is_refused(void **state)
     assert_refused(folder, "chown root ");
     assert_int_equal(chown(folder->path, OTHER_UID, 0), 0);
     assert_refused(folder, "the folder belongs to user 12345");
+}
+
+/* Whether a file and its folder, both of OTHER_UID, are taken. */
+static bool is_taken_for(const Folder *folder, uid_t owner)
+{
+    _cleanup_(rules_files_freep) RulesFiles *files = NULL;
+    _cleanup_(rules_files_freep) RulesFiles *one = NULL;
+
+    assert_int_equal(rules_files_read(&files, folder->path, owner), 0);
+    assert_int_equal(
+        rules_files_read_one(&one, path_of(folder, "a.rules"), owner), 0);
+    assert_true(!files->files[0].error == !one->files[0].error);
+    return !one->files[0].error;
+}
+
+static void test_whose_files_are_taken_is_for_the_caller_to_say(void **state)
+{
+    Folder *folder = *state;
+
+    if (geteuid() != 0)
+        skip();
+    write_file(folder, "a.rules", "x");
+    assert_int_equal(chown(path_of(folder, "a.rules"), OTHER_UID, 0), 0);
+    assert_int_equal(chown(folder->path, OTHER_UID, 0), 0);
+    assert_true(is_taken_for(folder, OTHER_UID));
+    assert_false(is_taken_for(folder, OTHER_UID + 1));
+    assert_false(is_taken_for(folder, 0));
+    assert_true(is_taken_for(folder, RULES_OWNER_ANY));
+}
+
+static void test_a_draft_may_be_written_by_whoever(void **state)
+{
+    _cleanup_(rules_files_freep) RulesFiles *files = NULL;
+    Folder *folder = *state;
+
+    write_file(folder, "a.rules", "x");
+    assert_int_equal(chmod(path_of(folder, "a.rules"), 0666), 0);
+    assert_int_equal(chmod(folder->path, 0777), 0);
+    assert_int_equal(rules_files_read(&files, folder->path, RULES_OWNER_ANY),
+                     0);
+    assert_null(files->files[0].error);
+    assert_memory_equal(files->files[0].contents, "x", 1);
 }
 
 static void test_a_file_that_cannot_be_opened_is_an_error_of_it(void **state)
@@ -310,8 +354,9 @@ static void test_one_file_is_read_by_its_path_whatever_its_name(void **state)
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
 
     write_file(*state, "draft.txt", "text");
-    assert_int_equal(rules_files_read_one(&files, path_of(*state, "draft.txt")),
-                     0);
+    assert_int_equal(
+        rules_files_read_one(&files, path_of(*state, "draft.txt"), geteuid()),
+        0);
     assert_int_equal(files->n_files, 1);
     assert_string_equal(files->files[0].name, "draft.txt");
     assert_memory_equal(files->files[0].contents, "text", 4);
@@ -321,8 +366,8 @@ static void test_one_file_that_is_missing_is_an_error_of_it(void **state)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
 
-    assert_int_equal(rules_files_read_one(&files, path_of(*state, "x.rules")),
-                     0);
+    assert_int_equal(
+        rules_files_read_one(&files, path_of(*state, "x.rules"), geteuid()), 0);
     assert_int_equal(files->n_files, 1);
     assert_string_equal(files->files[0].name, "x.rules");
     assert_non_null(strstr(files->files[0].error, "No such file"));
@@ -341,6 +386,8 @@ int main(void)
         TEST(test_a_folder_that_others_can_write_is_refused),
         TEST(test_a_file_that_others_can_write_is_refused),
         TEST(test_a_file_of_another_user_is_refused),
+        TEST(test_whose_files_are_taken_is_for_the_caller_to_say),
+        TEST(test_a_draft_may_be_written_by_whoever),
         TEST(test_a_file_that_cannot_be_opened_is_an_error_of_it),
         TEST(test_a_symbolic_link_is_refused),
         TEST(test_a_loop_of_links_is_refused),

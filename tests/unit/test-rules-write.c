@@ -64,7 +64,7 @@ static void expect(const Folder *folder, const char *text, mode_t mode)
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
     struct stat status;
 
-    assert_int_equal(rules_files_read(&files, folder->path), 0);
+    assert_int_equal(rules_files_read(&files, folder->path, geteuid()), 0);
     assert_int_equal(files->n_files, 1);
     assert_null(files->files[0].error);
     assert_int_equal(files->files[0].len, strlen(text));
