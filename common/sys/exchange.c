@@ -96,10 +96,15 @@ static void exchange_read(Exchange *exchange)
                  exchange->answer_size - exchange->answer_len, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
+        /* a peer that does not read all of the request resets, behind all
+         * that it has said; after any other error a part is no answer */
+        if (n < 0 && errno != ECONNRESET) {
+            exchange_end(exchange, EXCHANGE_BROKEN, -errno);
+            return;
+        }
         exchange->answer_len += n > 0 ? (size_t) n : 0;
     } while (n > 0 && exchange->answer_len <= exchange->limits.answer_max);
 
-    /* also after an error: what the peer has sent is all there is */
     exchange_end(exchange, n > 0 ? EXCHANGE_TOO_LONG : EXCHANGE_COMPLETE, 0);
 }
 

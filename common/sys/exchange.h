@@ -22,7 +22,7 @@ typedef enum ExchangeEnd {
     EXCHANGE_UNREACHABLE, /* @error says why; nothing was sent */
     EXCHANGE_TIMED_OUT,
     EXCHANGE_TOO_LONG,
-    EXCHANGE_BROKEN,   /* out of memory; @error */
+    EXCHANGE_BROKEN,   /* without memory, or reading failed; @error */
     EXCHANGE_COMPLETE, /* the answer, which may be empty */
 } ExchangeEnd;
 

@@ -28,16 +28,22 @@ void call_fault_begin(size_t n, int error)
 {
     armed = true;
     byte_by_byte = false;
+    interrupted = false;
     countdown = n;
     error_given = error;
     failed = NULL;
 }
 
+void call_fault_shorten(bool writes)
+{
+    byte_by_byte = true;
+    writes_too = writes;
+}
+
 void call_fault_begin_short(bool writes)
 {
     call_fault_begin(SIZE_MAX, 0);
-    byte_by_byte = true;
-    writes_too = writes;
+    call_fault_shorten(writes);
 }
 
 void call_fault_hold(bool hold)

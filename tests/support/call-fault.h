@@ -22,8 +22,10 @@
 #include <stddef.h>
 
 void call_fault_begin(size_t n, int error);
-/* From now on each read and recv, and with @writes each write and send, moves
- * one byte, and every other one is interrupted first. */
+/* Until the end each read and recv, and with @writes each write and send, moves
+ * one byte, and every other one is interrupted first: that is not counted. */
+void call_fault_shorten(bool writes);
+/* The same, and none fails. */
 void call_fault_begin_short(bool writes);
 
 /* While held, nothing fails and nothing is counted. */
