@@ -47,7 +47,7 @@ void control_begin_act(Control *control,
                        Pending *pending,
                        const ControlCall *call)
 {
-    const char *bad = control_take_device(&pending->ref, call);
+    const char *bad = control_device_decode(&pending->ref, call);
     Instant now = instant_now();
     Status status;
 

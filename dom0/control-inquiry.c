@@ -127,7 +127,7 @@ void control_begin_explain(Control *control,
                            Pending *pending,
                            const ControlCall *call)
 {
-    const char *bad = control_take_device(&pending->ref, call);
+    const char *bad = control_device_decode(&pending->ref, call);
     ReportDevice device;
     Asked *asked;
 

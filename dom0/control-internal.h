@@ -11,6 +11,7 @@
  */
 
 #include "dom0/control.h"
+#include "dom0/wire/control-values.h"
 
 typedef struct Asked Asked; /* control-inquiry's */
 
@@ -56,11 +57,6 @@ void control_refuse_parameter(Control *control,
                               ControlClient *client,
                               const char *parameter);
 
-/* NULL if the parameter was not given. */
-const char *control_text_of(const ControlCall *call, const char *key);
-/* The device that a call names. Answers NULL, or the name of the parameter that
- * is bad, for control_refuse_parameter(). */
-const char *control_take_device(DeviceRef *ret, const ControlCall *call);
 /* Whether the outcome is one of the device. */
 bool control_is_of(const HistoryEntry *entry, const DeviceRef *ref);
 

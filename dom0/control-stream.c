@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "common/text.h"
 #include "dom0/control-internal.h"
 #include "dom0/wire/device-wire.h"
 #include "dom0/wire/report-wire.h"
@@ -180,32 +179,18 @@ static void tell_wait(Control *control, Pending *pending)
         tell_awaited(control, pending);
 }
 
-/* What is waited for. NULL, or the parameter that is bad. */
-static const char *take_awaited(Pending *pending, const ControlCall *call)
-{
-    const char *untrusted_rule = control_text_of(call, "rule");
-
-    if (!untrusted_rule)
-        return control_take_device(&pending->ref, call);
-    if (control_text_of(call, "source") || control_text_of(call, "device") ||
-        untrusted_rule[0] == '\0')
-        return "rule";
-    (void) text_format(pending->rule.s, sizeof(pending->rule.s), "%s",
-                       untrusted_rule);
-    return NULL;
-}
-
 void control_begin_wait(Control *control,
                         Pending *pending,
                         const ControlCall *call)
 {
     const char *untrusted_rule = control_text_of(call, "rule");
-    const char *bad = take_awaited(pending, call);
+    const char *bad =
+        control_awaited_decode(&pending->ref, &pending->rule, call);
 
     if (bad)
         control_refuse_parameter(control, pending->client, bad);
     else if (untrusted_rule &&
-             !manager_find_rule(control->manager, untrusted_rule))
+             !manager_find_rule(control->manager, pending->rule.s))
         control_refuse(control, pending->client, CONTROL_ERROR_NO_SUCH_RULE,
                        json_pack("{s:s}", "rule", untrusted_rule));
     else

@@ -53,26 +53,6 @@ void control_refuse_parameter(Control *control,
                    json_pack("{s:s}", "parameter", parameter));
 }
 
-const char *control_text_of(const ControlCall *call, const char *key)
-{
-    return json_string_value(json_object_get(call->parameters, key));
-}
-
-const char *control_take_device(DeviceRef *ret, const ControlCall *call)
-{
-    const char *untrusted_source = control_text_of(call, "source");
-    const char *untrusted_device = control_text_of(call, "device");
-
-    if (!untrusted_source || !qube_name_parse(&ret->source, untrusted_source,
-                                              strlen(untrusted_source)))
-        return "source";
-    ret->class = untrusted_device
-                     ? device_name_parse_any(&ret->device, untrusted_device,
-                                             strlen(untrusted_device))
-                     : DEVICE_CLASS_INVALID;
-    return ret->class == DEVICE_CLASS_INVALID ? "device" : NULL;
-}
-
 bool control_is_of(const HistoryEntry *entry, const DeviceRef *ref)
 {
     return entry->class == ref->class &&

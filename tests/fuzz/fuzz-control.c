@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Calls and replies of the control socket: what is accepted, encodes to what
- * is accepted again and is the same.
+ * Calls and replies of the control socket: what is accepted, encodes to the
+ * JSON that it came from, and is accepted again. A call goes to the method of
+ * its name, and names the device or the rule that its parameters say.
  */
 
 #include <assert.h>
@@ -10,6 +11,9 @@
 #include <string.h>
 
 #include "dom0/wire/control-methods.h"
+#include "dom0/wire/control-values.h"
+#include "tests/support/bytes.h"
+#include "tests/support/json-input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,17 +33,163 @@ static char *encode(json_t *message, size_t *ret_len)
     return text;
 }
 
+/* Takes over @message: it says what the input does, where parameters may be
+ * left out, and flags that are not set. */
+static void check_json(const char *data, size_t size, json_t *message_arg)
+{
+    static const char *const flags[] = { "oneway", "more", "upgrade",
+                                         "continues" };
+    _cleanup_(json_decrefp) json_t *message = message_arg;
+    _cleanup_(json_decrefp) json_t *input = json_input(data, size);
+
+    json_complete(input, "parameters");
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+        if (json_is_false(json_object_get(input, flags[i])))
+            (void) json_object_del(input, flags[i]);
+    assert(json_equal(input, message));
+}
+
+typedef struct Method {
+    const char *name;
+    ControlMethod method;
+    bool of_device; /* needs these two */
+    const char *optional_texts;
+    const char *optional_number;
+} Method;
+
+static const Method *find_method(const char *name)
+{
+    static const Method methods[] = {
+        { "GetStatus", CONTROL_GET_STATUS, false, "", "" },
+        { "ListDevices", CONTROL_LIST_DEVICES, false, "", "" },
+        { "ListRules", CONTROL_LIST_RULES, false, "", "" },
+        { "GetHistory", CONTROL_GET_HISTORY, false, "", "n" },
+        { "Wait", CONTROL_WAIT, false, "source device rule", "" },
+        { "Retry", CONTROL_RETRY, true, "", "" },
+        { "Detach", CONTROL_DETACH, true, "", "" },
+        { "Pause", CONTROL_PAUSE, false, "", "duration_usec" },
+        { "Resume", CONTROL_RESUME, false, "", "" },
+        { "Reload", CONTROL_RELOAD, false, "", "" },
+        { "Explain", CONTROL_EXPLAIN, true, "", "" },
+        { "ListQubes", CONTROL_LIST_QUBES, false, "", "" },
+    };
+    const size_t prefix = strlen(CONTROL_INTERFACE ".");
+
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+        if (strncmp(name, CONTROL_INTERFACE ".", prefix) == 0 &&
+            strcmp(name + prefix, methods[i].name) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+static bool is_word_of(const char *list, const char *key)
+{
+    Bytes rest = { list, strlen(list) };
+
+    while (rest.len > 0)
+        if (bytes_are(bytes_before(rest, ' ', &rest), key))
+            return true;
+    return false;
+}
+
+static bool parameters_fit(const Method *method, json_t *parameters)
+{
+    const char *needed = method->of_device ? "source device" : "", *key;
+    size_t n_needed = 0;
+    json_t *value;
+
+    json_object_foreach(parameters, key, value)
+    {
+        bool is_text = is_word_of(method->optional_texts, key);
+        bool is_number = strcmp(method->optional_number, key) == 0;
+
+        if (is_word_of(needed, key) && json_is_string(value))
+            n_needed++;
+        else if (!(is_text && json_is_string(value)) &&
+                 !(is_number && json_is_integer(value)) &&
+                 !((is_text || is_number) && json_is_null(value)))
+            return false;
+    }
+    return !method->of_device || n_needed == 2;
+}
+
+/* It goes where its name says, if its parameters are of their form. */
+static ControlMethod check_route(const ControlCall *call)
+{
+    const Method *wanted = find_method(call->method.s);
+    ControlMethod method;
+    json_t *answer;
+    size_t len;
+
+    assert(control_call_route(&method, &answer, call) == 0);
+    assert((method == CONTROL_METHOD_INVALID) == (answer != NULL));
+    if (answer)
+        free(encode(answer, &len));
+    if (!wanted || call->upgrade || !parameters_fit(wanted, call->parameters))
+        assert(method == CONTROL_METHOD_INVALID);
+    else
+        assert(method == wanted->method);
+    return method;
+}
+
+static void check_device(const ControlCall *call)
+{
+    const char *source = json_text(call->parameters, "source");
+    const char *device = json_text(call->parameters, "device");
+    DeviceRef ref = {};
+    const char *bad = control_device_decode(&ref, call);
+    DeviceName port;
+    QubeName qube;
+
+    if (!qube_name_parse(&qube, source, strlen(source))) {
+        assert(bad && strcmp(bad, "source") == 0);
+        return;
+    }
+    if (device_name_parse_any(&port, device, strlen(device)) ==
+        DEVICE_CLASS_INVALID) {
+        assert(bad && strcmp(bad, "device") == 0);
+        return;
+    }
+    assert(!bad && strcmp(ref.source.s, source) == 0);
+    assert(strcmp(ref.device.s, device) == 0);
+    assert(device_name_parse(&port, ref.class, device, strlen(device)));
+}
+
+/* Wait names a rule, and no device, or a device. */
+static void check_awaited(const ControlCall *call)
+{
+    const json_t *parameters = call->parameters;
+    const char *rule = json_text(parameters, "rule");
+    bool has_device = json_is_string(json_object_get(parameters, "source")) ||
+                      json_is_string(json_object_get(parameters, "device"));
+    DeviceRef ref = {};
+    RuleName name = {}, again;
+    const char *bad = control_awaited_decode(&ref, &name, call);
+
+    if (!json_is_string(json_object_get(parameters, "rule"))) {
+        assert(name.s[0] == '\0');
+        assert((bad != NULL) == (control_device_decode(&ref, call) != NULL));
+        return;
+    }
+    assert((bad != NULL) == (has_device || rule[0] == '\0'));
+    assert(!bad || strcmp(bad, "rule") == 0);
+    if (!bad && rule_name_parse(&again, rule, strlen(rule)))
+        assert(strcmp(name.s, rule) == 0);
+    else
+        assert(name.s[0] == '\0');
+}
+
 static void fuzz_call(const char *data, size_t size)
 {
     ControlCall call, again;
     ControlMethod method;
-    json_t *answer;
     size_t len;
     char *text;
 
     if (control_call_decode(&call, data, size) < 0)
         return;
 
+    check_json(data, size, control_call_to_json(&call));
     text = encode(control_call_to_json(&call), &len);
     if (len - 1 <= CONTROL_CALL_MAX) {
         assert(control_call_decode(&again, text, len - 1) == 0);
@@ -51,10 +201,12 @@ static void fuzz_call(const char *data, size_t size)
     }
     free(text);
 
-    assert(control_call_route(&method, &answer, &call) == 0);
-    assert((method == CONTROL_METHOD_INVALID) == (answer != NULL));
-    if (answer)
-        free(encode(answer, &len));
+    method = check_route(&call);
+    if (method == CONTROL_WAIT)
+        check_awaited(&call);
+    else if (method == CONTROL_RETRY || method == CONTROL_DETACH ||
+             method == CONTROL_EXPLAIN)
+        check_device(&call);
     control_call_clear(&call);
 }
 
@@ -67,6 +219,7 @@ static void fuzz_reply(const char *data, size_t size)
     if (control_reply_decode(&reply, data, size) < 0)
         return;
 
+    check_json(data, size, control_reply_to_json(&reply));
     text = encode(control_reply_to_json(&reply), &len);
     if (len - 1 <= CONTROL_REPLY_MAX) {
         assert(control_reply_decode(&again, text, len - 1) == 0);
