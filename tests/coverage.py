@@ -18,7 +18,7 @@ FOLDERS = ("common", "dom0", "sysusb")
 LINES_MIN = 90.0
 BRANCHES_MIN = 80.0
 # all of what takes apart what others sent
-DECODER = re.compile(r"_(parse|decode)$|_(parse|decode)_")
+DECODER = re.compile(r"(^|_)(parse|decode)(_|$)")
 
 
 class File:
