@@ -77,12 +77,23 @@ if ! setup_build "$build" -DCMAKE_C_COMPILER="$compiler" -DAUTOATTACH_FUZZ=ON \
     exit 1
 fi
 
+# The longest input in bytes: more than a limit of the decoder, if that can be
+# reached so. What is longer comes late: the length grows with the run.
+fuzz_max_len() {
+    case $1 in
+    control) echo 70000 ;; # CONTROL_CALL_MAX
+    state) echo 400000 ;;  # STATE_PLUGS_MAX
+    *) echo 10000 ;;
+    esac
+}
+
 # fuzz_libfuzzer TARGET PROGRAM CORPUS...
 fuzz_libfuzzer() {
     local target=$1 program=$2 status options
     shift 2
     options=(-max_total_time="$seconds" -seed="$seed" -timeout=10
-        -rss_limit_mb=1024 -max_len=10000 -print_final_stats=1
+        -rss_limit_mb=1024 -max_len="$(fuzz_max_len "$target")"
+        -print_final_stats=1
         -artifact_prefix="$build/found/$target-")
     [[ -n "$dict" ]] && options+=(-dict="$dict")
 
@@ -101,7 +112,8 @@ fuzz_libfuzzer() {
 # fuzz_afl TARGET PROGRAM CORPUS...
 fuzz_afl() {
     local target=$1 program=$2 folder out="$build/out/$1" seeds="$build/seeds/$1"
-    local options=()
+    local options=() max_len
+    max_len=$(fuzz_max_len "$target")
     shift 2
     [[ -n "$dict" ]] && options+=(-x "$dict")
 
@@ -109,7 +121,7 @@ fuzz_afl() {
     setup_as_user . rm -rf "$out" "$seeds"
     setup_as_user . mkdir -p "$out" "$seeds"
     for folder in "$@"; do
-        find "$folder" -type f -size +0 -size -10000c -exec \
+        find "$folder" -type f -size +0 -size "-${max_len}c" -exec \
             sh -c 'cp "$1" "$2/$(echo "$1" | tr / _)"' - {} "$seeds" \;
     done
     setup_as_user . env AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 \

@@ -19,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* escapes make a message longer: up to 12 bytes for 3 */
 #define ENCODED_MAX (CONTROL_REPLY_MAX * 6U)
+/* what is large is slow: only with sizes that this divides */
+#define LIMITS_EVERY 320U
 
 static char *encode(json_t *message, size_t *ret_len)
 {
@@ -179,6 +181,38 @@ static void check_awaited(const ControlCall *call)
         assert(name.s[0] == '\0');
 }
 
+/* @data with blanks behind it, up to @len bytes. */
+static char *pad(const char *data, size_t size, size_t len)
+{
+    char *text = malloc(len);
+
+    assert(text && size <= len);
+    memset(text, ' ', len);
+    memcpy(text, data, size);
+    return text;
+}
+
+/* A call of the largest size is one, a byte more is too much. */
+static void check_call_limit(const char *data, size_t size)
+{
+    _cleanup_(freep) char *text = pad(data, size, CONTROL_CALL_MAX + 1);
+    ControlCall call;
+
+    assert(control_call_decode(&call, text, CONTROL_CALL_MAX + 1) < 0);
+    assert(control_call_decode(&call, text, CONTROL_CALL_MAX) == 0);
+    control_call_clear(&call);
+}
+
+static void check_reply_limit(const char *data, size_t size)
+{
+    _cleanup_(freep) char *text = pad(data, size, CONTROL_REPLY_MAX + 1);
+    ControlReply reply;
+
+    assert(control_reply_decode(&reply, text, CONTROL_REPLY_MAX + 1) < 0);
+    assert(control_reply_decode(&reply, text, CONTROL_REPLY_MAX) == 0);
+    control_reply_clear(&reply);
+}
+
 static void fuzz_call(const char *data, size_t size)
 {
     ControlCall call, again;
@@ -207,6 +241,8 @@ static void fuzz_call(const char *data, size_t size)
     else if (method == CONTROL_RETRY || method == CONTROL_DETACH ||
              method == CONTROL_EXPLAIN)
         check_device(&call);
+    if (size % LIMITS_EVERY == 0)
+        check_call_limit(data, size);
     control_call_clear(&call);
 }
 
@@ -229,6 +265,8 @@ static void fuzz_reply(const char *data, size_t size)
         control_reply_clear(&again);
     }
     free(text);
+    if (size % LIMITS_EVERY == 0)
+        check_reply_limit(data, size);
     control_reply_clear(&reply);
 }
 

@@ -5,8 +5,9 @@
  *
  * Reading them never crashes. Either something is said against them, or each
  * rule's normal form reads back as an equal rule that renders the same, and
- * what is hardly meant is only warned of. A rule that is taken out of a good
- * file leaves the others as they are.
+ * what is hardly meant is only warned of. A rule of a good file begins with the
+ * words that stand there, and one that is taken out leaves the others as they
+ * are.
  */
 
 #include <stdlib.h>
@@ -15,8 +16,12 @@
 #include "dom0/core/rule-lines.h"
 #include "dom0/core/rule-lint.h"
 #include "dom0/core/ruleset.h"
+#include "tests/support/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* what is large is slow: only with sizes that this divides */
+#define LIMIT_EVERY 1280U
 
 static void require(bool holds)
 {
@@ -71,6 +76,62 @@ static void lint(const Ruleset *ruleset, const char *text, size_t len)
     format_all(diagnostics);
 }
 
+/* Behind blanks, joined lines and the comments in them. */
+static Bytes skip(Bytes at)
+{
+    while (at.len > 0 && strchr(" \t\r\n\\#", *at.start)) {
+        if (*at.start == '#')
+            (void) bytes_before(at, '\n', &at);
+        else
+            at = bytes_behind(at, 1);
+    }
+    return at;
+}
+
+/* NAME: ACTION CLASS */
+static void require_head(const Rule *rule, const char *text, size_t len)
+{
+    RuleSpan span = rule_lines_find(text, len, rule->line);
+    const char *words[] = { rule->name.s, ":",
+                            rule->action == RULE_ALLOW ? "allow"
+                            : rule->action == RULE_ASK ? "ask"
+                                                       : "deny",
+                            rule->class == RULE_CLASS_BLOCK ? "block"
+                            : rule->class == RULE_CLASS_USB ? "usb"
+                                                            : "any" };
+    Bytes at = { text + span.start, span.end - span.start };
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        at = skip(at);
+        require(bytes_begin(at, words[i]));
+        at = bytes_behind(at, strlen(words[i]));
+    }
+}
+
+/* With a comment behind it, of the largest size, it is the same; a byte more is
+ * too much. */
+static void require_limit(const Ruleset *ruleset, const char *text, size_t len)
+{
+    _cleanup_(ruleset_unrefp) Ruleset *largest = NULL, *larger = NULL;
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
+    _cleanup_(freep) char *file = malloc(RULESET_FILE_SIZE_MAX + 1);
+
+    require(file && len < RULESET_FILE_SIZE_MAX);
+    memset(file, '#', RULESET_FILE_SIZE_MAX + 1);
+    memcpy(file, text, len);
+    file[len] = '\n';
+    require(ruleset_new(&largest) == 0 && ruleset_new(&larger) == 0 &&
+            diagnostics_new(&diagnostics) == 0);
+    require(ruleset_add_file(largest, "largest.rules", file,
+                             RULESET_FILE_SIZE_MAX, diagnostics) == 0);
+    require(diagnostics_count(diagnostics) == 0);
+    require(ruleset_count(largest) == ruleset_count(ruleset));
+    require(ruleset_add_file(larger, "larger.rules", file,
+                             RULESET_FILE_SIZE_MAX + 1, diagnostics) == 0);
+    require(diagnostics_count(diagnostics) == 1);
+    require(ruleset_count(larger) == 0);
+}
+
 /* Without the rule number @out. */
 static void take_out(const Ruleset *ruleset,
                      size_t out,
@@ -113,6 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (diagnostics_count(diagnostics) > 0)
         return 0;
     lint(ruleset, text, size);
+    for (size_t i = 0; i < ruleset_count(ruleset); i++)
+        require_head(ruleset_get(ruleset, i), text, size);
+    if (size % LIMIT_EVERY == 0)
+        require_limit(ruleset, text, size);
     if (ruleset_count(ruleset) > 0) {
         take_out(ruleset, 0, text, size);
         take_out(ruleset, ruleset_count(ruleset) / 2, text, size);
