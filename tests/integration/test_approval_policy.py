@@ -248,12 +248,6 @@ class Disposables(ApprovalCase):
             "@dispvm:media-dvm\n")
         self.refused(rig, connection, seq, 303)
 
-    def test_without_a_default_template_there_is_no_such_target(self):
-        rig = self.start(self.RULE)
-        connection = self.forwarder(rig)
-        seq = connection.add("block", "sda", **STICK)
-        self.refused(rig, connection, seq, 303)
-
 
 class NoAnswer(ApprovalCase):
     """No answer means no, and the reason is told."""
