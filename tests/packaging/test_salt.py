@@ -4,6 +4,7 @@
 import itertools
 import json
 import pathlib
+import re
 import shlex
 import subprocess
 import tempfile
@@ -112,9 +113,23 @@ class SaltTest(unittest.TestCase):
             .render("states/dom0.sls")
         check = arguments(states, "/etc/qubes/autoattach.d/20-salt.rules",
                           "file.managed")["check_cmd"]
-        for text, status in ((RULE, 0), ("nonsense", 1)):
+        folder = "etc/qubes/autoattach.d"
+        # what is to be replaced does not count, what a person wrote does
+        root.write(f"{folder}/20-salt.rules", f"{RULE}\n")
+        for user, text, status in (("", RULE, 0), ("", "nonsense", 1),
+                                   ("c: deny usb\n", RULE, 0),
+                                   ("a-b: deny usb\n", RULE, 1)):
+            root.write(f"{folder}/30-user.rules", user)
             root.write("tmp/as-salt-names-it", f"{text}\n")
             root.run("sh", "-c", f"{check} /tmp/as-salt-names-it", status=status)
+        # no other file
+        root.run("sh", "-c", f"rm /{folder}/*.rules; {check} /tmp/as-salt-names-it")
+
+    def test_no_example_takes_a_name_of_the_readme_s(self):
+        pillar = (SALT / "pillar/init.sls").read_text()
+        name, = re.findall(r"  #   - '([\w-]+):", pillar)
+        self.assertNotRegex((products.TREE / "README.md").read_text(),
+                            rf"\b{name}: ")
 
     def test_another_usb_qube_may_report(self):
         name = "/etc/qubes/policy.d/30-qubes-autoattach-salt.policy"

@@ -21,5 +21,6 @@ qubes-autoattach:
   package: ''
 
   # Rules, a line each, for /etc/qubes/autoattach.d/20-salt.rules, as
-  #   - 'backup: allow block id 0781:5581 serial "4C530001" from sys-usb to backups when-running'
+  #   - 'archive: allow block id 0bc2:2322 serial "NA8XY" from sys-usb to archive when-running'
+  # A name is in use once over all files of that folder.
   rules: []

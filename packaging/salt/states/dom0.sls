@@ -49,8 +49,15 @@ qubes-autoattach-service:
 {%- for rule in rules %}
       - {{ rule | yaml_dquote }}
 {%- endfor %}
-    # rules with an error never get there; a warning is no error
-    - check_cmd: sh -c 'qvm-autoattach check "$0"; [ $? -lt 2 ]'
+    # Rules with an error never get there, nor do those that have one together
+    # with the folder's others, as a name that is taken; a warning is no error.
+    - check_cmd: >-
+        sh -c 'set -- "$0";
+        for file in /etc/qubes/autoattach.d/*.rules; do
+        case "$file" in */20-salt.rules) continue ;; esac;
+        [ -e "$file" ] && set -- "$@" "$file";
+        done;
+        qvm-autoattach check "$@"; [ $? -lt 2 ]'
     - require:
       - pkg: qubes-autoattach-dom0
 {%- else %}
