@@ -4,24 +4,25 @@
 
 Usage: tests/flood.py [SECONDS]           (default 60; build/ has to be there)
 
-At the same time, all from sys-usb: 10,000 records a second offered; 256 callers
-that say a byte now and then; half lines and random bytes; records for 100,000
-device names; add and remove of one device as fast as it goes. Meanwhile sys-usb2
-plugs a stick and pulls it out, once a second.
+At the same time, all from sys-usb: disks that qubesd lists, each plugged in and
+pulled out as soon as that is answered; 256 callers that say a byte now and then;
+half lines and random bytes. Once each disk has to wait for its turn, also 10,000
+records a second: of ever others of 100,000 names, and add and remove of one
+device. Meanwhile sys-usb2 plugs a stick and pulls it out, once a second.
 
-Fails if the daemon ends, grows, opens more and more descriptors, asks qubesd
-more often than its limits allow, or if sys-usb2's stick is not attached.
-AUTOATTACH_BUILD names another build folder.
+Fails if the daemon ends, grows or opens more and more descriptors; if sys-usb2's
+stick is not attached; or if a limit of a source is passed: attaches of a device
+and of the source in a minute, lines a second, devices, jobs, calls at once and
+for each line. Fails as well if a limit was not reached, for then nothing was seen
+of it. AUTOATTACH_BUILD names another build folder.
 """
 
 import contextlib
-import json
+import dataclasses
 import multiprocessing
 import os
 import pathlib
-import random
 import selectors
-import socket
 import statistics
 import sys
 import time
@@ -29,163 +30,30 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.integration.harness import BOOT_ID, Daemon, Sim  # noqa: E402
+# pylint: disable=wrong-import-position
+from tests.flooders import (DISK, DISKS, FAST_DISK, OFFERED_A_SECOND,  # noqa: E402
+                            attack)
+from tests.integration.harness import Daemon, Sim  # noqa: E402
 
 RULES = "".join(f"{name}: allow block type disk from {source} to {target}\n"
                 for name, source, target in (("bad", "sys-usb", "work"),
                                              ("good", "sys-usb2", "vault")))
-N_CALLERS = 256
-N_NAMES = 100_000
-OFFERED_A_SECOND = 10_000
-# DESIGN 3: lines, and attempts to attach, of a source
+# DESIGN 3: of a source
 LINES_BURST, LINES_A_SECOND = 512, 64
-ATTACHES_A_MINUTE = 60
-# for each record: identity, attach, verify, detach, and once more each
-CALLS_A_LINE = 8
+ATTACHES_A_MINUTE, DISK_ATTACHES_A_MINUTE = 60, 20
+DEVICES_MAX, JOBS_MAX = 512, 256
+CALLS_AT_ONCE = 32
+# identity and attach of one record, detach of the other
+CALLS_A_LINE = 2
+# the simulator reads a call a moment after the daemon has counted it
+MINUTE_S = 55.0
+# a disk that is not there is looked for this long: so calls have to wait
+LATENCY_S = 1.0
 GROWTH_MAX = 4 << 20
 # 64 callers that have not said who they are, 4 of each source, calls in work
 DESCRIPTORS_MAX = 160
 DELAY_MAX_S = 5.0
 GOOD_DISKS = ("sda", "sdb", "sdc", "sdd")
-DESCRIPTOR = b"autoattach.Event+ sys-usb name dom0\0"
-HELLO = (b'{"type":"hello","version":1,"boot_id":"%s","agent":"flood"}\n'
-         % BOOT_ID.encode())
-DISK = {"devtype": "disk"}
-
-
-def event(seq: int, action: str, device: str) -> bytes:
-    """One line."""
-    properties = DISK if action != "remove" else {}
-    return json.dumps({"type": "event", "seq": seq, "action": action,
-                       "class": "block", "device": device,
-                       "properties": properties}).encode() + b"\n"
-
-
-class Caller:
-    """One call of the hostile qube; made anew whenever it ends."""
-
-    def __init__(self, path: str, counts: dict, chance: random.Random):
-        self.path, self.counts, self.chance = path, counts, chance
-        self.socket: socket.socket | None = None
-        self.out = b""
-        self.seq = 0
-
-    def connect(self) -> None:
-        """Again; what was not sent is forgotten."""
-        self.close()
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.setblocking(False)
-        self.out, self.seq = b"", 0
-        try:
-            self.socket.connect(self.path)
-            self.counts["connected"] += 1
-        except OSError:  # its queue is full
-            self.close()
-
-    def close(self) -> None:
-        """Rudely."""
-        if self.socket is not None:
-            self.socket.close()
-            self.socket = None
-
-    def send(self) -> None:
-        """As much as is taken, and read what is answered."""
-        if self.socket is None:
-            self.connect()
-            return
-        try:
-            if self.out:
-                n = self.socket.send(self.out)
-                self.counts["bytes"] += n
-                self.out = self.out[n:]
-            while data := self.socket.recv(65536):
-                self.counts["answers"] += data.count(b"\n")
-            self.connect()
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.connect()
-
-
-class Flooder(Caller):
-    """Valid records: of one device (@names is 1), or of ever others."""
-
-    def __init__(self, *words, names: int):
-        super().__init__(*words)
-        self.names = names
-
-    def offer(self, count: int) -> None:
-        """So many more, if those before were taken."""
-        self.counts["offered"] += count
-        if len(self.out) > 1 << 16:
-            return
-        if self.seq == 0:
-            self.out += DESCRIPTOR + HELLO
-        for _ in range(count):
-            self.seq += 1
-            number = self.seq // 2 % self.names
-            name = f"sd{number}" if self.names > 1 else "sda"
-            self.out += event(self.seq, ("remove", "add")[self.seq % 2], name)
-
-    def connect(self) -> None:
-        super().connect()
-        self.seq = 0
-
-
-class Loris(Caller):
-    """One byte now and then, of a descriptor, hello or line that never ends."""
-
-    TEXT = DESCRIPTOR + HELLO + b'{"type":"event","seq":1,"action":"'
-
-    def __init__(self, *words):
-        super().__init__(*words)
-        self.at = 0
-
-    def step(self) -> None:
-        """The next byte."""
-        if self.socket is None:
-            self.at = 0
-        self.out += self.TEXT[self.at:self.at + 1]
-        self.at += 1
-        self.send()
-
-
-class Garbage(Caller):
-    """Random bytes, behind a good beginning or none."""
-
-    def step(self) -> None:
-        """A handful."""
-        if self.chance.random() < 0.05:
-            self.connect()
-        begin = self.chance.choice([b"", DESCRIPTOR, DESCRIPTOR + HELLO])
-        self.out = begin + self.chance.randbytes(self.chance.randrange(1, 9000))
-        self.send()
-
-
-def attack(path: str, until: float, told) -> None:
-    """All of it, until it is over."""
-    chance = random.Random(1)
-    counts = {"offered": 0, "connected": 0, "bytes": 0, "answers": 0}
-    words = (path, counts, chance)
-    flooders = [Flooder(*words, names=N_NAMES), Flooder(*words, names=1)]
-    garbage = [Garbage(*words) for _ in range(4)]
-    callers = [Loris(*words) for _ in range(N_CALLERS)]
-    turn = 0
-    waiter = selectors.DefaultSelector()  # for its clock alone
-    begun = time.monotonic()
-    while (now := time.monotonic()) < until:
-        due = int((now - begun) * OFFERED_A_SECOND) - counts["offered"]
-        for flooder in flooders:
-            flooder.offer(min(max(due // len(flooders), 0), 500))
-            flooder.send()
-        for caller in garbage:
-            caller.step()
-        # a quarter of the slow ones each turn
-        for caller in callers[turn % 4::4]:
-            caller.step()
-        turn += 1
-        waiter.select(0.01)
-    told.send(counts)
 
 
 def memory_of(pid: int) -> int:
@@ -202,17 +70,24 @@ def cpu_of(pid: int) -> float:
 
 
 class Watch:
-    """What is seen of the daemon."""
+    """What is seen of the daemon, and of what it has of sys-usb."""
 
     def __init__(self, daemon: Daemon):
+        self.daemon = daemon
         self.pid = daemon.process.pid
         self.memory: list[int] = []
         self.descriptors: list[int] = []
+        self.n_devices: list[int] = []
+        self.n_jobs: list[int] = []
 
     def look(self) -> None:
         """Now."""
         self.memory.append(memory_of(self.pid))
         self.descriptors.append(len(os.listdir(f"/proc/{self.pid}/fd")))
+        for source in self.daemon.status()["sources"]:
+            if source["name"] == "sys-usb":
+                self.n_devices.append(source["n_devices"])
+                self.n_jobs.append(source["n_jobs"])
 
 
 def good_cycle(connection, disk: str) -> tuple[float, tuple]:
@@ -244,21 +119,79 @@ def watch(daemon: Daemon, until: float) -> tuple[Watch, list[float], list[tuple]
     return seen, delays, wrong
 
 
-def report(sim: Sim, daemon: Daemon, counts: dict, seconds: float,
-           seen: Watch, delays: list[float], cpu: float) -> list[str]:
+@dataclasses.dataclass
+class Limit:
+    """What was seen of a limit: it must be reached, and not be passed."""
+
+    what: str
+    most: float
+    allowed: float
+    # a share of what is allowed, which counts as reached
+    share: float = 1.0
+
+    def complaint(self) -> str | None:
+        """What is wrong."""
+        if self.most > self.allowed:
+            return f"{self.what}: {self.most:.0f}, allowed are {self.allowed:.0f}"
+        if self.most < self.share * self.allowed:
+            return f"{self.what}: only {self.most:.0f}, so that the limit of " \
+                   f"{self.allowed:.0f} was not tried"
+        return None
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    """How many came at most within such a time."""
+    most = first = 0
+    for last, moment in enumerate(times):
+        while times[first] <= moment - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def is_for_hostile(call: dict) -> bool:
+    """Whether qubesd was called on behalf of sys-usb."""
+    return call.get("service") == "qubesd" and (
+        call["dest"] == "sys-usb" or call["arg"].startswith("sys-usb+"))
+
+
+def limits_of(sim: Sim, counts: dict, seconds: float, seen: Watch) -> list[Limit]:
+    """What was reached of each."""
+    attaches = [call for call in sim.calls(method="*.Attach") if is_for_hostile(call)]
+    of_disk = {disk: [call["time"] for call in attaches
+                      if call["arg"].split("+")[1].split(":")[0] == disk]
+               for disk in (*DISKS, FAST_DISK)}
+    n_calls = at_once = most_at_once = 0
+    for entry in filter(is_for_hostile, sim.journal()):
+        n_calls += entry["what"] == "begin"
+        at_once += {"begin": 1, "end": -1}[entry["what"]]
+        most_at_once = max(most_at_once, at_once)
+    answered = counts["answered"]
+    return [
+        Limit("attaches of a disk in a minute",
+              max(most_within(times, MINUTE_S) for times in of_disk.values()),
+              DISK_ATTACHES_A_MINUTE),
+        Limit("attaches of the source in a minute",
+              most_within([call["time"] for call in attaches], MINUTE_S),
+              ATTACHES_A_MINUTE),
+        Limit("lines answered", answered, LINES_BURST + LINES_A_SECOND * seconds, 0.3),
+        Limit("devices known", max(seen.n_devices), DEVICES_MAX, 0.4),
+        Limit("jobs", max(seen.n_jobs), JOBS_MAX, 0.5),
+        Limit("calls at once", most_at_once, CALLS_AT_ONCE),
+        Limit("calls", n_calls, CALLS_A_LINE * answered, 0)]
+
+
+def report(daemon: Daemon, counts: dict, seconds: float, seen: Watch,
+           delays: list[float], cpu: float) -> list[str]:
     """Print the figures; what is wrong with them."""
-    calls = sim.calls()
-    hostile = [call for call in calls
-               if call["dest"] == "sys-usb" or call["arg"].startswith("sys-usb+")]
-    attaches = [call for call in hostile if call["method"].endswith(".Attach")]
-    attaches_max = ATTACHES_A_MINUTE * (int(seconds / 60) + 1)
-    calls_max = CALLS_A_LINE * (LINES_BURST + LINES_A_SECOND * seconds)
     # the first fifth is for getting warm
     warm = seen.memory[len(seen.memory) // 5:]
     growth = max(warm) - warm[0]
-    print(f"offered       {counts['offered']} records, "
-          f"{counts['offered'] / seconds:.0f} a second; taken "
-          f"{counts['bytes']} bytes; {counts['connected']} connections")
+    print(f"offered       {counts['offered']} records, {OFFERED_A_SECOND} a second; "
+          f"of {counts['names']} names; {counts['connected']} connections")
+    print(f"made          {counts['made']}, of which {counts['written']} were "
+          f"taken; the others had to wait, as dom0 did not read them")
+    print(f"answered      {counts['answered']}, {counts['too many']} of them with 429")
     print(f"outcomes      {daemon.status()['n_outcomes']}")
     print(f"CPU           {cpu:.1f} s in {seconds:.0f} s")
     print(f"memory        {warm[0] / 1024:.0f} KiB warm, at most "
@@ -267,17 +200,11 @@ def report(sim: Sim, daemon: Daemon, counts: dict, seconds: float,
     print(f"other source  {len(delays)} times attached, after "
           f"{statistics.median(delays) * 1000:.0f} ms in the middle, "
           f"{max(delays) * 1000:.0f} ms at most")
-    print(f"qubesd        {len(hostile)} calls for sys-usb, {len(attaches)} of "
-          f"them Attach; {len(calls)} in all")
     wrong = []
     if growth > GROWTH_MAX:
         wrong.append(f"it grew by {growth} bytes")
     if max(seen.descriptors) > DESCRIPTORS_MAX:
         wrong.append("it has too many descriptors")
-    if len(attaches) > attaches_max:
-        wrong.append(f"more than {attaches_max} attaches")
-    if len(hostile) > calls_max:
-        wrong.append(f"more than {calls_max:.0f} calls")
     if statistics.median(delays) > DELAY_MAX_S:
         wrong.append("the other source waits too long")
     return wrong
@@ -292,11 +219,14 @@ def main() -> int:
     scenario = {
         "qubes": {name: {"state": "Running"}
                   for name in ("sys-usb", "sys-usb2", "work", "vault")},
-        "devices": [{"backend": "sys-usb", "port": "sda", "class": "block"}] +
+        "devices": [{"backend": "sys-usb", "port": disk, "class": "block"}
+                    for disk in (*DISKS, FAST_DISK)] +
                    [{"backend": "sys-usb2", "port": disk, "class": "block"}
                     for disk in GOOD_DISKS]}
     with contextlib.ExitStack() as stack:
         sim = stack.enter_context(Sim(scenario))
+        sim.latency(method="*.Available", dest="sys-usb", arg="sd[0-9]*",
+                    seconds=LATENCY_S)
         daemon = stack.enter_context(Daemon(sim, RULES))
         receiver, sender = multiprocessing.Pipe(duplex=False)
         begun = time.monotonic()
@@ -309,8 +239,13 @@ def main() -> int:
         seen, delays, codes = watch(daemon, begun + seconds)
         cpu = cpu_of(daemon.process.pid) - before
         counts = receiver.recv()
-        wrong = report(sim, daemon, counts, time.monotonic() - begun, seen,
-                       delays, cpu)
+        seconds = time.monotonic() - begun
+        wrong = report(daemon, counts, seconds, seen, delays, cpu)
+        for limit in limits_of(sim, counts, seconds, seen):
+            print(f"limit         {limit.what}: {limit.most:.0f} of "
+                  f"{limit.allowed:.0f}")
+            if complaint := limit.complaint():
+                wrong.append(complaint)
         if codes:
             wrong.append(f"the other source was told {sorted(set(codes))}")
         if not daemon.process.is_alive():

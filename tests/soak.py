@@ -21,16 +21,21 @@ SETTLE_S = 120.0
 os.environ.setdefault("AUTOATTACH_DEADLINE", str(SETTLE_S))
 sys.path.insert(0, str(ROOT))
 
-from tests.demo import LISTED, PLUG, QUBES, STICK, Show  # noqa: E402
-from tests.integration.harness import BUILD, Daemon, Sim  # noqa: E402
-from tests.sim.client import (DEADLINE, Process, SimError,  # noqa: E402
-                              temporary_directory)
+from tests.demo import LISTED, PLUG, QUBES, Show  # noqa: E402
+from tests.integration.harness import BUILD, Daemon, HarnessError, Sim  # noqa: E402
+from tests.sim.client import Process, SimError, temporary_directory  # noqa: E402
 
 RULES = "backup: allow block id 0781:5581 type disk to work\n"
 # one cycle in so many has a kill
 KILLS = 10
 KILL_WITHIN_S = 0.2
-GROWTH_MAX = 2 << 20
+# then a tenth as many without a kill, and no fewer than these
+QUIET_MIN = 200
+# a process in its life; and from the third to the last quarter of the quiet cycles
+GROWTH_MAX = 1 << 20
+GROWTH_DESCRIPTORS_MAX = 8
+GROWTH_QUIET_MAX = 32 << 10
+LOOKS = ("Attached", "Available", "List")
 
 
 class Lost(Exception):
@@ -38,9 +43,64 @@ class Lost(Exception):
 
 
 def memory_of(pid: int) -> int:
-    """What is resident, in bytes."""
-    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(text.split("VmRSS:")[1].split()[0]) * 1024
+    """The bytes that it has for itself."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return int(text.split("\nAnonymous:")[1].split()[0]) * 1024
+
+
+class Life:
+    """One process, from its start to its end, looked at once a cycle."""
+
+    def __init__(self, name: str, pid: int):
+        self.name, self.pid = name, pid
+        self.memory: list[int] = []
+        self.descriptors: list[int] = []
+
+    def look(self) -> None:
+        """Now."""
+        self.memory.append(memory_of(self.pid))
+        self.descriptors.append(len(os.listdir(f"/proc/{self.pid}/fd")))
+
+    def complaints(self, n_quiet: int) -> list[str]:
+        """What grew over its life, and over so many last cycles, in which nothing
+        was killed: these have to be flat."""
+        wrong = []
+        for what, values, most in (
+                ("bytes", self.memory, GROWTH_MAX),
+                ("descriptors", self.descriptors, GROWTH_DESCRIPTORS_MAX)):
+            if max(values) - values[0] > most:
+                wrong.append(f"the {self.name} of {len(values)} cycles grew from "
+                             f"{values[0]} to {max(values)} {what}")
+        quarter = n_quiet // 4
+        for what, values, most in (
+                ("bytes", self.memory, GROWTH_QUIET_MAX),
+                ("descriptors", self.descriptors, 0)):
+            if quarter and min(values[-quarter:]) - \
+                    min(values[-2 * quarter:-quarter]) > most:
+                wrong.append(
+                    f"the {self.name} grows while nothing is killed: from "
+                    f"{min(values[-2 * quarter:-quarter])} to "
+                    f"{min(values[-quarter:])} {what} in {quarter} cycles")
+        return wrong
+
+
+def is_doubled(calls: list[dict], killed: bool) -> bool:
+    """Whether, of the calls of a plug and its unplug, an Attach is one too many. A
+    kill may explain another one, if there was a look before it, and the device
+    was not attached yet."""
+    n_good = n_attaches = 0
+    looked = True
+    for call in calls:
+        method = call["method"].rsplit(".", 1)[-1]
+        looked = looked or method in LOOKS
+        if method != "Attach":
+            continue
+        n_attaches += 1
+        if n_good or not looked or (n_attaches > 1 and not killed):
+            return True
+        n_good += call["answer_text"] == "0\0"
+        looked = False
+    return False
 
 
 class Stick(Show):
@@ -63,7 +123,8 @@ class Soak:
         self.sim, self.daemon, self.directory = sim, daemon, directory
         self.forwarder: Process | None = None
         self.n_kills = dict.fromkeys(("daemon", "forwarder", "qubesd"), 0)
-        self.n_doubled = 0
+        self.n_cycles = self.n_doubled = 0
+        self.lives: dict[int, Life] = {}
         services = directory / "rpc"
         services.mkdir()
         (services / "autoattach.Event").symlink_to(daemon.event_socket)
@@ -133,10 +194,11 @@ class Soak:
             any(source["forwarder"] for source in status["sources"]),
             "an idle daemon with a forwarder")
 
-    def good_attaches(self) -> int:
-        """Of those that were asked for, how many qubesd has done."""
-        return sum(call["answer_text"] == "0\0"
-                   for call in self.sim.calls(method="*.Attach"))
+    def look(self) -> None:
+        """At those that live now."""
+        for name, process in (("daemon", self.daemon.process),
+                              ("forwarder", self.forwarder)):
+            self.lives.setdefault(process.pid, Life(name, process.pid)).look()
 
     def cycle(self, victim: str | None, after_s: float, plug: bool) -> None:
         """Once in and out, with a kill a moment after one of the two."""
@@ -151,20 +213,49 @@ class Soak:
             self.wait_attached(wanted, "a plug" if wanted else "an unplug")
             if killer is not None:
                 self.wait_idle()
-            if wanted and self.good_attaches() > 1:
-                self.n_doubled += 1
-        self.sim.calls(clear=True)
+        # an Attach that comes later is one of the next cycle, and too many there
+        self.n_doubled += is_doubled(self.sim.calls(clear=True), victim is not None)
+        self.n_cycles += 1
+        self.look()
+
+    def run(self, n_cycles: int, n_quiet: int, chance: random.Random) -> None:
+        """All of them."""
+        begun = time.monotonic()
+        for i in range(1, n_cycles + n_quiet + 1):
+            victim = chance.choice(list(self.n_kills)) \
+                if i <= n_cycles and chance.randrange(KILLS) == 0 else None
+            try:
+                self.cycle(victim, chance.random() * KILL_WITHIN_S,
+                           chance.random() < 0.5)
+            except (Lost, SimError, HarnessError) as error:
+                raise Lost(f"cycle {i}, {victim} was killed: {error}") from error
+            if i % 100 == 0:
+                print(f"{i} cycles, {time.monotonic() - begun:.0f} s", flush=True)
+
+    def report(self, n_quiet: int) -> list[str]:
+        """Print what was seen; what is wrong with it."""
+        wrong = [f"{self.n_doubled} doubled"] if self.n_doubled else []
+        for name in ("daemon", "forwarder"):
+            lives = [life for life in self.lives.values() if life.name == name]
+            if not lives:
+                continue
+            memory = [value for life in lives for value in life.memory]
+            descriptors = [value for life in lives for value in life.descriptors]
+            print(f"{name:11} {len(lives)} one after the other, {min(memory) // 1024} "
+                  f"to {max(memory) // 1024} KiB, {min(descriptors)} to "
+                  f"{max(descriptors)} descriptors")
+            for life in lives:
+                wrong += life.complaints(n_quiet if life is lives[-1] else 0)
+        return wrong
 
 
 def main() -> int:
     """See the head of this file."""
     n_cycles = int(sys.argv[1])
+    n_quiet = max(n_cycles // 10, QUIET_MIN)
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 32)
-    chance = random.Random(seed)
     print(f"seed {seed}", flush=True)
-    memory: list[int] = []
-    descriptors: list[int] = []
-    n_lost = 0
+    wrong = []
     begun = time.monotonic()
     scenario = {"qubes": {**QUBES}, "behaviour": {"attach_delay": 0.005}}
     with contextlib.ExitStack() as stack:
@@ -174,31 +265,19 @@ def main() -> int:
         stack.callback(soak.end)
         soak.start_forwarder()
         soak.wait_idle()
-        for i in range(1, n_cycles + 1):
-            victim = chance.choice(list(soak.n_kills)) \
-                if chance.randrange(KILLS) == 0 else None
-            try:
-                soak.cycle(victim, chance.random() * KILL_WITHIN_S,
-                           chance.random() < 0.5)
-            except (Lost, SimError) as error:
-                n_lost += 1
-                print(f"cycle {i}, {victim} was killed: {error}", flush=True)
-                break
-            if i > n_cycles // 10:
-                memory.append(memory_of(daemon.process.pid))
-                descriptors.append(len(os.listdir(f"/proc/{daemon.process.pid}/fd")))
-            if i % 100 == 0:
-                print(f"{i} cycles, {time.monotonic() - begun:.0f} s", flush=True)
-    seconds = time.monotonic() - begun
-    print(f"{n_cycles} cycles in {seconds:.0f} s, kills {soak.n_kills}, "
-          f"{n_lost} lost, {soak.n_doubled} doubled")
-    print(f"memory      {min(memory) // 1024} to {max(memory) // 1024} KiB")
-    print(f"descriptors {min(descriptors)} to {max(descriptors)}")
-    grown = max(memory) - min(memory) > GROWTH_MAX or \
-        max(descriptors) - min(descriptors) > 8
-    failed = n_lost + soak.n_doubled + grown
-    print(f"{failed} failed")
-    return 1 if failed else 0
+        try:
+            soak.run(n_cycles, n_quiet, random.Random(seed))
+        except Lost as error:
+            wrong.append(str(error))
+            n_quiet = 0
+    print(f"{soak.n_cycles} cycles in {time.monotonic() - begun:.0f} s, the last "
+          f"{n_quiet} without kills; kills {soak.n_kills}, {len(wrong)} lost, "
+          f"{soak.n_doubled} doubled")
+    wrong += soak.report(n_quiet)
+    for complaint in wrong:
+        print(f"wrong: {complaint}")
+    print(f"{len(wrong)} failed")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

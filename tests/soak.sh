@@ -8,8 +8,11 @@ Usage: [sudo] tests/soak.sh CYCLES [SEED]
 
 Plug a virtual stick in and pull it out so often, with the real forwarder and
 daemon and a simulated dom0, of which now and then one is killed at a random
-moment. Each plug has to end attached and to be attached once, each unplug
-detached; memory and descriptors of the daemon have to stay as they are.
+moment; then a tenth as often, but at least 200 times, without kills. Each plug
+has to end attached, each unplug detached. Each plug has one Attach; another one
+is right only behind a kill, a look, and an Attach that did not succeed. Memory
+and descriptors of daemon and forwarder have to stay as they are: those of each
+process in its life, and without kills exactly.
 
 Rates are off (--unlimited), else a minute had 20 plugs. Installs what is
 missing and builds in build/. The seed is printed; with it again, the same
