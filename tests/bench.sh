@@ -46,7 +46,7 @@ done
 
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
-setup_target=bench
+setup_targets=(bench)
 if ! { setup_packages && setup_ensure strace valgrind &&
     setup_build "$PWD/build-bench" -DCMAKE_C_COMPILER=gcc \
         -DCMAKE_BUILD_TYPE=Release; } >"$log" 2>&1; then

@@ -13,7 +13,8 @@ tests. The last line says how many passed and failed; so does the exit status.
   --sanitize            build with AddressSanitizer and UBSan
   --all                 gcc, clang, and clang with sanitizers, one after another;
                         then all that stages.sh lists: packages (on Debian, as
-                        root), machine, coverage, memory, analysers, fuzz
+                        root), machine, coverage, memory, analysers, fuzz,
+                        integration-memory
   --werror              warnings are errors
   -R REGEX              only the tests whose name matches, as unit/test-text
   --help                show this

@@ -88,7 +88,7 @@ setup_as_user() {
 }
 
 # setup_build FOLDER CMAKE-OPTION...
-# Configure and build, all or only $setup_target. A folder of another checkout,
+# Configure and build, all or only "${setup_targets[@]}". A folder of another checkout,
 # generator or compiler starts anew.
 setup_build() {
     local root build=$1
@@ -109,5 +109,5 @@ setup_build() {
     fi
     setup_as_user "$root" cmake -S "$root" -B "$build" -G Ninja "$@" &&
         setup_as_user "$root" cmake --build "$build" \
-            ${setup_target:+--target "$setup_target"}
+            ${setup_targets:+--target "${setup_targets[@]}"}
 }

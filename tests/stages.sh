@@ -6,7 +6,7 @@
 # built, what it looks after (an extended regular expression of paths), and its
 # command. One that ends with "N passed, N failed" is counted so, else as one.
 
-stages=(packages machine coverage memory analysers fuzz)
+stages=(packages machine coverage memory analysers fuzz integration-memory)
 declare -A stage_minutes stage_paths stage_command
 
 stage_minutes[packages]=10
@@ -33,6 +33,10 @@ stage_command[analysers]='tests/analyse.sh'
 stage_minutes[fuzz]=4
 stage_paths[fuzz]='^(common|dom0/core|dom0/wire|sysusb/core|tests/fuzz)/'
 stage_command[fuzz]='tests/fuzz.sh --seed 1 all 10'
+
+stage_minutes[integration-memory]=14
+stage_paths[integration-memory]='^(dom0|sysusb)/|^tests/(integration|sim)/|valgrind'
+stage_command[integration-memory]='tests/valgrind.sh --integration'
 
 # Whether a stage can be run here. One whose script is not there yet cannot; that
 # of a script which is there and does not start is a failure of the stage.

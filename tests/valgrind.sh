@@ -4,19 +4,24 @@ set -uo pipefail
 
 usage() {
     cat <<'END'
-Usage: [sudo] tests/valgrind.sh [REGEX]
+Usage: [sudo] tests/valgrind.sh [--integration] [REGEX]
 
 Build with -O0 and run the unit and property tests and the fuzz corpora (those whose
 name, as unit/test-text, matches REGEX) under valgrind: an invalid access, a use
 of what was not initialized, or a leak is a failure. Then build with -O3 and run
 the same without valgrind. Installs what is missing. Builds in build-valgrind/
 and build-O3/. Of random tests one round in 200 is run under valgrind, and what
-takes longer than 90 s of CPU is cut off, with no finding until then.
+takes longer than 90 s of CPU is cut off, with no finding until then: it is told,
+and does not count as passed.
 
 Under valgrind unit/test-agent and unit/test-udev-source are left out, since they
 run below a wrapper, and so are the tests that take over malloc() (fault/): these
 run with -O3 only. So do single tests that valgrind cannot run, see
 SKIP_UNDER_VALGRIND() in tests/support/test.h.
+
+With --integration, run the tests of tests/integration in place of these, with the
+four programs under valgrind: what it says of one of them is a failure as well. A
+program that a test kills is not looked at for leaks.
 END
 }
 
@@ -24,7 +29,12 @@ if [[ "${1-}" == --help ]]; then
     usage
     exit 0
 fi
-if (($# > 1)); then
+integration=no
+if [[ "${1-}" == --integration ]]; then
+    integration=yes
+    shift
+fi
+if (($# > 1)) || [[ "${1-}" == -* ]]; then
     usage >&2
     exit 64
 fi
@@ -39,6 +49,7 @@ logs=$(mktemp -d) || exit 1
 trap 'rm -rf "$logs"' EXIT
 chmod 0777 "$logs"
 n_passed=0 n_failed=0
+root=$PWD
 
 # build FOLDER LEVEL SHARE
 build() {
@@ -52,6 +63,9 @@ build() {
     fi
 }
 
+valgrind=(valgrind --quiet --error-exitcode=99 --num-callers=24 --leak-check=full
+    "--show-leak-kinds=definite,indirect,possible"
+    "--errors-for-leak-kinds=definite,indirect,possible")
 # What walks all of something is cut off after so many seconds of CPU; until then
 # there was no finding. What hangs is a failure.
 cpu_max=90
@@ -60,49 +74,117 @@ status_cut=$((128 + 24)) # SIGXCPU
 
 # run_valgrind PROGRAM [ARGUMENT...]
 run_valgrind() (
-    local status
-
     ulimit -S -t "$cpu_max"
     setup_as_user . env AUTOATTACH_VALGRIND=1 AUTOATTACH_HISTORIES=50 \
-        timeout "$seconds_max" valgrind --quiet --error-exitcode=99 --num-callers=24 \
-        --leak-check=full --show-leak-kinds=definite,indirect,possible \
-        --errors-for-leak-kinds=definite,indirect,possible "$@"
-    status=$?
-    if ((status == status_cut)); then
-        echo "valgrind.sh: cut off" && return 0
-    fi
-    return "$status"
+        timeout "$seconds_max" "${valgrind[@]}" "$@"
 )
 
-# one NAME PROGRAM [ARGUMENT...]
+# wrap FOLDER
+# The programs as integration tests look for them, each under valgrind.
+wrap() {
+    local program
+
+    mkdir -p "$1"/{dom0,sysusb,said}
+    # also of who is nobody
+    chmod 1777 "$1/said"
+    for program in "${programs[@]}"; do
+        printf '#!/bin/sh\nexec %s --log-file="%s/said/%%p" "%s" "$@"\n' \
+            "${valgrind[*]}" "$1" "$root/build-valgrind/$program" >"$1/$program"
+        chmod 0755 "$1/$program"
+    done
+}
+
+# run_integration FILE
+# A file of tests with wrapped programs: that valgrind says nothing is part of it.
+run_integration() {
+    local wrapped status
+
+    wrapped=$logs/${1%.py}.programs
+    wrap "$wrapped"
+    setup_as_user . env AUTOATTACH_VALGRIND=1 AUTOATTACH_BUILD="$wrapped" \
+        AUTOATTACH_DEADLINE=300 PYTHONDONTWRITEBYTECODE=1 \
+        timeout "$seconds_max" /usr/bin/python3 "tests/integration/$1"
+    status=$?
+    if [[ -n "$(find "$wrapped/said" -type f -size +0)" ]]; then
+        find "$wrapped/said" -type f -size +0 -exec cat {} +
+        return 99
+    fi
+    return "$status"
+}
+
+# one NAME COMMAND [ARGUMENT...]
 one() {
-    local name=$1 log begun=$SECONDS
+    local name=$1 log status begun=$SECONDS
     shift
     log=$logs/${name//\//-}
 
-    if run_valgrind "$@" >"$log" 2>&1 </dev/null; then
-        echo "passed  $name, $((SECONDS - begun)) s" \
-            "$(grep -o 'cut off$' "$log")"
+    "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    if ((status == 0)); then
+        echo "passed  $name, $((SECONDS - begun)) s"
         echo passed >>"$logs/results"
+    elif ((status == status_cut)); then
+        echo "cut off $name, not looked at for leaks"
+        echo "cut $name" >>"$logs/results"
     else
-        echo "FAILED  $name, status $?"
+        echo "FAILED  $name, status $status"
         tail -n 60 "$log"
         echo failed >>"$logs/results"
     fi
 }
 
+# Two at a time.
+leave_one() {
+    while (($(jobs -pr | wc -l) >= 2)); do
+        wait -n
+    done
+}
+
+count() {
+    wait
+    [[ -f "$logs/results" ]] || return
+    n_passed=$(grep -c ^passed "$logs/results")
+    n_failed=$(grep -c ^failed "$logs/results")
+    if grep -q ^cut "$logs/results"; then
+        echo "cut off after $cpu_max s of CPU, and not counted as passed:" \
+            "$(sed -n 's/^cut //p' "$logs/results" | tr '\n' ' ')"
+    fi
+}
+
+finish() {
+    echo "$n_passed passed, $n_failed failed"
+    ((n_failed == 0))
+    exit
+}
+
+if [[ "$integration" == yes ]]; then
+    programs=(dom0/qubes-autoattachd dom0/qvm-autoattach
+        sysusb/qubes-autoattach-forwarder sysusb/qubes-autoattach-send)
+    echo "== integration tests, programs with -O0 under valgrind, in build-valgrind/"
+    echo "left out: integration/test-sim, which runs none of the programs"
+    setup_targets=("${programs[@]##*/}")
+    build build-valgrind -O0 200
+    for file in tests/integration/test_*.py; do
+        file=${file##*/}
+        name=${file%.py}
+        name=integration/${name//_/-}
+        [[ "$name" != integration/test-sim && "$name" =~ $regex ]] || continue
+        one "$name" run_integration "$file" &
+        leave_one
+    done
+    count
+    finish
+fi
+
 echo "== -O0 under valgrind, in build-valgrind/"
 build build-valgrind -O0 200
-root=$PWD
 for kind in unit property; do
     for program in build-valgrind/tests/"$kind"/*; do
         name=$kind/${program##*/}
         [[ -f "$program" && -x "$program" && "$name" =~ $regex ]] || continue
         [[ "$name" =~ ^unit/test-(agent|udev-source)$ ]] && continue
-        one "$name" "$root/$program" &
-        while (($(jobs -pr | wc -l) >= 2)); do
-            wait -n
-        done
+        one "$name" run_valgrind "$root/$program" &
+        leave_one
     done
 done
 for program in build-valgrind/tests/fuzz/fuzz-*; do
@@ -111,16 +193,10 @@ for program in build-valgrind/tests/fuzz/fuzz-*; do
     target=${program##*/fuzz-}
     corpus=tests/fuzz/corpus/$target
     [[ -d "$corpus" ]] || corpus=tests/$target
-    one "$name" "$root/$program" "$corpus" &
-    while (($(jobs -pr | wc -l) >= 2)); do
-        wait -n
-    done
+    one "$name" run_valgrind "$root/$program" "$corpus" &
+    leave_one
 done
-wait
-if [[ -f "$logs/results" ]]; then
-    n_passed=$(grep -c passed "$logs/results")
-    n_failed=$(grep -c failed "$logs/results")
-fi
+count
 
 echo "== -O3, in build-O3/"
 build build-O3 -O3 10
@@ -135,6 +211,4 @@ else
     echo "valgrind.sh: no test was run with -O3" >&2
     n_failed=$((n_failed + 1))
 fi
-
-echo "$n_passed passed, $n_failed failed"
-((n_failed == 0))
+finish
