@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/record.h"
 #include "common/sys/clock.h"
 #include "common/text.h"
 #include "dom0/ctl/client.h"
@@ -197,6 +198,14 @@ static bool is_half_of_id(const char *key)
     return strcmp(key, "vendor_id") == 0 || strcmp(key, "product_id") == 0;
 }
 
+/* What rules do not call a type: a USB device is of class usb. */
+static bool is_usb_type(const char *key, const json_t *value)
+{
+    return strcmp(key, "devtype") == 0 &&
+           strcmp(json_string_value(value),
+                  device_type_to_string(DEVICE_TYPE_USB_DEVICE)) == 0;
+}
+
 static void print_fact(View *view, const char *name, const char *text)
 {
     view_print(view, STYLE_PLAIN, VIEW_INDENT, VIEW_INDENT + NAME_COLUMNS + 1,
@@ -269,7 +278,7 @@ static void print_whole(View *view, json_t *devices)
             print_fact(view, "id", id.s);
         json_object_foreach(properties, key, value)
         {
-            if (!id.s[0] || !is_half_of_id(key))
+            if (!(id.s[0] && is_half_of_id(key)) && !is_usb_type(key, value))
                 print_property(view, key, value);
         }
     }

@@ -158,6 +158,8 @@ class DevicesTest(CommandCase):
                      "  id             0781:5581", "  type           \"disk\"",
                      "  rule           no-hid (deny), 50-test.rules:1"):
             self.assertIn(line + "\n", text)
+        # no rule takes that
+        self.assertNotIn("usb_device", text)
         self.assertRegex(text, r"\n  last outcome   attached \((just now|\d+ s ago)\)\n")
 
     def test_verbose_tells_what_is_in_work(self):
