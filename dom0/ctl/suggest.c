@@ -12,6 +12,7 @@
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/known-devices.h"
 #include "dom0/ctl/rule-args.h"
+#include "dom0/ctl/rule-print.h"
 #include "dom0/ctl/view.h"
 
 /* a name that no qube has, to be written over */
@@ -155,10 +156,22 @@ static void match_text(char *ret, size_t size, const RuleSuggestion *suggestion)
 
 /* for people */
 
-static void print_also(Suggest *suggest, const Suggested *suggested)
-{
-    size_t n = 0;
+#define PRINT_COMMENT(suggest, ...)                              \
+    do {                                                         \
+        char _text_[SHOW_TEXT_MAX];                              \
+                                                                 \
+        (void) text_format(_text_, sizeof(_text_), __VA_ARGS__); \
+        rule_print_comment((suggest)->terminal, _text_);         \
+    } while (0)
 
+static int print_also(Suggest *suggest, const Suggested *suggested)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t size, n = 0;
+    FILE *list = open_memstream(&text, &size);
+
+    if (!list)
+        return -ENOMEM;
     for (size_t i = 0; i < suggest->known.n_devices; i++) {
         const KnownDevice *other = &suggest->known.devices[i];
         Cell name, words;
@@ -166,93 +179,55 @@ static void print_also(Suggest *suggest, const Suggested *suggested)
         if (other == suggest->device || !takes(suggested, other))
             continue;
         view_words(&suggest->view, &words, other->json, "label");
-        (void) fprintf(suggest->terminal->out, "%s%s%s%s",
-                       n++ == 0 ? "# would now also take: " : ", ",
+        (void) fprintf(list, "%s%s%s%s",
+                       n++ == 0 ? "would now also take: " : ", ",
                        view_device(&suggest->view, &name, other->json),
                        words.s[0] ? " " : "", words.s);
     }
+    if (fclose(list) != 0)
+        return -ENOMEM;
     if (n > 0)
-        (void) fputc('\n', suggest->terminal->out);
+        rule_print_comment(suggest->terminal, text);
+    return 0;
 }
 
-/* How much of the rule fits into so many columns, up to a blank that is not in
- * quotes; all of it if there is none. */
-static size_t take_words(const char *text, size_t columns)
+static int print_one(Suggest *suggest, const Suggested *suggested)
 {
-    size_t fit = 0, i;
-    bool quoted = false;
-
-    for (i = 0; text[i]; i++) {
-        if (text[i] == '\\' && text[i + 1])
-            i++;
-        else if (text[i] == '"')
-            quoted = !quoted;
-        else if (text[i] == ' ' && !quoted) {
-            if (fit > 0 && i > columns)
-                return fit;
-            fit = i;
-        }
-    }
-    return i > columns && fit > 0 ? fit : i;
-}
-
-/* On a terminal a long rule is broken so that it can still be pasted. */
-static void print_rule(const Terminal *terminal, const char *text)
-{
-    static const char join[] = " \\";
-    size_t columns =
-        terminal->is_terminal ? terminal->columns - strlen(join) : SIZE_MAX;
-    size_t indent = 0;
-
-    for (;;) {
-        size_t len = take_words(text, columns - indent);
-        const char *rest = text + len + strspn(text + len, " ");
-
-        (void) fprintf(terminal->out, "%*s%.*s%s\n", (int) indent, "",
-                       (int) len, text, *rest ? join : "");
-        if (*rest == '\0')
-            return;
-        text = rest;
-        indent = 2 * VIEW_INDENT;
-    }
-}
-
-static void print_one(Suggest *suggest, const Suggested *suggested)
-{
-    FILE *out = suggest->terminal->out;
     char match[128];
+    int r = 0;
 
     if (!arguments_have(suggest->arguments, OPTION_QUIET)) {
         match_text(match, sizeof(match), suggested->suggestion);
-        (void) fprintf(out, "\n# %s%s%s%s\n", suggested->suggestion->meaning,
-                       match[0] ? " (--match " : "", match,
-                       match[0] ? ")" : "");
-        print_also(suggest, suggested);
+        (void) fputc('\n', suggest->terminal->out);
+        PRINT_COMMENT(suggest, "%s%s%s%s", suggested->suggestion->meaning,
+                      match[0] ? " (--match " : "", match, match[0] ? ")" : "");
+        r = print_also(suggest, suggested);
     }
-    print_rule(suggest->terminal, suggested->text);
+    rule_print(suggest->terminal, suggested->text);
+    return r;
 }
 
 static void print_head(Suggest *suggest)
 {
     const json_t *device = suggest->device->json;
     const json_t *taker = json_object_get(device, "rule");
-    FILE *out = suggest->terminal->out;
     Cell name, words, rule, file;
 
     view_device(&suggest->view, &name, device);
     view_words(&suggest->view, &words, device, "label");
-    (void) fprintf(out,
-                   "# rules for %s%s%s, from strict to loose\n"
-                   "# to write one: sudo " CTL_NAME
-                   " add NAME %s --to QUBE --match KEYS\n",
-                   name.s, words.s[0] ? " " : "", words.s, name.s);
+    PRINT_COMMENT(suggest, "rules for %s%s%s, from strict to loose", name.s,
+                  words.s[0] ? " " : "", words.s);
+    PRINT_COMMENT(suggest,
+                  "to write one: sudo " CTL_NAME
+                  " add NAME %s --to QUBE --match KEYS",
+                  name.s);
     if (json_is_object(taker))
-        (void) fprintf(out,
-                       "# rule %s (%s:%" PRIu64 ") takes it now: another has "
-                       "to come before that one\n",
-                       view_cell(&suggest->view, &rule, taker, "name"),
-                       view_cell(&suggest->view, &file, taker, "file"),
-                       member_number(taker, "line"));
+        PRINT_COMMENT(suggest,
+                      "rule %s (%s:%" PRIu64 ") takes it now: another has to "
+                      "come before that one",
+                      view_cell(&suggest->view, &rule, taker, "name"),
+                      view_cell(&suggest->view, &file, taker, "file"),
+                      member_number(taker, "line"));
 }
 
 /* for programs */
@@ -315,9 +290,9 @@ static int print_all(Suggest *suggest)
     if (!arguments_have(suggest->arguments, OPTION_JSON)) {
         if (!arguments_have(suggest->arguments, OPTION_QUIET))
             print_head(suggest);
-        for (size_t i = 0; i < suggest->n_rules; i++)
-            print_one(suggest, &suggest->made[i]);
-        return 0;
+        for (size_t i = 0; i < suggest->n_rules && r == 0; i++)
+            r = print_one(suggest, &suggest->made[i]);
+        return r;
     }
     for (size_t i = 0; i < suggest->n_rules && r == 0; i++)
         r = json_array_append_new(

@@ -114,6 +114,16 @@ class SuggestTest(RuleCase):
         self.assertLessEqual(max(len(line) for line in text.splitlines()
                                  if "\"" not in line), 80)
 
+    def test_on_a_terminal_long_comments_are_broken_and_are_still_comments(self):
+        rig = self.plugged("all-of-them-and-more-than-that: ask block to vault\n",
+                           model="Ultra of a longer name")
+        text = self.screen(rig, "suggest", "sys-usb:sda", columns=60)
+        self.assertLessEqual(max(map(len, text.splitlines())), 60)
+        self.assertIn("\n# takes it now: another has to come before that one\n", text)
+        self.assertNotEqual(self.check_rules(text).returncode, 2)
+        one_line = self.command(rig, "suggest", "sys-usb:sda")
+        self.assertIn("takes it now: another has to come before that one\n", one_line)
+
     def test_each_takes_the_device(self):
         rig = self.plugged(serial="\u202e\u00fc*?[x]\\\"", fs_uuid="a b")
         for device, properties in (("sda", {}), ("sda1", {})):
