@@ -118,6 +118,12 @@ class ExamplesTest(unittest.TestCase):
         for name in names:
             self.assert_clean(of_man_page(name), 0)
 
+    def test_those_of_the_rules_page_fit_a_terminal(self):
+        # of its 80 columns man indents the text by 5, and these by 6 more
+        for rules in of_man_page("qubes-autoattach.rules.5"):
+            for line in rules.splitlines():
+                self.assertLessEqual(len(line), 80 - 5 - 6, line)
+
     def test_those_of_the_readme(self):
         self.assert_clean(of_readme(), 3)
 
