@@ -22,7 +22,6 @@
 
 #include "common/wire/record-wire.h"
 #include "sysusb/core/export.h"
-#include "sysusb/core/mounts.h"
 #include "sysusb/core/udev-record.h"
 #include "tests/support/udev-table.h"
 
@@ -319,17 +318,6 @@ static void check_export(const UdevView *view)
         assert(export == EXPORT_QEMU && says(view->self, "ID_VENDOR", "QEMU"));
 }
 
-static void fuzz_mounts(const char *text)
-{
-    BlockNumber number = { .name = "sda1" };
-
-    if (block_number_parse(&number, text))
-        assert(!mounts_have("", &number));
-    number = (BlockNumber){ 8, 1, "sda1" };
-    (void) mounts_have(text, &number);
-    (void) swaps_have(text, &number);
-}
-
 static UdevUse use_of(const char *word)
 {
     return is(word, "mounted") ? UDEV_USE_MOUNTED
@@ -348,7 +336,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!input.text)
         return 0;
-    fuzz_mounts(input.text);
     split(&input);
 
     nodes[0] = table_node(value_or(self, "SUBSYSTEM", "block"),
