@@ -11,6 +11,9 @@
 /* "VVVV+PPPP" */
 #define HALF_LEN 4U
 #define IDS_LEN  (2 * HALF_LEN + 1)
+/* "uCCSSPP" */
+#define USB_INTERFACE 'u'
+#define CODE_LEN      (sizeof(((InterfaceCode *) 0)->s) - 1)
 
 static bool is_safe(char c)
 {
@@ -82,6 +85,65 @@ bool identity_contradicts(const DeviceIdentity *identity,
     return vendor_id[0] != '\0' && product_id[0] != '\0' &&
            identity_has_ids(identity) &&
            !identity_is_of(identity, vendor_id, product_id);
+}
+
+/* Behind the last "+", "" if there is none. */
+static const char *interfaces_of(const DeviceIdentity *identity)
+{
+    const char *plus = strrchr(identity->s, '+');
+
+    return plus ? plus + 1 : "";
+}
+
+static bool is_interface(const char *text)
+{
+    return text[0] == USB_INTERFACE && strlen(text + 1) >= CODE_LEN &&
+           text_is_hex(text + 1, CODE_LEN, false);
+}
+
+bool identity_has_interfaces(const DeviceIdentity *identity)
+{
+    const char *text = interfaces_of(identity);
+
+    if (!identity_has_ids(identity) || text[0] == '\0')
+        return false;
+    for (; text[0] != '\0'; text += 1 + CODE_LEN)
+        if (!is_interface(text))
+            return false;
+    return true;
+}
+
+static bool has_code(const char *text, const InterfaceCode *code)
+{
+    for (; text[0] != '\0'; text += 1 + CODE_LEN)
+        if (strncasecmp(text + 1, code->s, CODE_LEN) == 0)
+            return true;
+    return false;
+}
+
+static bool is_code_of(const char *text, const InterfaceCode *codes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strncasecmp(text + 1, codes[i].s, CODE_LEN) == 0)
+            return true;
+    return false;
+}
+
+bool identity_contradicts_interfaces(const DeviceIdentity *identity,
+                                     const InterfaceCode *codes,
+                                     size_t n)
+{
+    const char *first = interfaces_of(identity);
+
+    if (!identity_has_interfaces(identity))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!has_code(first, &codes[i]))
+            return true;
+    for (const char *text = first; text[0] != '\0'; text += 1 + CODE_LEN)
+        if (!is_code_of(text, codes, n))
+            return true;
+    return false;
 }
 
 /* The length of the serial, which stands behind the ids and a "+". */

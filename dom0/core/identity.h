@@ -10,7 +10,7 @@
  * found it safe, and then only in the form it has here.
  */
 
-#include "common/util.h"
+#include "common/record.h"
 
 /* two numbers, a serial and 32 interfaces of 7 characters fit well */
 #define IDENTITY_MAX 511U
@@ -45,6 +45,18 @@ bool identity_is_of(const DeviceIdentity *identity,
 
 /* Whether it begins with the ids of a device, other than 0000+0000. */
 bool identity_has_ids(const DeviceIdentity *identity);
+
+/*
+ * The identity of a USB device ends with its interfaces, all of which are known
+ * as "uCCSSPP": what comes before the last of them was not cut off.
+ */
+bool identity_has_interfaces(const DeviceIdentity *identity);
+
+/* Whether it has interfaces, and they are not the @n of @codes, in any order
+ * and each any number of times. */
+bool identity_contradicts_interfaces(const DeviceIdentity *identity,
+                                     const InterfaceCode *codes,
+                                     size_t n);
 
 /*
  * Whether both begin with a VVVV:PPPP other than 0000:0000, and these or the

@@ -35,10 +35,34 @@ static bool is_of_the_past(const Job *job,
            !qube_name_equal(&job->known_at, holder);
 }
 
-/* What to do with a device that qubesd lists. */
-JobWish job_on_listing(Job *job,
-                       const DeviceListing *listing,
-                       uint64_t now_usec)
+/* Whether what qubesd lists is surely not what the record tells of: of other
+ * ids, or a USB device of other interfaces, by which rules go as well. If the
+ * identity should be readable, one that is not is of another, too. */
+static bool contradicts_record(const JobTask *task,
+                               const DeviceListing *listing)
+{
+    if (!listing->has_identity)
+        return task->is_identifiable;
+    return identity_contradicts(&listing->identity, task->vendor_id,
+                                task->product_id) ||
+           (task->n_interfaces > 0 &&
+            identity_contradicts_interfaces(
+                &listing->identity, task->interfaces, task->n_interfaces));
+}
+
+static void forget_listing(Job *job)
+{
+    job->seen_at = (QubeName){};
+    job->seen = false;
+    job->surveyed = false;
+    job->unlisted = false;
+    job->other_listed = false;
+}
+
+/* The device is there: who has it? */
+static JobWish job_on_holder(Job *job,
+                             const DeviceListing *listing,
+                             uint64_t now_usec)
 {
     const JobTask *task = &job->task;
     const bool readable = listing->attachment != ATTACHMENT_UNKNOWN;
@@ -46,16 +70,6 @@ JobWish job_on_listing(Job *job,
     bool ours;
     char detail[sizeof(job->detail)];
 
-    job->seen_at = (QubeName){};
-    job->seen = false;
-    job->surveyed = false;
-    job->unlisted = false;
-    job->other_listed = false;
-    if (listing->has_identity &&
-        (identity_contradicts(&listing->identity, task->vendor_id,
-                              task->product_id) ||
-         identity_is_of_another(&listing->identity, &task->known_as)))
-        return job_await_change(job, now_usec);
     /* a line that cannot be read does not tell who has it: go by what events
      * told */
     if (!readable)
@@ -99,6 +113,19 @@ JobWish job_on_listing(Job *job,
     return job_select(job, now_usec);
 }
 
+/* What to do with a device that qubesd lists. */
+JobWish job_on_listing(Job *job,
+                       const DeviceListing *listing,
+                       uint64_t now_usec)
+{
+    forget_listing(job);
+    if (contradicts_record(&job->task, listing) ||
+        (listing->has_identity &&
+         identity_is_of_another(&listing->identity, &job->task.known_as)))
+        return job_await_change(job, now_usec);
+    return job_on_holder(job, listing, now_usec);
+}
+
 /* A disk that is not listed may be gone from the list because of a partition
  * of it that is attached. */
 JobWish job_finish_unlisted(Job *job, uint64_t now_usec)
@@ -108,12 +135,14 @@ JobWish job_finish_unlisted(Job *job, uint64_t now_usec)
                           "qubesd lists another device under this name");
     /* attached though a part of it is as well, it is on no list; where it is
      * has been told, or looked up on the target */
-    if (job->known_at.s[0] != '\0')
-        return job_on_listing(
+    if (job->known_at.s[0] != '\0') {
+        forget_listing(job);
+        return job_on_holder(
             job,
             &(DeviceListing){ .listed = true,
                               .attachment = ATTACHMENT_UNKNOWN },
             now_usec);
+    }
     job->unlisted = true;
     job->state = JOB_SURVEYING;
     job->wake_usec = UINT64_MAX;
@@ -366,9 +395,7 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
     if (!listing->listed)
         return job_on_missing(job, now_usec);
-    if (!job->pinned && listing->has_identity &&
-        identity_contradicts(&listing->identity, job->task.vendor_id,
-                             job->task.product_id)) {
+    if (!job->pinned && contradicts_record(&job->task, listing)) {
         job_decide(job, STATUS_ATTACH_FAILED,
                    "another device was attached under this name");
         return job_detach(job);

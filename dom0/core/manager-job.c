@@ -61,6 +61,25 @@ static void task_set_port(JobTask *task, const Device *device)
             source_port_detached_usec(device->source, &task->device);
 }
 
+/* What qubesd's identity of the device has to agree with. */
+static void task_set_identity(JobTask *task, const Properties *properties)
+{
+    const char *serial = properties->serial;
+    DeviceIdentity unused;
+
+    memcpy(task->vendor_id, properties->vendor_id, sizeof(task->vendor_id));
+    memcpy(task->product_id, properties->product_id, sizeof(task->product_id));
+    if (task->class != DEVICE_CLASS_USB)
+        return;
+    task->n_interfaces = properties->n_interfaces;
+    memcpy(task->interfaces, properties->interfaces,
+           task->n_interfaces * sizeof(task->interfaces[0]));
+    task->is_identifiable =
+        task->vendor_id[0] != '\0' && task->product_id[0] != '\0' &&
+        task->n_interfaces > 0 &&
+        (serial[0] == '\0' || identity_parse(&unused, serial, strlen(serial)));
+}
+
 JobTask task_of(const Manager *m, const Device *device)
 {
     JobTask task = { .source = device->source->name,
@@ -70,10 +89,7 @@ JobTask task_of(const Manager *m, const Device *device)
                      .connected = m->qubesd == QUBESD_CONNECTED };
 
     task_set_port(&task, device);
-    memcpy(task.vendor_id, device->record.properties.vendor_id,
-           sizeof(task.vendor_id));
-    memcpy(task.product_id, device->record.properties.product_id,
-           sizeof(task.product_id));
+    task_set_identity(&task, &device->record.properties);
     return task;
 }
 

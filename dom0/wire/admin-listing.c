@@ -128,18 +128,28 @@ static void read_line(AdminAnswer *ret,
 {
     const char *space = memchr(at, ' ', (size_t) (end - at));
     Line line = {};
+    DeviceIdentity identity;
+    bool has_identity;
 
     ret->listing.listed = true;
     ret->listing.attachment = ATTACHMENT_UNKNOWN;
 
     line.devid = (Span){ at, (size_t) ((space ? space : end) - at) };
-    if (!line_parse(&line, space ? space : end, end, request))
+    if (line_parse(&line, space ? space : end, end, request)) {
+        ret->listing.attachment = line.attachment;
+        ret->listing.attached_to = line.attached_to;
+    } else if (request->class != DEVICE_CLASS_USB) {
         return;
-
-    ret->listing.attachment = line.attachment;
-    ret->listing.attached_to = line.attached_to;
-    ret->listing.has_identity = identity_parse(
-        &ret->listing.identity, line.devid.start, line.devid.len);
+    }
+    has_identity = identity_parse(&identity, line.devid.start, line.devid.len);
+    /* a USB device may have spoilt the rest of the line; what stands before is
+     * its identity, if it was not cut by a blank */
+    if (has_identity && ret->listing.attachment == ATTACHMENT_UNKNOWN)
+        has_identity = identity_has_interfaces(&identity);
+    if (has_identity) {
+        ret->listing.has_identity = true;
+        ret->listing.identity = identity;
+    }
 }
 
 /* R4.2: "PORT device_node=... ", without an identity */

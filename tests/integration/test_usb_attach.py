@@ -81,9 +81,20 @@ class Passthrough(UsbCase):
         devices[0]["identity"] = "0781:5581:a b'c:u080650"
         rig = self.start(scenario=world(devices=devices))
         connection = self.by_hand(rig)
-        self.assert_told(connection, connection.add("usb", "2-1", **USB), 200)
+        seq = connection.add("usb", "2-1", **{**USB, "serial": "a b'c"})
+        self.assert_told(connection, seq, 200)
         self.assertIn(request(USB_ATTACH, "sys-usb+2-1", "work"), rig.requests())
         self.assert_last(rig, "2-1", 200, "(?i)pin|identity")
+
+    def test_a_stick_that_has_become_a_keyboard_is_not_attached(self):
+        # its removal and the keyboard wait behind other records
+        devices = stick()
+        devices[0]["identity"] = "0781:5581:4C530001:u030101"
+        rig = self.start(scenario=world(devices=devices))
+        connection = self.by_hand(rig)
+        self.assert_told(connection, connection.add("usb", "2-1", **USB), 300)
+        self.assert_last(rig, "2-1", 311, "another device")
+        self.assertEqual(rig.count("Attach"), 0)
 
     def test_what_we_attached_is_detached_when_it_is_unplugged(self):
         rig = self.start()

@@ -127,6 +127,29 @@ static void test_keys_may_come_in_any_order(void **state)
     }
 }
 
+/* A USB device can spoil its line by what it calls itself, but not what stands
+ * before that. */
+static void test_a_spoilt_line_of_a_usb_device_has_its_identity(void **state)
+{
+    static const char rest[] = " name='a' b' port_id='2-1'\n";
+    AdminAnswer answer;
+    char line[512];
+
+    (void) state;
+
+    (void) snprintf(line, sizeof(line), "2-1:%s%s", DEVID, rest);
+    answer = decode(ADMIN_AVAILABLE, "2-1", line);
+    assert_true(answer.listing.listed);
+    assert_int_equal(answer.listing.attachment, ATTACHMENT_UNKNOWN);
+    assert_true(answer.listing.has_identity);
+    assert_string_equal(answer.listing.identity.s, "0781+5581+4C53+u080650");
+
+    /* cut by a blank in its serial */
+    (void) snprintf(line, sizeof(line), "2-1:0781:5581:a b:u080650%s", rest);
+    answer = decode(ADMIN_AVAILABLE, "2-1", line);
+    expect_unknown(&answer);
+}
+
 static void test_lines_of_other_ports_say_nothing(void **state)
 {
     static const char line[] = " device_id='" DEVID "' port_id='sda'\n";
@@ -404,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_an_unknown_port_is_an_empty_listing),
         cmocka_unit_test(test_an_attachment_names_its_qube),
         cmocka_unit_test(test_keys_may_come_in_any_order),
+        cmocka_unit_test(test_a_spoilt_line_of_a_usb_device_has_its_identity),
         cmocka_unit_test(test_lines_of_other_ports_say_nothing),
         cmocka_unit_test(test_two_lines_of_one_port_are_garbage),
         cmocka_unit_test(test_an_answer_cut_within_a_line_is_garbage),

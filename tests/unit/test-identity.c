@@ -164,6 +164,41 @@ static void test_another_device_has_other_numbers_or_another_serial(
     }
 }
 
+static void test_interfaces_are_known_all_or_not_at_all(void **state)
+{
+    static const struct {
+        const char *identity;
+        bool known;
+        bool contradicts; /* 080650 and 030101 */
+    } cases[] = {
+        { "0781:5581:4C53:u080650u030101", true, false },
+        { "0781:5581::u030101u080650u030101", true, false },
+        { "0781:5581:a:u080650:u030101u080650", true, false },
+        { "0781:5581:4C53:u080650", true, true },
+        { "0781:5581:4C53:u080650u030101u0e0100", true, true },
+        { "0781:5581:4C53:u080650u03010", false, false },
+        { "0781:5581:4C53:u080650030101", false, false },
+        { "0781:5581:4C53:u08065gu030101", false, false },
+        { "0781:5581:4C53:", false, false },
+        { "0781:5581:4C53", false, false },
+        { "0781:5581:4C53:?******", false, false },
+        { "0781:5581:4C53:u080650:1.0", false, false },
+        { ":None", false, false },
+        { "", false, false },
+    };
+    static const InterfaceCode codes[] = { { "080650" }, { "030101" } };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const DeviceIdentity identity = identity_of(cases[i].identity);
+
+        assert_int_equal(identity_has_interfaces(&identity), cases[i].known);
+        assert_int_equal(identity_contradicts_interfaces(&identity, codes, 2),
+                         cases[i].contradicts);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -172,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_an_identity_may_be_so_long),
         cmocka_unit_test(test_a_refused_identity_changes_nothing),
         cmocka_unit_test(test_only_known_numbers_can_contradict),
+        cmocka_unit_test(test_interfaces_are_known_all_or_not_at_all),
         cmocka_unit_test(
             test_another_device_has_other_numbers_or_another_serial),
     };

@@ -77,6 +77,83 @@ static void test_other_numbers_than_the_record_s_are_311(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+#define STORAGE  "0781:5581:4C53:u080650"
+#define KEYBOARD "0781:5581:4C53:u030101"
+
+/* A USB stick, as a forwarder tells of it. */
+static Status plug_storage(const char *serial)
+{
+    Record record = rig_record_at(RECORD_ADD, "2-1", "2-1", serial);
+
+    assert_true(properties_add_interface(&record.properties, "080650", 6));
+    return rig_tell_record(&rig, usb, &record);
+}
+
+/* The device has been put in its place, and the record of that is late. */
+static void expect_other(void)
+{
+    rig_pass(&rig, 5 * SECOND);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_other_interfaces_than_the_record_s_are_311(void **state)
+{
+    static const char *const others[] = { KEYBOARD, STORAGE "u030101",
+                                          "0781:5581:4C53:u030101u080650" };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        assert_int_equal(plug_storage("4C53"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, listed_as(others[i]));
+        expect_other();
+    }
+}
+
+/* Its name and serial are such that nothing keeps its identity off the wire. */
+static void test_what_cannot_be_identified_but_should_is_311(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug_storage("4C53"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:it's odd:u030101"));
+    expect_other();
+    assert_int_equal(plug_storage("4C53"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
+    expect_other();
+}
+
+static void test_an_odd_usb_device_is_attached_unpinned(void **state)
+{
+    AdminRequest request;
+
+    (void) state;
+
+    assert_int_equal(plug_storage("it's odd"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:it's odd:u080650"));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    (void) rig_call_to(&rig, ADMIN_ATTACH, &request);
+    assert_false(request.pinned);
+}
+
+/* A yes to a stick is not one to the keyboard that it has become. */
+static void test_what_was_approved_must_have_its_interfaces(void **state)
+{
+    Prompt prompt;
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: ask usb only-interface 08* to work\n");
+    assert_int_equal(plug_storage("4C53"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as(STORAGE));
+    window = window_opens(1, &prompt);
+    answer_prompt(window, PROMPT_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as(KEYBOARD));
+    expect_other();
+}
+
 /* ATTACHING */
 
 static void test_without_a_safe_identity_it_is_unpinned_and_told_so(void **s)
@@ -845,6 +922,10 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         WITH_RIG(test_for_five_seconds_it_may_not_be_listed),
         WITH_RIG(test_other_numbers_than_the_record_s_are_311),
+        WITH_RIG(test_other_interfaces_than_the_record_s_are_311),
+        WITH_RIG(test_what_cannot_be_identified_but_should_is_311),
+        WITH_RIG(test_an_odd_usb_device_is_attached_unpinned),
+        WITH_RIG(test_what_was_approved_must_have_its_interfaces),
         WITH_RIG(test_without_a_safe_identity_it_is_unpinned_and_told_so),
         WITH_RIG(test_one_that_is_being_undone_keeps_its_usb_turn),
         WITH_RIG(test_of_two_parts_that_waited_for_a_look_one_is_attached),

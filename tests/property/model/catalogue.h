@@ -30,7 +30,6 @@ typedef struct ThingKind {
     const char *mode_product_id; /* after a change of its mode; or NULL */
     const char *serial;          /* or NULL */
     const char *interfaces;      /* as in the identity: "u080650" */
-    const char *interface;       /* as in the record: "080650" */
     const char *fs_uuid; /* of its last partition, or its disk; or NULL */
     unsigned int n_disks;
     unsigned int n_parts; /* of each disk */

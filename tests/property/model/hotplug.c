@@ -9,6 +9,8 @@
 #include "tests/property/model/qubesd.h"
 #include "tests/property/model/world.h"
 
+/* "u" stands before each */
+#define CODE_LEN          6U
 #define QDB_MAX_USEC      (300 * USEC_PER_MSEC)
 #define UDEV_MAX_USEC     (300 * USEC_PER_MSEC)
 #define CHILDREN_MAX_USEC (800 * USEC_PER_MSEC)
@@ -654,8 +656,8 @@ Record dev_record(const Model *m, const Dev *dev, RecordAction action)
     set_text(properties, PROPERTY_PATH, port_path(dev->port));
     if (dev->class == DEVICE_CLASS_USB) {
         set_text(properties, PROPERTY_DEVTYPE, "usb_device");
-        assert(properties_add_interface(properties, kind->interface,
-                                        strlen(kind->interface)));
+        for (const char *code = kind->interfaces; *code; code += 1 + CODE_LEN)
+            assert(properties_add_interface(properties, code + 1, CODE_LEN));
         return record;
     }
     set_text(properties, PROPERTY_DEVTYPE, dev->part ? "partition" : "disk");
