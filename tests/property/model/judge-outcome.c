@@ -632,7 +632,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
         entry->status == STATUS_WAITING_FOR_TARGET)
         claim.seat->lost = false;
     /* it did not stay up */
-    if (entry->status == STATUS_START_FAILED)
+    if (entry->status == STATUS_START_FAILED && claim.target != NOWHERE)
         group_of(m, index)->stopped = true;
     if (status_is_success(entry->status) &&
         !was_lost_meanwhile(claim.seat, claim.target, entry->status))
