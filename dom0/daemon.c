@@ -593,7 +593,11 @@ static int daemon_open(Daemon *daemon)
         return r;
     /* watch first: what changes while they are read is read again */
     daemon_watch_rules(daemon);
-    daemon_reload(daemon);
+    /* without memory there are no old rules: better to be started again */
+    r = rules_reload(daemon->rules);
+    if (r < 0)
+        return r;
+    manager_set_rules(daemon->manager, rules_get(daemon->rules));
 
     r = daemon_open_approver(daemon);
     if (r < 0)
