@@ -139,8 +139,16 @@ static void connection_refuse(EventConnection *connection,
     connection_begin_close(connection);
 }
 
-/* Write what can be written. If the peer is gone answers are thrown away, but
- * lines that it has sent before are still handled. */
+/* The peer is gone, or an answer to it is lost: then it has to notice, and to
+ * begin anew. What it has sent before can still be read. */
+static void connection_deafen(EventConnection *connection)
+{
+    connection->deaf = true;
+    (void) shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* Write what can be written. If that fails answers are thrown away, but lines
+ * that the peer has sent before are still handled. */
 static void connection_flush(EventConnection *connection)
 {
     ByteQueue *answers = &connection->answers;
@@ -154,7 +162,7 @@ static void connection_flush(EventConnection *connection)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0)
-            connection->deaf = true;
+            connection_deafen(connection);
         else
             byte_queue_drop(answers, (size_t) n);
     }
