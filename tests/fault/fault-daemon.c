@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Each allocation (jansson's too) and each call of the whole daemon fails once,
+ * from its start until a record has become an answer: it ends with an error, or
+ * lives on, nothing is attached that no rule or no yes allowed, nothing is told
+ * that is not so, nothing is left open, and the next device is served.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-event.h>
+
+#include "common/sys/clock.h"
+#include "dom0/daemon.h"
+#include "dom0/instant.h"
+#include "tests/support/call-fault.h"
+#include "tests/support/daemon-rig.h"
+#include "tests/support/fault.h"
+#include "tests/support/loop.h"
+#include "tests/support/test.h"
+
+#define RULES "stick: ask block to work\n"
+/* by how much the daemon's time goes faster */
+#define SPEED UINT64_C(10)
+
+/* what policy daemon and person say */
+typedef struct Variant {
+    const char *policy;
+    const char *agent;
+    Status told;
+} Variant;
+
+static const Variant variants[] = {
+    { "result=allow", "allow:work", STATUS_ATTACHED },
+    { "result=allow", "deny", STATUS_NOT_ATTACHED },
+    { "result=deny", "allow:work", STATUS_NOT_ATTACHED },
+};
+
+static const int errors[] = { EMFILE, EINTR, EAGAIN, EPIPE, ENOSPC };
+/* where nothing is attached, these are enough */
+#define N_ERRORS_OF_NO 2U
+
+static const Variant *variant;
+static bool was_delivered; /* the fault, while the daemon lived */
+static bool all_well;
+static uint64_t begun_usec;
+static int said[2];
+
+Instant __real_instant_now(void);
+Instant __wrap_instant_now(void);
+int __real_sd_event_source_set_time(sd_event_source *source, uint64_t usec);
+int __wrap_sd_event_source_set_time(sd_event_source *source, uint64_t usec);
+int __wrap_sd_event_loop(sd_event *event);
+
+Instant __wrap_instant_now(void)
+{
+    Instant now = __real_instant_now();
+
+    now.monotonic_usec = begun_usec + (now.monotonic_usec - begun_usec) * SPEED;
+    return now;
+}
+
+int __wrap_sd_event_source_set_time(sd_event_source *source, uint64_t usec)
+{
+    if (call_fault_fails("sd_event_source_set_time"))
+        return -ENOMEM;
+    (void) sd_event_source_set_time_accuracy(source, 1);
+    return __real_sd_event_source_set_time(
+        source,
+        usec > begun_usec ? begun_usec + (usec - begun_usec) / SPEED : usec);
+}
+
+/* What is true at any time. */
+static void assert_nothing_wrong(void)
+{
+    if (variant->told != STATUS_ATTACHED)
+        assert_int_equal(rig.n_attaches, 0);
+    for (size_t i = 0; i < RIG_DEVICES_MAX; i++)
+        if (daemon_rig_answer(i) == STATUS_ATTACHED ||
+            daemon_rig_answer(i) == STATUS_ALREADY_ATTACHED)
+            assert_true(rig.attached[i]);
+}
+
+/* False: the daemon has ended. */
+static bool run_until_told(sd_event *event, size_t device)
+{
+    uint64_t give_up_usec = clock_monotonic_usec() + GIVE_UP_USEC;
+
+    while (daemon_rig_answer(device) == STATUS_INVALID) {
+        if (sd_event_get_state(event) == SD_EVENT_FINISHED)
+            return false;
+        assert_true(clock_monotonic_usec() < give_up_usec);
+        daemon_rig_serve();
+        if (sd_event_run(event, 1000) < 0)
+            return false;
+        assert_nothing_wrong();
+    }
+    return true;
+}
+
+static bool fault_is_over(void)
+{
+    bool calls = call_fault_end(), allocations = fault_end();
+
+    return calls || allocations;
+}
+
+/* The daemon's life: a device with the fault, and one after it. */
+int __wrap_sd_event_loop(sd_event *event)
+{
+    Status told;
+
+    daemon_rig_plug();
+    if (!run_until_told(event, 0))
+        return -EIO;
+    told = daemon_rig_answer(0);
+    all_well = told == variant->told;
+    was_delivered = fault_is_over();
+
+    /* rules that could not be read are not tried again by themselves */
+    assert_return_code(raise(SIGHUP), errno);
+    loop_settle(event);
+    daemon_rig_plug();
+    assert_true(run_until_told(event, 1));
+    assert_int_equal(daemon_rig_answer(1), variant->told);
+    return 0;
+}
+
+static void mute(void)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    assert_return_code(null, errno);
+    for (int i = 0; i < 2; i++) {
+        (void) fflush(i == 0 ? stdout : stderr);
+        said[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, 3);
+        assert_return_code(dup2(null, i + 1), errno);
+    }
+    fd_close(null);
+}
+
+static void unmute(void)
+{
+    for (int i = 0; i < 2; i++) {
+        (void) fflush(i == 0 ? stdout : stderr);
+        assert_return_code(dup2(said[i], i + 1), errno);
+        said[i] = fd_close(said[i]);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void) state;
+
+    json_set_alloc_funcs(malloc, free);
+    loop_divisor = SPEED;
+    begun_usec = clock_monotonic_usec();
+    daemon_rig_begin(RULES);
+    /* what it says of each fault is of no interest */
+    mute();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+
+    unmute();
+    daemon_rig_end();
+    return 0;
+}
+
+/* From start to end; whether the fault was delivered. */
+static bool live_once(const Variant *what, bool halted)
+{
+    Daemon *daemon = NULL;
+    int r;
+
+    variant = what;
+    daemon_rig_reset();
+    rig.policy_answer = variant->policy;
+    rig.agent_answer = variant->agent;
+    rig.halted = halted;
+    all_well = was_delivered = false;
+
+    r = daemon_new(&daemon, &rig.options);
+    assert_int_equal(r >= 0, daemon != NULL);
+    if (r >= 0)
+        (void) daemon_run(daemon);
+    daemon_free(daemon);
+    was_delivered = fault_is_over() || was_delivered;
+    daemon_rig_reset();
+    return was_delivered;
+}
+
+/* How many are open between two lives. */
+static size_t count_descriptors(void)
+{
+    assert_false(live_once(&variants[0], true));
+    assert_true(all_well);
+    return n_descriptors();
+}
+
+static void test_each_allocation_may_fail(void **state)
+{
+    size_t n_before = count_descriptors();
+
+    (void) state;
+
+    for (size_t v = 0; v < ARRAY_SIZE(variants); v++) {
+        size_t n_faults = 0;
+
+        FAULT_LOOP(n) {
+            if (!live_once(&variants[v], true)) {
+                assert_true(all_well);
+                break;
+            }
+            n_faults++;
+            assert_int_equal(n_descriptors(), n_before);
+        }
+        assert_true(n_faults >= 50);
+    }
+}
+
+static void test_each_call_may_fail(void **state)
+{
+    size_t n_before = count_descriptors();
+
+    (void) state;
+
+    for (size_t v = 0; v < ARRAY_SIZE(variants); v++) {
+        bool is_yes = variants[v].told == STATUS_ATTACHED;
+        size_t n_errors = is_yes ? ARRAY_SIZE(errors) : N_ERRORS_OF_NO;
+
+        for (size_t i = 0; i < n_errors; i++) {
+            size_t n_faults = 0;
+
+            for (size_t n = 0;; n++) {
+                call_fault_begin(n, errors[i]);
+                if (!live_once(&variants[v], true)) {
+                    assert_true(all_well);
+                    break;
+                }
+                n_faults++;
+                assert_int_equal(n_descriptors(), n_before);
+            }
+            assert_true(n_faults >= 50);
+        }
+    }
+}
+
+static void test_it_goes_byte_by_byte(void **state)
+{
+    (void) state;
+
+    for (size_t v = 0; v < ARRAY_SIZE(variants); v++) {
+        call_fault_begin_short(true);
+        assert_false(live_once(&variants[v], true));
+        assert_true(all_well);
+    }
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_it_goes_byte_by_byte),
+        TEST(test_each_allocation_may_fail),
+        TEST(test_each_call_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
