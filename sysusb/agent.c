@@ -13,6 +13,7 @@
 #include "common/text.h"
 #include "sysusb/agent.h"
 #include "sysusb/core/backoff.h"
+#include "sysusb/core/refused.h"
 #include "sysusb/core/sent.h"
 #include "sysusb/core/snapshot.h"
 #include "sysusb/hello.h"
@@ -31,6 +32,7 @@ struct Agent {
     QrexecCall *call; /* NULL while waiting */
 
     Snapshot *snapshot;
+    Refused refused;
     Backoff backoff;
     bool answered; /* in this call */
     Sent sent;
@@ -138,6 +140,15 @@ static void agent_drop_parts(Agent *agent, const UdevLook *look)
         log_message(LOG_ERR, "Cannot look for devices anew: %s", strerror(-r));
 }
 
+static void agent_log_refused(Agent *agent, const UdevLook *look)
+{
+    if (!export_is_refused(look->export))
+        refused_forget(&agent->refused, &look->record);
+    else if (refused_note(&agent->refused, &look->record))
+        log_message(LOG_WARNING, "%s: it is not reported: %s",
+                    look->record.device.s, export_reason(look->export));
+}
+
 static void agent_on_look(const UdevLook *look, void *userdata)
 {
     Agent *agent = userdata;
@@ -145,6 +156,7 @@ static void agent_on_look(const UdevLook *look, void *userdata)
     Record record;
     int r;
 
+    agent_log_refused(agent, look);
     if (presence == PRESENCE_NONE)
         agent_drop_parts(agent, look);
     r = snapshot_note(agent->snapshot, &record, &look->record, presence);
@@ -180,6 +192,7 @@ static void agent_on_enumerate_begin(void *userdata)
     Agent *agent = userdata;
 
     snapshot_sweep_begin(agent->snapshot);
+    refused_sweep_begin(&agent->refused);
 }
 
 static void agent_on_enumerate_end(void *userdata)
@@ -190,6 +203,7 @@ static void agent_on_enumerate_end(void *userdata)
 
     while (snapshot_sweep_next(agent->snapshot, &gone))
         agent_tell(agent, &gone);
+    refused_sweep_end(&agent->refused);
     agent->full_logged = n_left_out > 0;
     if (n_left_out > 0)
         log_message(LOG_WARNING, "%zu devices over %u are left out", n_left_out,

@@ -91,7 +91,10 @@ static int sender_look(Sender *sender, const char *name, Record *ret)
     if (export_presence(look.export) != PRESENCE_OFFERED) {
         char why[SHOWN_MAX];
 
-        (void) text_format(why, sizeof(why), "Qubes does not export it: %s",
+        (void) text_format(why, sizeof(why), "%s: %s",
+                           export_is_refused(look.export)
+                               ? "it is not reported"
+                               : "Qubes does not export it",
                            export_reason(look.export));
         sender_refuse(sender, name, why);
         return 0;

@@ -5,6 +5,7 @@
 
 #include "common/device.h"
 #include "sysusb/core/export.h"
+#include "sysusb/core/usb-interfaces.h"
 
 /* majors as text: so they are in udev's properties (linux/major.h) */
 #define MAJOR_LOOP "7"
@@ -158,14 +159,36 @@ static Export decide_usb(const UdevNode *node, bool export_qemu)
     return EXPORT_OFFERED;
 }
 
+/* Of what would be exported, or only is in use: @otherwise unless its
+ * interfaces are against it. */
+static Export decide_by_interfaces(const UdevView *view, Export otherwise)
+{
+    Properties scratch = {};
+
+    switch (usb_interfaces_take(&scratch, view)) {
+    case USB_INTERFACES_UNSURE:
+        return EXPORT_INTERFACES_UNSURE;
+    case USB_INTERFACES_TOO_MANY:
+        return EXPORT_INTERFACES_MANY;
+    case USB_INTERFACES_WHOLE:
+        break;
+    }
+    return otherwise;
+}
+
 Export export_decide(const UdevView *view, bool export_qemu)
 {
+    Export export = EXPORT_NO_DEVICE;
+
     if (is(view->self->subsystem, "block"))
-        return decide_block(view);
-    if (is(view->self->subsystem, "usb") &&
-        is(view->self->devtype, "usb_device"))
-        return decide_usb(view->self, export_qemu);
-    return EXPORT_NO_DEVICE;
+        export = decide_block(view);
+    else if (is(view->self->subsystem, "usb") &&
+             is(view->self->devtype, "usb_device"))
+        export = decide_usb(view->self, export_qemu);
+
+    return export_presence(export) == PRESENCE_NONE
+               ? export
+               : decide_by_interfaces(view, export);
 }
 
 Presence export_presence(Export export)
@@ -178,6 +201,12 @@ Presence export_presence(Export export)
         export == EXPORT_IN_USE_HELD)
         return PRESENCE_IN_USE;
     return PRESENCE_NONE;
+}
+
+bool export_is_refused(Export export)
+{
+    return export == EXPORT_INTERFACES_UNSURE ||
+           export == EXPORT_INTERFACES_MANY;
 }
 
 const char *export_reason(Export export)
@@ -205,6 +234,10 @@ const char *export_reason(Export export)
         [EXPORT_IN_USE_SWAP] = "it, or a part of it, is used as swap here",
         [EXPORT_IN_USE_HELD] = ("another device here, as of device-mapper, "
                                 "uses it"),
+        [EXPORT_INTERFACES_UNSURE] = ("it cannot be told for sure which USB "
+                                      "interfaces it has"),
+        [EXPORT_INTERFACES_MANY] = ("it has more kinds of USB interfaces than "
+                                    "can be told to dom0"),
         [EXPORT_PENDING] = "udev is not done with it",
         [EXPORT_OFFERED] = "nothing is against it",
     };

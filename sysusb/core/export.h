@@ -16,6 +16,10 @@
  *  - what the USB qube itself uses (mounted, swap, below another device) is
  *    EXPORT_IN_USE_*: there, but not newly offered. The snapshot keeps it if it
  *    was known, and offers it once it is free.
+ *
+ * And we refuse, EXPORT_INTERFACES_*, a USB device whose interfaces cannot be
+ * told to dom0 one and all, and the disks in it: a rule that keeps keyboards
+ * away would not know one (usb-interfaces.h).
  */
 
 #include "sysusb/core/udev-view.h"
@@ -41,6 +45,8 @@ typedef enum Export {
     EXPORT_IN_USE_MOUNTED,
     EXPORT_IN_USE_SWAP,
     EXPORT_IN_USE_HELD,
+    EXPORT_INTERFACES_UNSURE,
+    EXPORT_INTERFACES_MANY,
     EXPORT_PENDING, /* never decided; the caller knows */
     EXPORT_OFFERED,
 } Export;
@@ -61,5 +67,9 @@ Export export_decide(const UdevView *view, bool export_qemu);
 
 Presence export_presence(Export export);
 
-/* Why it is not exported, as the end of "Qubes does not export it: ...". */
+/* Whether Qubes exports it, but we do not report it. */
+bool export_is_refused(Export export);
+
+/* Why it is not exported, as the end of "Qubes does not export it: ...", or of
+ * "it is not reported: ..." if it is refused. */
 const char *export_reason(Export export);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sysusb/core/udev-record.h"
+#include "sysusb/core/usb-interfaces.h"
 
 /* longest value that is looked at: RECORD_LONG_MAX bytes, each as "\xNN" */
 #define ENCODED_MAX (RECORD_LONG_MAX * 4U)
@@ -139,27 +140,6 @@ static void take_bool(Properties *ret,
         properties_set_bool(ret, key, number == 1);
 }
 
-/* ":080650:030101:": all of them or none, since a list that lacks one would
- * make a device look more harmless than it is. */
-static void take_interfaces(Properties *ret, const UdevNode *usb)
-{
-    const char *untrusted_list = udev_node_property(usb, "ID_USB_INTERFACES");
-    Properties taken = *ret;
-
-    if (!untrusted_list || *untrusted_list != ':')
-        return;
-    while (*++untrusted_list) {
-        size_t untrusted_len = strcspn(untrusted_list, ":");
-
-        if (!properties_add_interface(&taken, untrusted_list, untrusted_len))
-            return;
-        untrusted_list += untrusted_len;
-        if (*untrusted_list == '\0')
-            return;
-    }
-    *ret = taken;
-}
-
 static const Mapping path_mapping = { "ID_PATH", PROPERTY_PATH, false };
 
 /* vendor_id to path: of the USB device, for a block device of the one that it
@@ -176,7 +156,6 @@ static void take_usb(Properties *ret, const UdevNode *usb)
     };
 
     take_texts(ret, usb, mappings, ARRAY_SIZE(mappings));
-    take_interfaces(ret, usb);
     (void) take_text(ret, usb, &path_mapping);
 }
 
@@ -261,6 +240,8 @@ bool udev_record_build(Record *ret, const UdevView *view)
         return false;
 
     (void) take_text(&record.properties, view->self, &devtype);
+    /* without them it is not exported */
+    (void) !usb_interfaces_take(&record.properties, view);
     if (record.class == DEVICE_CLASS_USB) {
         take_usb(&record.properties, view->self);
     } else {

@@ -9,7 +9,8 @@
  * "hidden:", a loop file that is.
  *
  * The record says what udev said, each property what its own name said, and is
- * a line that dom0 accepts. What Qubes excludes is not offered, and nothing
+ * a line that dom0 accepts. What Qubes excludes is not offered, nor a USB
+ * device or what is in one whose interfaces are not known, one and all. Nothing
  * else is left out.
  */
 
@@ -29,6 +30,8 @@
 #define N_NODES   3U
 /* longer values of udev are not looked at */
 #define VALUE_MAX (RECORD_LONG_MAX * 4U)
+/* of an interface: "ccsspp" */
+#define CODE_LEN 6U
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -187,22 +190,40 @@ static void want_block(Properties *wanted, const UdevView *view)
     want_bool(wanted, PROPERTY_READ_ONLY, udev_node_attribute(self, "ro"));
 }
 
-/* Interfaces that are told are just those of udev's list. */
-static void want_interfaces(Properties *wanted,
-                            const Properties *properties,
-                            const UdevNode *usb)
+/* Adds it, once; false if it is malformed or there is no room. */
+static bool want_interface(Properties *wanted, const char *code)
 {
-    const char *list = usb ? udev_node_property(usb, "ID_USB_INTERFACES") : "";
+    for (size_t i = 0; i < wanted->n_interfaces; i++)
+        if (strncmp(wanted->interfaces[i].s, code, CODE_LEN) == 0)
+            return true;
+    return properties_add_interface(wanted, code, CODE_LEN);
+}
 
-    for (size_t i = 0; i < properties->n_interfaces; i++) {
-        const char *code = properties->interfaces[i].s;
+/* ":ccsspp:ccsspp:" */
+static bool want_list(Properties *wanted, const char *list)
+{
+    bool good = strlen(list) % (CODE_LEN + 1) == 1;
 
-        assert(*list == ':' && strncmp(list + 1, code, strlen(code)) == 0);
-        assert(properties_add_interface(wanted, code, strlen(code)));
-        list += strlen(code) + 1;
-    }
-    if (properties->n_interfaces > 0)
-        assert(is(list, "") || is(list, ":"));
+    for (; good && list[1]; list += CODE_LEN + 1)
+        good = list[0] == ':' && want_interface(wanted, list + 1);
+    return good && list[0] == ':';
+}
+
+/* Whether they are known, one and all; else none is wanted. */
+static bool want_interfaces(Properties *wanted, const UdevView *view)
+{
+    const UdevNode *usb =
+        is(view->self->subsystem, "usb") ? view->self : view->usb;
+    const char *list =
+        usb ? udev_node_property(usb, "ID_USB_INTERFACES") : NULL;
+    Properties all = *wanted;
+
+    if (!usb)
+        return true;
+    if ((list && !want_list(&all, list)) || all.n_interfaces == 0)
+        return false;
+    *wanted = all;
+    return true;
 }
 
 static void check_meaning(const Record *record, const UdevView *view)
@@ -221,7 +242,7 @@ static void check_meaning(const Record *record, const UdevView *view)
                   device_class_to_string(record->parent_class)));
 
     (void) want_text(&wanted, PROPERTY_DEVTYPE, view->self, "DEVTYPE");
-    want_interfaces(&wanted, &record->properties, usb);
+    (void) want_interfaces(&wanted, view);
     if (!is_usb)
         want_block(&wanted, view);
     if (usb)
@@ -306,12 +327,15 @@ static void check_export(const UdevView *view)
                              : !is(view->self->subsystem, "usb") ||
                                    is_excluded_usb(view->self);
     Export export = export_decide(view, false);
-    Presence wanted = excluded ? PRESENCE_NONE
+    Properties interfaces = {};
+    bool known = want_interfaces(&interfaces, view);
+    Presence wanted = excluded || !known ? PRESENCE_NONE
                       : is_block && view->use != UDEV_USE_NONE
                           ? PRESENCE_IN_USE
                           : PRESENCE_OFFERED;
 
     assert(export_presence(export) == wanted);
+    assert(export_is_refused(export) == (!excluded && !known));
     assert(export_reason(export)[0] != '\0');
     /* QEMU's are the only ones that it lets in */
     if (export_decide(view, true) != export)

@@ -12,6 +12,7 @@ import array
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import socket
@@ -184,6 +185,16 @@ class Forwarder:
         self._notify.close()
 
 
+# on top of what a device has
+VENDOR_INTERFACES = "".join(f"ff00{number:02x}:" for number in range(32))
+
+
+def with_interfaces(text: str, interfaces: str) -> str:
+    """A description with another list of udev's."""
+    return re.sub("^E: ID_USB_INTERFACES=.*$",
+                  f"E: ID_USB_INTERFACES={interfaces}", text, flags=re.M)
+
+
 def short(event: dict) -> str:
     return f"{event['action']} {event['device']}"
 
@@ -309,6 +320,70 @@ class Picture(TestCase):
         self.testbed.change(plug.find(stick, "sda1"))
         self.assertEqual([short(event) for event in call.events(2)],
                          ["add sda", "add sda1"])
+
+
+class Interfaces(TestCase):
+    """A device whose interfaces cannot be told one and all is not reported: a
+    rule that keeps mice away would not know it for one."""
+
+    def refused(self, interfaces: str, reason: str):
+        mouse = plug.description("qemu-mouse")
+        forwarder, call, picture = self.start(
+            with_interfaces(mouse, interfaces), arguments=["--export-qemu"])
+        self.assertEqual(picture, [])
+        line = forwarder.wait_for_log("not reported")
+        self.assertEqual(line, f"1-7: it is not reported: {reason}")
+        # as udev tells of a new one, and not logged again
+        self.testbed.change(plug.find(mouse, "1-7"), action="bind")
+        self.testbed.plug(plug.description("security-key"))
+        self.assertEqual(short(call.line()), "add 2-4.2")
+        self.assertEqual(forwarder.wait_for_log(""), "2-4.2: add")
+
+    def test_a_mouse_with_32_more_interfaces_is_not_reported(self):
+        self.refused(":030102:" + VENDOR_INTERFACES,
+                     "it has more kinds of USB interfaces than can be told to "
+                     "dom0")
+
+    def test_nor_is_one_whose_list_is_malformed(self):
+        self.refused(":030102", "it cannot be told for sure which USB "
+                     "interfaces it has")
+
+    def test_the_same_mouse_with_nothing_else_is(self):
+        _, _, picture = self.start(
+            with_interfaces(plug.description("qemu-mouse"), ":030102:"),
+            arguments=["--export-qemu"])
+        self.assertEqual([short(event) for event in picture], ["present 1-7"])
+        self.assertEqual(picture[0]["properties"]["interfaces"], ["030102"])
+
+    def test_the_disks_in_such_a_device_are_not_reported(self):
+        forwarder, _, picture = self.start(
+            with_interfaces(plug.description("sandisk-ultra"),
+                            ":080650:" + VENDOR_INTERFACES))
+        self.assertEqual(picture, [])
+        self.assertEqual({forwarder.wait_for_log("not rep").split(":")[0]
+                          for _ in range(3)}, {"2-1", "sda", "sda1"})
+
+    def test_what_was_reported_before_is_told_as_gone(self):
+        stick = plug.description("sandisk-ultra")
+        forwarder, call, _ = self.start(stick)
+        self.testbed.change(
+            plug.find(stick, "2-1"), properties={
+                "ID_USB_INTERFACES": ":080650:" + VENDOR_INTERFACES})
+        self.assertEqual([short(event) for event in call.events(3)],
+                         ["remove sda1", "remove sda", "remove 2-1"])
+        forwarder.wait_for_log("2-1: it is not reported")
+        self.testbed.change(plug.find(stick, "2-1"), properties={
+            "ID_USB_INTERFACES": ":080650:"})
+        self.assertEqual(short(call.line()), "add 2-1")
+
+    def test_the_next_one_in_the_port_is_logged_again(self):
+        key = with_interfaces(plug.description("security-key"),
+                              ":030102:" + VENDOR_INTERFACES)
+        forwarder, _, _ = self.start(key)
+        forwarder.wait_for_log("2-4.2: it is not reported")
+        self.testbed.unplug(key)
+        self.testbed.plug(key)
+        forwarder.wait_for_log("2-4.2: it is not reported")
 
 
 class Changes(TestCase):
@@ -668,6 +743,15 @@ class Send(TestCase):
         self.assertEqual(self.result(self.send("sda")), (
             4, "", "sda: Qubes does not export it: it, or a part of it, is "
                    "mounted here\n"))
+
+    def test_what_has_too_many_interfaces_is_refused(self):
+        self.testbed.plug(with_interfaces(
+            plug.description("sandisk-ultra"),
+            ":080650:" + VENDOR_INTERFACES))
+        for device in ("2-1", "sda", "/dev/sda1"):
+            self.assertEqual(self.result(self.send(device)), (
+                4, "", f"{device}: it is not reported: it has more kinds of "
+                       "USB interfaces than can be told to dom0\n"))
 
     def test_the_good_ones_are_sent_all_the_same(self):
         self.testbed.plug(plug.description("security-key"))

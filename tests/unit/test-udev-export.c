@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <stdio.h>
+
 #include "sysusb/core/export.h"
 #include "tests/support/test.h"
 #include "tests/support/udev-table.h"
 
 #define BLOCK(name, ...) \
     block((name), TABLE("DEVTYPE=disk", "size:2048", "dev:8:0", __VA_ARGS__))
-#define USB(name, ...) \
-    usb((name), TABLE("DEVTYPE=usb_device", "idVendor:1050", \
-                      "ID_VENDOR_ID=1050", __VA_ARGS__))
+#define USB(name, ...)                                                    \
+    usb((name),                                                           \
+        TABLE("DEVTYPE=usb_device", "idVendor:1050", "ID_VENDOR_ID=1050", \
+              "ID_USB_INTERFACES=:030101:", __VA_ARGS__))
 
 static Export block(const char *name, const char **lines)
 {
@@ -162,8 +165,8 @@ static void test_what_was_pulled_before_udev_looked_is_gone(void **state)
     (void) state;
 
     assert_int_equal(
-        usb("2-1", TABLE("DEVTYPE=usb_device", "TYPE=0/0/0",
-                         "PRODUCT=46f4/1/0", "ID_PATH=pci-0000:00:05.0")),
+        usb("2-1", TABLE("DEVTYPE=usb_device", "TYPE=0/0/0", "PRODUCT=46f4/1/0",
+                         "ID_PATH=pci-0000:00:05.0")),
         EXPORT_GONE);
 }
 
@@ -196,8 +199,8 @@ static void test_an_event_of_the_one_before_does_not_tell_of_the_next(
 static void test_devices_of_other_qubes_are_left_out(void **state)
 {
     UdevNode node = table_node(
-        "usb", "3-1", TABLE("DEVTYPE=usb_device", "idVendor:0781",
-                            "ID_VENDOR_ID=0781"));
+        "usb", "3-1",
+        TABLE("DEVTYPE=usb_device", "idVendor:0781", "ID_VENDOR_ID=0781"));
     UdevView view = { .self = &node };
 
     (void) state;
@@ -211,13 +214,58 @@ static void test_qemu_is_left_out_unless_asked_for(void **state)
     UdevNode node = table_node(
         "usb", "1-1",
         TABLE("DEVTYPE=usb_device", "ID_VENDOR=QEMU", "ID_VENDOR_ID=46f4",
-              "idVendor:46f4"));
+              "ID_USB_INTERFACES=:080650:", "idVendor:46f4"));
     UdevView view = { .self = &node };
 
     (void) state;
 
     assert_int_equal(export_decide(&view, false), EXPORT_QEMU);
     assert_int_equal(export_decide(&view, true), EXPORT_OFFERED);
+}
+
+/* Else a rule that keeps keyboards away would not know one. */
+static void test_a_usb_device_whose_interfaces_are_not_sure_is_refused(
+    void **state)
+{
+    static const char *lines[] = { "DEVTYPE=usb_device", "idVendor:1050",
+                                   "ID_VENDOR_ID=1050", NULL, NULL };
+    UdevNode usb = table_node("usb", "2-1", lines);
+    UdevNode disk = table_node("block", "sda", TABLE("MAJOR=8", "size:9"));
+    UdevNode part = table_node("block", "sda1", TABLE("MAJOR=8", "size:9"));
+    UdevView usb_view = { .self = &usb };
+    UdevView disk_view = { .self = &disk, .usb = &usb };
+    UdevView part_view = { .self = &part, .disk = &disk, .usb = &usb };
+    char many[32 + 33 * 7] = "ID_USB_INTERFACES=:";
+    const struct {
+        const char *list;
+        Export export;
+    } cases[] = {
+        { NULL, EXPORT_INTERFACES_UNSURE },
+        { "ID_USB_INTERFACES=:0806:", EXPORT_INTERFACES_UNSURE },
+        { many, EXPORT_INTERFACES_MANY },
+        { "ID_USB_INTERFACES=:080650:", EXPORT_OFFERED },
+    };
+
+    (void) state;
+
+    for (unsigned int i = 0; i < 33; i++)
+        (void) sprintf(many + strlen(many), "ff00%02x:", i);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        lines[3] = cases[i].list;
+        assert_int_equal(export_decide(&usb_view, false), cases[i].export);
+        assert_int_equal(export_decide(&disk_view, false), cases[i].export);
+        assert_int_equal(export_decide(&part_view, false), cases[i].export);
+        assert_int_equal(export_is_refused(cases[i].export),
+                         cases[i].export != EXPORT_OFFERED);
+    }
+
+    /* also if it is in use, so that it goes if it was known */
+    lines[3] = many;
+    disk_view.use = UDEV_USE_MOUNTED;
+    assert_int_equal(export_decide(&disk_view, false), EXPORT_INTERFACES_MANY);
+    /* but what is not there is not refused */
+    disk.device = TABLE("MAJOR=8", "size:0");
+    assert_int_equal(export_decide(&disk_view, false), EXPORT_NO_MEDIUM);
 }
 
 static void test_only_what_is_offered_or_in_use_is_there(void **state)
@@ -254,6 +302,8 @@ int main(void)
             test_an_event_of_the_one_before_does_not_tell_of_the_next),
         cmocka_unit_test(test_devices_of_other_qubes_are_left_out),
         cmocka_unit_test(test_qemu_is_left_out_unless_asked_for),
+        cmocka_unit_test(
+            test_a_usb_device_whose_interfaces_are_not_sure_is_refused),
         cmocka_unit_test(test_only_what_is_offered_or_in_use_is_there),
     };
 

@@ -277,35 +277,6 @@ static void test_ids_that_are_none_are_left_out(void **state)
     assert_absent(p, PROPERTY_VENDOR_ID);
 }
 
-static void test_interfaces_are_all_there_or_none(void **state)
-{
-    static const char *const bad[] = {
-        "ID_USB_INTERFACES=",
-        "ID_USB_INTERFACES=:",
-        "ID_USB_INTERFACES=080650",
-        "ID_USB_INTERFACES=:080650:03:",
-        "ID_USB_INTERFACES=:080650::",
-        "ID_USB_INTERFACES=:08065x:",
-        "ID_USB_INTERFACES=:080650:0301012:",
-    };
-    char many[32 + 33 * 7] = "ID_USB_INTERFACES=:";
-    Properties p;
-
-    (void) state;
-
-    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-        assert_int_equal(USB(bad[i]).present, 0);
-
-    for (unsigned int i = 0; i < RECORD_INTERFACES_MAX; i++)
-        strcat(many, "080650:");
-    p = USB(many);
-    assert_int_equal(p.n_interfaces, RECORD_INTERFACES_MAX);
-    strcat(many, "030101:");
-    p = USB(many);
-    assert_absent(p, PROPERTY_INTERFACES);
-    assert_int_equal(p.n_interfaces, 0);
-}
-
 static void test_what_has_no_name_for_dom0_is_no_record(void **state)
 {
     static const char *const names[][2] = {
@@ -340,7 +311,6 @@ int main(void)
         cmocka_unit_test(test_text_over_its_limit_is_left_out),
         cmocka_unit_test(test_numbers_out_of_bounds_are_left_out),
         cmocka_unit_test(test_ids_that_are_none_are_left_out),
-        cmocka_unit_test(test_interfaces_are_all_there_or_none),
         cmocka_unit_test(test_what_has_no_name_for_dom0_is_no_record),
     };
 

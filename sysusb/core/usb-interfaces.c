@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <string.h>
+
+#include "sysusb/core/usb-interfaces.h"
+
+static bool have(const Properties *properties, const char *code)
+{
+    for (size_t i = 0; i < properties->n_interfaces; i++)
+        if (strcmp(properties->interfaces[i].s, code) == 0)
+            return true;
+    return false;
+}
+
+static UsbInterfaces add(Properties *ret,
+                         const char *untrusted_code,
+                         size_t untrusted_len)
+{
+    InterfaceCode code = {};
+
+    if (untrusted_len != sizeof(code.s) - 1)
+        return USB_INTERFACES_UNSURE;
+    memcpy(code.s, untrusted_code, untrusted_len);
+    if (have(ret, code.s))
+        return USB_INTERFACES_WHOLE;
+    if (ret->n_interfaces == RECORD_INTERFACES_MAX)
+        return USB_INTERFACES_TOO_MANY;
+    return properties_add_interface(ret, code.s, untrusted_len)
+               ? USB_INTERFACES_WHOLE
+               : USB_INTERFACES_UNSURE;
+}
+
+/* ":080650:030101:" */
+static UsbInterfaces add_list(Properties *ret, const char *untrusted_list)
+{
+    UsbInterfaces result = USB_INTERFACES_WHOLE;
+
+    if (*untrusted_list != ':')
+        return USB_INTERFACES_UNSURE;
+    while (result == USB_INTERFACES_WHOLE && *++untrusted_list) {
+        size_t untrusted_len = strcspn(untrusted_list, ":");
+
+        /* each one ends with a colon */
+        if (untrusted_list[untrusted_len] == '\0')
+            return USB_INTERFACES_UNSURE;
+        result = add(ret, untrusted_list, untrusted_len);
+        untrusted_list += untrusted_len;
+    }
+    return result;
+}
+
+UsbInterfaces usb_interfaces_take(Properties *ret, const UdevView *view)
+{
+    bool is_usb =
+        view->self->subsystem && strcmp(view->self->subsystem, "usb") == 0;
+    const UdevNode *usb = is_usb ? view->self : view->usb;
+    Properties taken = *ret;
+    UsbInterfaces result = USB_INTERFACES_WHOLE;
+    const char *untrusted_list;
+
+    if (!usb)
+        return USB_INTERFACES_WHOLE;
+    untrusted_list = udev_node_property(usb, "ID_USB_INTERFACES");
+    if (untrusted_list)
+        result = add_list(&taken, untrusted_list);
+    /* a device has a configuration, and that an interface */
+    if (result == USB_INTERFACES_WHOLE && taken.n_interfaces == 0)
+        result = USB_INTERFACES_UNSURE;
+    if (result == USB_INTERFACES_WHOLE)
+        *ret = taken;
+    return result;
+}
