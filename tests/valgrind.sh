@@ -103,10 +103,14 @@ run_integration() {
     wrap "$wrapped"
     setup_as_user . env AUTOATTACH_VALGRIND=1 AUTOATTACH_BUILD="$wrapped" \
         AUTOATTACH_DEADLINE=300 PYTHONDONTWRITEBYTECODE=1 \
-        timeout "$seconds_max" /usr/bin/python3 "tests/integration/$1"
+        timeout "$((2 * seconds_max))" /usr/bin/python3 "tests/integration/$1"
     status=$?
-    if [[ -n "$(find "$wrapped/said" -type f -size +0)" ]]; then
-        find "$wrapped/said" -type f -size +0 -exec cat {} +
+    if ! compgen -G "$wrapped/said/*" >/dev/null; then
+        echo "valgrind.sh: none of the programs was run"
+        return 1
+    fi
+    # what begins with two dashes is about valgrind: a system call that is new to it
+    if grep -hv '^--[0-9]*-- ' "$wrapped/said"/*; then
         return 99
     fi
     return "$status"
