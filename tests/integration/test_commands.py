@@ -80,7 +80,7 @@ class StatusTest(CommandCase):
 
     def test_a_usb_qube_that_is_off_is_told_as_that(self):
         rig = self.start(RULES)
-        self.forwarder(rig)
+        self.barrier(self.forwarder(rig))
         rig.sim.qube_stop(name="sys-usb")
         # it may be forgotten by then
         rig.daemon.wait_status(
