@@ -187,6 +187,20 @@ class NoDaemonTest(unittest.TestCase):
         self.assertEqual(json.loads(peer.call[:-1]),
                          {"method": f"{INTERFACE}.GetStatus", "parameters": {}})
 
+    def test_a_device_that_is_not_of_its_form_is_not_there(self):
+        good = {"source": "sys-usb", "class": "block", "device": "sda", "properties": {}}
+        for bad in ({"device": "../sda"}, {"properties": {"serial": "\n"}},
+                    {"properties": {"serials": "1"}}, {"source": "sys usb"},
+                    {"class": "disk"}, {"parent": "/"}):
+            answer = {"parameters": {"devices": [{**good, **bad}]}}
+            with self.subTest(bad=bad), \
+                    Peer(self.path, json.dumps(answer).encode() + b"\0"):
+                result = run("add", "stick", "sys-usb:sda", "--to", "work",
+                             "--socket", self.path)
+                self.assertEqual((result.returncode, result.stdout), (4, ""))
+                self.assertIn("sys-usb:sda", result.stderr)
+            self.path.unlink()
+
     def test_json_is_ascii_whatever_the_daemon_says(self):
         answer = json.dumps({"parameters": {"label": "\u202e\u65e5\x7f"}},
                             ensure_ascii=False).encode() + b"\0"
