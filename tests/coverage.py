@@ -28,6 +28,7 @@ class File:
         self.lines: dict[int, int] = defaultdict(int)
         self.branches: dict[tuple[int, int], int] = defaultdict(int)
         self.functions: dict[str, tuple[int, int]] = {}
+        self.unreachable: set[int] = set()
 
 
 def gcov(gcda: pathlib.Path) -> dict:
@@ -57,6 +58,15 @@ def assert_lines(source: list[str]) -> set[int]:
     return found
 
 
+def unreachable_lines(source: list[str]) -> set[int]:
+    """The line behind each assert(false), which is there for the compiler."""
+    return {
+        number + 1
+        for number, line in enumerate(source, 1)
+        if line.strip() == "assert(false);"
+    }
+
+
 def collect(build: pathlib.Path, root: pathlib.Path) -> dict[str, File]:
     """All sources of ours that an object with a count stands for."""
     files: dict[str, File] = defaultdict(File)
@@ -73,7 +83,9 @@ def collect(build: pathlib.Path, root: pathlib.Path) -> dict[str, File]:
                 continue  # a library's header
             if pathlib.Path(name).parts[0] not in FOLDERS:
                 continue
-            add(files[name], entry, assert_lines(path.read_text().split("\n")))
+            source = path.read_text().split("\n")
+            files[name].unreachable = unreachable_lines(source)
+            add(files[name], entry, assert_lines(source))
     return files
 
 
@@ -120,6 +132,7 @@ def unread(name: str, file: File) -> list[str]:
         if DECODER.search(function)
         for number, count in sorted(file.lines.items())
         if first <= number <= last and count == 0
+        and number not in file.unreachable
     ]
 
 

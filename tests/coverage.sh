@@ -8,8 +8,8 @@ Usage: [sudo] tests/coverage.sh [-R REGEX] [--missing]
 
 Build with gcov, run the tests (all, or those that match REGEX) and print what
 lines and branches of common, dom0 and sysusb they have reached. Fails below
-90 % of all lines, 80 % of all branches, or one line of a *_parse() or *_decode()
-that was not run.
+90 % of all lines, 80 % of all branches, or one line that was not run of a
+function with "parse" or "decode" in its name.
 
   -R REGEX    only these tests; then nothing is too little
   --missing   also the lines that were not run
