@@ -5,8 +5,8 @@
  * What udev and sysfs tell of one device
  *
  * The seam between libudev and the pure code: the adapter fills it in, tests
- * and the fuzzer do so from tables. All texts are the device's or the
- * kernel's, unchecked, and live as long as the view.
+ * and the fuzzer do so from tables. All texts and bytes are the
+ * device's or the kernel's, unchecked, and live as long as the view.
  */
 
 #include "common/util.h"
@@ -37,6 +37,10 @@ typedef struct UdevView {
     const UdevNode *usb;  /* the usb_device that it hangs on, or NULL */
     UdevUse use;
     bool loop_hidden; /* a loop file in a folder hidden from export */
+    /* sysfs' "descriptors" of the USB device that it is or is in: NULL if there
+     * is no such file, as of what is gone; none of it, if it is unreadable */
+    const uint8_t *descriptors;
+    size_t descriptors_len;
 } UdevView;
 
 static inline const char *udev_node_property(const UdevNode *node,

@@ -2,7 +2,18 @@
 
 #include <string.h>
 
+#include "common/text.h"
 #include "sysusb/core/usb-interfaces.h"
+
+/* linux/usb/ch9.h */
+#define DEVICE_SIZE    18U
+#define HEADER_SIZE    2U
+#define INTERFACE_TYPE 4U
+#define INTERFACE_SIZE 9U
+
+/* where they are in a descriptor */
+#define AT_TYPE  1U
+#define AT_CLASS 5U /* then subclass and protocol */
 
 static bool have(const Properties *properties, const char *code)
 {
@@ -49,6 +60,36 @@ static UsbInterfaces add_list(Properties *ret, const char *untrusted_list)
     return result;
 }
 
+/* Those of all configurations, with all their alternate settings. */
+static UsbInterfaces add_descriptors(Properties *ret,
+                                     const uint8_t *untrusted_bytes,
+                                     size_t untrusted_len)
+{
+    UsbInterfaces result = USB_INTERFACES_WHOLE;
+    size_t size;
+
+    if (untrusted_len < DEVICE_SIZE || untrusted_len >= USB_DESCRIPTORS_MAX)
+        return USB_INTERFACES_UNSURE;
+    for (size_t at = DEVICE_SIZE;
+         result == USB_INTERFACES_WHOLE && at < untrusted_len; at += size) {
+        const uint8_t *untrusted_one = untrusted_bytes + at;
+        char code[sizeof(InterfaceCode)];
+
+        size = untrusted_one[0];
+        if (size < HEADER_SIZE || size > untrusted_len - at)
+            return USB_INTERFACES_UNSURE;
+        if (untrusted_one[AT_TYPE] != INTERFACE_TYPE)
+            continue;
+        if (size < INTERFACE_SIZE)
+            return USB_INTERFACES_UNSURE;
+        (void) text_format(code, sizeof(code), "%02x%02x%02x",
+                           untrusted_one[AT_CLASS], untrusted_one[AT_CLASS + 1],
+                           untrusted_one[AT_CLASS + 2]);
+        result = add(ret, code, strlen(code));
+    }
+    return result;
+}
+
 UsbInterfaces usb_interfaces_take(Properties *ret, const UdevView *view)
 {
     bool is_usb =
@@ -63,6 +104,9 @@ UsbInterfaces usb_interfaces_take(Properties *ret, const UdevView *view)
     untrusted_list = udev_node_property(usb, "ID_USB_INTERFACES");
     if (untrusted_list)
         result = add_list(&taken, untrusted_list);
+    if (result == USB_INTERFACES_WHOLE && view->descriptors)
+        result =
+            add_descriptors(&taken, view->descriptors, view->descriptors_len);
     /* a device has a configuration, and that an interface */
     if (result == USB_INTERFACES_WHOLE && taken.n_interfaces == 0)
         result = USB_INTERFACES_UNSURE;

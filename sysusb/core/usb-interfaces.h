@@ -7,14 +7,24 @@
  * A rule that keeps keyboards away goes by this list. One that lacks an
  * interface, or that is left out, would make a device look more harmless than
  * it is: such a device is not reported (export.h).
+ *
+ * udev's list, ID_USB_INTERFACES, can lack some (udev-builtin-usb_id.c). It
+ * looks only at the first page of sysfs' "descriptors", stops at a descriptor
+ * of 2 bytes and after 72 interfaces, and never sees one at the very end. The
+ * device chooses all that. So what else the kernel has found is added from the
+ * same file: the device descriptor, then all configurations, each cut to the
+ * descriptors that the kernel could make out (usb_parse_configuration()).
  */
 
 #include "common/record.h"
 #include "sysusb/core/udev-view.h"
 
+/* what sysfs gives of "descriptors" at most; the rest of longer ones is cut */
+#define USB_DESCRIPTORS_MAX (18U + 65535U)
+
 /* 0 is what is not reported. */
 typedef enum UsbInterfaces {
-    USB_INTERFACES_UNSURE,   /* malformed, or none at all */
+    USB_INTERFACES_UNSURE,   /* malformed, cut, unreadable, or none at all */
     USB_INTERFACES_TOO_MANY, /* over RECORD_INTERFACES_MAX kinds */
     USB_INTERFACES_WHOLE,
 } UsbInterfaces;

@@ -60,5 +60,5 @@ int udev_find(UdevLook *ret, const char *untrusted_name, bool export_qemu)
         return r;
 
     (void) udev_look(ret, device, export_qemu);
-    return 0;
+    return ret->error;
 }

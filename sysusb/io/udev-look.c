@@ -8,6 +8,7 @@
 #include "common/text.h"
 #include "sysusb/core/mounts.h"
 #include "sysusb/core/udev-record.h"
+#include "sysusb/core/usb-interfaces.h"
 #include "sysusb/io/udev-look.h"
 
 #define MOUNTINFO_FILE "/proc/self/mountinfo"
@@ -15,7 +16,8 @@
 /* more mounts than that are cut: such a device is then offered, and dom0 finds
  * out that qubesd does not list it */
 #define TABLE_MAX (4U * 1024 * 1024)
-#define TABLE_MIN 4096U
+/* the first buffer for a file */
+#define FILE_MIN 4096U
 
 /* in a folder: loop files below it are not exported (Qubes) */
 #define LOOP_HIDE_FILE "/.qubes-exclude-block-devices"
@@ -51,33 +53,50 @@ static UdevNode node_of(struct udev_device *device)
     };
 }
 
-/* A file of /proc, whose size is known only at its end; NULL if unreadable. */
-static char *read_table(const char *path)
+/*
+ * A file of /proc or sysfs, whose size is known only at its end, with a NUL
+ * behind it. What is much longer than @max is cut. Returns 0 or a negative
+ * errno.
+ */
+static int read_file(char **ret, size_t *ret_len, const char *path, size_t max)
 {
     _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    _cleanup_(freep) char *table = NULL;
+    _cleanup_(freep) char *data = NULL;
     size_t size = 0, len = 0;
     ssize_t n;
 
     if (fd < 0)
-        return NULL;
+        return -errno;
     do {
         if (len + 1 >= size) {
             char *larger;
 
-            size = size == 0 ? TABLE_MIN : size * 2;
-            larger = realloc(table, size);
+            size = size == 0 ? FILE_MIN : size * 2;
+            larger = realloc(data, size);
             if (!larger)
-                return NULL;
-            table = larger;
+                return -ENOMEM;
+            data = larger;
         }
-        n = read(fd, table + len, size - len - 1);
+        n = read(fd, data + len, size - len - 1);
         if (n > 0)
             len += (size_t) n;
-    } while ((n > 0 && len < TABLE_MAX) || (n < 0 && errno == EINTR));
+    } while ((n > 0 && len < max) || (n < 0 && errno == EINTR));
+    if (n < 0)
+        return -errno;
 
-    table[len] = '\0';
-    return TAKE_PTR(table);
+    data[len] = '\0';
+    *ret = TAKE_PTR(data);
+    *ret_len = len;
+    return 0;
+}
+
+/* NULL if it is unreadable */
+static char *read_table(const char *path)
+{
+    char *table = NULL;
+    size_t len;
+
+    return read_file(&table, &len, path, TABLE_MAX) < 0 ? NULL : table;
 }
 
 typedef struct UseTables {
@@ -188,8 +207,30 @@ static bool is_hidden_loop(struct udev_device *device)
     return false;
 }
 
+/*
+ * The descriptors of the USB device; @ret owns them. A device has them for as
+ * long as it is there. Returns a negative errno for want of resources, else 0.
+ */
+static int look_at_descriptors(UdevView *view,
+                               char **ret,
+                               struct udev_device *usb)
+{
+    static const uint8_t unreadable[1];
+    char path[PATH_SIZE];
+    int r;
+
+    (void) text_format(path, sizeof(path), "%s/descriptors",
+                       udev_device_get_syspath(usb));
+    r = read_file(ret, &view->descriptors_len, path, USB_DESCRIPTORS_MAX);
+    if (r == -ENOENT || r == -ENODEV)
+        return 0;
+    view->descriptors = r < 0 ? unreadable : (const uint8_t *) *ret;
+    return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
+}
+
 bool udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu)
 {
+    _cleanup_(freep) char *descriptors = NULL;
     /* parents belong to @device */
     struct udev_device *disk = NULL, *usb;
     UdevNode self_node = node_of(device), disk_node, usb_node;
@@ -213,6 +254,10 @@ bool udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu)
         usb_node = node_of(usb);
         view.usb = &usb_node;
     }
+    if (self_node.devtype && strcmp(self_node.devtype, "usb_device") == 0)
+        usb = device;
+    if (usb)
+        ret->error = look_at_descriptors(&view, &descriptors, usb);
 
     ret->export = export_decide(&view, export_qemu);
     return udev_record_build(&ret->record, &view);

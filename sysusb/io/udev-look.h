@@ -13,6 +13,9 @@
 #include "sysusb/core/export.h"
 
 typedef struct UdevLook {
+    /* a negative errno if it could not be looked at for want of resources: it
+     * may be there all the same, and export says nothing */
+    int error;
     Export export;
     /* class and device are set unless export is EXPORT_NO_DEVICE or
      * EXPORT_NAME or EXPORT_HUB; the rest if it is there */

@@ -63,7 +63,12 @@ static void source_look(UdevSource *source, struct udev_device *device)
 {
     UdevLook look;
 
-    if (udev_look(&look, device, source->export_qemu))
+    if (!udev_look(&look, device, source->export_qemu))
+        return;
+    /* as if its event was lost */
+    if (look.error < 0)
+        source->lost_events = true;
+    else
         source->ops->on_look(&look, source->userdata);
 }
 
@@ -174,15 +179,18 @@ static int source_on_io(sd_event_source *io_source,
     return 0;
 }
 
-static void source_find(UdevSource *source, struct udev_device *device)
+static int source_find(UdevSource *source, struct udev_device *device)
 {
     UdevLook look;
 
     if (!udev_look(&look, device, source->export_qemu))
-        return;
+        return 0;
+    if (look.error < 0)
+        return look.error;
     if (look.export == EXPORT_OFFERED && is_pending(device))
         look.export = EXPORT_PENDING;
     source->ops->on_look(&look, source->userdata);
+    return 0;
 }
 
 /*
@@ -201,9 +209,9 @@ static int source_look_at_path(UdevSource *source, const char *path)
         return want_of_resources();
     r = is_initialized(device);
     if (r > 0)
-        source_find(source, device);
+        r = source_find(source, device);
     udev_device_unref(device);
-    return r < 0 ? r : 0;
+    return r;
 }
 
 static int source_look_at_all(UdevSource *source,

@@ -6,7 +6,7 @@
  * The input is lines: "NAME=value" is a property, "name:value" sysfs; empty
  * lines divide the device itself, its disk and its USB device. The device
  * itself has two that are not sysfs: "use:mounted", swap or held, and
- * "hidden:", a loop file that is.
+ * "hidden:", a loop file that is; a USB device has "descriptors:" in hex.
  *
  * The record says what udev said, each property what its own name said, and is
  * a line that dom0 accepts. What Qubes excludes is not offered, nor a USB
@@ -32,6 +32,12 @@
 #define VALUE_MAX (RECORD_LONG_MAX * 4U)
 /* of an interface: "ccsspp" */
 #define CODE_LEN 6U
+
+/* linux/usb/ch9.h, and what sysfs cuts */
+#define DEVICE_SIZE     18U
+#define INTERFACE_TYPE  4U
+#define INTERFACE_SIZE  9U
+#define DESCRIPTORS_CUT (18U + 65535U)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -209,6 +215,24 @@ static bool want_list(Properties *wanted, const char *list)
     return good && list[0] == ':';
 }
 
+/* A chain of descriptors behind that of the device. */
+static bool want_chain(Properties *wanted, const uint8_t *bytes, size_t len)
+{
+    bool good = len >= DEVICE_SIZE && len < DESCRIPTORS_CUT;
+
+    for (size_t at = DEVICE_SIZE; good && at < len; at += bytes[at]) {
+        char code[CODE_LEN + 1];
+
+        good = len - at >= bytes[at] && bytes[at] >= 2;
+        if (!good || bytes[at + 1] != INTERFACE_TYPE)
+            continue;
+        (void) snprintf(code, sizeof(code), "%02x%02x%02x", bytes[at + 5],
+                        bytes[at + 6], bytes[at + 7]);
+        good = bytes[at] >= INTERFACE_SIZE && want_interface(wanted, code);
+    }
+    return good;
+}
+
 /* Whether they are known, one and all; else none is wanted. */
 static bool want_interfaces(Properties *wanted, const UdevView *view)
 {
@@ -220,7 +244,10 @@ static bool want_interfaces(Properties *wanted, const UdevView *view)
 
     if (!usb)
         return true;
-    if ((list && !want_list(&all, list)) || all.n_interfaces == 0)
+    if ((list && !want_list(&all, list)) ||
+        (view->descriptors &&
+         !want_chain(&all, view->descriptors, view->descriptors_len)) ||
+        all.n_interfaces == 0)
         return false;
     *wanted = all;
     return true;
@@ -350,16 +377,46 @@ static UdevUse use_of(const char *word)
                                : UDEV_USE_NONE;
 }
 
+/* "1201..."; up to what is none */
+static size_t read_hex(uint8_t *ret, const char *text)
+{
+    size_t len = strspn(text, "0123456789abcdef") / 2;
+
+    for (size_t i = 0; i < len; i++) {
+        unsigned int byte = 0;
+
+        /* sscanf() would look for the end each time */
+        char digits[] = { text[2 * i], text[2 * i + 1], '\0' };
+
+        (void) sscanf(digits, "%x", &byte);
+        ret[i] = (uint8_t) byte;
+    }
+    return len;
+}
+
+/* What has none in the input has none in sysfs. */
+static void add_descriptors(UdevView *view, uint8_t *bytes)
+{
+    const UdevNode *usb =
+        is(view->self->subsystem, "usb") ? view->self : view->usb;
+    const char *hex = usb ? udev_node_attribute(usb, "descriptors") : NULL;
+
+    if (!hex)
+        return;
+    view->descriptors = bytes;
+    view->descriptors_len = read_hex(bytes, hex);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Input input = { .text = strndup((const char *) data, size) };
+    _cleanup_(freep) uint8_t *descriptors = malloc(size / 2 + 1);
     const char **self = input.lines[0];
     UdevNode nodes[N_NODES];
     UdevView view = { .self = &nodes[0] };
     Record record;
 
-    if (!input.text)
-        return 0;
+    assert(input.text && descriptors);
     split(&input);
 
     nodes[0] = table_node(value_or(self, "SUBSYSTEM", "block"),
@@ -375,6 +432,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         view.disk = &nodes[1];
     if (input.lines[2][0])
         view.usb = &nodes[2];
+    add_descriptors(&view, descriptors);
 
     check_export(&view);
     if (udev_record_build(&record, &view)) {

@@ -188,6 +188,15 @@ class Forwarder:
 # on top of what a device has
 VENDOR_INTERFACES = "".join(f"ff00{number:02x}:" for number in range(32))
 
+# what sysfs has of a device with a vendor's interface, a descriptor of two
+# bytes, at which udev stops, and a mouse behind it
+HIDDEN_MOUSE = bytes((18, 1, 0, 2, 0, 0, 0, 64, 0x27, 6, 1, 0, 0, 0, 1, 2, 3, 1,
+                      9, 2, 36, 0, 1, 1, 0, 0xa0, 50,
+                      9, 4, 0, 0, 0, 0xff, 0, 0, 0,
+                      2, 0xff,
+                      9, 4, 1, 0, 1, 3, 1, 2, 0,
+                      7, 5, 0x81, 3, 8, 0, 10))
+
 
 def with_interfaces(text: str, interfaces: str) -> str:
     """A description with another list of udev's."""
@@ -354,6 +363,27 @@ class Interfaces(TestCase):
             arguments=["--export-qemu"])
         self.assertEqual([short(event) for event in picture], ["present 1-7"])
         self.assertEqual(picture[0]["properties"]["interfaces"], ["030102"])
+
+    def test_a_mouse_that_udev_overlooked_is_told(self):
+        stick = plug.description("sandisk-ultra")
+        self.testbed.plug(with_interfaces(stick, ":ff0000:"))
+        path = plug.find(stick, "2-1").lstrip("/")
+        (self.testbed.dir / path / "descriptors").write_bytes(HIDDEN_MOUSE)
+        _, _, picture = self.start()
+        self.assertEqual([short(event) for event in picture],
+                         ["present 2-1", "present sda", "present sda1"])
+        for event in picture:
+            self.assertEqual(event["properties"]["interfaces"],
+                             ["ff0000", "030102"])
+
+    def test_what_lies_beyond_the_end_is_not_guessed(self):
+        stick = plug.description("sandisk-ultra")
+        self.testbed.plug(stick)
+        path = plug.find(stick, "2-1").lstrip("/")
+        (self.testbed.dir / path / "descriptors").write_bytes(
+            HIDDEN_MOUSE[:-1])
+        _, _, picture = self.start()
+        self.assertEqual(picture, [])
 
     def test_the_disks_in_such_a_device_are_not_reported(self):
         forwarder, _, picture = self.start(
