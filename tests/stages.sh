@@ -34,7 +34,7 @@ stage_minutes[fuzz]=4
 stage_paths[fuzz]='^(common|dom0/core|dom0/wire|sysusb/core|tests/fuzz)/'
 stage_command[fuzz]='tests/fuzz.sh --seed 1 all 10'
 
-stage_minutes[integration-memory]=14
+stage_minutes[integration-memory]=16
 stage_paths[integration-memory]='^(dom0|sysusb)/|^tests/(integration|sim)/|valgrind'
 stage_command[integration-memory]='tests/valgrind.sh --integration'
 

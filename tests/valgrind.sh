@@ -21,7 +21,8 @@ SKIP_UNDER_VALGRIND() in tests/support/test.h.
 
 With --integration, run the tests of tests/integration in place of these, with the
 four programs under valgrind: what it says of one of them is a failure as well. A
-program that a test kills is not looked at for leaks.
+program that a test kills is not looked at for leaks. Left out are test-sim, which
+runs none of the programs, and test-forwarder where the kernel keeps few events.
 END
 }
 
@@ -116,6 +117,27 @@ run_integration() {
     return "$status"
 }
 
+# can_run NAME
+# umockdev ends when the kernel takes no more of its events, and a program under
+# valgrind is slow to read them; systemd has the kernel keep 512.
+events_min=128
+can_run() {
+    local kept
+
+    case $1 in
+    integration/test-sim)
+        echo "left out: $1, which runs none of the programs"
+        return 1
+        ;;
+    integration/test-forwarder)
+        kept=$(</proc/sys/net/unix/max_dgram_qlen)
+        ((kept >= events_min)) && return
+        echo "left out: $1, as net.unix.max_dgram_qlen is only $kept"
+        return 1
+        ;;
+    esac
+}
+
 # one NAME COMMAND [ARGUMENT...]
 one() {
     local name=$1 log status begun=$SECONDS
@@ -165,18 +187,22 @@ if [[ "$integration" == yes ]]; then
     programs=(dom0/qubes-autoattachd dom0/qvm-autoattach
         sysusb/qubes-autoattach-forwarder sysusb/qubes-autoattach-send)
     echo "== integration tests, programs with -O0 under valgrind, in build-valgrind/"
-    echo "left out: integration/test-sim, which runs none of the programs"
     setup_targets=("${programs[@]##*/}")
     build build-valgrind -O0 200
     for file in tests/integration/test_*.py; do
         file=${file##*/}
         name=${file%.py}
         name=integration/${name//_/-}
-        [[ "$name" != integration/test-sim && "$name" =~ $regex ]] || continue
+        [[ "$name" =~ $regex ]] || continue
+        can_run "$name" || continue
         one "$name" run_integration "$file" &
         leave_one
     done
     count
+    if [[ ! -f "$logs/results" ]]; then
+        echo "valgrind.sh: no test was run" >&2
+        n_failed=1
+    fi
     finish
 fi
 
