@@ -83,6 +83,7 @@ fuzz_max_len() {
     case $1 in
     control) echo 70000 ;; # CONTROL_CALL_MAX
     state) echo 400000 ;;  # STATE_PLUGS_MAX
+    udev) echo 140000 ;;   # USB_DESCRIPTORS_MAX, in hex
     *) echo 10000 ;;
     esac
 }

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * udev's words to a record, and to whether it is offered
- *
- * The input is lines: "NAME=value" is a property, "name:value" sysfs; empty
- * lines divide the device itself, its disk and its USB device. The device
- * itself has two that are not sysfs: "use:mounted", swap or held, and
- * "hidden:", a loop file that is; a USB device has "descriptors:" in hex.
+ * udev's words to a record, and to whether it is offered; what the input is
+ * says udev-input.h
  *
  * The record says what udev said, each property what its own name said, and is
  * a line that dom0 accepts. What Qubes excludes is not offered, nor a USB
@@ -24,10 +20,8 @@
 #include "common/wire/record-wire.h"
 #include "sysusb/core/export.h"
 #include "sysusb/core/udev-record.h"
-#include "tests/support/udev-table.h"
+#include "tests/support/udev-input.h"
 
-#define LINES_MAX 64U
-#define N_NODES   3U
 /* longer values of udev are not looked at */
 #define VALUE_MAX (RECORD_LONG_MAX * 4U)
 /* of an interface: "ccsspp" */
@@ -40,40 +34,6 @@
 #define DESCRIPTORS_CUT (18U + 65535U)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-typedef struct Input {
-    char *text;
-    const char *lines[N_NODES][LINES_MAX + 1];
-} Input;
-
-static void split(Input *input)
-{
-    size_t node = 0, n_lines = 0;
-    char *at = input->text;
-
-    while (*at && node < N_NODES) {
-        char *line = at;
-
-        at += strcspn(at, "\n");
-        if (*at)
-            *at++ = '\0';
-        if (*line == '\0') {
-            node++;
-            n_lines = 0;
-        } else if (n_lines < LINES_MAX) {
-            input->lines[node][n_lines++] = line;
-        }
-    }
-}
-
-static const char *value_or(const char **lines,
-                            const char *name,
-                            const char *other)
-{
-    const char *value = table_property(lines, name);
-
-    return value ? value : other;
-}
 
 static bool is(const char *text, const char *wanted)
 {
@@ -369,79 +329,20 @@ static void check_export(const UdevView *view)
         assert(export == EXPORT_QEMU && says(view->self, "ID_VENDOR", "QEMU"));
 }
 
-static UdevUse use_of(const char *word)
-{
-    return is(word, "mounted") ? UDEV_USE_MOUNTED
-           : is(word, "swap")  ? UDEV_USE_SWAP
-           : is(word, "held")  ? UDEV_USE_HELD
-                               : UDEV_USE_NONE;
-}
-
-/* "1201..."; up to what is none */
-static size_t read_hex(uint8_t *ret, const char *text)
-{
-    size_t len = strspn(text, "0123456789abcdef") / 2;
-
-    for (size_t i = 0; i < len; i++) {
-        unsigned int byte = 0;
-
-        /* sscanf() would look for the end each time */
-        char digits[] = { text[2 * i], text[2 * i + 1], '\0' };
-
-        (void) sscanf(digits, "%x", &byte);
-        ret[i] = (uint8_t) byte;
-    }
-    return len;
-}
-
-/* What has none in the input has none in sysfs. */
-static void add_descriptors(UdevView *view, uint8_t *bytes)
-{
-    const UdevNode *usb =
-        is(view->self->subsystem, "usb") ? view->self : view->usb;
-    const char *hex = usb ? udev_node_attribute(usb, "descriptors") : NULL;
-
-    if (!hex)
-        return;
-    view->descriptors = bytes;
-    view->descriptors_len = read_hex(bytes, hex);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Input input = { .text = strndup((const char *) data, size) };
-    _cleanup_(freep) uint8_t *descriptors = malloc(size / 2 + 1);
-    const char **self = input.lines[0];
-    UdevNode nodes[N_NODES];
-    UdevView view = { .self = &nodes[0] };
+    UdevInput input;
+    const UdevView *view = &input.view;
     Record record;
 
-    assert(input.text && descriptors);
-    split(&input);
-
-    nodes[0] = table_node(value_or(self, "SUBSYSTEM", "block"),
-                          value_or(self, "SYSNAME", "sda1"), self);
-    nodes[0].devpath = value_or(self, "DEVPATH", nodes[0].devpath);
-    nodes[1] = table_node("block", value_or(input.lines[1], "SYSNAME", "sda"),
-                          input.lines[1]);
-    nodes[2] = table_node("usb", value_or(input.lines[2], "SYSNAME", "2-1"),
-                          input.lines[2]);
-    view.use = use_of(table_attribute(self, "use"));
-    view.loop_hidden = table_attribute(self, "hidden") != NULL;
-    if (input.lines[1][0])
-        view.disk = &nodes[1];
-    if (input.lines[2][0])
-        view.usb = &nodes[2];
-    add_descriptors(&view, descriptors);
-
-    check_export(&view);
-    if (udev_record_build(&record, &view)) {
-        check_meaning(&record, &view);
+    udev_input_read(&input, (const char *) data, size);
+    check_export(view);
+    if (udev_record_build(&record, view)) {
+        check_meaning(&record, view);
         check_line(&record);
     } else {
-        assert(export_presence(export_decide(&view, false)) == PRESENCE_NONE);
+        assert(export_presence(export_decide(view, false)) == PRESENCE_NONE);
     }
-
-    free(input.text);
+    udev_input_clear(&input);
     return 0;
 }
