@@ -70,9 +70,23 @@ JobWish job_on_surveyed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     return JOB_WISH_PART;
 }
 
+/* Ask the guard rail once more, about the target that was chosen. */
+static JobWish job_judge_again(Job *job, uint64_t now_usec)
+{
+    job->waited = false;
+    job->rejudges = true;
+    job->no_answer = POLICY_NO;
+    job->default_dispvm_missing = false;
+    job->candidate = job->choice;
+    return job_judge(job, now_usec);
+}
+
 /* The turn is granted: what is it for? */
 JobWish job_take_turn(Job *job, uint64_t now_usec)
 {
+    /* a person may have tightened the policy meanwhile */
+    if (job->waited)
+        return job_judge_again(job, now_usec);
     /* without a target, the turn is for a disposable to attach to: make that */
     if (job->target.s[0] == '\0')
         return job_take_target(job, now_usec);
@@ -301,12 +315,33 @@ static JobWish job_check(Job *job, uint64_t now_usec)
     return job_on_listing(job, &listing, now_usec);
 }
 
+/* The guard rail was asked once more: does it still say the same? */
+static JobWish job_on_judged_again(Job *job, uint64_t now_usec)
+{
+    job->rejudges = false;
+    switch ((Verdict) job->verdicts[job->choice]) {
+    case VERDICT_DENY:
+    case VERDICT_IDLE:
+        return job_finish_denied(job);
+    case VERDICT_ASK:
+        if (job->approved)
+            break;
+        job->policy_changed = true;
+        return job_finish(job, STATUS_SUPERSEDED,
+                          "the policy has changed meanwhile");
+    case VERDICT_ALLOW:
+        break;
+    }
+    return job_take_turn(job, now_usec);
+}
+
 /* Ask the guard rail about the next target, or go on when all are judged. */
 JobWish job_judge(Job *job, uint64_t now_usec)
 {
     const JobTask *task = &job->task;
     /* a late approval is for one target: no other needs to be judged */
-    size_t end = job->approved ? job->choice + 1 : task->n_targets;
+    size_t end =
+        job->approved || job->rejudges ? job->choice + 1 : task->n_targets;
 
     for (; job->candidate < end; job->candidate++) {
         const Target *target = &task->targets[job->candidate];
@@ -324,6 +359,8 @@ JobWish job_judge(Job *job, uint64_t now_usec)
         return job_question(job, task->ask || job->approved);
     }
 
+    if (job->rejudges)
+        return job_on_judged_again(job, now_usec);
     if (job_count_permitted(job) == 0)
         return job_finish_denied(job);
     if (job->approved)

@@ -44,6 +44,7 @@ JobWish job_wait(Job *job, JobState state, uint64_t wake_usec)
 {
     job->state = state;
     job->wake_usec = wake_usec;
+    job->waited = true;
     return JOB_WISH_NOTHING;
 }
 

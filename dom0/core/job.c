@@ -186,12 +186,13 @@ bool job_holds_port_turn(const Job *job)
         return true;
     case JOB_RECHECKING:
         return job->has_turn;
+    case JOB_JUDGING:
+        return job->rejudges;
     case JOB_UNDOING:
         return job->resume == JOB_ATTACHING;
     case JOB_INVALID:
     case JOB_QUEUED:
     case JOB_RESOLVING:
-    case JOB_JUDGING:
     case JOB_CHECKING:
     case JOB_AWAITING:
     case JOB_SELECTING:

@@ -236,8 +236,13 @@ typedef struct Job {
     QubeName default_dispvm; /* template; "" if not known */
     bool default_dispvm_missing;
     uint8_t verdicts[APPROVAL_TARGETS_MAX]; /* Verdict */
-    bool second_name;       /* JUDGING: @dispvm:TEMPLATE of @dispvm */
-    Verdict first_verdict;  /* JUDGING: of @dispvm itself */
+    bool second_name;      /* JUDGING: @dispvm:TEMPLATE of @dispvm */
+    Verdict first_verdict; /* JUDGING: of @dispvm itself */
+    bool waited; /* since the guard rail was asked: it may say otherwise now */
+    bool rejudges; /* JUDGING: once more, and the chosen target only */
+    /* it would have to be asked for what was not to be asked: the device has
+     * to be decided anew */
+    bool policy_changed;
     PolicyAnswer no_answer; /* why policy gave none; POLICY_NO if it did */
     size_t candidate;       /* JUDGING, SELECTING */
     bool chosen;

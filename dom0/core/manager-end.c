@@ -196,7 +196,7 @@ static bool managed_calls_for_decision(const Manager *m,
     Status outcome = managed->job.outcome;
     bool started = managed->target_started;
 
-    if (managed->outdated)
+    if (managed->outdated || managed->job.policy_changed)
         return true;
     switch (managed->kind) {
     case JOB_KIND_ATTACH:

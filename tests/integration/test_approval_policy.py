@@ -54,7 +54,15 @@ class Stricter(ApprovalCase):
         self.assert_untouched(rig)
         rig.sim.click(answer="allow")
         self.assert_told(connection, seq, 200)
-        self.assertEqual(self.questions(rig), [question("work", assume=True)])
+        # once more behind the prompt
+        self.assertEqual(self.questions(rig), [question("work", assume=True)] * 2)
+
+    def test_a_policy_that_denies_while_the_prompt_is_open_is_heard(self):
+        rig, connection, seq = self.check(ASK, "allow")
+        rig.sim.wait_window()
+        rig.sim.policy(default="deny", rules=[])
+        rig.sim.click(answer="allow")
+        self.refused(rig, connection, seq, 303)
 
     def test_ask_and_ask_prompts_once(self):
         rig, connection, seq = self.check(ASK, "ask")
@@ -210,9 +218,10 @@ class Disposables(ApprovalCase):
     def test_both_names_are_asked_for(self):
         rig, connection, seq = self.check()
         self.assert_told(connection, seq, 200)
+        # once more behind its start
         self.assertEqual(self.questions(rig),
                          [question("@dispvm", assume=False),
-                          question("@dispvm:default-dvm", assume=False)])
+                          question("@dispvm:default-dvm", assume=False)] * 2)
 
     def test_a_no_to_either_name_is_a_no(self):
         for name in ("@dispvm", "@dispvm:default-dvm"):
@@ -240,7 +249,7 @@ class Disposables(ApprovalCase):
             "@dispvm:media-dvm\n")
         self.assert_told(connection, seq, 200)
         self.assertEqual(self.questions(rig),
-                         [question("@dispvm:media-dvm", assume=False)])
+                         [question("@dispvm:media-dvm", assume=False)] * 2)
 
     def test_the_template_s_own_name_is_judged(self):
         rig, connection, seq = self.check(

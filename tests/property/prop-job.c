@@ -21,7 +21,7 @@
 #include "tests/support/test.h"
 
 #define BEGIN_USEC (UINT64_C(86400) * USEC_PER_SEC)
-#define DEPTH      14U
+#define DEPTH      17U
 #define STATES_MAX 150000U
 #define SEEN_SIZE  (1U << 19)
 
@@ -38,6 +38,7 @@ typedef struct Node {
     bool asks[APPROVAL_TARGETS_MAX];   /* by rule or by guard rail */
     bool approved;
     size_t approved_choice;
+    bool waited;   /* since the guard rail was asked */
     bool fresh;    /* seen since start, prompt and wait */
     bool surveyed; /* USB: no part was attached, since it was seen */
     bool running;  /* USB: the last answer was that the target runs */
@@ -117,6 +118,9 @@ static uint64_t hash_of(const Node *node)
         job->attach_error,
         job->second_name,
         job->first_verdict,
+        job->waited,
+        job->rejudges,
+        job->policy_changed,
         job->no_answer,
         job->candidate,
         job->chosen,
@@ -136,6 +140,7 @@ static uint64_t hash_of(const Node *node)
         node->start,
         node->approved,
         node->approved_choice,
+        node->waited,
         node->fresh,
         node->surveyed,
         node->running,
@@ -247,6 +252,7 @@ static void check_attach(Walk *walk, Node *node)
     REQUIRE(walk, !node->asks[target] ||
                       (node->approved && node->approved_choice == target));
     REQUIRE(walk, node->fresh);
+    REQUIRE(walk, !node->waited);
     REQUIRE(walk, node->n_turns >= node->n_attaches);
     if (job->task.class == DEVICE_CLASS_USB) {
         REQUIRE(walk, node->surveyed);
@@ -280,6 +286,14 @@ static void take_parts(Walk *walk, const Node *before)
     take(walk, &node, job_on_part(&node.job, NULL, false, node.now_usec));
 }
 
+/* Whether the job waits for something that may take long. */
+static bool is_waiting(const Job *job)
+{
+    return job->state == JOB_AWAITING || job->state == JOB_AWAITING_PROMPT ||
+           job->state == JOB_ASKING || job->state == JOB_STARTING ||
+           job->state == JOB_PAUSING || job->state == JOB_OFFLINE;
+}
+
 /* Something has come in: what is wished for? */
 static void take(Walk *walk, const Node *after, JobWish wish)
 {
@@ -287,6 +301,7 @@ static void take(Walk *walk, const Node *after, JobWish wish)
     const Job *job = &node->job;
 
     node->depth++;
+    node->waited |= is_waiting(job);
     if (node->outcome != STATUS_INVALID)
         REQUIRE(walk, job->outcome == node->outcome);
 
@@ -535,6 +550,7 @@ static void walk_verdicts(Walk *walk, const Node *before)
         size_t i = node.job.candidate;
 
         node.question = false;
+        node.waited = false;
         if (answer == POLICY_YES) {
             node.judged[i] = true;
             node.asks[i] |= question->assume_yes;

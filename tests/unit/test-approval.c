@@ -213,6 +213,7 @@ static unsigned int serve(void)
             answer = answer_value(value_of(request.property));
         n_attaches += request.method == ADMIN_ATTACH;
         rig_reply(&rig, call, answer);
+        judge(POLICY_YES); /* asked once more about what has waited */
     }
     return n_attaches;
 }
@@ -784,6 +785,103 @@ static void test_many_disposables_leave_room_for_the_start_of_a_qube(
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* the guard rail, asked once more */
+
+/* The policy has become "ask". */
+static void judge_as_ask(void)
+{
+    PolicyQuestion question;
+    uint64_t id;
+
+    while (manager_next_question(rig.manager, &id, &question))
+        manager_on_verdict(rig.manager, id,
+                           question.assume_yes ? POLICY_YES : POLICY_NO,
+                           rig.now);
+}
+
+static void test_a_yes_does_not_outvote_a_policy_that_has_changed(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    id = show("sda");
+    rig_pass(&rig, USEC_PER_SEC);
+    answer(id, PROMPT_YES, 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    judge(POLICY_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_POLICY);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* An `allow` rule, into a target that takes a minute to start. */
+static void start_for_a_minute(void)
+{
+    uint64_t start;
+
+    rig_set_rules(&rig, "d: allow block type disk to work\n");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    judge(POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    start = rig_call(&rig, ADMIN_START);
+    rig_pass(&rig, MINUTE);
+    rig_reply(&rig, start, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+static void test_a_policy_that_denies_meanwhile_is_heard(void **state)
+{
+    (void) state;
+
+    start_for_a_minute();
+    judge(POLICY_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_POLICY);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_policy_that_wants_to_ask_meanwhile_does(void **state)
+{
+    (void) state;
+
+    start_for_a_minute();
+    judge_as_ask();
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    /* it is decided anew */
+    judge_as_ask();
+    assert_int_equal(serve(), 0);
+    answer(show("sda"), PROMPT_YES, 0);
+    assert_int_equal(serve(), 1);
+}
+
+static void test_a_policy_that_is_silent_meanwhile_is_a_no(void **state)
+{
+    (void) state;
+
+    start_for_a_minute();
+    judge(POLICY_UNREACHABLE);
+    assert_int_equal(rig_answer(&rig), STATUS_UNAVAILABLE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* What has not waited costs no second question. */
+static void test_what_goes_on_at_once_is_judged_once(void **state)
+{
+    PolicyQuestion question;
+    uint64_t id;
+
+    (void) state;
+
+    rig_set_rules(&rig, "d: allow block type disk to work\n");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    judge(POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_false(manager_next_question(rig.manager, &id, &question));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -816,6 +914,11 @@ int main(void)
         cmocka_unit_test(test_dom0_is_no_target_whatever_a_rule_says),
         TEST(test_a_disposable_that_comes_too_late_is_done_away_with),
         TEST(test_many_disposables_leave_room_for_the_start_of_a_qube),
+        TEST(test_a_yes_does_not_outvote_a_policy_that_has_changed),
+        TEST(test_a_policy_that_denies_meanwhile_is_heard),
+        TEST(test_a_policy_that_wants_to_ask_meanwhile_does),
+        TEST(test_a_policy_that_is_silent_meanwhile_is_a_no),
+        TEST(test_what_goes_on_at_once_is_judged_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

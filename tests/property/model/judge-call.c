@@ -59,6 +59,9 @@ static bool is_allowed_to(const Model *m,
                     is_approved_for(seat, choice);
     bool assumed = said_yes || rule->action == RULE_ASK;
 
+    /* the person took her time: policy is asked again */
+    if (said_yes)
+        since = seat->yes_tick;
     if (!book_rule_has(rule, choice))
         return false;
     if (rule->action == RULE_ASK && !said_yes)

@@ -269,6 +269,28 @@ static bool is_elsewhere(const Claim *claim)
     return false;
 }
 
+/* Whether the policy has said no to what was chosen already, or may have been:
+ * it is asked once more about what has waited. */
+static bool policy_turned(const Claim *claim)
+{
+    const Model *m = claim->m;
+
+    if (!claim->rule)
+        return false;
+    for (size_t i = 0; i < claim->rule->n_targets; i++) {
+        Choice choice = claim->rule->targets[i];
+        bool may_be_chosen =
+            choice >= CHOICE_DISPVM || qube_of_choice(choice) == claim->target;
+
+        if (may_be_chosen &&
+            (m->policy_no_tick[choice] >= claim->since ||
+             (choice == CHOICE_DISPVM &&
+              m->policy_no_tick[CHOICE_DISPVM_DVM] >= claim->since)))
+            return true;
+    }
+    return false;
+}
+
 static bool is_superseded(const Claim *claim)
 {
     const Seat *seat = claim->seat;
@@ -278,6 +300,8 @@ static bool is_superseded(const Claim *claim)
            seat->last_trigger_tick > seat->trigger_tick ||
            claim->m->rules_tick >= claim->since ||
            seat->mismatch_tick >= claim->since ||
+           (claim->rule && claim->rule->action == RULE_ALLOW &&
+            policy_turned(claim)) ||
            /* what makes it the same plug was told late */
            ((group->left_alone != SURE_NO || group->refused != SURE_NO) &&
             (group->usb_detach_usec >= claim->since_usec ||
@@ -383,7 +407,8 @@ static void check_refusal(const Claim *claim)
         require(claim, rule && rule->action == RULE_DENY, "no rule denies it");
         break;
     case STATUS_DENIED_BY_POLICY:
-        require(claim, rule && (all_denied(claim)), "policy lets it");
+        require(claim, rule && (all_denied(claim) || policy_turned(claim)),
+                "policy lets it");
         break;
     case STATUS_DENIED_BY_USER:
         require(claim, group->refused != SURE_NO, "the person did not say no");
@@ -645,7 +670,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     /* it was to be asked for by rules that are not in force any more, or was
      * told to be detached, which may have been the plug before */
     if (entry->status == STATUS_SUPERSEDED &&
-        (m->rules_tick >= claim.since ||
+        (m->rules_tick >= claim.since || policy_turned(&claim) ||
          claim.seat->told_detach_tick >= claim.since) &&
         claim.seat->plugged && claim.seat->trigger_tick == 0)
         permit(m, claim.seat);
