@@ -13,10 +13,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-event.h>
 
 #include "common/sys/clock.h"
+#include "common/sys/socket.h"
 #include "dom0/daemon.h"
 #include "dom0/instant.h"
 #include "tests/support/call-fault.h"
@@ -111,8 +113,17 @@ static bool fault_is_over(void)
     return calls || allocations;
 }
 
-/* The daemon's life: a device with the fault, and one after it. */
+static int plug_two(sd_event *event);
+static int (*story)(sd_event *event) = plug_two;
+
+/* The daemon's life: what the test wants of it. */
 int __wrap_sd_event_loop(sd_event *event)
+{
+    return story(event);
+}
+
+/* A device with the fault, and one after it. */
+static int plug_two(sd_event *event)
 {
     Status told;
 
@@ -129,6 +140,125 @@ int __wrap_sd_event_loop(sd_event *event)
     daemon_rig_plug();
     assert_true(run_until_told(event, 1));
     assert_int_equal(daemon_rig_answer(1), variant->told);
+    return 0;
+}
+
+/* what is asked at the control socket */
+
+typedef struct Question {
+    const char *method;
+    const char *parameters;
+    bool more;
+    bool is_endless;
+} Question;
+
+#define DEVICE "{\"source\":\"sys-usb\",\"device\":\"sda\"}"
+
+static const Question questions[] = {
+    { "GetStatus", "{}", .more = false },
+    { "ListDevices", "{}", .more = true },
+    { "ListRules", "{}", .more = true },
+    { "GetHistory", "{\"n\":null}", .more = false },
+    { "GetHistory", "{\"n\":1}", .more = true, .is_endless = true },
+    { "Wait", "{\"rule\":\"stick\"}", .more = true },
+    { "Explain", DEVICE, .more = true },
+    { "ListQubes", "{}", .more = false },
+    { "Detach", DEVICE, .more = false },
+    { "Retry", DEVICE, .more = false },
+    { "Pause", "{\"duration_usec\":60000000}", .more = false },
+    { "Resume", "{}", .more = false },
+    { "Reload", "{}", .more = false },
+};
+
+/* Whether it was answered, with no error, to the end. */
+static bool is_answered(const char *text, size_t len, bool is_endless)
+{
+    size_t last = len;
+
+    if (len == 0 || text[len - 1] != '\0')
+        return false;
+    while (last > 1 && text[last - 2] != '\0')
+        last--;
+    return strncmp(text, "{\"parameters\"", 13) == 0 &&
+           (is_endless || !strstr(text + last - 1, "\"continues\":true"));
+}
+
+/* Ask once; false if there was an error or no whole answer. */
+static bool ask(sd_event *event, const Question *question)
+{
+    uint64_t give_up_usec = clock_monotonic_usec() + GIVE_UP_USEC;
+    static char text[65536];
+    size_t len = 0;
+    ssize_t n = 1;
+    int fd;
+
+    call_fault_hold(true);
+    fault_hold(true);
+    fd = socket_connect(rig.options.control_socket);
+    assert_return_code(fd, -fd);
+    len = (size_t) snprintf(
+        text, sizeof(text),
+        "{\"method\":\"org.qubes-contrib.autoattach.%s\",\"parameters\":%s%s}",
+        question->method, question->parameters,
+        question->more ? ",\"more\":true" : "");
+    assert_int_equal(send(fd, text, len + 1, MSG_NOSIGNAL), len + 1);
+    len = 0;
+    while (!is_answered(text, len, question->is_endless) && n != 0) {
+        call_fault_hold(false);
+        fault_hold(false);
+        assert_true(sd_event_run(event, 1000) >= 0);
+        daemon_rig_serve();
+        call_fault_hold(true);
+        fault_hold(true);
+        assert_true(clock_monotonic_usec() < give_up_usec);
+        while ((n = recv(fd, text + len, sizeof(text) - len, 0)) > 0)
+            len += (size_t) n;
+        if (n < 0 && errno != EAGAIN)
+            n = 0;
+        if (len > 0 && text[len - 1] == '\0' &&
+            strncmp(text, "{\"error\"", 8) == 0)
+            break;
+    }
+    fd_close(fd);
+    call_fault_hold(false);
+    fault_hold(false);
+    return is_answered(text, len, question->is_endless);
+}
+
+/* Each is asked with each allocation failing, and with each call. */
+static int ask_all(sd_event *event)
+{
+    size_t n_faults = 0;
+
+    daemon_rig_plug();
+    assert_true(run_until_told(event, 0));
+    for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
+        FAULT_LOOP(n) {
+            bool answered = ask(event, &questions[i]);
+
+            if (!fault_end()) {
+                assert_true(answered);
+                break;
+            }
+            n_faults++;
+        }
+        for (size_t n = 0;; n++) {
+            bool answered;
+
+            call_fault_begin(n, EMFILE);
+            answered = ask(event, &questions[i]);
+            if (!call_fault_end()) {
+                assert_true(answered);
+                break;
+            }
+            n_faults++;
+            assert_true(ask(event, &questions[i]));
+        }
+    }
+    assert_true(n_faults >= 20 * ARRAY_SIZE(questions));
+
+    daemon_rig_plug();
+    assert_true(run_until_told(event, 1));
     return 0;
 }
 
@@ -266,6 +396,18 @@ static void test_it_goes_byte_by_byte(void **state)
     }
 }
 
+static void test_each_question_may_fail(void **state)
+{
+    size_t n_before = count_descriptors();
+
+    (void) state;
+
+    story = ask_all;
+    assert_false(live_once(&variants[0], true));
+    story = plug_two;
+    assert_int_equal(n_descriptors(), n_before);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -273,6 +415,7 @@ int main(void)
         TEST(test_it_goes_byte_by_byte),
         TEST(test_each_allocation_may_fail),
         TEST(test_each_call_may_fail),
+        TEST(test_each_question_may_fail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,21 +256,34 @@ static bool has_no_end(const Call *call)
 
 static void call_serve(Peer *peer, Call *call)
 {
-    ssize_t n = -1;
+    ssize_t n;
 
-    if (call->fd < 0)
-        call->fd =
-            accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    while (call->fd >= 0 &&
-           (n = recv(call->fd, call->request + call->len,
+    while ((n = recv(call->fd, call->request + call->len,
                      sizeof(call->request) - 1 - call->len, 0)) > 0)
         call->len += (size_t) n;
-    if (call->fd < 0 || (n < 0 && errno == EAGAIN && !has_no_end(call)))
+    if (n < 0 && errno == EAGAIN && !has_no_end(call))
         return;
     call->request[call->len] = '\0';
     if (call->len > 0)
         peer->answer(call);
     call_end(call);
+}
+
+static void peer_serve(Peer *peer)
+{
+    bool is_quiet = false;
+
+    for (size_t i = 0; i < CALLS_MAX; i++) {
+        Call *call = &peer->calls[i];
+
+        if (call->fd < 0 && !is_quiet) {
+            call->fd = accept4(peer->listener, NULL, NULL,
+                               SOCK_CLOEXEC | SOCK_NONBLOCK);
+            is_quiet = call->fd < 0;
+        }
+        if (call->fd >= 0)
+            call_serve(peer, call);
+    }
 }
 
 /* the forwarder */
@@ -346,8 +359,7 @@ void daemon_rig_serve(void)
     call_fault_hold(true);
     fault_hold(true);
     for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
-        for (size_t j = 0; j < CALLS_MAX; j++)
-            call_serve(&peers[i], &peers[i].calls[j]);
+        peer_serve(&peers[i]);
     forwarder_serve();
     call_fault_hold(false);
     fault_hold(false);
