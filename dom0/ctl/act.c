@@ -188,7 +188,7 @@ static int run(const Arguments *arguments,
         return client_complain(&error);
 
     if (arguments_have(arguments, OPTION_JSON))
-        view_json(terminal->out, answer);
+        view_json(terminal, answer);
     else if (!arguments_have(arguments, OPTION_QUIET))
         print_answer(terminal, name, answer);
     status =

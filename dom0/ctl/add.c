@@ -314,7 +314,7 @@ static int print_json(const Add *add,
         "loaded", loaded, "verdict", verdict);
     if (!object)
         return fail_memory();
-    view_json(add->terminal->out, object);
+    view_json(add->terminal, object);
     return 0;
 }
 

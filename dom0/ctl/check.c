@@ -12,6 +12,7 @@
 #include "dom0/ctl/rule-book.h"
 #include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/show.h"
+#include "dom0/ctl/view.h"
 #include "dom0/wire/report-wire.h"
 
 #define CHECK_EXIT_WARNINGS 1
@@ -128,7 +129,7 @@ static json_t *errors_to_json(const Check *check)
     return list;
 }
 
-static int print_json(const Check *check, FILE *out)
+static int print_json(const Check *check, Terminal *terminal)
 {
     _cleanup_(json_decrefp) json_t *json = json_pack(
         "{s:I, s:I, s:b, s:I, s:I, s:o}", "files", (json_int_t) check->n_files,
@@ -140,23 +141,22 @@ static int print_json(const Check *check, FILE *out)
 
     if (!json)
         return -ENOMEM;
-    (void) json_dumpf(json, out, JSON_COMPACT | JSON_ENSURE_ASCII);
-    (void) fputc('\n', out);
+    view_json(terminal, json);
     return 0;
 }
 
 static int check_print(const Check *check,
                        const Arguments *arguments,
-                       FILE *out)
+                       Terminal *terminal)
 {
     bool quiet = arguments_have(arguments, OPTION_QUIET);
     int r;
 
     if (arguments_have(arguments, OPTION_JSON))
-        return print_json(check, out);
-    r = print_diagnostics(check, out, quiet);
+        return print_json(check, terminal);
+    r = print_diagnostics(check, terminal->out, quiet);
     if (r == 0 && !quiet)
-        print_summary(check, out);
+        print_summary(check, terminal->out);
     return r;
 }
 
@@ -218,7 +218,7 @@ static int check_run(const Arguments *arguments, Terminal *terminal)
         !arguments_have(arguments, OPTION_JSON))
         print_names(&check, terminal->out);
     if (r == 0)
-        r = check_print(&check, arguments, terminal->out);
+        r = check_print(&check, arguments, terminal);
     if (r < 0) {
         errno = -r;
         (void) fprintf(stderr, CTL_NAME ": cannot check: %m\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -145,14 +146,16 @@ int command_main(const Command *const *commands,
 {
     Arguments arguments;
     ArgumentsError error;
-    int status;
+    int status, r;
 
     if (!arguments_parse(&arguments, &error, argc, argv))
         return fail_usage("%s", error.s);
 
     status = run(commands, n_commands, &arguments, terminal);
     /* a full disk or a closed pipe must not look like success */
-    if (terminal_finish(terminal) < 0 && status == CTL_EXIT_OK) {
+    r = terminal_finish(terminal);
+    if (r < 0 && status == CTL_EXIT_OK) {
+        errno = -r;
         (void) fprintf(stderr, CTL_NAME ": cannot write the output: %m\n");
         status = CTL_EXIT_UNREACHABLE;
     }

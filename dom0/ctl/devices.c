@@ -299,7 +299,7 @@ static int devices_run(const Arguments *arguments, Terminal *terminal)
         _cleanup_(json_decrefp) json_t *object =
             json_pack("{s:O}", "devices", devices);
 
-        view_json(terminal->out, object);
+        view_json(terminal, object);
     } else if (arguments_have(arguments, OPTION_VERBOSE)) {
         print_whole(&view, devices);
     } else if (arguments_have(arguments, OPTION_QUIET)) {

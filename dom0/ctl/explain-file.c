@@ -113,7 +113,7 @@ static int print_record(ExplainFile *file, const Record *record)
     if (!json)
         return -ENOMEM;
     if (arguments_have(file->arguments, OPTION_JSON)) {
-        view_json(file->terminal->out, json);
+        view_json(file->terminal, json);
         return 0;
     }
     (void) text_format(place, sizeof(place), "%.200s:%" PRIu64 " %s",
@@ -144,7 +144,7 @@ static int print_bad_line(ExplainFile *file, Status status, const char *error)
                         json_null());
     if (!json)
         return -ENOMEM;
-    view_json(file->terminal->out, json);
+    view_json(file->terminal, json);
     return 0;
 }
 

@@ -136,11 +136,10 @@ static const char *guard_text(const json_t *target)
 static void print_targets(View *view, const json_t *targets)
 {
     ScreenRow rows[VIEW_ROWS_MAX + 1] = { { "TARGET", "POLICY", "QUBE" } };
-    _cleanup_(freep) Cell(*cells)[2] =
-        calloc(VIEW_ROWS_MAX + 1, sizeof(*cells));
+    Cell cells[VIEW_ROWS_MAX][2];
     size_t n = json_array_size(targets);
 
-    if (!cells || n == 0)
+    if (n == 0)
         return;
     for (size_t i = 0; i < n && i < VIEW_ROWS_MAX; i++) {
         const json_t *target = json_array_get(targets, i);

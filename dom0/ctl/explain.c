@@ -5,6 +5,7 @@
 
 #include "common/status.h"
 #include "common/sys/clock.h"
+#include "common/text.h"
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/explain.h"
@@ -74,6 +75,12 @@ ExplainDetail explain_detail(const Arguments *arguments)
                                                      : EXPLAIN_RULES;
 }
 
+static int fail_memory(ClientError *error)
+{
+    (void) text_format(error->s, sizeof(error->s), "%s", strerror(ENOMEM));
+    return -ENOMEM;
+}
+
 int explain_device(json_t **ret,
                    ClientError *error,
                    const char *path,
@@ -90,17 +97,21 @@ int explain_device(json_t **ret,
                         true);
     while (r == 0 && continues) {
         _cleanup_(json_decrefp) json_t *reply = NULL;
+        json_t *more;
 
         r = client_receive(client, error, &reply, &continues,
                            clock_monotonic_usec() + EXPLAIN_DEADLINE_USEC);
         if (r < 0)
             break;
-        (void) json_array_extend(steps, json_object_get(reply, "steps"));
+        more = json_object_get(reply, "steps");
+        if (json_is_array(more) && json_array_extend(steps, more) < 0)
+            r = fail_memory(error);
         json_decref(explanation);
         explanation = json_incref(json_object_get(reply, "explanation"));
     }
-    if (r == 0 && json_is_object(explanation))
-        (void) json_object_set(explanation, "steps", steps);
+    if (r == 0 && json_is_object(explanation) &&
+        json_object_set(explanation, "steps", steps) < 0)
+        r = fail_memory(error);
 
     *ret = TAKE_PTR(explanation);
     return r;
@@ -125,7 +136,7 @@ static int run_device(const Arguments *arguments,
         return client_complain(&error);
 
     if (arguments_have(arguments, OPTION_JSON)) {
-        view_json(terminal->out, explanation);
+        view_json(terminal, explanation);
     } else {
         view_init(&view, terminal, clock_realtime_usec(), true);
         explain_view(&view, explanation, "", explain_detail(arguments), true);

@@ -123,7 +123,7 @@ static void print_reply(Follower *follower, const json_t *reply)
             continue; /* it was shown before the connection broke */
         follower->serial = serial;
         if (arguments_have(follower->arguments, OPTION_JSON))
-            view_json(follower->terminal->out, outcome);
+            view_json(follower->terminal, outcome);
         else
             print_outcome(&view, outcome, follower->arguments);
     }

@@ -21,8 +21,8 @@ static bool decode_record(Record *ret, const json_t *device)
                      1, "action", "present", "class",
                      member_text(device, "class"), "device",
                      member_text(device, "device"), "properties", properties);
-    if (json_is_string(parent))
-        (void) json_object_set(line, "parent", parent);
+    if (json_is_string(parent) && json_object_set(line, "parent", parent) < 0)
+        return false;
     text = line ? json_dumps(line, JSON_COMPACT) : NULL;
     if (!text ||
         wire_decode(&message, text, strlen(text), NULL) != STATUS_INVALID)

@@ -80,7 +80,7 @@ static int call(const Arguments *arguments,
         0)
         return client_complain(&error);
     if (arguments_have(arguments, OPTION_JSON))
-        view_json(terminal->out, *ret);
+        view_json(terminal, *ret);
     return CTL_EXIT_OK;
 }
 

@@ -151,7 +151,7 @@ static int print_json(const Removal *removal,
         "loaded", loaded);
     if (!object)
         return fail_memory();
-    view_json(removal->terminal->out, object);
+    view_json(removal->terminal, object);
     return 0;
 }
 

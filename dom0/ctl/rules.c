@@ -132,7 +132,7 @@ static int rules_run(const Arguments *arguments, Terminal *terminal)
         _cleanup_(json_decrefp) json_t *object =
             json_pack("{s:O}", "rules", rules);
 
-        view_json(terminal->out, object);
+        view_json(terminal, object);
     } else if (arguments_have(arguments, OPTION_VERBOSE) ||
                arguments_have(arguments, OPTION_QUIET)) {
         print_list(&view, rules, arguments_have(arguments, OPTION_VERBOSE));

@@ -54,7 +54,7 @@ static int status_run(const Arguments *arguments, Terminal *terminal)
         return client_complain(&error);
 
     if (arguments_have(arguments, OPTION_JSON)) {
-        view_json(terminal->out, status);
+        view_json(terminal, status);
         return CTL_EXIT_OK;
     }
     if (arguments_have(arguments, OPTION_VERBOSE))

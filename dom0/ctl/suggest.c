@@ -243,18 +243,21 @@ static json_t *suggested_to_json(const Suggest *suggest,
                                  const Suggested *suggested)
 {
     const RuleSuggestion *suggestion = suggested->suggestion;
-    json_t *match = json_array(), *also = json_array();
+    _cleanup_(json_decrefp) json_t *match = json_array();
+    _cleanup_(json_decrefp) json_t *also = json_array();
 
     for (size_t i = 0; i < suggestion->n_keys; i++)
-        (void) json_array_append_new(
-            match, json_string(condition_key_name(suggestion->keys[i])));
+        if (json_array_append_new(match, json_string(condition_key_name(
+                                             suggestion->keys[i]))) < 0)
+            return NULL;
     for (size_t i = 0; i < suggest->known.n_devices; i++) {
         const KnownDevice *other = &suggest->known.devices[i];
 
-        if (other != suggest->device && takes(suggested, other))
-            (void) json_array_append_new(also, device_of(other));
+        if (other != suggest->device && takes(suggested, other) &&
+            json_array_append_new(also, device_of(other)) < 0)
+            return NULL;
     }
-    return json_pack("{s:s, s:s, s:o, s:s, s:o}", "name", suggested->name.s,
+    return json_pack("{s:s, s:s, s:O, s:s, s:O}", "name", suggested->name.s,
                      "meaning", suggestion->meaning, "match", match, "rule",
                      suggested->text, "also", also);
 }
@@ -267,7 +270,7 @@ static int print_json(const Suggest *suggest, json_t *list)
 
     if (!object)
         return -ENOMEM;
-    view_json(suggest->terminal->out, object);
+    view_json(suggest->terminal, object);
     return 0;
 }
 

@@ -69,5 +69,7 @@ int terminal_finish(Terminal *terminal)
 {
     if (fflush(terminal->out) != 0)
         return -errno;
-    return ferror(terminal->out) ? -EIO : 0;
+    if (ferror(terminal->out))
+        return -EIO;
+    return terminal->has_lost ? -ENOMEM : 0;
 }

@@ -22,6 +22,7 @@ typedef struct Terminal {
     bool has_utf8;  /* also without a terminal: the locale's encoding */
     size_t columns; /* for is_terminal */
     size_t rows;
+    bool has_lost; /* for want of memory, something was not written */
 } Terminal;
 
 typedef enum Style {

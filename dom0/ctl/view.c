@@ -108,10 +108,11 @@ const char *view_device(const View *view, Cell *ret, const json_t *object)
     return fit_cell(ret, &text);
 }
 
-void view_json(FILE *out, const json_t *json)
+void view_json(Terminal *terminal, const json_t *json)
 {
-    (void) json_dumpf(json, out, JSON_COMPACT | JSON_ENSURE_ASCII);
-    (void) fputc('\n', out);
+    if (json_dumpf(json, terminal->out, JSON_COMPACT | JSON_ENSURE_ASCII) < 0)
+        terminal->has_lost = true;
+    (void) fputc('\n', terminal->out);
 }
 
 void view_print(View *view,

@@ -64,7 +64,7 @@ const char *view_count(Cell *ret, const json_t *object, const char *key);
 const char *view_device(const View *view, Cell *ret, const json_t *object);
 
 /* One object, in ASCII, on one line. */
-void view_json(FILE *out, const json_t *json);
+void view_json(Terminal *terminal, const json_t *json);
 
 /* A text on as many lines as it takes, see screen_text(). */
 void view_print(View *view,

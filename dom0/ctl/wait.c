@@ -44,21 +44,27 @@ static const char help[] =
     "Example:\n"
     "  " CTL_NAME " wait sys-usb:sda --timeout 30s && backup-now\n";
 
-static json_t *parameters_of(const char *what)
+/* False, and told: that is nothing to wait for. Without memory @ret is NULL. */
+static bool make_parameters(json_t **ret, const char *what)
 {
     DeviceArg device;
     ShowText shown;
 
-    if (strchr(what, ':'))
-        return device_arg_parse(&device, what) ? device_arg_to_json(&device)
-                                               : NULL;
-    if (what[0] != '\0' && text_is_plain(what, strlen(what)))
-        return json_pack("{s:s}", "rule", what);
+    if (strchr(what, ':')) {
+        if (!device_arg_parse(&device, what))
+            return false;
+        *ret = device_arg_to_json(&device);
+        return true;
+    }
+    if (what[0] != '\0' && text_is_plain(what, strlen(what))) {
+        *ret = json_pack("{s:s}", "rule", what);
+        return true;
+    }
     (void) fprintf(stderr,
                    CTL_NAME ": %s is neither a device, as sys-usb:sda, nor the "
                             "name of a rule\n",
                    show_quoted(&shown, what, false));
-    return NULL;
+    return false;
 }
 
 static int complain_no_rule(const Arguments *arguments, const char *name)
@@ -99,7 +105,7 @@ static void print_attached(const Arguments *arguments,
     View view;
 
     if (arguments_have(arguments, OPTION_JSON)) {
-        view_json(terminal->out, attached);
+        view_json(terminal, attached);
         return;
     }
     if (arguments_have(arguments, OPTION_QUIET))
@@ -162,8 +168,7 @@ static int wait_run(const Arguments *arguments, Terminal *terminal)
     ShowText span;
     int r;
 
-    parameters = parameters_of(what);
-    if (!parameters)
+    if (!make_parameters(&parameters, what))
         return CTL_EXIT_USAGE;
     if (arguments_have(arguments, OPTION_TIMEOUT)) {
         if (!time_arg_parse(&usec, arguments->values[OPTION_TIMEOUT]))
