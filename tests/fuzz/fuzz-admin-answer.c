@@ -16,6 +16,7 @@
 #include "common/text.h"
 #include "dom0/core/approval.h"
 #include "tests/support/bytes.h"
+#include "tests/support/pairs.h"
 #include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,10 +25,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define N_METHODS   (ADMIN_OLD_LIST - ADMIN_LIST + 1)
 #define N_ASKED_FOR (ADMIN_PROPERTY_DEFAULT_DISPVM + 1)
 #define USB         0x80
-
-/* of a line of a listing: with more it is not believed */
-#define KEYS_MAX  64U
-#define VALUE_MAX 1023U
 
 static bool is_qube(Bytes name)
 {
@@ -38,69 +35,10 @@ static bool is_qube(Bytes name)
 
 /* a listing */
 
-typedef struct Pair {
-    Bytes key;
-    char value[VALUE_MAX + 1]; /* unescaped */
-    size_t len;
-} Pair;
-
-typedef struct Pairs {
-    Pair pairs[KEYS_MAX];
-    size_t n;
-} Pairs;
-
-/* KEY='VALUE' at the start of @line, which is then behind it. */
-static bool read_pair(Pair *ret, Bytes *line)
-{
-    Bytes at;
-
-    ret->key = bytes_before(*line, '=', &at);
-    ret->len = 0;
-    if (ret->key.len == 0 || !bytes_are_all_of(ret->key, LOWER "_-") ||
-        !bytes_begin(at, "'"))
-        return false;
-    for (at = bytes_behind(at, 1); at.len > 0; at = bytes_behind(at, 1)) {
-        if (bytes_begin(at, "'")) {
-            *line = bytes_behind(at, 1);
-            return true;
-        }
-        if (bytes_begin(at, "\\'"))
-            at = bytes_behind(at, 1);
-        if (ret->len == VALUE_MAX)
-            return false;
-        ret->value[ret->len++] = *at.start;
-    }
-    return false;
-}
-
-static const Pair *find_pair(const Pairs *pairs, Bytes key)
-{
-    for (size_t i = 0; i < pairs->n; i++)
-        if (pairs->pairs[i].key.len == key.len &&
-            memcmp(pairs->pairs[i].key.start, key.start, key.len) == 0)
-            return &pairs->pairs[i];
-    return NULL;
-}
-
-static bool read_pairs(Pairs *ret, Bytes line)
-{
-    for (ret->n = 0; line.len > 0; ret->n++) {
-        Pair pair;
-
-        if (ret->n == KEYS_MAX || !bytes_begin(line, " "))
-            return false;
-        line = bytes_behind(line, 1);
-        if (!read_pair(&pair, &line) || find_pair(ret, pair.key))
-            return false;
-        ret->pairs[ret->n] = pair;
-    }
-    return true;
-}
-
 /* The key's value is @wanted, or it is not there. */
 static bool agrees(const Pairs *pairs, const char *key, Bytes wanted)
 {
-    const Pair *pair = find_pair(pairs, (Bytes){ key, strlen(key) });
+    const Pair *pair = pairs_find(pairs, (Bytes){ key, strlen(key) });
 
     return !pair || (pair->len == wanted.len &&
                      memcmp(pair->value, wanted.start, wanted.len) == 0);
@@ -136,6 +74,30 @@ static void check_identity(const AdminRequest *asked,
     assert(request_header_is_true(&request));
 }
 
+/* VVVV:PPPP, not of zeros, and at the end "uCCSSPP" for each interface: then
+ * the bytes before a blank are the identity of a USB device, whatever follows.
+ */
+static bool is_whole(Bytes devid)
+{
+    Bytes rest, vendor = bytes_before(devid, ':', &rest);
+    Bytes product = bytes_before(rest, ':', &rest), last = {};
+
+    if (vendor.len != 4 || !bytes_are_all_of(vendor, HEX) || product.len != 4 ||
+        !bytes_are_all_of(product, HEX) ||
+        (bytes_are(vendor, "0000") && bytes_are(product, "0000")))
+        return false;
+    while (rest.len > 0)
+        last = bytes_before(rest, ':', &rest);
+    if (last.len == 0 || last.len % 7 != 0 ||
+        devid.start + devid.len != last.start + last.len)
+        return false;
+    for (; last.len > 0; last = bytes_behind(last, 7))
+        if (!bytes_begin(last, "u") ||
+            !bytes_are_all_of((Bytes){ last.start + 1, 6 }, HEX))
+            return false;
+    return true;
+}
+
 /* The line of the device, behind "PORT:". */
 static void check_line(const AdminRequest *request,
                        const DeviceListing *listing,
@@ -147,16 +109,19 @@ static void check_line(const AdminRequest *request,
     const Bytes at_key = { "attachment", strlen("attachment") };
     Pairs pairs;
     const Pair *at = NULL;
-    bool good = read_pairs(&pairs, bytes_behind(line, devid.len)) &&
-                find_pair(&pairs, id_key) &&
+    bool good = pairs_read(&pairs, bytes_behind(line, devid.len)) &&
+                pairs_find(&pairs, id_key) &&
                 agrees(&pairs, "device_id", devid) &&
                 agrees(&pairs, "port_id", port);
 
     if (good)
-        at = find_pair(&pairs, at_key);
+        at = pairs_find(&pairs, at_key);
     if (!good || (at && !is_qube((Bytes){ at->value, at->len }))) {
         assert(listing->attachment == ATTACHMENT_UNKNOWN);
-        assert(!listing->has_identity);
+        if (request->class == DEVICE_CLASS_USB && is_whole(devid))
+            check_identity(request, listing, devid);
+        else
+            assert(!listing->has_identity);
         return;
     }
     check_identity(request, listing, devid);

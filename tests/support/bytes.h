@@ -13,6 +13,7 @@
 #define LOWER   "abcdefghijklmnopqrstuvwxyz"
 #define LETTERS LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
+#define HEX     DIGITS "abcdefABCDEF"
 
 typedef struct Bytes {
     const char *start;
