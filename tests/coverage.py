@@ -59,11 +59,12 @@ def assert_lines(source: list[str]) -> set[int]:
 
 
 def unreachable_lines(source: list[str]) -> set[int]:
-    """The line behind each assert(false), which is there for the compiler."""
+    """Each assert(false), and the line behind it, which the compiler wants."""
     return {
-        number + 1
+        number + behind
         for number, line in enumerate(source, 1)
         if line.strip() == "assert(false);"
+        for behind in (0, 1)
     }
 
 
