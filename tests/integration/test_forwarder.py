@@ -401,7 +401,9 @@ class Interfaces(TestCase):
                 "ID_USB_INTERFACES": ":080650:" + VENDOR_INTERFACES})
         self.assertEqual([short(event) for event in call.events(3)],
                          ["remove sda1", "remove sda", "remove 2-1"])
-        forwarder.wait_for_log("2-1: it is not reported")
+        # its disks are looked at anew, after it
+        self.assertEqual({forwarder.wait_for_log("not rep").split(":")[0]
+                          for _ in range(3)}, {"2-1", "sda", "sda1"})
         self.testbed.change(plug.find(stick, "2-1"), properties={
             "ID_USB_INTERFACES": ":080650:"})
         self.assertEqual(short(call.line()), "add 2-1")
