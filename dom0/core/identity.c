@@ -113,14 +113,6 @@ bool identity_has_interfaces(const DeviceIdentity *identity)
     return true;
 }
 
-static bool has_code(const char *text, const InterfaceCode *code)
-{
-    for (; text[0] != '\0'; text += 1 + CODE_LEN)
-        if (strncasecmp(text + 1, code->s, CODE_LEN) == 0)
-            return true;
-    return false;
-}
-
 static bool is_code_of(const char *text, const InterfaceCode *codes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -133,14 +125,11 @@ bool identity_contradicts_interfaces(const DeviceIdentity *identity,
                                      const InterfaceCode *codes,
                                      size_t n)
 {
-    const char *first = interfaces_of(identity);
+    const char *text = interfaces_of(identity);
 
     if (!identity_has_interfaces(identity))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!has_code(first, &codes[i]))
-            return true;
-    for (const char *text = first; text[0] != '\0'; text += 1 + CODE_LEN)
+    for (; text[0] != '\0'; text += 1 + CODE_LEN)
         if (!is_code_of(text, codes, n))
             return true;
     return false;

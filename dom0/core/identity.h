@@ -52,8 +52,8 @@ bool identity_has_ids(const DeviceIdentity *identity);
  */
 bool identity_has_interfaces(const DeviceIdentity *identity);
 
-/* Whether it has interfaces, and they are not the @n of @codes, in any order
- * and each any number of times. */
+/* Whether it has an interface that is none of the @n of @codes. These may be
+ * more: the forwarder also sees those that udev overlooks. */
 bool identity_contradicts_interfaces(const DeviceIdentity *identity,
                                      const InterfaceCode *codes,
                                      size_t n);
