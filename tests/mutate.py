@@ -43,6 +43,8 @@ LIKELY = {
     "manager": ("test-manager", "test-manager-design", "prop-manager", "prop-model"),
     "job": ("prop-job", "test-manager", "test-manager-usb", "prop-manager"),
     "source": ("test-source", "test-manager-replug", "prop-manager"),
+    "cover": ("prop-rule-cover", "test-rule-lint"),
+    "relations": ("test-rule-lint",),
     "rule": ("test-rules-corpus", "test-ruleset", "prop-rules"),
     "glob": ("test-glob", "prop-rule-glob"),
     "admin": ("test-admin", "test-admin-listing", "test-admin-frame"),

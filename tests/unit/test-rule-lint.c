@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "dom0/core/rule-lint.h"
-#include "dom0/core/rule-search.h"
 #include "tests/support/test.h"
 
 #define TEXT_SIZE 8192U
@@ -458,55 +457,6 @@ static void test_two_rules_for_one_plug_are_told(void **state)
                    "b: ask block id 0781:5581 from u to x\n");
 }
 
-/* Terms out of the conditions of one rule. */
-static GlobFinding search_rule(const char *rule_text, uint64_t work_max)
-{
-    _cleanup_(ruleset_unrefp) Ruleset *ruleset = NULL;
-    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
-    _cleanup_(glob_walk_freep) GlobWalk *walk = NULL;
-    RuleTerm terms[RULE_TERMS_MAX + 1];
-    GlobFinding finding;
-    const Rule *rule;
-
-    assert_int_equal(ruleset_new(&ruleset), 0);
-    assert_int_equal(diagnostics_new(&diagnostics), 0);
-    assert_int_equal(ruleset_add_file(ruleset, "a.rules", rule_text,
-                                      strlen(rule_text), diagnostics),
-                     0);
-    assert_int_equal(diagnostics_count(diagnostics), 0);
-    rule = ruleset_get(ruleset, 0);
-    for (size_t i = 0; i < rule->n_conditions; i++)
-        terms[i] =
-            (RuleTerm){ &rule->conditions[i], rule->conditions[i].negated };
-
-    assert_int_equal(glob_walk_new(&walk, work_max), 0);
-    finding = rule_search_value(walk, terms, rule->n_conditions);
-    return finding;
-}
-
-static void test_work_is_bounded(void **state)
-{
-    static const char rule[] =
-        "a: deny usb serial *a?? not serial { a0* *b?? }\n";
-    static const char many_states[] =
-        "a: deny usb serial *a??????????? not serial *[a]???????????\n";
-
-    (void) state;
-
-    assert_int_equal(search_rule(rule, UINT64_MAX), GLOB_SOME);
-    assert_int_equal(search_rule(rule, 10), GLOB_UNKNOWN);
-    assert_int_equal(search_rule(many_states, UINT64_MAX), GLOB_UNKNOWN);
-    /* what is known of one value is not known of all */
-    assert_int_equal(search_rule("a: deny usb serial { x*y? b } not serial "
-                                 "{ *y* b }\n",
-                                 2),
-                     GLOB_UNKNOWN);
-    assert_int_equal(search_rule("a: deny usb serial { x*y? b } not serial "
-                                 "{ *y* b }\n",
-                                 UINT64_MAX),
-                     GLOB_NONE);
-}
-
 static void test_too_much_work_is_told_once(void **state)
 {
     static char rules[1024 * 1024];
@@ -522,20 +472,6 @@ static void test_too_much_work_is_told_once(void **state)
     said = lint(rules);
     assert_int_equal(count_lines(said), 1);
     assert_non_null(strstr(said, "not all compared with each other"));
-}
-
-static void test_letters_are_searched_in_both_cases(void **state)
-{
-    (void) state;
-
-    assert_int_equal(search_rule("a: deny block fs-uuid \"[Z-a]\" not fs-uuid "
-                                 "\"[\\[-a]\"\n",
-                                 UINT64_MAX),
-                     GLOB_SOME);
-    assert_int_equal(search_rule("a: deny block fs-uuid \"[Z-a]\" not fs-uuid "
-                                 "\"[\\[-az]\"\n",
-                                 UINT64_MAX),
-                     GLOB_NONE);
 }
 
 static void test_a_warning_shows_the_line_it_is_about(void **state)
@@ -618,9 +554,7 @@ int main(void)
         cmocka_unit_test(test_conditions_that_any_device_meets_are_told),
         cmocka_unit_test(test_disposables_are_not_waited_for),
         cmocka_unit_test(test_two_rules_for_one_plug_are_told),
-        cmocka_unit_test(test_work_is_bounded),
         cmocka_unit_test(test_too_much_work_is_told_once),
-        cmocka_unit_test(test_letters_are_searched_in_both_cases),
         cmocka_unit_test(test_a_warning_shows_the_line_it_is_about),
         cmocka_unit_test(test_a_long_path_does_not_push_the_line_out),
     };
