@@ -163,63 +163,53 @@ static size_t put_interfaces(Draft *draft, ConditionValue *values)
     return n;
 }
 
-static int64_t number_of(const Draft *draft, ConditionKey key)
+/* What the device has, as values of a condition; answers how many. */
+static size_t put_values(Draft *draft, ConditionKey key, ConditionValue *values)
 {
     const Properties *properties = properties_of(draft);
 
     switch (condition_key_form(key)) {
-    case CONDITION_FORM_TYPE:
-        return properties->devtype;
-    case CONDITION_FORM_PARTITION:
-        return properties->partition;
-    case CONDITION_FORM_YES_NO:
-        return properties->removable;
-    case CONDITION_FORM_SIZE:
-        return properties->size;
+    case CONDITION_FORM_ID:
+        values->glob.pattern = properties->vendor_id;
+        values->product.pattern = properties->product_id;
+        break;
+    case CONDITION_FORM_INTERFACES:
+        return put_interfaces(draft, values);
     case CONDITION_FORM_TEXT:
     case CONDITION_FORM_UUID:
-    case CONDITION_FORM_ID:
     case CONDITION_FORM_REVISION:
-    case CONDITION_FORM_INTERFACES:
+        values->glob.pattern = put_text(
+            draft, key == CONDITION_NAME
+                       ? draft->record->device.s
+                       : properties_get_text(properties, text_property(key)));
+        break;
+    case CONDITION_FORM_TYPE:
+        values->number = properties->devtype;
+        break;
+    case CONDITION_FORM_PARTITION:
+        values->number = properties->partition;
+        break;
+    case CONDITION_FORM_YES_NO:
+        values->number = properties->removable;
+        break;
+    case CONDITION_FORM_SIZE:
+        values->number = properties->size;
         break;
     }
-    return 0;
+    return 1;
 }
 
 static void add_condition(Draft *draft, ConditionKey key)
 {
     ConditionValue *values = draft->values[draft->n];
-    Condition *condition = &draft->conditions[draft->n];
-    size_t n = 1;
 
     assert(draft->n < RULE_CONDITIONS_MAX);
     assert(rule_compose_has(key, draft->record));
 
-    switch (condition_key_form(key)) {
-    case CONDITION_FORM_ID:
-        values->glob.pattern = properties_of(draft)->vendor_id;
-        values->product.pattern = properties_of(draft)->product_id;
-        break;
-    case CONDITION_FORM_INTERFACES:
-        n = put_interfaces(draft, values);
-        break;
-    case CONDITION_FORM_TEXT:
-    case CONDITION_FORM_UUID:
-    case CONDITION_FORM_REVISION:
-        values->glob.pattern =
-            put_text(draft, key == CONDITION_NAME
-                                ? draft->record->device.s
-                                : properties_get_text(properties_of(draft),
-                                                      text_property(key)));
-        break;
-    case CONDITION_FORM_TYPE:
-    case CONDITION_FORM_PARTITION:
-    case CONDITION_FORM_YES_NO:
-    case CONDITION_FORM_SIZE:
-        values->number = number_of(draft, key);
-        break;
-    }
-    *condition = (Condition){ .key = key, .values = values, .n_values = n };
+    draft->conditions[draft->n] =
+        (Condition){ .key = key,
+                     .values = values,
+                     .n_values = put_values(draft, key, values) };
     draft->n++;
 }
 

@@ -26,7 +26,7 @@ static Record stick(void)
     set(&record, PROPERTY_DEVTYPE, "disk");
     assert_true(properties_add_interface(&record.properties, "08065A", 6));
     assert_true(properties_add_interface(&record.properties, "08065a", 6));
-    assert_true(properties_add_interface(&record.properties, "ff0001", 6));
+    assert_true(properties_add_interface(&record.properties, "FF0001", 6));
     return record;
 }
 
