@@ -193,11 +193,14 @@ static const char *translate(const char *text, size_t len, unsigned int kinds)
 
 const char *rule_word_suggest(const char *text, size_t len, unsigned int kinds)
 {
-    const char *best = len > 0 ? translate(text, len, kinds) : NULL;
     /* a third of the word may be wrong, at most two characters */
     size_t limit = len <= 2 ? 1 : (len <= 5 ? 2 : 3);
+    const char *best;
 
-    if (best || len == 0 || len > SUGGEST_WORD_MAX)
+    if (len == 0 || len > SUGGEST_WORD_MAX)
+        return NULL;
+    best = translate(text, len, kinds);
+    if (best)
         return best;
 
     for (size_t i = 0; i < ARRAY_SIZE(known_words); i++)
