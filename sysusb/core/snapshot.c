@@ -127,9 +127,7 @@ int snapshot_note(Snapshot *snapshot,
 
     switch (presence) {
     case PRESENCE_NONE:
-        if (known)
-            drop(snapshot, index, ret);
-        return known;
+        break;
     case PRESENCE_IN_USE:
         return known ? note_known(snapshot->entries[index], ret, seen, true)
                      : 0;
@@ -142,7 +140,9 @@ int snapshot_note(Snapshot *snapshot,
         return known ? note_known(snapshot->entries[index], ret, seen, false)
                      : note_new(snapshot, ret, seen, false);
     }
-    return 0;
+    if (known)
+        drop(snapshot, index, ret);
+    return known;
 }
 
 static bool is_child(const Record *record, const Record *whole)
