@@ -32,10 +32,30 @@ static void test_entries_are_kept_in_order_and_the_oldest_goes(void **state)
     }
 }
 
+static void test_only_what_is_kept_is_found(void **state)
+{
+    _cleanup_(history_freep) History *history = NULL;
+    const HistoryEntry entry = { .status = STATUS_ATTACHED };
+
+    (void) state;
+
+    assert_int_equal(history_new(&history, 2), 0);
+    assert_null(history_find(history, 0));
+    assert_null(history_find(history, 1));
+    for (size_t n = 1; n <= 4; n++)
+        history_add(history, &entry);
+    assert_null(history_find(history, 0));
+    assert_null(history_find(history, 2));
+    assert_int_equal(history_find(history, 3)->serial, 3);
+    assert_int_equal(history_find(history, 4)->serial, 4);
+    assert_null(history_find(history, 5));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries_are_kept_in_order_and_the_oldest_goes),
+        cmocka_unit_test(test_only_what_is_kept_is_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
