@@ -3,10 +3,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-event.h>
@@ -154,6 +160,36 @@ WRAP(int,
      (int dir, const char *path, struct stat *st, int flags),
      (dir, path, st, flags))
 WRAP(int, access, (const char *path, int mode), (path, mode))
+WRAP(int,
+     faccessat,
+     (int dir, const char *path, int mode, int flags),
+     (dir, path, mode, flags))
+WRAP(int, unlink, (const char *path), (path))
+WRAP(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
+WRAP(int, chmod, (const char *path, mode_t mode), (path, mode))
+WRAP(int,
+     bind,
+     (int fd, const struct sockaddr *address, socklen_t len),
+     (fd, address, len))
+WRAP(int, listen, (int fd, int backlog), (fd, backlog))
+WRAP(int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+WRAP(int,
+     ppoll,
+     (struct pollfd * fds,
+      nfds_t n,
+      const struct timespec *timeout,
+      const sigset_t *mask),
+     (fds, n, timeout, mask))
+WRAP(int,
+     setrlimit,
+     (int resource, const struct rlimit *limit),
+     (resource, limit))
+WRAP(int, getrlimit, (int resource, struct rlimit *limit), (resource, limit))
+WRAP(int,
+     sigprocmask,
+     (int how, const sigset_t *set, sigset_t *old),
+     (how, set, old))
 WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(int, fsync, (int fd), (fd))
 WRAP(int,
@@ -162,6 +198,10 @@ WRAP(int,
      (fd, level, option, value, len))
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 
+WRAP_TRANSFER(getrandom,
+              "getrandom",
+              (void *data, size_t size, unsigned int flags),
+              (data, size, flags))
 WRAP_TRANSFER(read, "read", (int fd, void *data, size_t size), (fd, data, size))
 WRAP_TRANSFER(write,
               "write",
@@ -228,6 +268,28 @@ int __wrap_openat(int dir, const char *path, int flags, ...)
     if (call_fault_fails("openat"))
         return -1;
     return __real_openat(dir, path, flags, mode);
+}
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+    va_list list;
+    void *argument;
+
+    va_start(list, request);
+    argument = va_arg(list, void *);
+    va_end(list);
+    if (call_fault_fails("ioctl"))
+        return -1;
+    return __real_ioctl(fd, request, argument);
+}
+
+FILE *__real_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+    return call_fault_fails("fopen") ? NULL : __real_fopen(path, mode);
 }
 
 DIR *__real_opendir(const char *path);
@@ -301,6 +363,24 @@ WRAP_NEGATIVE(-,
               sd_event_source_set_io_events,
               (sd_event_source * source, uint32_t events),
               (source, events))
+
+WRAP_NEGATIVE(-,
+              sd_event_add_signal,
+              (sd_event * event,
+               sd_event_source **ret,
+               int signal,
+               sd_event_signal_handler_t fn,
+               void *userdata),
+              (event, ret, signal, fn, userdata))
+WRAP_NEGATIVE(-, sd_event_new, (sd_event * *ret), (ret))
+WRAP_NEGATIVE(-,
+              sd_event_set_watchdog,
+              (sd_event * event, int yes),
+              (event, yes))
+WRAP_NEGATIVE(-,
+              sd_event_source_set_priority,
+              (sd_event_source * source, int64_t priority),
+              (source, priority))
 
 size_t n_descriptors(void)
 {
