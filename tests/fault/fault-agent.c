@@ -247,7 +247,7 @@ static bool forward_once(void)
 static void test_each_system_call_may_fail(void **state)
 {
     /* one of each kind; the parts have tests of their own with more */
-    static const int errors[] = { EINTR, EPIPE, EMFILE };
+    static const int errors[] = { EINTR, EAGAIN, EPIPE, ENOSPC, EMFILE };
     size_t n_faults = 0, n_before;
 
     (void) state;

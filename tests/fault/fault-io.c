@@ -399,6 +399,46 @@ static void test_a_call_that_fails_costs_only_its_connection(void **state)
     assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
 }
 
+/* And with a fault between the bytes: what is told is the answer's beginning.
+ */
+static void test_a_connection_goes_byte_by_byte(void **state)
+{
+    static const int errors[] = { EINTR, EAGAIN, EPIPE, EIO, ENOMEM };
+    _cleanup_(event_service_freep) EventService *service = NULL;
+    struct sockaddr_un address;
+    socklen_t address_len;
+    size_t n_before, len;
+    char bytes[512];
+    int fd = listen_anywhere(&address, &address_len);
+
+    (void) state;
+
+    assert_int_equal(event_service_new(&service, event, fd, &hooks, NULL), 0);
+    (void) converse(&address, address_len, bytes, sizeof(bytes));
+    n_before = n_descriptors();
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        for (size_t n = 0;; n++) {
+            bool delivered;
+
+            call_fault_begin(n, errors[i]);
+            call_fault_shorten(true);
+            len = converse(&address, address_len, bytes, sizeof(bytes));
+            delivered = call_fault_end();
+            assert_true(len <= sizeof(ANSWER) - 1);
+            assert_memory_equal(bytes, ANSWER, len);
+            if (!delivered || (call_fault_is_transfer() &&
+                               (errors[i] == EINTR || errors[i] == EAGAIN)))
+                assert_int_equal(len, sizeof(ANSWER) - 1);
+            if (!delivered)
+                break;
+            loop_settle(event);
+            LOOP_UNTIL(event, converse(&address, address_len, bytes,
+                                       sizeof(bytes)) == sizeof(ANSWER) - 1);
+            LOOP_UNTIL(event, n_connects == n_disconnects);
+            assert_int_equal(n_descriptors(), n_before);
+        }
+}
+
 int main(void)
 {
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -407,6 +447,7 @@ int main(void)
         test(test_an_answer_without_memory_is_broken),
         test(test_a_connection_without_memory_costs_only_itself),
         test(test_a_call_that_fails_costs_only_its_connection),
+        test(test_a_connection_goes_byte_by_byte),
     };
 #undef test
 
