@@ -58,6 +58,8 @@ Instant __real_instant_now(void);
 Instant __wrap_instant_now(void);
 int __real_sd_event_source_set_time(sd_event_source *source, uint64_t usec);
 int __wrap_sd_event_source_set_time(sd_event_source *source, uint64_t usec);
+int __real_sd_event_source_set_enabled(sd_event_source *source, int enabled);
+int __wrap_sd_event_source_set_enabled(sd_event_source *source, int enabled);
 int __wrap_sd_event_loop(sd_event *event);
 
 Instant __wrap_instant_now(void)
@@ -76,6 +78,15 @@ int __wrap_sd_event_source_set_time(sd_event_source *source, uint64_t usec)
     return __real_sd_event_source_set_time(
         source,
         usec > begun_usec ? begun_usec + (usec - begun_usec) / SPEED : usec);
+}
+
+/* It makes a call of the system only to watch a descriptor. */
+int __wrap_sd_event_source_set_enabled(sd_event_source *source, int enabled)
+{
+    if (enabled != SD_EVENT_OFF && sd_event_source_get_io_fd(source) >= 0 &&
+        call_fault_fails("sd_event_source_set_enabled"))
+        return -ENOMEM;
+    return __real_sd_event_source_set_enabled(source, enabled);
 }
 
 /* What is true at any time. */
