@@ -29,6 +29,7 @@ BUILD = pathlib.Path(os.environ.get("AUTOATTACH_BUILD", HERE.parent.parent / "bu
 QREXEC_CLIENT = HERE.parent / "sim" / "qrexec-client-vm"
 INTERFACE = "org.qubes-contrib.autoattach"
 SLOW = bool(os.environ.get("AUTOATTACH_SLOW"))
+UNDER_VALGRIND = bool(os.environ.get("AUTOATTACH_VALGRIND"))
 BOOT_ID = "0123456789abcdef0123456789abcdef"
 SANITIZERS = re.compile(r"(Address|Leak|Memory|Thread)Sanitizer|runtime error: |"
                         r"UndefinedBehaviorSanitizer")
@@ -37,7 +38,7 @@ SANITIZERS = re.compile(r"(Address|Leak|Memory|Thread)Sanitizer|runtime error: |
 def is_sanitized() -> bool:
     """Whether the daemon was built with a sanitizer, or is run by valgrind: its
     memory tells nothing."""
-    if os.environ.get("AUTOATTACH_VALGRIND"):
+    if UNDER_VALGRIND:
         return True
     with (BUILD / "dom0" / "qubes-autoattachd").open("rb") as program:
         data = program.read()
