@@ -139,7 +139,7 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
 
 JobWish job_start(Job *job)
 {
-    if (job->pinned && job->task.known_as.s[0] == '\0')
+    if (job->task.known_as.s[0] == '\0')
         job->task.known_as = job->identity;
     (void) job_wait(job, JOB_STARTING, UINT64_MAX);
     return JOB_WISH_START;

@@ -616,6 +616,28 @@ static void test_a_device_is_the_same_once_its_target_has_started(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
 }
 
+/* Nor is another attached where what was read first could not be read again
+ * before its target was started. */
+static void test_so_it_is_if_it_could_not_be_read_in_between(void **state)
+{
+    static const char devid[] = "0781:5581:OTHER:u080650";
+    AdminAnswer other = answer_listed(NULL);
+
+    (void) state;
+
+    assert_true(identity_parse(&other.listing.identity, devid, strlen(devid)));
+    begin("sda");
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, other);
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, JOB_APPEAR_USEC);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+}
+
 static void test_a_record_quicker_than_the_shutdown_starts_nothing(void **state)
 {
     (void) state;
@@ -945,3 +967,4 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+        TEST(test_so_it_is_if_it_could_not_be_read_in_between),
