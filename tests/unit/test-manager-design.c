@@ -720,6 +720,32 @@ static void test_another_gui_domain_is_503(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void assert_prompt_problem(bool any)
+{
+    static Report report;
+
+    manager_report(rig.manager, &report, rig.now);
+    assert_int_equal(report.sources[0].prompt_problem[0] != '\0', any);
+}
+
+static void test_it_is_told_for_as_long_as_nobody_can_be_asked(void **state)
+{
+    AdminAnswer guivm = answer_of(ADMIN_OK);
+    Prompt prompt;
+
+    (void) state;
+
+    memcpy(guivm.value.s, "sys-gui", 8);
+    rig_set_rules(&rig, ASK);
+    assert_prompt_problem(false);
+    begin("sda");
+    rig_serve(&rig, ADMIN_PROPERTY_GET, guivm);
+    assert_prompt_problem(true);
+    begin("sdb");
+    (void) window_opens(1, &prompt);
+    assert_prompt_problem(false);
+}
+
 /* The person attaches what is queued behind another window. */
 static void attach_queued(const char *target, Status outcome)
 {
@@ -961,6 +987,7 @@ int main(void)
         WITH_RIG(test_a_yes_in_an_old_window_waits_for_its_target),
         WITH_RIG(test_an_agent_that_dies_says_no_no),
         WITH_RIG(test_another_gui_domain_is_503),
+        WITH_RIG(test_it_is_told_for_as_long_as_nobody_can_be_asked),
         WITH_RIG(test_a_queued_prompt_of_what_was_attached_is_not_shown),
         WITH_RIG(test_the_third_no_ends_what_waits_for_its_prompt),
         WITH_RIG(test_a_yes_ends_the_row_of_noes),

@@ -669,6 +669,22 @@ static void test_a_refused_attach_holds_nothing(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Nor does its target have it back when it starts, which had stopped before
+ * qubesd answered. */
+static void test_nor_is_it_attached_when_its_target_starts_again(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    call = attach_half("sda");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_PERMISSION));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
 {
     uint64_t call;
@@ -731,6 +747,38 @@ static void test_nor_is_it_attached_there_again_without_leave(void **state)
     rig_reply(&rig, call, answer_power(POWER_RUNNING));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     (void) rig_call(&rig, ADMIN_PROPERTY_GET); /* what a prompt needs */
+}
+
+/* And then it is in the other qube, which the person has chosen. */
+static void test_where_it_is_attached_with_leave_is_known(void **state)
+{
+    const PromptAnswer second = { .result = PROMPT_YES, .target = 1 };
+    AdminRequest request;
+    uint64_t window, call;
+    Prompt prompt;
+
+    (void) state;
+
+    rig_set_rules(&rig, "disks: ask block type disk to { work vault }\n");
+    begin("sda");
+    window = window_opens(2, &prompt);
+    answer_prompt(window, PROMPT_YES);
+    finish_block_attach();
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_CURRENT_STATE);
+    list_anew("sda");
+    rig_reply(&rig, call, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    window = window_opens(2, &prompt);
+    manager_on_prompt(rig.manager, window, &second, rig.now);
+    finish_block_attach();
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call_to(&rig, ADMIN_DETACH, &request);
+    assert_string_equal(request.dest.s, "vault");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
 static void test_a_removal_told_before_the_answer_to_attach_counts(void **state)
@@ -946,11 +994,14 @@ int main(void)
         TEST(test_a_detach_told_after_an_old_look_is_looked_at_again),
         TEST(test_a_record_quicker_than_the_detach_event_undoes_nothing),
         TEST(test_a_device_is_the_same_once_its_target_has_started),
+        TEST(test_so_it_is_if_it_could_not_be_read_in_between),
         TEST(test_a_record_quicker_than_the_shutdown_starts_nothing),
         TEST(test_a_refused_attach_holds_nothing),
+        TEST(test_nor_is_it_attached_when_its_target_starts_again),
         TEST(test_a_shutdown_told_between_two_looks_is_no_detach),
         TEST(test_what_goes_while_it_is_looked_for_was_not_detached),
         TEST(test_nor_is_it_attached_there_again_without_leave),
+        TEST(test_where_it_is_attached_with_leave_is_known),
         TEST(test_a_removal_told_before_the_answer_to_attach_counts),
         TEST(test_what_comes_back_behind_an_endless_attach_has_its_time),
         TEST(test_a_disposable_of_an_endless_attach_is_done_away_with),
@@ -967,4 +1018,3 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-        TEST(test_so_it_is_if_it_could_not_be_read_in_between),

@@ -660,6 +660,17 @@ static void test_what_may_be_held_is_told_to_be_gone(void **state)
     attach("sda1");
 }
 
+static void test_what_may_be_held_is_told_to_be_attached(void **state)
+{
+    (void) state;
+
+    begin("sda");
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    unplug("sda");
+}
+
 /* What was told of an empty slot is not of the disk that has its name next. */
 static void test_a_removed_slot_leaves_its_name_clean(void **state)
 {
@@ -1487,6 +1498,7 @@ int main(void)
         TEST(test_a_detach_before_the_second_try_says_nothing_of_that),
         TEST(test_a_part_goes_on_when_an_attach_is_made_anew),
         TEST(test_what_may_be_held_is_told_to_be_gone),
+        TEST(test_what_may_be_held_is_told_to_be_attached),
         TEST(test_a_removed_slot_leaves_its_name_clean),
         TEST(test_a_partition_waits_for_the_look_at_its_disk),
         TEST(test_what_is_undone_is_what_was_attached),
