@@ -746,6 +746,53 @@ static void test_it_is_told_for_as_long_as_nobody_can_be_asked(void **state)
     assert_prompt_problem(false);
 }
 
+static void test_windows_that_stay_open_are_bounded(void **state)
+{
+    char name[] = "sda";
+    uint64_t windows[8];
+    Prompt prompt;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    for (size_t i = 0; i < ARRAY_SIZE(windows); i++) {
+        prompt_opens(name, &windows[i]);
+        rig_pass(&rig, MANAGER_WINDOW_USEC);
+        assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+        name[2]++;
+    }
+    begin(name);
+    assert_true(rig_is_quiet(&rig));
+    answer_prompt(windows[0], PROMPT_DIED);
+    (void) window_opens(1, &prompt);
+}
+
+static void test_a_notification_names_the_qube_that_has_it(void **state)
+{
+    Notification notification;
+
+    (void) state;
+
+    attach_to_disposable("d: allow block to @dispvm:media\n");
+    assert_true(manager_next_notification(rig.manager, &notification));
+    assert_string_equal(notification.target, "disp1");
+}
+
+static void test_a_source_too_many_is_429(void **state)
+{
+    QubeName name = rig_qube("source-a");
+    uint64_t id;
+
+    (void) state;
+
+    for (size_t i = 1; i < MANAGER_SOURCES_MAX; i++) { /* with sys-usb */
+        (void) rig_connect(&rig, name.s, 'a');
+        name.s[7]++;
+    }
+    assert_int_equal(manager_connect(rig.manager, &name, rig.now, &id),
+                     STATUS_TOO_MANY);
+}
+
 /* The person attaches what is queued behind another window. */
 static void attach_queued(const char *target, Status outcome)
 {
@@ -988,6 +1035,9 @@ int main(void)
         WITH_RIG(test_an_agent_that_dies_says_no_no),
         WITH_RIG(test_another_gui_domain_is_503),
         WITH_RIG(test_it_is_told_for_as_long_as_nobody_can_be_asked),
+        WITH_RIG(test_windows_that_stay_open_are_bounded),
+        WITH_RIG(test_a_notification_names_the_qube_that_has_it),
+        WITH_RIG(test_a_source_too_many_is_429),
         WITH_RIG(test_a_queued_prompt_of_what_was_attached_is_not_shown),
         WITH_RIG(test_the_third_no_ends_what_waits_for_its_prompt),
         WITH_RIG(test_a_yes_ends_the_row_of_noes),

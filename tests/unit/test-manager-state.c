@@ -88,6 +88,20 @@ static void test_an_echo_after_a_restart_is_no_new_attach(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* Later it is none any more: somebody has attached it anew. */
+static void test_a_later_attach_after_a_restart_is_a_new_one(void **state)
+{
+    (void) state;
+
+    attach("2-1");
+    come_back('a');
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    come_attached("2-1", "work", STATUS_ALREADY_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* Its target stopped while the daemon was dead; the new probe is told before
  * the record. */
 static void test_a_new_probe_before_the_record_starts_no_target(void **state)
@@ -524,6 +538,23 @@ static void test_a_part_waits_for_what_an_earlier_run_held(void **state)
     finish_block_attach();
 }
 
+/* And no longer, once it is told that the part is still there. */
+static void test_it_gives_way_to_a_part_that_is_told_of(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, ASK "parts: allow block type partition to work\n");
+    refuse("sda");
+    come_back('a');
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    assert_int_equal(tell(RECORD_PRESENT, "sda1"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_answer(&rig), 0);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_DENIED_BY_USER);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+}
+
 static void test_a_holder_that_starts_had_been_stopped(void **state)
 {
     (void) state;
@@ -833,6 +864,24 @@ static void test_a_window_that_is_still_open_is_not_joined_by_one(void **state)
     (void) window_opens(1, &prompt);
 }
 
+static void test_a_lost_window_is_saved_for_as_long_as_it_counts(void **s)
+{
+    _cleanup_(state_freep) State *before = NULL, *after = NULL;
+    uint64_t id;
+
+    (void) s;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &id);
+    come_back('a');
+    rig_pass(&rig, MANAGER_WINDOW_USEC - 1);
+    assert_int_equal(manager_save(rig.manager, &before), 0);
+    assert_int_equal(before->n_windows, 1);
+    rig_pass(&rig, 1);
+    assert_int_equal(manager_save(rig.manager, &after), 0);
+    assert_int_equal(after->n_windows, 0);
+}
+
 static void test_a_pause_goes_on_and_ends_in_time(void **state)
 {
     (void) state;
@@ -1122,6 +1171,7 @@ int main(void)
         TEST(test_what_is_attached_is_not_attached_again),
         TEST(test_what_is_attached_anew_after_a_restart_stays),
         TEST(test_an_echo_after_a_restart_is_no_new_attach),
+        TEST(test_a_later_attach_after_a_restart_is_a_new_one),
         TEST(test_a_new_probe_before_the_record_starts_no_target),
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),
@@ -1150,6 +1200,7 @@ int main(void)
         TEST(test_what_was_detached_meanwhile_is_left_alone),
         TEST(test_a_target_that_was_stopped_meanwhile_is_not_started),
         TEST(test_a_part_waits_for_what_an_earlier_run_held),
+        TEST(test_it_gives_way_to_a_part_that_is_told_of),
         TEST(test_a_holder_that_starts_had_been_stopped),
         TEST(test_a_resumption_waits_for_the_record),
         TEST(test_another_diskseq_is_no_other_plug_after_a_restart),
@@ -1173,6 +1224,7 @@ int main(void)
         TEST(test_three_noes_still_silence),
         TEST(test_what_went_by_itself_is_known_when_it_comes_back),
         TEST(test_a_window_that_is_still_open_is_not_joined_by_one),
+        TEST(test_a_lost_window_is_saved_for_as_long_as_it_counts),
         TEST(test_a_pause_goes_on_and_ends_in_time),
         TEST(test_a_disposable_made_for_nothing_is_done_away_with),
         TEST(test_a_disposable_that_waits_for_its_kill_is_known),

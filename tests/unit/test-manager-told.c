@@ -671,6 +671,17 @@ static void test_what_may_be_held_is_told_to_be_attached(void **state)
     unplug("sda");
 }
 
+/* What lists it after its detach was told is not of the plug before. */
+static void test_the_next_plug_may_be_where_the_one_before_was(void **state)
+{
+    (void) state;
+
+    come_attached("sda", "vault", STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    come_attached("sda", "vault", STATUS_ATTACHED_ELSEWHERE);
+}
+
 /* What was told of an empty slot is not of the disk that has its name next. */
 static void test_a_removed_slot_leaves_its_name_clean(void **state)
 {
@@ -1499,6 +1510,7 @@ int main(void)
         TEST(test_a_part_goes_on_when_an_attach_is_made_anew),
         TEST(test_what_may_be_held_is_told_to_be_gone),
         TEST(test_what_may_be_held_is_told_to_be_attached),
+        TEST(test_the_next_plug_may_be_where_the_one_before_was),
         TEST(test_a_removed_slot_leaves_its_name_clean),
         TEST(test_a_partition_waits_for_the_look_at_its_disk),
         TEST(test_what_is_undone_is_what_was_attached),

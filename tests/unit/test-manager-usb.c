@@ -954,6 +954,34 @@ static void test_later_it_is_believed(void **state)
     be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
 }
 
+/* Right after a gap in what qubesd tells, too, but only for a while. */
+static void test_what_is_listed_after_a_gap_is_looked_at_later(void **state)
+{
+    (void) state;
+
+    reconnect();
+    assert_int_equal(plug("2-1", "A"), 0);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
+    rig_pass(&rig, JOB_PORT_STALE_USEC - 1);
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, 1);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed("vault"));
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* But where it is not, nobody has to be asked. */
+static void test_what_nobody_has_after_a_gap_is_not_looked_for(void **state)
+{
+    (void) state;
+
+    reconnect();
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    begin("2-1");
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE); /* sda */
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_our_own_detach_is_one_too(void **state)
 {
     (void) state;
@@ -1456,6 +1484,8 @@ int main(void)
         TEST(test_the_disk_of_an_attached_usb_device_ends_310),
         TEST(test_what_is_said_of_a_port_just_detached_is_asked_again),
         TEST(test_later_it_is_believed),
+        TEST(test_what_is_listed_after_a_gap_is_looked_at_later),
+        TEST(test_what_nobody_has_after_a_gap_is_not_looked_for),
         TEST(test_our_own_detach_is_one_too),
         TEST(test_so_is_the_undoing_of_an_attach),
         TEST(test_what_listed_the_plug_before_is_of_the_past),
