@@ -223,8 +223,8 @@ int manager_save(const Manager *m, State **ret)
         if (disposable_of(managed))
             save_disposable(state, disposable_of(managed));
     for (size_t i = 0; i < ORPHANS_MAX; i++)
-        if (m->orphans.orphans[i].name.s[0] != '\0')
-            save_disposable(state, &m->orphans.orphans[i].name);
+        if (orphans_get(&m->orphans, i))
+            save_disposable(state, orphans_get(&m->orphans, i));
     for (size_t i = 0; i < WINDOWS_MAX; i++)
         if (m->desk.windows[i].id != 0)
             state->windows[state->n_windows++] =
@@ -313,8 +313,8 @@ uint64_t manager_state_digest(const Manager *m)
         if (disposable_of(managed))
             digest = mix_text(digest, disposable_of(managed)->s);
     for (size_t i = 0; i < ORPHANS_MAX; i++)
-        if (m->orphans.orphans[i].name.s[0] != '\0')
-            digest = mix_text(digest, m->orphans.orphans[i].name.s);
+        if (orphans_get(&m->orphans, i))
+            digest = mix_text(digest, orphans_get(&m->orphans, i)->s);
     for (size_t i = 0; i < WINDOWS_MAX; i++)
         if (m->desk.windows[i].id != 0)
             digest = mix(digest, m->desk.windows[i].opened_usec);

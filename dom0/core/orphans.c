@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
+
 #include "dom0/core/orphans.h"
 
 bool orphans_add(Orphans *orphans, const QubeName *name)
@@ -13,6 +15,16 @@ bool orphans_add(Orphans *orphans, const QubeName *name)
         return true;
     }
     return false;
+}
+
+const QubeName *orphans_get(const Orphans *orphans, size_t index)
+{
+    const QubeName *name;
+
+    assert(index < ORPHANS_MAX);
+
+    name = &orphans->orphans[index].name;
+    return name->s[0] != '\0' ? name : NULL;
 }
 
 bool orphans_next_call(Orphans *orphans,

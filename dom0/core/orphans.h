@@ -30,6 +30,10 @@ typedef struct Orphans {
 /* False when there are too many: the disposable is left to the person then. */
 bool orphans_add(Orphans *orphans, const QubeName *name);
 
+/* The disposable in place @index, which is less than ORPHANS_MAX; NULL: none.
+ */
+const QubeName *orphans_get(const Orphans *orphans, size_t index);
+
 /* Whether a call has to be made; @call is the id it gets. */
 bool orphans_next_call(Orphans *orphans,
                        uint64_t call,

@@ -142,7 +142,7 @@ static size_t source_place(const Source *source,
     while (begin < end) {
         size_t middle = begin + (end - begin) / 2;
         const Record *record = &source->by_name[middle]->record;
-        int order = record->class != class ? (record->class < class ? -1 : 1)
+        int order = record->class != class ? (int) record->class - (int) class
                                            : strcmp(record->device.s, name->s);
 
         if (order == 0)
