@@ -434,6 +434,23 @@ static void test_a_usb_device_is_remembered_for_its_parts(void **state)
     assert_int_equal(source->n_memories, 2);
 }
 
+static void test_a_plug_is_remembered_for_two_minutes(void **state)
+{
+    const PlugMemory memory = { .gone_usec = BEGIN_USEC };
+    const uint64_t resumed_usec = BEGIN_USEC + USEC_PER_SEC,
+                   kept_usec = 120 * USEC_PER_SEC;
+
+    (void) state;
+
+    assert_false(plug_memory_is_over(&memory, 0, BEGIN_USEC + kept_usec));
+    assert_true(plug_memory_is_over(&memory, 0, BEGIN_USEC + kept_usec + 1));
+    /* from when its qube was resumed, if that was soon after it went */
+    assert_false(
+        plug_memory_is_over(&memory, resumed_usec, resumed_usec + kept_usec));
+    assert_true(plug_memory_is_over(&memory, resumed_usec,
+                                    resumed_usec + kept_usec + 1));
+}
+
 static void test_a_device_is_of_one_usb_device_with_itself(void **state)
 {
     Device *disk = add("sda", NULL), *other = add("sdb", NULL);
@@ -489,6 +506,7 @@ int main(void)
         test(test_what_is_forgiven_of_a_plug_is_all_of_it),
         test(test_only_what_was_removed_is_marked_so),
         test(test_a_usb_device_is_remembered_for_its_parts),
+        test(test_a_plug_is_remembered_for_two_minutes),
         test(test_a_device_is_of_one_usb_device_with_itself),
         test(test_an_early_attach_is_of_the_device_that_its_identity_names),
         test(test_waiters_are_first_in_first_out_and_counted),

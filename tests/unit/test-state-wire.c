@@ -200,12 +200,30 @@ static void test_what_the_encoder_does_not_write_is_refused(void **unused)
             "a line is not one JSON object");
 }
 
+static void test_a_state_holds_what_one_source_can_have(void **state)
+{
+    _cleanup_(state_freep) State *full = NULL;
+    StateSource *source;
+    StatePlug *plug;
+
+    (void) state;
+
+    assert_int_equal(state_new(&full), 0);
+    for (size_t i = 0; i < STATE_SOURCES_MAX; i++)
+        assert_int_equal(state_add_source(full, &source), 0);
+    for (size_t i = 0; i < STATE_PLUGS_MAX; i++)
+        assert_int_equal(state_add_plug(source, &plug), 0);
+    assert_int_equal(state_add_plug(source, &plug), -ENOBUFS);
+    assert_int_equal(state_add_source(full, &source), -ENOBUFS);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_read_is_what_was_written),
         cmocka_unit_test(test_a_file_that_was_cut_anywhere_is_refused),
         cmocka_unit_test(test_what_the_encoder_does_not_write_is_refused),
+        cmocka_unit_test(test_a_state_holds_what_one_source_can_have),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

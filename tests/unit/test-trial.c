@@ -408,6 +408,27 @@ static void test_whether_targets_exist_is_told(void **state)
     assert_false(targets[1].is_known);
 }
 
+static void test_what_was_not_asked_for_is_not_taken(void **state)
+{
+    World world = { .policy_allow = " a ", .running = "a" };
+    Fixture *fixture = *state;
+    const AdminAnswer lost = { .result = ADMIN_UNREACHABLE };
+
+    take_rule(fixture, "r: allow block type disk to a\n");
+    assert_int_equal(trial_new(&fixture->trial, &fixture->task), 0);
+    assert_int_equal(trial_wish(fixture->trial), TRIAL_WISH_QUESTION);
+    trial_on_qubes(fixture->trial, NULL);
+    trial_on_answer(fixture->trial, &lost);
+    assert_int_equal(trial_wish(fixture->trial), TRIAL_WISH_QUESTION);
+
+    expect(try(fixture, &world), STATUS_ATTACHED, "a", false, false);
+    trial_on_qubes(fixture->trial, NULL);
+    trial_on_answer(fixture->trial, &lost);
+    trial_on_policy(fixture->trial, POLICY_NO);
+    assert_int_equal(trial_wish(fixture->trial), TRIAL_WISH_DONE);
+    expect(trial_verdict(fixture->trial), STATUS_ATTACHED, "a", false, false);
+}
+
 static void test_what_qubesd_says_of_the_device_counts(void **state)
 {
     Fixture *fixture = *state;
@@ -512,6 +533,7 @@ int main(void)
         TEST(test_of_the_default_disposable_both_names_count),
         TEST(test_without_a_default_template_no_disposable_starts),
         TEST(test_whether_targets_exist_is_told),
+        TEST(test_what_was_not_asked_for_is_not_taken),
         TEST(test_what_qubesd_says_of_the_device_counts),
         TEST(test_a_paused_target_takes_nothing),
         TEST(test_usb_goes_into_a_running_target),
