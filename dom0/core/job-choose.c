@@ -146,12 +146,12 @@ JobWish job_take_target(Job *job, uint64_t now_usec)
     Target target = job_target(job, job->choice);
     JobWish wish;
 
-    (void) now_usec;
-
     if (target.kind != TARGET_QUBE && job->task.qubes_only)
         return job_finish_holder_stopped(job);
     if (target.kind != TARGET_QUBE && !job->has_turn)
         return job_ask_turn(job);
+    if (target.kind != TARGET_QUBE && job->waited)
+        return job_judge_again(job, now_usec);
     if (target.kind != TARGET_QUBE) {
         wish = job_call(job, JOB_CREATING, ADMIN_CREATE_DISPOSABLE);
         job->request.dest = target.name;
@@ -316,7 +316,7 @@ static JobWish job_check(Job *job, uint64_t now_usec)
 }
 
 /* The guard rail was asked once more: does it still say the same? */
-static JobWish job_on_judged_again(Job *job, uint64_t now_usec)
+static JobWish job_on_judged_again(Job *job)
 {
     job->rejudges = false;
     switch ((Verdict) job->verdicts[job->choice]) {
@@ -332,7 +332,8 @@ static JobWish job_on_judged_again(Job *job, uint64_t now_usec)
     case VERDICT_ALLOW:
         break;
     }
-    return job_take_turn(job, now_usec);
+    /* another part may have had its turn meanwhile */
+    return job_ask_turn(job);
 }
 
 /* Ask the guard rail about the next target, or go on when all are judged. */
@@ -360,7 +361,7 @@ JobWish job_judge(Job *job, uint64_t now_usec)
     }
 
     if (job->rejudges)
-        return job_on_judged_again(job, now_usec);
+        return job_on_judged_again(job);
     if (job_count_permitted(job) == 0)
         return job_finish_denied(job);
     if (job->approved)

@@ -301,7 +301,8 @@ static void take(Walk *walk, const Node *after, JobWish wish)
     const Job *job = &node->job;
 
     node->depth++;
-    node->waited |= is_waiting(job);
+    node->waited |=
+        is_waiting(job) || (job->state == JOB_TURN && wish == JOB_WISH_NOTHING);
     if (node->outcome != STATUS_INVALID)
         REQUIRE(walk, job->outcome == node->outcome);
 
@@ -314,8 +315,10 @@ static void take(Walk *walk, const Node *after, JobWish wish)
             check_attach(walk, node);
             REQUIRE(walk, node->outcome == STATUS_INVALID);
         }
-        if (job->request.method == ADMIN_CREATE_DISPOSABLE)
+        if (job->request.method == ADMIN_CREATE_DISPOSABLE) {
             REQUIRE(walk, job->outcome == STATUS_INVALID);
+            REQUIRE(walk, !node->waited);
+        }
         break;
     case JOB_WISH_QUESTION:
         REQUIRE(walk, job->outcome == STATUS_INVALID);

@@ -865,6 +865,50 @@ static void test_a_policy_that_is_silent_meanwhile_is_a_no(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static uint64_t ask_policy(void)
+{
+    PolicyQuestion question;
+    uint64_t id;
+
+    assert_true(manager_next_question(rig.manager, &id, &question));
+    return id;
+}
+
+/* A partition has waited for a look at its disk, and has had its turn; the disk
+ * has its own while the policy is asked once more about the partition. */
+static void test_what_is_judged_again_needs_its_turn_again(void **s)
+{
+    uint64_t look, disk, part;
+
+    (void) s;
+
+    rig_set_rules(&rig, "r: allow block type { disk partition } to work\n");
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 1);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    manager_set_qubesd(rig.manager, QUBESD_GONE, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    look = rig_call(&rig, ADMIN_ATTACHED);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sda"), 0);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda1"), 0);
+    judge(POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_reply(&rig, look, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    judge(POLICY_YES);
+
+    disk = rig_call(&rig, ADMIN_AVAILABLE);
+    part = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_reply(&rig, part, answer_listed(NULL));
+    part = ask_policy();
+    rig_reply(&rig, disk, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    manager_on_verdict(rig.manager, part, POLICY_YES, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* What has not waited costs no second question. */
 static void test_what_goes_on_at_once_is_judged_once(void **state)
 {
@@ -918,6 +962,7 @@ int main(void)
         TEST(test_a_policy_that_denies_meanwhile_is_heard),
         TEST(test_a_policy_that_wants_to_ask_meanwhile_does),
         TEST(test_a_policy_that_is_silent_meanwhile_is_a_no),
+        TEST(test_what_is_judged_again_needs_its_turn_again),
         TEST(test_what_goes_on_at_once_is_judged_once),
     };
 
