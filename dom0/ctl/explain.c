@@ -112,9 +112,11 @@ int explain_device(json_t **ret,
     if (r == 0 && json_is_object(explanation) &&
         json_object_set(explanation, "steps", steps) < 0)
         r = fail_memory(error);
+    if (r < 0)
+        return r;
 
     *ret = TAKE_PTR(explanation);
-    return r;
+    return 0;
 }
 
 static int run_device(const Arguments *arguments,
