@@ -61,6 +61,7 @@ static const int errors_between[] = { EINTR, EAGAIN, EIO, ENOMEM };
 static char folder[] = "/tmp/fault-approver-XXXXXX";
 static char refused[64];
 static sd_event *event;
+static sd_event_source *kept_watch;
 static Peer policy, agent;
 static PolicyAnswer verdict;
 static PromptAnswer answer;
@@ -139,7 +140,7 @@ static int set_up(void **state)
     peer_begin(&agent, "agent");
     assert_return_code(sd_event_new(&event), 0);
     /* the kernel takes its time to close the last one */
-    assert_return_code(sd_event_add_inotify(event, NULL, "/",
+    assert_return_code(sd_event_add_inotify(event, &kept_watch, "/",
                                             IN_ONLYDIR | IN_DELETE_SELF,
                                             on_inotify, NULL),
                        0);
@@ -151,6 +152,7 @@ static int tear_down(void **state)
 {
     (void) state;
 
+    sd_event_source_disable_unref(kept_watch);
     event = sd_event_unref(event);
     peer_end(&policy);
     peer_end(&agent);
