@@ -31,6 +31,7 @@ plants=(
 
 n_found=0 n=0
 for plant in "${plants[@]}"; do
+    n=$((n + 1))
     IFS=$'\x1f' read -r file from to meaning \
         <<<"$(sed -e 's/\\|/\x1e/g' -e 's/|/\x1f/g' -e 's/\x1e/|/g' <<<"$plant")"
     from=${from//\\n/$'\n'} to=${to//\\n/$'\n'}
@@ -40,7 +41,6 @@ for plant in "${plants[@]}"; do
         continue
     fi
     FROM=$from TO=$to perl -0pi -e 's/\Q$ENV{FROM}\E/$ENV{TO}/' "$tree/$file"
-    n=$((n + 1))
     if ! ninja -C "$tree/build" dom0/qubes-autoattachd \
         sysusb/qubes-autoattach-forwarder >"$tree/log" 2>&1; then
         echo "does not build: $meaning"

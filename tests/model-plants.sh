@@ -14,7 +14,7 @@ cmake -S "$tree" -B "$tree/build" -G Ninja >/dev/null || exit 1
 
 # FILE|what stands there|what is planted|what it means
 plants=(
-    'manager-prompt.c|device->refused_by_user = true;||a no is not kept'
+    'manager-window.c|device->refused_by_user = true;||a no is not kept'
     'manager-device.c|if (device_is_left_alone(device))|if (false)|a detach by the person is undone'
     'source.c|return a != b && (|return false && (|parts of one plug do not exclude one another'
     'source-memory.c|device->detached_by_user \|= found->detached_by_user;||a new probe is another plug'
@@ -27,11 +27,13 @@ plants=(
     'manager-source.c|source_unplug(m, source, "its qube was restarted", now);||a new boot of the source is not noticed'
     'manager-turn.c|if (device_is_looked_at(managed->device))|if (false)|parts do not wait for a look'
     'job-detach.c|return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|return job_finish(job, STATUS_DETACHED, ""); return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|a Detach that failed is taken for done'
+    'job-step.c|job->waited = true;||a policy that was tightened meanwhile does not count'
     'target-start.c|if (start->running)|if (false)|a target is started once for each device'
 )
 
 n_found=0 n=0
 for plant in "${plants[@]}"; do
+    n=$((n + 1))
     IFS=$'\x1f' read -r file from to meaning \
         <<<"$(sed -e 's/\\|/\x1e/g' -e 's/|/\x1f/g' -e 's/\x1e/|/g' <<<"$plant")"
     cp "dom0/core/$file" "$tree/dom0/core/$file"
@@ -41,7 +43,6 @@ for plant in "${plants[@]}"; do
     fi
     FROM=$from TO=$to perl -0pi -e 's/\Q$ENV{FROM}\E/$ENV{TO}/' \
         "$tree/dom0/core/$file"
-    n=$((n + 1))
     if ! ninja -C "$tree/build" prop-model >"$tree/log" 2>&1; then
         echo "does not build: $meaning"
     elif AUTOATTACH_HISTORIES=$histories \
