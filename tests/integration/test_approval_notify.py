@@ -201,7 +201,8 @@ class NoMatter(NotifyCase):
         for n, name in enumerate(("sda", "sdb")):
             seq = connection.add("block", name, **stick_n(n))
             self.assert_told(connection, seq, 200)
-        # the last one is tried only after it was told
+        # the last one is tried only after it was told, and then once more
+        self.barrier(connection)
         self.barrier(connection)
         # it is not made up for either
         rig.sim.agent_up()
