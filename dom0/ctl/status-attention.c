@@ -169,7 +169,7 @@ static const char usb_qube[] = "sys-usb";
 
 static void names_add(Names *names, const char *name)
 {
-    for (size_t i = 0; i < names->n; i++)
+    for (size_t i = 0; name && i < names->n; i++)
         if (strcmp(names->s[i], name) == 0)
             return;
     if (name && name[0] && names->n < NAMES_MAX)

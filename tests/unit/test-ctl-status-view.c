@@ -590,6 +590,8 @@ static void test_any_object_can_be_viewed(void **state)
         "{\"sources\":[1,null,{}],\"jobs\":[[],{}],\"outcomes\":[{},\"x\"],"
         "\"n_jobs\":-1,\"rules\":{\"failed\":true,\"errors\":[1,{\"caret\":"
         "99999999999,\"source_line\":\"x\"}],\"n_errors\":-5}}",
+        "{\"sources\":[],\"rules\":{\"sources\":[\"a\",null,1]},"
+        "\"outcomes\":[{},1],\"policy\":1,\"qubes\":[1,{\"name\":\"a\"}]}",
     };
 
     (void) state;
