@@ -22,7 +22,7 @@ plants=(
     'job-attach.c|if (answer->power == POWER_RUNNING)|if (true)|USB into a target that does not run'
     'manager-source.c|if (!device->plugged \|\| (device->told_by & bit) == 0) {|if (false) {|what is not in the picture stays'
     'manager-device.c|if (device->stopped.s[0] && task.start == RULE_START_TARGET)|if (false)|a stopped target is started again'
-    'job-choose.c|return job_question(job, task->ask \|\| job->approved);|return job_question(job, false);|an ask rule does not ask'
+    'job-judge.c|return job_question(job, task->ask \|\| job->approved);|return job_question(job, false);|an ask rule does not ask'
     'manager-state.c|device->refused_by_user = plug->refused_by_user;||a restart forgets a no'
     'manager-source.c|source_unplug(m, source, "its qube was restarted", now);||a new boot of the source is not noticed'
     'manager-turn.c|if (device_is_looked_at(managed->device))|if (false)|parts do not wait for a look'

@@ -113,6 +113,23 @@ static JobWish job_on_holder(Job *job,
     return job_select(job, now_usec);
 }
 
+/* Find out under which identity qubesd lists the device. If its event has told,
+ * it need not be asked now; after a prompt it is asked in any case. */
+JobWish job_check(Job *job, uint64_t now_usec)
+{
+    DeviceListing listing = { .listed = true,
+                              .has_identity = true,
+                              .identity = job->task.identity,
+                              .attachment = ATTACHMENT_NONE };
+
+    if (!job->task.announced || job->known_at.s[0] != '\0')
+        return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
+
+    job->state = JOB_CHECKING;
+    job->announced = true;
+    return job_on_listing(job, &listing, now_usec);
+}
+
 /* What to do with a device that qubesd lists. */
 JobWish job_on_listing(Job *job,
                        const DeviceListing *listing,

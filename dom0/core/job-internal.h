@@ -39,22 +39,36 @@ void job_pause(Job *job, uint64_t now_usec);
 void job_unpause(Job *job, uint64_t now_usec);
 void job_init(Job *ret, const JobTask *task, uint64_t now_usec);
 
-/* job-choose: guard rail, choice of the target, the person */
+/* job-judge: the guard rail */
 
+JobWish job_judge(Job *job, uint64_t now_usec);
+/* Ask the guard rail once more, about the target that was chosen. */
+JobWish job_judge_again(Job *job, uint64_t now_usec);
+JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+
+/* job-choose: the target, and the person who chooses it */
+
+/* A target of the rule, with @dispvm in its full form. */
+Target job_target(const Job *job, size_t index);
+bool job_may_choose(const Job *job, size_t index);
+size_t job_count_permitted(const Job *job);
 bool job_wants(const Job *job, size_t index, const QubeName *qube);
 JobWish job_take_target(Job *job, uint64_t now_usec);
 JobWish job_finish_not_running(Job *job);
 JobWish job_finish_holder_stopped(Job *job);
 JobWish job_select(Job *job, uint64_t now_usec);
-JobWish job_ask_turn(Job *job);
-JobWish job_take_turn(Job *job, uint64_t now_usec);
-JobWish job_judge(Job *job, uint64_t now_usec);
-JobWish job_on_resolved(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_created(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_selected(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 
+/* job-turn: the turn of the port, and what of the device is attached before */
+
+JobWish job_ask_turn(Job *job);
+JobWish job_take_turn(Job *job, uint64_t now_usec);
+JobWish job_on_surveyed(Job *job, const AdminAnswer *answer, uint64_t now_usec);
+
 /* job-attach: from the device's listing to the verified attach */
 
+JobWish job_check(Job *job, uint64_t now_usec);
 JobWish job_on_listing(Job *job,
                        const DeviceListing *listing,
                        uint64_t now_usec);
@@ -63,7 +77,6 @@ JobWish job_on_available(Job *job,
                          const AdminAnswer *answer,
                          uint64_t now_usec);
 JobWish job_attach(Job *job);
-JobWish job_on_surveyed(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_probed(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_attach(Job *job, const AdminAnswer *answer, uint64_t now_usec);
 JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec);
