@@ -117,6 +117,7 @@ Status manager_retry(Manager *m,
         return STATUS_INTERNAL;
 
     device_forgive(device);
+    device->wanted = true;
     device_stop_waiting(device);
     status = device_decide(m, device, waiter, now);
     if (status != STATUS_INVALID)

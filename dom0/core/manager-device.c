@@ -65,6 +65,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device_stop_waiting(device);
     device->detached_by_user = false;
     device->refused_by_user = false;
+    device->wanted = false;
     device->stopped = (QubeName){};
     device->suspect = false;
     device->missed_events = false;

@@ -272,7 +272,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             if (managed->device->refused_by_user)
                 wish = job_on_refused(&managed->job, STATUS_DENIED_BY_USER, "",
                                       now.monotonic_usec);
-            else if (source_is_quiet(managed->source, now.monotonic_usec))
+            else if (device_is_quiet(managed->device, now.monotonic_usec))
                 wish = job_on_refused(&managed->job, STATUS_QUIET, "",
                                       now.monotonic_usec);
             else if (!managed_take_early_yes(managed, &wish, now))

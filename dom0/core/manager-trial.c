@@ -72,7 +72,7 @@ bool manager_prepare_trial(const Manager *m,
 
     *ret = (TrialTask){
         .rule = ret_device->rule,
-        .is_quiet = source_is_quiet(device->source, now.monotonic_usec),
+        .is_quiet = device_is_quiet(device, now.monotonic_usec),
     };
     ret->settled = settle(m, device, &ret->settled_detail);
     if (ret->rule)

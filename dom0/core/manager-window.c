@@ -29,12 +29,13 @@ static Device *window_device(const Manager *m, const Window *window)
                                                                      : NULL;
 }
 
-/* The source's prompts are silenced: end its jobs that wait for one. */
+/* If the source's prompts are silenced now, end its jobs that wait for one. */
 static void silence(Manager *m, const Source *source, Instant now)
 {
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
         if (!managed->dead && managed->source == source &&
-            managed->job.state == JOB_AWAITING_PROMPT)
+            managed->job.state == JOB_AWAITING_PROMPT &&
+            device_is_quiet(managed->device, now.monotonic_usec))
             managed_apply(m, managed,
                           job_on_refused(&managed->job, STATUS_QUIET, "",
                                          now.monotonic_usec),
@@ -71,6 +72,7 @@ static void on_no(Manager *m,
 
     if (device) {
         device->refused_by_user = true;
+        device->wanted = false;
         /* no other job of the plug shall ask again, or attach it, whatever its
          * rule */
         device_drop_queued(m, device, STATUS_DENIED_BY_USER, "", now);
@@ -86,8 +88,7 @@ static void on_no(Manager *m,
     if (!source)
         return;
     source_on_no(source, now.monotonic_usec);
-    if (source_is_quiet(source, now.monotonic_usec))
-        silence(m, source, now);
+    silence(m, source, now);
 }
 
 bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now)

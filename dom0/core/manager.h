@@ -190,7 +190,8 @@ uint64_t manager_new_asker(Manager *manager);
 /* The asker does not wait for its answer any more. */
 void manager_drop_asker(Manager *manager, uint64_t asker);
 /* Decide the device again; that the person said no to it or detached it by hand
- * is forgotten. STATUS_NO_SUCH_DEVICE if it is not plugged in. */
+ * is forgotten, and its prompt is shown also while those of its source are
+ * silenced. STATUS_NO_SUCH_DEVICE if it is not plugged in. */
 Status manager_retry(Manager *manager,
                      const DeviceRef *ref,
                      uint64_t asker,

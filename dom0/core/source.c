@@ -131,6 +131,11 @@ bool source_is_quiet(const Source *source, uint64_t now_usec)
     return now_usec < source->quiet_usec;
 }
 
+bool device_is_quiet(const Device *device, uint64_t now_usec)
+{
+    return source_is_quiet(device->source, now_usec) && !device->wanted;
+}
+
 /* The index in by_name at which the device is, or at which it would be
  * inserted. */
 static size_t source_place(const Source *source,

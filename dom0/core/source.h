@@ -164,6 +164,9 @@ struct Device {
     bool waits_for_list;
     bool detached_by_user; /* left alone until it is replugged */
     bool refused_by_user;  /* the same: the person said no to a prompt */
+    /* the person has retried this plug: its prompts are shown, also where the
+     * source's are silenced */
+    bool wanted;
 
     /* Known from an earlier run of the daemon: */
     /* a disposable that was made for the attach; it is removed unless that is
@@ -431,5 +434,7 @@ extern const RateLimit source_line_limit;
 void source_on_yes(Source *source);
 void source_on_no(Source *source, uint64_t now_usec);
 bool source_is_quiet(const Source *source, uint64_t now_usec);
+/* Whether the device's prompts are, by that. */
+bool device_is_quiet(const Device *device, uint64_t now_usec);
 
 DEFINE_CLEANUP(Source *, source_free)

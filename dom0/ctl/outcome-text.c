@@ -34,7 +34,8 @@ static const Reason reasons[] = {
       "rule %r takes it, but another qube has it, or another part of the same "
       "device" },
     { STATUS_QUIET,
-      "rule %r would ask, but prompts for devices of this qube are silenced" },
+      "rule %r would ask, but prompts for devices of this qube are silenced; "
+      "to be asked all the same: qvm-autoattach retry" },
     { STATUS_START_FAILED, "rule %r takes it, but %t did not start" },
     { STATUS_ATTACH_FAILED,
       "rule %r takes it, but it could not be attached to %t, after all tries" },

@@ -562,6 +562,68 @@ static void test_a_no_to_a_source_that_is_gone_counts(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_QUIET);
 }
 
+static void retry(const char *device)
+{
+    const DeviceRef ref = rig_ref("sys-usb", device);
+
+    assert_int_equal(manager_retry(rig.manager, &ref,
+                                   manager_new_asker(rig.manager), rig.now),
+                     STATUS_INVALID);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 0);
+}
+
+/* The person has asked for this one, and for no other. */
+static void test_a_retry_asks_though_the_source_is_silenced(void **state)
+{
+    (void) state;
+
+    for (const char *name = "sda\0sdb\0sdc"; *name; name += sizeof("sda")) {
+        plug(name);
+        answer(show(name), PROMPT_NO, 0);
+        assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+        assert_int_equal(serve(), 0);
+    }
+    plug("sdd");
+    assert_int_equal(rig_answer(&rig), STATUS_QUIET);
+
+    retry("sdd");
+    answer(show("sdd"), PROMPT_YES, 0);
+    assert_int_equal(serve(), 1);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
+static void test_a_retry_that_waits_is_not_silenced_by_another_no(void **state)
+{
+    uint64_t id;
+
+    (void) state;
+
+    plug("sda");
+    answer(show("sda"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(serve(), 0);
+    plug("sdb");
+    answer(show("sdb"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(serve(), 0);
+    plug("sdc");
+    id = show("sdc");
+    plug("sdd");
+    retry("sdd");
+    answer(id, PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(serve(), 0);
+    /* its own no counts, and for the plug that comes next the silence holds */
+    answer(show("sdd"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(serve(), 0);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sdd"),
+                     STATUS_DETACHED);
+    plug("sdd");
+    assert_int_equal(rig_answer(&rig), STATUS_QUIET);
+}
+
 static void test_windows_that_nobody_answers_are_bounded(void **state)
 {
     unsigned int n_windows = 0;
@@ -947,6 +1009,8 @@ int main(void)
         TEST(test_a_yes_is_for_the_disposable_that_was_shown),
         TEST(test_a_prompt_that_was_answered_elsewhere_is_not_shown),
         TEST(test_a_no_to_a_source_that_is_gone_counts),
+        TEST(test_a_retry_asks_though_the_source_is_silenced),
+        TEST(test_a_retry_that_waits_is_not_silenced_by_another_no),
         TEST(test_windows_that_nobody_answers_are_bounded),
         TEST(test_without_an_agent_the_pause_doubles_to_a_minute),
         TEST(test_a_login_is_noticed_at_once_and_the_pause_begins_anew),

@@ -528,7 +528,8 @@ void judge_on_prompt(Model *m, OpenWindow *window)
         wrong(m, "a prompt, though the person took it away");
     if (seat->listed == SURE_NO)
         wrong(m, "a prompt for what qubesd does not list");
-    if (m->quiet_usec[seat_source(index)] > now_usec)
+    if (m->quiet_usec[seat_source(index)] > now_usec &&
+        seat->wanted_plug != seat->plug)
         wrong(m, "a prompt of a source that is silenced");
     check_offer(m, prompt, rule);
 

@@ -1371,6 +1371,7 @@ static void on_no(Model *m, const OpenWindow *window)
 
     if (seat->plugged && seat->plug == window->plug) {
         seat->refused = SURE_YES;
+        seat->wanted_plug = 0;
         group_of(m, window->seat)->refused = SURE_YES;
     }
     m->noes[source]++;
@@ -1520,6 +1521,7 @@ void judge_on_act(Model *m, int index, bool detaches)
         return;
     }
     forgive(m, index);
+    seat->wanted_plug = seat->plug;
     trigger(m, seat);
 }
 

@@ -321,6 +321,7 @@ typedef struct Seat {
     Record record;
     uint64_t connections; /* bits: those that have told of it */
     uint64_t plug;        /* another number for each plug */
+    uint64_t wanted_plug; /* that the person has retried, without a no since */
     uint64_t plug_tick;
     uint64_t record_tick; /* of the newest */
     uint64_t unplug_tick;
