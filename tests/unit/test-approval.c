@@ -614,13 +614,31 @@ static void test_a_retry_that_waits_is_not_silenced_by_another_no(void **state)
     answer(id, PROMPT_NO, 0);
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
     assert_int_equal(serve(), 0);
-    /* its own no counts, and for the plug that comes next the silence holds */
+    /* its own no counts */
     answer(show("sdd"), PROMPT_NO, 0);
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
-    assert_int_equal(serve(), 0);
-    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sdd"),
-                     STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER); /* the retry */
+}
+
+static void test_a_retry_is_for_the_plug_that_is_there(void **state)
+{
+    const Record other = rig_record_at(RECORD_ADD, "sdd", "2-1", "other");
+
+    (void) state;
+
+    for (const char *name = "sda\0sdb\0sdc"; *name; name += sizeof("sda")) {
+        plug(name);
+        answer(show(name), PROMPT_NO, 0);
+        assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+        assert_int_equal(serve(), 0);
+    }
     plug("sdd");
+    assert_int_equal(rig_answer(&rig), STATUS_QUIET);
+    retry("sdd");
+    assert_int_equal(rig_tell_record(&rig, usb, &other), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    judge(POLICY_YES);
+    assert_int_equal(serve(), 0);
     assert_int_equal(rig_answer(&rig), STATUS_QUIET);
 }
 
@@ -1011,6 +1029,7 @@ int main(void)
         TEST(test_a_no_to_a_source_that_is_gone_counts),
         TEST(test_a_retry_asks_though_the_source_is_silenced),
         TEST(test_a_retry_that_waits_is_not_silenced_by_another_no),
+        TEST(test_a_retry_is_for_the_plug_that_is_there),
         TEST(test_windows_that_nobody_answers_are_bounded),
         TEST(test_without_an_agent_the_pause_doubles_to_a_minute),
         TEST(test_a_login_is_noticed_at_once_and_the_pause_begins_anew),
