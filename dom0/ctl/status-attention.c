@@ -8,8 +8,10 @@
 #include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/status-attention.h"
 
-/* all sources there can be; or those of rules and of outcomes */
-#define NAMES_MAX (REPORT_NAMED_MAX + REPORT_OUTCOMES_MAX)
+/* all sources there can be, and those of rules or of outcomes */
+#define NAMES_MAX \
+    (REPORT_SOURCES_MAX + REPORT_NAMED_MAX + REPORT_OUTCOMES_MAX)
+#define NAMES_SHOWN 3U
 
 typedef struct Attention {
     View *view;
@@ -167,34 +169,47 @@ static void attention_unasked(Attention *att)
 /* The usual one, where nothing tells of another. */
 static const char usb_qube[] = "sys-usb";
 
+static bool names_have(const Names *names, const char *name)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (strcmp(names->s[i], name) == 0)
+            return true;
+    return false;
+}
+
 static void names_add(Names *names, const char *name)
 {
-    for (size_t i = 0; name && i < names->n; i++)
-        if (strcmp(names->s[i], name) == 0)
-            return;
-    if (name && name[0] && names->n < NAMES_MAX)
+    if (name && name[0] && !names_have(names, name) && names->n < NAMES_MAX)
         names->s[names->n++] = name;
 }
 
-/* The first, and how many more there are. */
+/* "a, b and c"; of more than NAMES_SHOWN the last is how many more there are */
 static const char *names_show(const Names *names,
                               const View *view,
                               ShowText *ret)
 {
-    size_t len = strlen(show_text(ret, names->s[0], view->utf8));
+    size_t n = names->n < NAMES_SHOWN ? names->n : NAMES_SHOWN;
+    size_t len = 0;
 
-    if (names->n > 1)
+    ret->s[0] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        const char *before = i + 1 == names->n ? " and " : ", ";
+        ShowText name;
+
+        len += text_format(ret->s + len, sizeof(ret->s) - len, "%s%s",
+                           i == 0 ? "" : before,
+                           show_text(&name, names->s[i], view->utf8));
+    }
+    if (names->n > n)
         (void) text_format(ret->s + len, sizeof(ret->s) - len, " and %zu more",
-                           names->n - 1);
+                           names->n - n);
     return ret->s;
 }
 
-/* Whose devices are not seen: the sources without a forwarder; or, if there is
- * no source, the qubes that rules and outcomes tell of. */
-static Names find_unseen(const json_t *status)
+/* The sources that have no forwarder. */
+static Names find_silent(const json_t *status)
 {
     const json_t *sources = json_object_get(status, "sources"), *item;
-    const json_t *rules = json_object_get(status, "rules");
     Names names = {};
     size_t index;
 
@@ -204,13 +219,32 @@ static Names find_unseen(const json_t *status)
             member_number(item, "n_connections") == 0)
             names_add(&names, member_text(item, "name"));
     }
-    if (json_array_size(sources) > 0)
-        return names;
+    return names;
+}
 
+/* What is no source, but should be: the qubes that rules name as one, and, if
+ * there is no source at all, those that outcomes tell of. */
+static Names find_unseen(const json_t *status)
+{
+    const json_t *sources = json_object_get(status, "sources"), *item;
+    const json_t *rules = json_object_get(status, "rules");
+    Names seen = {}, names = {};
+    size_t index;
+
+    json_array_foreach(sources, index, item)
+    {
+        names_add(&seen, member_text(item, "name"));
+    }
     json_array_foreach(json_object_get(rules, "sources"), index, item)
     {
-        names_add(&names, json_string_value(item));
+        const char *name = json_string_value(item);
+
+        if (name && !names_have(&seen, name))
+            names_add(&names, name);
     }
+    if (seen.n > 0)
+        return names;
+
     json_array_foreach(json_object_get(status, "outcomes"), index, item)
     {
         names_add(&names, member_text(item, "source"));
@@ -242,42 +276,55 @@ static bool is_off(const json_t *qube)
            member_is(qube, "state", "crashed");
 }
 
-static void attention_sources(Attention *att)
+/* Sort out whose devices are not seen; who is no qube does not come into it. */
+static void sort_out(const json_t *status,
+                     const Names *names,
+                     Names *off,
+                     Names *missing)
 {
-    const bool has_none =
-        json_array_size(json_object_get(att->status, "sources")) == 0;
-    const bool qubes_known = json_object_get(att->status, "qubes") != NULL;
-    const Names unseen = find_unseen(att->status);
-    Names off = {}, missing = {};
-    ShowText shown;
+    const bool qubes_known = json_object_get(status, "qubes") != NULL;
 
-    for (size_t i = 0; i < unseen.n; i++) {
-        const json_t *qube = find_qube(att->status, unseen.s[i]);
+    for (size_t i = 0; i < names->n; i++) {
+        const json_t *qube = find_qube(status, names->s[i]);
 
         if (is_off(qube))
-            names_add(&off, unseen.s[i]);
+            names_add(off, names->s[i]);
         else if (qube || !qubes_known)
-            names_add(&missing, unseen.s[i]);
+            names_add(missing, names->s[i]);
     }
-    if (has_none && off.n == 0 && missing.n == 0)
-        names_add(&missing, usb_qube);
+}
+
+static void attention_sources(Attention *att)
+{
+    const Names silent = find_silent(att->status);
+    const Names unseen = find_unseen(att->status);
+    Names off = {}, mute = {}, unheard = {};
+    ShowText shown;
+
+    sort_out(att->status, &silent, &off, &mute);
+    sort_out(att->status, &unseen, &off, &unheard);
+    if (json_array_size(json_object_get(att->status, "sources")) == 0 &&
+        off.n == 0 && unheard.n == 0)
+        names_add(&unheard, usb_qube);
 
     if (off.n > 0)
         TELL(att, STYLE_WARNING,
              "%s %s not running; what is plugged in there is not seen",
              names_show(&off, att->view, &shown), off.n == 1 ? "is" : "are");
-    if (missing.n > 0 && has_none)
-        TELL(att, STYLE_WARNING,
-             "no USB qube has reported its devices; it needs the package "
-             "qubes-autoattach-vm in its template, in dom0: qvm-service %s "
-             "autoattach on, and if it is not called sys-usb, a line in "
-             "/etc/qubes/policy.d, see 80-qubes-autoattach.policy there",
-             show_text(&shown, missing.s[0], att->view->utf8));
-    else if (missing.n > 0)
+    if (mute.n > 0)
         TELL(att, STYLE_WARNING,
              "no forwarder from %s, nothing there is seen; look there: "
              "systemctl status qubes-autoattach-forwarder",
-             names_show(&missing, att->view, &shown));
+             names_show(&mute, att->view, &shown));
+    if (unheard.n > 0)
+        TELL(att, STYLE_WARNING,
+             "%s %s reported nothing; %s needs the package "
+             "qubes-autoattach-vm in its template, in dom0: qvm-service %s "
+             "autoattach on, and if it is not called sys-usb, a line in "
+             "/etc/qubes/policy.d, see 80-qubes-autoattach.policy there",
+             names_show(&unheard, att->view, &shown),
+             unheard.n == 1 ? "has" : "have", unheard.n == 1 ? "it" : "each",
+             unheard.n == 1 ? shown.s : "QUBE");
 }
 
 static void attention_pause(Attention *att)
@@ -328,5 +375,5 @@ void status_attention(View *view, const json_t *status, bool is_bare)
 bool status_attention_asks_for_qubes(const json_t *status)
 {
     return member_is(json_object_get(status, "qubesd"), "state", "connected") &&
-           find_unseen(status).n > 0;
+           (find_silent(status).n > 0 || find_unseen(status).n > 0);
 }

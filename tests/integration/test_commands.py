@@ -93,7 +93,7 @@ class StatusTest(CommandCase):
             "r: deny block from { usb-a usb-b }\ns: deny usb from usb-b\n",
             world(qubes={"usb-a": {"state": "Halted"}, "usb-b": {"state": "Halted"}}))
         self.assertEqual(self.command(rig, "status", "-q"),
-                         OFF.format("usb-a and 1 more are"))
+                         OFF.format("usb-a and usb-b are"))
         status = self.json(rig, "status")
         TYPES.check(reply_type("GetStatus"), status, "status")
         self.assertEqual(status["rules"]["sources"], ["usb-a", "usb-b"])

@@ -314,11 +314,12 @@ static void assert_unseen(const Report *report,
     json_decref(status);
 }
 
-#define NO_SOURCE(name)                                               \
-    "  no USB qube has reported its devices; it needs the package "   \
-    "qubes-autoattach-vm in its template, in dom0: qvm-service " name \
-    " autoattach on, and if it is not called sys-usb, a line in "     \
-    "/etc/qubes/policy.d, see 80-qubes-autoattach.policy there\n"
+#define NEEDS(who, name)                                                    \
+    " reported nothing; " who " needs the package qubes-autoattach-vm in "  \
+    "its template, in dom0: qvm-service " name " autoattach on, and if it " \
+    "is not called sys-usb, a line in /etc/qubes/policy.d, see "            \
+    "80-qubes-autoattach.policy there\n"
+#define NO_SOURCE(name)   "  " name " has" NEEDS("it", name)
 #define IS_OFF            " not running; what is plugged in there is not seen\n"
 #define QUBE(name, state) "{\"name\":\"" name "\",\"state\":\"" state "\"}"
 
@@ -346,10 +347,48 @@ static void test_without_a_source_it_is_told_what_is_missing(void **state)
                   "  usb-b is" IS_OFF NO_SOURCE("usb-a"));
     assert_unseen(report,
                   "[" QUBE("usb-a", "halted") "," QUBE("usb-b", "crashed") "]",
-                  "  usb-a and 1 more are" IS_OFF);
-    report->n_outcomes = report->n_named_sources = 0;
+                  "  usb-a and usb-b are" IS_OFF);
+    report->n_outcomes = 0;
+    report->n_named_sources = 3;
+    report->named_sources[2] = qube("usb-c");
+    assert_unseen(report, NULL,
+                  "  usb-a, usb-b and usb-c have" NEEDS("each", "QUBE"));
+    report->n_named_sources = 5;
+    report->named_sources[3] = qube("usb-d");
+    report->named_sources[4] = qube("usb-e");
+    assert_unseen(
+        report, NULL,
+        "  usb-a, usb-b, usb-c and 2 more have" NEEDS("each", "QUBE"));
+    report->n_named_sources = 0;
     assert_unseen(report, "[" QUBE("sys-usb", "halted") "]",
                   "  sys-usb is" IS_OFF);
+}
+
+static void test_a_second_source_that_never_called_is_told(void **state)
+{
+    Canned canned;
+    Report *report = &canned.report;
+
+    (void) state;
+    canned_begin(&canned);
+    report->n_named_sources = 2;
+    report->named_sources[0] = qube("sys-usb");
+    report->named_sources[1] = qube("sys-usb2");
+    assert_unseen(report, NULL, NO_SOURCE("sys-usb2"));
+    assert_unseen(report, "[" QUBE("sys-usb2", "running") "]",
+                  NO_SOURCE("sys-usb2"));
+    assert_unseen(report, "[" QUBE("sys-usb2", "halted") "]",
+                  "  sys-usb2 is" IS_OFF);
+    /* there is none: the rule is wrong, not the qube */
+    assert_unseen(report, "[" QUBE("sys-usb", "running") "]", "");
+
+    report->sources[0].has_picture = false;
+    report->sources[0].n_connections = 0;
+    assert_unseen(
+        report, NULL,
+        "  no forwarder from sys-usb, nothing there is seen; look "
+        "there: systemctl status qubes-autoattach-forwarder\n" NO_SOURCE(
+            "sys-usb2"));
 }
 
 static void test_a_source_that_is_off_misses_no_forwarder(void **state)
@@ -614,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_quiet_says_nothing_when_all_is_well),
         cmocka_unit_test(test_each_trouble_is_told),
         cmocka_unit_test(test_without_a_source_it_is_told_what_is_missing),
+        cmocka_unit_test(test_a_second_source_that_never_called_is_told),
         cmocka_unit_test(test_a_source_that_is_off_misses_no_forwarder),
         cmocka_unit_test(test_qubes_matter_only_where_a_source_is_missing),
         cmocka_unit_test(test_a_policy_daemon_that_does_not_answer_is_told),
