@@ -56,8 +56,11 @@ static Asked *asked_new(Control *control, Pending *pending)
 static void on_tried(Inquiry *inquiry, void *userdata)
 {
     Asked *asked = userdata;
+    const PolicyAnswer *answer = trial_policy(asked->trial);
 
     asked->inquiry = inquiry_free(inquiry);
+    if (answer)
+        manager_note_policy(asked->control->manager, *answer, instant_now());
     control_tell_explanation(asked->control, asked->pending);
 }
 

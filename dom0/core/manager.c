@@ -182,13 +182,18 @@ bool manager_next_question(Manager *m,
     return false;
 }
 
+void manager_note_policy(Manager *m, PolicyAnswer answer, Instant now)
+{
+    m->policy = answer;
+    m->policy_usec = now.realtime_usec;
+}
+
 void manager_on_verdict(Manager *m,
                         uint64_t id,
                         PolicyAnswer answer,
                         Instant now)
 {
-    m->policy = answer;
-    m->policy_usec = now.realtime_usec;
+    manager_note_policy(m, answer, now);
     for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
         if (managed->question != id)
             continue;

@@ -129,6 +129,9 @@ void manager_on_verdict(Manager *manager,
                         uint64_t id,
                         PolicyAnswer answer,
                         Instant now);
+/* The policy daemon's answer to a question that was not the manager's: for the
+ * report only. */
+void manager_note_policy(Manager *manager, PolicyAnswer answer, Instant now);
 /*
  * A prompt that has to be shown now; to be answered by manager_on_prompt()
  * exactly once, however late. There is one window at a time; only one that was

@@ -42,6 +42,8 @@ struct Trial {
     Judgement judgements[APPROVAL_TARGETS_MAX][NAMES_MAX];
     size_t index; /* JUDGING: of the target */
     size_t name;  /* JUDGING: of its names */
+    bool was_judged;
+    PolicyAnswer answer; /* the last one, if @was_judged */
 
     QubeName default_dispvm; /* "" if there is none, or it is not known */
     AdminAnswer resolved;
@@ -252,6 +254,8 @@ void trial_on_policy(Trial *trial, PolicyAnswer answer)
     if (trial->state != TRIAL_JUDGING)
         return;
 
+    trial->was_judged = true;
+    trial->answer = answer;
     if (is_hopeless(answer)) {
         give_up(trial, answer);
         return;
@@ -558,6 +562,11 @@ const TrialTarget *trial_targets(const Trial *trial, size_t *ret_n)
 const TrialVerdict *trial_verdict(const Trial *trial)
 {
     return &trial->verdict;
+}
+
+const PolicyAnswer *trial_policy(const Trial *trial)
+{
+    return trial->was_judged ? &trial->answer : NULL;
 }
 
 TrialVerdict trial_verdict_of_rule(const Rule *rule)

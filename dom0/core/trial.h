@@ -91,6 +91,8 @@ void trial_on_qubes(Trial *trial, const QubeList *qubes);
 /* What was found, when it is done; targets in the order of the rule. */
 const TrialTarget *trial_targets(const Trial *trial, size_t *ret_n);
 const TrialVerdict *trial_verdict(const Trial *trial);
+/* The policy daemon's last answer; NULL if it was not asked. */
+const PolicyAnswer *trial_policy(const Trial *trial);
 
 /* What rules alone say, which is all that can be said without asking. */
 TrialVerdict trial_verdict_of_rule(const Rule *rule);

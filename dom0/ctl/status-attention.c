@@ -74,7 +74,8 @@ static void attention_policy(Attention *att)
     show_age(&age, att->view->now_usec, member_number(policy, "asked_usec"));
     TELL(att, STYLE_BAD,
          "the policy daemon %s (asked %s); nothing is attached without it; "
-         "look at: systemctl status qubes-qrexec-policy-daemon",
+         "look at: systemctl status qubes-qrexec-policy-daemon; once it "
+         "answers: qvm-autoattach retry, for what was not attached",
          trouble, age.s);
 }
 

@@ -78,6 +78,21 @@ class StatusTest(CommandCase):
         self.command(rig, "retry", "sys-usb:sda")
         self.assertEqual(self.command(rig, "status", "-q"), "")
 
+    def test_explain_finds_out_that_the_policy_daemon_is_back(self):
+        rig = self.start(ASK)
+        rig.sim.crash(service="policy")
+        connection = self.forwarder(rig)
+        self.assert_told(connection, connection.add("block", "sda", **STICK), 300)
+        self.assertIn("the policy daemon cannot be reached",
+                      self.command(rig, "status", "-q"))
+        rig.sim.restart(service="policy")
+        self.command(rig, "explain", "sys-usb:sda")
+        self.assertEqual(self.json(rig, "status")["policy"]["state"], "answering")
+        self.assertEqual(self.command(rig, "status", "-q"), "")
+        rig.sim.crash(service="policy")
+        self.command(rig, "explain", "sys-usb:sda", status=5)
+        self.assertEqual(self.json(rig, "status")["policy"]["state"], "unreachable")
+
     def test_a_usb_qube_that_is_off_is_told_as_that(self):
         rig = self.start(RULES)
         self.barrier(self.forwarder(rig))
