@@ -41,6 +41,34 @@ Device *next_plug(const Source *source, uint64_t plug)
     return next;
 }
 
+/* Decide what is plugged in: @all of it, or what the pause has held up. In the
+ * order in which it came: of parts that exclude one another the first one is
+ * attached. */
+static void source_decide(Manager *m, Source *source, bool all, Instant now)
+{
+    uint64_t plug = 0;
+
+    for (Device *device; (device = next_plug(source, plug));) {
+        plug = device->plug;
+        if (!all && !device->waits_for_pause)
+            continue;
+        device_stop_waiting(device);
+        /* else it waits for its record: it may be another plug by now */
+        if (device->told)
+            (void) device_decide(m, device, NULL, now);
+    }
+}
+
+static void source_forgive(Source *source)
+{
+    for (Device *device = source->devices; device; device = device->next) {
+        device->detached_by_user = false;
+        device->refused_by_user = false;
+        device->stopped = (QubeName){};
+    }
+    source_forgive_memories(source, NULL);
+}
+
 void manager_resume(Manager *m, Instant now)
 {
     if (m->paused_until_usec == 0)
@@ -48,34 +76,23 @@ void manager_resume(Manager *m, Instant now)
 
     m->paused_until_usec = 0;
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
-        Source *source = m->sources[i];
-        uint64_t plug = 0;
-
-        for (Device *device = source ? source->devices : NULL; device;
-             device = device->next) {
-            device->detached_by_user = false;
-            device->refused_by_user = false;
-            device->stopped = (QubeName){};
-        }
-        if (source)
-            source_forgive_memories(source, NULL);
-        /* in the order in which they came: of parts that exclude one another
-         * the first one is attached */
-        for (Device *device; source && (device = next_plug(source, plug));) {
-            plug = device->plug;
-            device_stop_waiting(device);
-            /* else it waits for its record: it may be another plug by now */
-            if (device->told)
-                (void) device_decide(m, device, NULL, now);
-        }
+        if (!m->sources[i])
+            continue;
+        source_forgive(m->sources[i]);
+        source_decide(m, m->sources[i], true, now);
     }
     manager_settle(m, now);
 }
 
 void pause_on_time(Manager *m, Instant now)
 {
-    if (now.boottime_usec >= m->paused_until_usec)
-        manager_resume(m, now);
+    if (m->paused_until_usec == 0 || now.boottime_usec < m->paused_until_usec)
+        return;
+
+    m->paused_until_usec = 0;
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        if (m->sources[i])
+            source_decide(m, m->sources[i], false, now);
 }
 
 uint64_t manager_new_asker(Manager *m)

@@ -19,6 +19,7 @@ void device_stop_waiting(Device *device)
     device->waits_for_qubesd = false;
     device->waits_for_disk = false;
     device->waits_for_list = false;
+    device->waits_for_pause = false;
 }
 
 void device_release(Device *device)
@@ -119,6 +120,7 @@ void device_on_user_detach(Manager *m,
                            Instant now)
 {
     device_mark_detached(device);
+    device->waits_for_pause = false; /* that is not its last outcome any more */
     manager_record(m, device, NULL, target->s, STATUS_DETACHED_BY_USER, "", 0,
                    now);
     plug_withdraw(m, device, now);
@@ -235,6 +237,7 @@ static Status device_settle(Manager *m,
     if (device->job && device->job->kind == JOB_KIND_ATTACH)
         managed_supersede(m, device->job, DECIDED_ANEW, now);
 
+    device->waits_for_pause = status == STATUS_PAUSED;
     manager_record(m, device, rule, "", status, detail, 0, now);
     return status;
 }

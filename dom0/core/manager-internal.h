@@ -452,9 +452,11 @@ void pause_on_time(Manager *m, Instant now);
 
 /* manager-device */
 
-/* Whether the device is to be decided again when something happens. */
+/* Whether the device is to be decided again when something happens that may
+ * have been missed. */
 bool device_is_waiting(const Device *device);
-/* Wait no more for a target, qubesd or its list: the device is decided anew. */
+/* Wait no more for a target, qubesd or its list, or the end of a pause: the
+ * device is decided anew. */
 void device_stop_waiting(Device *device);
 
 /* The detail of a job that ends because its rule is no longer in force. */

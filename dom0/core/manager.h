@@ -178,7 +178,8 @@ typedef struct DeviceRef {
  * MANAGER_PAUSE_FOREVER until manager_resume(). What is known is kept, devices
  * that come and go are followed, and what was attached is detached when it is
  * unplugged. A job that has not sent its Attach ends with STATUS_PAUSED; one
- * that has sent it goes on.
+ * that has sent it goes on. When the time is over, what was held up so is
+ * decided again; nothing is forgotten.
  */
 void manager_pause(Manager *manager, uint64_t until_usec, Instant now);
 /* Decide every device that is plugged in as if it had just come: that the

@@ -187,6 +187,7 @@ struct Device {
     /* Decide this USB device again when the record of an attached disk comes,
      * which by its identity may be a part of it, or of another of its kind. */
     bool waits_for_disk;
+    bool waits_for_pause; /* decide again when it runs out: it was held up */
 };
 
 struct Source {

@@ -25,7 +25,9 @@ static const char pause_help[] =
     " resume`. What\n"
     "is plugged in and unplugged is followed all the same, and a pause with a "
     "time\n"
-    "ends by itself.\n"
+    "ends by itself: what came meanwhile is decided then, and what you said no "
+    "to or\n"
+    "detached stays as it is.\n"
     "\n" OPTIONS_HELP
     "Exit status: 0 if it is paused, 5 if the daemon cannot be reached, 64 "
     "for wrong\n"
@@ -39,7 +41,9 @@ static const char resume_help[] =
     "\n"
     "End a pause. All that is plugged in is decided as if it came now: that "
     "you said\n"
-    "no to it, or that it was detached by hand, is forgotten.\n"
+    "no to it, or that it was detached by hand, is forgotten. Without a pause "
+    "nothing\n"
+    "happens; `" CTL_NAME " retry` decides one device again.\n"
     "\n" OPTIONS_HELP
     "Exit status: 0 if it is not paused any more, 5 if the daemon cannot be "
     "reached,\n"

@@ -232,6 +232,105 @@ static void test_a_pause_ends_by_itself(void **state)
     see_block_attach();
 }
 
+/* The person took sdb away, and said no to sda. */
+static void take_away_and_refuse(void)
+{
+    attach_bare("sdb");
+    assert_int_equal(detach("sdb"), 0);
+    finish_detach();
+    rig_set_rules(&rig, ASK);
+    refuse("sda");
+    rig_set_rules(&rig, RULES);
+}
+
+static void test_a_pause_that_runs_out_forgets_no_no_and_no_detach(void **state)
+{
+    (void) state;
+
+    take_away_and_refuse();
+    pause_for(MINUTE);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sdb"), STATUS_PAUSED);
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(manager_paused_until(rig.manager), 0);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DENIED_BY_USER);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_CHANGE, "sdb"),
+                     STATUS_DETACHED_BY_USER);
+}
+
+static void test_nor_does_one_that_runs_out_while_the_daemon_is_down(
+    void **state)
+{
+    (void) state;
+
+    take_away_and_refuse();
+    pause_for(MINUTE);
+    rig.now.boottime_usec += MINUTE;
+    rig_restart(&rig);
+    manager_on_time(rig.manager, rig.now);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_DENIED_BY_USER);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_PRESENT, "sdb"),
+                     STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_a_pause_did_not_hold_up_is_not_decided_when_it_runs_out(
+    void **state)
+{
+    uint64_t prompt;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &prompt);
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    pause_for(MINUTE);
+    rig_pass(&rig, MINUTE);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(last_outcome()->status, STATUS_APPROVAL_TIMEOUT);
+}
+
+/* It is queued behind the Detach of the plug before, which ends last. */
+static void test_what_a_pause_held_up_is_decided_whatever_came_then(
+    void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    pause_for(MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_PAUSED);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED);
+
+    rig_pass(&rig, MINUTE);
+    see_block_attach();
+}
+
+/* It was attached, and so its record was not held up from anything. */
+static void test_what_is_taken_away_in_a_pause_does_not_come_back_with_its_end(
+    void **state)
+{
+    (void) state;
+
+    attach("sda");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DENIED_BY_RULE);
+    pause_for(MINUTE);
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_PAUSED);
+    detach_by_person("sda");
+    /* of the whole USB device it is forgotten, but this is about 2-1 */
+    assert_int_equal(retry("2-1"), STATUS_DENIED_BY_RULE);
+    rig_pass(&rig, MINUTE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_the_time_that_the_computer_sleeps_counts(void **state)
 {
     (void) state;
@@ -681,6 +780,13 @@ int main(void)
         WITH_RIG(test_a_yes_given_while_paused_attaches_nothing),
         WITH_RIG(test_a_target_that_starts_while_paused_gets_nothing),
         WITH_RIG(test_a_pause_ends_by_itself),
+        WITH_RIG(test_a_pause_that_runs_out_forgets_no_no_and_no_detach),
+        WITH_RIG(test_nor_does_one_that_runs_out_while_the_daemon_is_down),
+        WITH_RIG(
+            test_what_a_pause_did_not_hold_up_is_not_decided_when_it_runs_out),
+        WITH_RIG(test_what_a_pause_held_up_is_decided_whatever_came_then),
+        WITH_RIG(
+            test_what_is_taken_away_in_a_pause_does_not_come_back_with_its_end),
         WITH_RIG(test_the_time_that_the_computer_sleeps_counts),
         WITH_RIG(test_a_pause_for_ever_ends_only_by_resume),
         WITH_RIG(test_to_resume_without_a_pause_does_nothing),

@@ -1506,6 +1506,16 @@ void judge_on_resume(Model *m)
             trigger(m, &m->seats[i]);
 }
 
+void judge_on_pause_over(Model *m)
+{
+    m->paused_until_usec = 0;
+    m->paused_tick = m->tick;
+    for (int i = 0; i < SEATS; i++)
+        if (m->seats[i].plugged && m->seats[i].record_tick >= m->restart_tick &&
+            m->seats[i].claim == STATUS_PAUSED)
+            trigger(m, &m->seats[i]);
+}
+
 void judge_on_act(Model *m, int index, bool detaches)
 {
     Seat *seat = &m->seats[index];

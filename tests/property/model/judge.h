@@ -36,6 +36,8 @@ void judge_on_rules(Model *m);
 /* The person at the command. */
 void judge_on_pause(Model *m, uint64_t until_usec);
 void judge_on_resume(Model *m);
+/* Its time is over. */
+void judge_on_pause_over(Model *m);
 void judge_on_act(Model *m, int seat, bool detaches);
 /* It is answered that there is no such device. */
 void judge_on_act_unknown(Model *m, int seat);

@@ -543,7 +543,7 @@ static bool advance(Model *m, uint64_t until_usec)
     input(m);
     if (m->paused_until_usec != 0 &&
         m->now.boottime_usec >= m->paused_until_usec)
-        judge_on_resume(m);
+        judge_on_pause_over(m);
     manager_on_time(m->manager, m->now);
     collect(m);
     return true;
