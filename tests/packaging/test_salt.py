@@ -20,6 +20,12 @@ SALT = products.TREE / "packaging/salt"
 # state functions that change nothing when nothing is to be changed
 IDEMPOTENT = {"pkg.installed", "service.running", "qvm.service", "file.managed",
               "file.absent", "test.nop"}
+# what qvm-prefs answers where the USB qube is an AppVM, and a disposable
+PLAIN = {"qvm-prefs -- sys-usb template": "debian-13",
+         "qvm-prefs -- debian-13 klass": "TemplateVM"}
+DISPOSABLE = {"qvm-prefs -- sys-usb template": "default-dvm",
+              "qvm-prefs -- default-dvm klass": "AppVM",
+              "qvm-prefs -- default-dvm template": "fedora-43"}
 RULE = 'a-b: allow block id 0781:* serial "x\\\\y: #" from sys-usb to work'
 
 
@@ -159,18 +165,27 @@ class SaltTest(unittest.TestCase):
             arguments(states, "qubes-autoattach-vm", "pkg.installed")["sources"],
             [{"qubes-autoattach-vm": "salt://qubes-autoattach/files/x_1.deb"}])
 
+    def pillar_of(self, qube, commands):
+        pillar = Minion(qube, commands=commands).render("pillar/init.sls")
+        return (pillar or {}).get("qubes-autoattach", {})
+
     def test_the_pillar_finds_the_template(self):
-        plain = {"qvm-prefs -- sys-usb template": "debian-13",
-                 "qvm-prefs -- debian-13 klass": "TemplateVM"}
-        disposable = {"qvm-prefs -- sys-usb template": "default-dvm",
-                      "qvm-prefs -- default-dvm klass": "AppVM",
-                      "qvm-prefs -- default-dvm template": "fedora-43"}
-        for commands, template in ((plain, "debian-13"),
-                                   (disposable, "fedora-43")):
-            found = Minion(commands=commands).render("pillar/init.sls")
-            self.assertEqual(found, {"qubes-autoattach": {
-                "usb-qube": "sys-usb", "template": template, "package": "",
-                "rules": []}})
+        for commands, template in ((PLAIN, "debian-13"),
+                                   (DISPOSABLE, "fedora-43")):
+            self.assertEqual(self.pillar_of(template, commands),
+                             {"template": template, "package": ""})
+
+    def test_no_qube_learns_rules(self):
+        """A qube's pillar gets into the qube that manages it, and is used by
+        salt-ssh in it."""
+        self.assertEqual(self.pillar_of("dom0", PLAIN),
+                         {"usb-qube": "sys-usb", "rules": []})
+        for qube in ("debian-13", "fedora-43", "sys-usb", "work"):
+            self.assertNotIn("rules", self.pillar_of(qube, PLAIN), qube)
+
+    def test_a_qube_that_gets_nothing_learns_nothing(self):
+        for qube in ("fedora-43", "sys-usb", "work"):
+            self.assertEqual(self.pillar_of(qube, PLAIN), {}, qube)
 
     def test_the_example_in_the_pillar_is_a_good_rule(self):
         line, = [line for line in (SALT / "pillar/init.sls").read_text()

@@ -12,15 +12,21 @@
 {%- set template = salt['cmd.run_stdout']('qvm-prefs -- ' ~ template ~ ' template') %}
 {%- endif %}
 
+# Salt hands a qube that it works on all that is here for that qube. So rules,
+# which name other qubes, are for dom0 only.
+{%- if grains['id'] == 'dom0' %}
 qubes-autoattach:
   usb-qube: {{ usb_qube | yaml_dquote }}
-  template: {{ template | yaml_dquote }}
-
-  # Where the template gets qubes-autoattach-vm: from its repositories, or the
-  # name of a file in /srv/salt/qubes-autoattach/files.
-  package: ''
 
   # Rules, a line each, for /etc/qubes/autoattach.d/20-salt.rules, as
   #   - 'archive: allow block id 0bc2:2322 serial "NA8XY" from sys-usb to archive when-running'
   # A name is in use once over all files of that folder.
   rules: []
+{%- elif grains['id'] == template %}
+qubes-autoattach:
+  template: {{ template | yaml_dquote }}
+
+  # Where the template gets qubes-autoattach-vm: from its repositories, or the
+  # name of a file in /srv/salt/qubes-autoattach/files.
+  package: ''
+{%- endif %}
