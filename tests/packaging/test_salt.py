@@ -149,6 +149,16 @@ class SaltTest(unittest.TestCase):
                          "autoattach.Event * usb2 @adminvm allow")
         self.assertEqual((policy["group"], policy["mode"]), ("qubes", "0664"))
 
+    def test_no_policy_is_written_for_what_is_no_qube(self):
+        """A line with an error denies every qrexec call of the system."""
+        pillar = {"qubes-autoattach": {"usb-qube": "sys-usb sys-usb2"}}
+        states = Minion(pillar=pillar).render("states/dom0.sls")
+        policy = arguments(
+            states, "/etc/qubes/policy.d/30-qubes-autoattach-salt.policy",
+            "file.managed")
+        # this one fails where there is no such qube
+        self.assertIn({"qvm": "qubes-autoattach-service"}, policy["require"])
+
     def test_only_the_template_of_the_usb_qube_gets_the_package(self):
         pillar = {"qubes-autoattach": {"template": "debian-13", "package": ""}}
         for name, function in (("debian-13", "pkg.installed"),

@@ -34,8 +34,11 @@ qubes-autoattach-service:
     - contents:
       - '# Salt writes this file: change pillar instead.'
       - {{ ('autoattach.Event * ' ~ usb_qube ~ ' @adminvm allow') | yaml_dquote }}
+    # The second fails if that is no qube: what is no name would be an error, for
+    # which Qubes denies every qrexec call of the system.
     - require:
       - pkg: qubes-autoattach-dom0
+      - qvm: qubes-autoattach-service
 {%- endif %}
 
 /etc/qubes/autoattach.d/20-salt.rules:
