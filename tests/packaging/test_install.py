@@ -20,6 +20,9 @@ DOM0_LINKS = {
     f"{WANTS}/sockets.target.wants/qubes-autoattachd-control.socket",
 }
 VM_LINK = f"{WANTS}/multi-user.target.wants/qubes-autoattach-forwarder.service"
+# where "qubesctl top.enable" makes a link, and to what
+TOPS = {"srv/salt/_tops/base": "/srv/salt/qubes-autoattach/init.top",
+        "srv/pillar/_tops/base": "/srv/pillar/base/qubes-autoattach/init.top"}
 PROGRAMS = {"dom0": ("/usr/libexec/qubes/qubes-autoattachd",
                      "/usr/bin/qvm-autoattach"),
             "vm": ("/usr/libexec/qubes/qubes-autoattach-forwarder",
@@ -112,6 +115,15 @@ class InstallTest(unittest.TestCase):
 
     def test_removal_without_changes_leaves_nothing_in_dom0(self):
         self.rpm("-i", products.packages().dom0)
+        self.rpm("-e", "qubes-autoattach-dom0")
+        self.assertEqual(self.installed(), set())
+
+    def test_removal_leaves_no_link_of_salt_that_leads_nowhere(self):
+        """With one "qubesctl --targets" can copy /srv to no qube."""
+        self.rpm("-i", products.packages().dom0)
+        for tops, top in TOPS.items():
+            (self.root.path / tops).mkdir(parents=True)
+            (self.root.path / tops / "qubes-autoattach.top").symlink_to(top)
         self.rpm("-e", "qubes-autoattach-dom0")
         self.assertEqual(self.installed(), set())
 
