@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/sys/clock.h"
 #include "common/sys/log.h"
@@ -175,6 +176,7 @@ static void report_named_sources(const Rules *rules, Report *report)
 void rules_report(const Rules *rules, Report *report)
 {
     report->rules_dir = rules->dir_path;
+    report->rules_owner = geteuid();
     report->rules_dir_missing = rules->dir_missing;
     report->n_rules = ruleset_count(rules->ruleset);
     report->n_rule_files = rules->n_files;

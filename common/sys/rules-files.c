@@ -67,12 +67,12 @@ static int check_owner(RulesFile *file,
     if (status->st_uid != 0 && status->st_uid != owner)
         return SET_ERROR(file,
                          "the %s belongs to user %u, who must not make rules; "
-                         "run: chown root %s",
+                         "run: sudo chown root %s",
                          what, (unsigned int) status->st_uid, path);
     if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return SET_ERROR(file,
                          "the %s is writable for its group or for others, who "
-                         "could make rules; run: chmod go-w %s",
+                         "could make rules; run: sudo chmod go-w %s",
                          what, path);
     return 0;
 }

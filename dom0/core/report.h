@@ -80,6 +80,7 @@ typedef struct Report {
     uint64_t policy_usec; /* CLOCK_REALTIME of that; 0: none was asked */
 
     const char *rules_dir;
+    uint64_t rules_owner; /* uid: the user beside root whose files are taken */
     bool rules_dir_missing;
     size_t n_rules;
     size_t n_rule_files;

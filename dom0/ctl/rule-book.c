@@ -69,6 +69,39 @@ static int add_error(RuleBook *book, const char *path, const char *message)
                            NULL, 0, message);
 }
 
+/* Whether @owner, who is not root, can read it. @needs are bits of S_IRWXO. */
+static bool owner_can(const struct stat *status, uid_t owner, mode_t needs)
+{
+    mode_t mode = status->st_mode;
+
+    if (status->st_uid == owner)
+        return (mode >> 6 & needs) == needs;
+    /* may be in the file's group, but not in that of root */
+    return (mode & needs) == needs ||
+           (status->st_gid != 0 && (mode >> 3 & needs) == needs);
+}
+
+/* What can be read here, the daemon may not be able to. */
+static int check_access(RuleBook *book, const char *path, uid_t owner)
+{
+    char message[DIAGNOSTIC_MESSAGE_MAX + 1];
+    struct stat status;
+    bool is_folder;
+
+    if (owner == 0 || owner == RULES_OWNER_ANY || stat(path, &status) < 0)
+        return 0;
+    is_folder = S_ISDIR(status.st_mode);
+    if (owner_can(&status, owner, is_folder ? S_IROTH | S_IXOTH : S_IROTH))
+        return 0;
+
+    (void) text_format(message, sizeof(message),
+                       "the daemon, which is user %u, cannot read the %s; "
+                       "run: sudo chmod %s %s",
+                       (unsigned int) owner, is_folder ? "folder" : "file",
+                       is_folder ? "a+rx" : "a+r", path);
+    return add_error(book, path, message);
+}
+
 static int make_room(RuleBook *book)
 {
     size_t size = book->files_size > 0 ? 2 * book->files_size : FILES_FIRST;
@@ -114,6 +147,7 @@ static int add_folder(RuleBook *book, const char *folder, uid_t owner)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
     int r = rules_files_read(&files, folder, owner);
+    bool is_wrong = false;
 
     if (r == -ENOENT)
         return add_error(book, folder, "there is no such file or folder");
@@ -131,10 +165,13 @@ static int add_folder(RuleBook *book, const char *folder, uid_t owner)
         if (!path)
             return -ENOMEM;
         r = add_file(book, path, file);
+        if (r == 0 && !file->error)
+            r = check_access(book, path, owner);
+        is_wrong |= strcmp(path, folder) == 0;
         if (r < 0)
             return r;
     }
-    return 0;
+    return is_wrong ? 0 : check_access(book, folder, owner);
 }
 
 int rule_book_add(RuleBook *book, const char *path, uid_t owner)
@@ -150,6 +187,8 @@ int rule_book_add(RuleBook *book, const char *path, uid_t owner)
     r = rules_files_read_one(&files, path, owner);
     for (size_t i = 0; r == 0 && i < files->n_files; i++)
         r = add_file(book, path, &files->files[i]);
+    if (r == 0 && !files->files[0].error)
+        r = check_access(book, path, owner);
     return r;
 }
 

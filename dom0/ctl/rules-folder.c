@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/sys/rules-files.h"
 #include "common/text.h"
@@ -10,31 +9,24 @@
 #include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/view.h"
 
-/* Who made the socket: a daemon that did so itself, else systemd, and then the
- * daemon is a user who has no files. */
-static uid_t daemon_user(const char *socket_path)
-{
-    struct stat status;
-
-    return stat(socket_path, &status) < 0 ? 0 : status.st_uid;
-}
-
 /* Tell the daemon's folder; false if it cannot be asked. */
 static bool ask_daemon(RulesFolder *ret, const Arguments *arguments)
 {
     _cleanup_(json_decrefp) json_t *status = NULL;
     const char *directory;
+    const json_t *rules;
     ClientError error;
 
     if (client_call(&status, &error, client_path(arguments), "GetStatus",
                     json_object()) < 0)
         return false;
-    directory = member_text(json_object_get(status, "rules"), "directory");
+    rules = json_object_get(status, "rules");
+    directory = member_text(rules, "directory");
     if (directory[0] == '\0' || strlen(directory) > RULES_FOLDER_MAX)
         return false;
     (void) text_format(ret->path, sizeof(ret->path), "%s", directory);
     ret->is_daemons = true;
-    ret->owner = daemon_user(client_path(arguments));
+    ret->owner = (uid_t) member_number(rules, "owner");
     return true;
 }
 

@@ -134,8 +134,9 @@ static json_t *named_sources_to_json(const Report *report)
 json_t *rules_status_to_json(const Report *report)
 {
     return json_pack(
-        "{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "directory",
-        value_text(report->rules_dir), "missing", report->rules_dir_missing,
+        "{s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "directory",
+        value_text(report->rules_dir), "owner",
+        value_number(report->rules_owner), "missing", report->rules_dir_missing,
         "n_rules", value_number(report->n_rules), "n_files",
         value_number(report->n_rule_files), "loaded_usec",
         value_number_or_null(report->rules_loaded_usec), "failed",

@@ -62,7 +62,8 @@ static void test_an_empty_report_has_all_members(void **state)
     assert_json(json, "qubesd", "{\"state\":\"gone\",\"detail\":null}");
     assert_json(json, "policy", "{\"state\":\"unasked\",\"asked_usec\":null}");
     assert_json(json, "rules",
-                "{\"directory\":\"/rules\",\"missing\":false,\"n_rules\":0,"
+                "{\"directory\":\"/rules\",\"owner\":0,\"missing\":false,"
+                "\"n_rules\":0,"
                 "\"n_files\":0,\"loaded_usec\":null,\"failed\":false,"
                 "\"n_errors\":0,\"n_warnings\":0,\"errors\":[],"
                 "\"sources\":[]}");

@@ -167,7 +167,7 @@ static void test_a_folder_that_others_can_write_is_refused(void **state)
     write_file(folder, "a.rules", "x");
     for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
         assert_int_equal(chmod(folder->path, modes[i]), 0);
-        assert_refused(folder, "chmod go-w /tmp/test-rules-files.");
+        assert_refused(folder, "run: sudo chmod go-w /tmp/test-rules-files.");
     }
     assert_int_equal(chmod(folder->path, 0755), 0);
 }
@@ -180,7 +180,7 @@ static void test_a_file_that_others_can_write_is_refused(void **state)
     write_file(folder, "a.rules", "x");
     for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
         assert_int_equal(chmod(path_of(folder, "a.rules"), modes[i]), 0);
-        assert_refused(folder, "chmod go-w /tmp/test-rules-files.");
+        assert_refused(folder, "run: sudo chmod go-w /tmp/test-rules-files.");
         assert_refused(folder, "/a.rules");
     }
 }
@@ -193,7 +193,7 @@ static void test_a_file_of_another_user_is_refused(void **state)
         skip();
     write_file(folder, "a.rules", "x");
     assert_int_equal(chown(path_of(folder, "a.rules"), OTHER_UID, 0), 0);
-    assert_refused(folder, "chown root ");
+    assert_refused(folder, "run: sudo chown root ");
     assert_int_equal(chown(folder->path, OTHER_UID, 0), 0);
     assert_refused(folder, "the folder belongs to user 12345");
 }
