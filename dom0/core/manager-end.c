@@ -66,16 +66,26 @@ static void device_wait_for_start(Device *device, const ManagedJob *managed)
         device->stopped = job->target;
 }
 
+/* What is told as the target: where policy let none through, the only one. */
+static const char *target_told(const Job *job, char ret[TARGET_STRING_MAX + 1])
+{
+    if (job->outcome == STATUS_DENIED_BY_POLICY && job->task.n_targets == 1)
+        return target_to_string(&job->task.targets[0], ret);
+    return job->target.s;
+}
+
 void managed_tell(Manager *m, ManagedJob *managed, Instant now)
 {
     Job *job = &managed->job;
     Device *device = managed->device;
+    char target[TARGET_STRING_MAX + 1];
 
     managed->told = true;
     if (managed->kind == JOB_KIND_LOOK)
         return; /* nobody waits for it; managed_end() acts on it */
-    manager_record(m, device, managed->rule, job->target.s, job->outcome,
-                   job->detail, now.monotonic_usec - managed->begun_usec, now);
+    manager_record(m, device, managed->rule, target_told(job, target),
+                   job->outcome, job->detail,
+                   now.monotonic_usec - managed->begun_usec, now);
     waiters_answer(m, &managed->attach_waiters, job->outcome);
 
     if (managed->kind != JOB_KIND_ATTACH)

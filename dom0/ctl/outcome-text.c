@@ -5,7 +5,8 @@
 #include "common/text.h"
 
 /* Where a rule or a target is needed to make sense of it, "%r" and "%t" stand
- * for them. A status that is not here has the sentence of the common table. */
+ * for them. Of several texts of a status the first counts of which all is
+ * known; where there is none it has the sentence of the common table. */
 typedef struct Reason {
     Status status;
     const char *text;
@@ -18,7 +19,11 @@ static const Reason reasons[] = {
     { STATUS_DETACHED, "detached from %t" },
     { STATUS_DENIED_BY_RULE, "rule %r denies it" },
     { STATUS_DENIED_BY_POLICY,
-      "rule %r takes it, but the Qubes policy does not allow that" },
+      "rule %r takes it, but the Qubes policy does not allow %t; to see why: "
+      "qvm-autoattach explain" },
+    { STATUS_DENIED_BY_POLICY,
+      "rule %r takes it, but the Qubes policy allows none of its targets; to "
+      "see why: qvm-autoattach explain" },
     { STATUS_DENIED_BY_USER,
       "rule %r asked, you said no; replug it to be asked again, "
       "or: qvm-autoattach retry" },
@@ -41,20 +46,21 @@ static const Reason reasons[] = {
       "rule %r takes it, but it could not be attached to %t, after all tries" },
 };
 
-/* The text for a status, if all that it speaks of is known. */
+/* Whether all that the text speaks of is known. */
+static bool is_complete(const char *text, bool has_rule, bool has_target)
+{
+    for (; *text; text++)
+        if (text[0] == '%' && !(text[1] == 'r' ? has_rule : has_target))
+            return false;
+    return true;
+}
+
 static const char *find_reason(uint64_t code, bool has_rule, bool has_target)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-        const char *text = reasons[i].text;
-
-        if ((uint64_t) reasons[i].status != code)
-            continue;
-        for (const char *at = text; *at; at++)
-            if (at[0] == '%' &&
-                ((at[1] == 'r' && !has_rule) || (at[1] == 't' && !has_target)))
-                return NULL;
-        return text;
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if ((uint64_t) reasons[i].status == code &&
+            is_complete(reasons[i].text, has_rule, has_target))
+            return reasons[i].text;
     return NULL;
 }
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 from commandcase import (COMMAND, DANGEROUS, DEADLINE, CommandCase, run,  # noqa: E402
                          run_on_terminal)
+from approvalcase import policy  # noqa: E402
 from daemoncase import STICK, TO_WORK, world  # noqa: E402
 from support.varlink import Interface  # noqa: E402
 from test_interface import HID, WIRE  # noqa: E402
@@ -77,6 +78,19 @@ class StatusTest(CommandCase):
         rig.sim.restart(service="policy")
         self.command(rig, "retry", "sys-usb:sda")
         self.assertEqual(self.command(rig, "status", "-q"), "")
+
+    def test_what_policy_denies_is_told_with_its_target(self):
+        rig = self.start(TO_WORK + "two: allow block to { work vault }\n",
+                         world(policy=policy(default="deny")))
+        connection = self.forwarder(rig)
+        self.assert_told(connection, connection.add("block", "sda", **STICK), 300)
+        self.assertIn("rule stick takes it, but the Qubes policy does not allow work; to "
+                      "see why: qvm-autoattach explain\n", self.command(rig, "history"))
+        self.assertEqual(self.assert_last(rig, "sda", 303)["target"], "work")
+        self.assert_told(connection, connection.add("block", "sdb", devtype="disk"), 300)
+        self.assertIn("rule two takes it, but the Qubes policy allows none of its "
+                      "targets; to see why: ", self.command(rig, "history"))
+        self.assertIsNone(self.assert_last(rig, "sdb", 303)["target"])
 
     def test_explain_finds_out_that_the_policy_daemon_is_back(self):
         rig = self.start(ASK)
