@@ -30,7 +30,7 @@ static const char *show_place(const View *view,
     return ret->s;
 }
 
-/* The line and a caret, where both fit as they are. */
+/* The line and a caret, where both fit as they are; not for what works. */
 static void source_line(View *view, const json_t *error, size_t indent)
 {
     uint64_t caret = member_number(error, "caret");
@@ -68,7 +68,8 @@ void errors_view(View *view, const json_t *rules, size_t indent)
         view_shown(view, &message, error, "message");
         view_print(view, STYLE_PLAIN, indent, indent + VIEW_INDENT, "%s %s%s",
                    place.s, is_warning ? "warning: " : "", message.s);
-        source_line(view, error, indent + VIEW_INDENT);
+        if (!is_warning)
+            source_line(view, error, indent + VIEW_INDENT);
     }
     if (n_all > n_shown)
         view_print(view, STYLE_FAINT, indent, indent + VIEW_INDENT,

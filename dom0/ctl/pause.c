@@ -6,6 +6,8 @@
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/operand.h"
+#include "dom0/ctl/qube-names.h"
+#include "dom0/ctl/rules-look.h"
 
 #define RELOAD_EXIT_ERRORS 2
 
@@ -57,11 +59,11 @@ static const char reload_help[] =
     "\n"
     "Read the rules again. (The daemon sees changes by itself; this tells "
     "at\n"
-    "once what is wrong with them.) With any error the old rules stay in "
-    "force.\n"
-    "What is attached stays attached, and devices are decided by the new "
-    "rules when\n"
-    "they are plugged in, or with `" CTL_NAME " retry`.\n"
+    "once what is wrong with them, and what `" CTL_NAME " check` warns of.)\n"
+    "With any error the old rules stay in force. What is attached stays "
+    "attached, and\n"
+    "devices are decided by the new rules when they are plugged in, or with\n"
+    "`" CTL_NAME " retry`.\n"
     "\n" OPTIONS_HELP
     "Exit status: 0 if the rules are in force, 2 if they have errors, 5 if "
     "the daemon\n"
@@ -134,32 +136,50 @@ static int resume_run(const Arguments *arguments, Terminal *terminal)
     return status;
 }
 
-static int reload_run(const Arguments *arguments, Terminal *terminal)
+static void print_rules(Terminal *terminal, const json_t *rules)
 {
-    _cleanup_(json_decrefp) json_t *answer = NULL;
-    int status = call(arguments, terminal, "Reload", json_object(), &answer);
-    const json_t *rules = json_object_get(answer, "rules");
-    bool failed = member_flag(rules, "failed");
-    ShowText n_rules, n_files, n_errors;
+    uint64_t n_warnings = member_number(rules, "n_warnings");
+    ShowText n_rules, n_files, n_errors, warnings;
     View view;
-
-    if (status != CTL_EXIT_OK)
-        return status;
-    if (is_silent(arguments))
-        return failed ? RELOAD_EXIT_ERRORS : CTL_EXIT_OK;
 
     view_init(&view, terminal, clock_realtime_usec(), true);
     errors_view(&view, rules, 0);
     show_count(&n_rules, member_number(rules, "n_rules"), "rule");
     show_count(&n_files, member_number(rules, "n_files"), "file");
     show_count(&n_errors, member_number(rules, "n_errors"), "error");
-    if (failed)
+    show_count(&warnings, n_warnings, "warning");
+    if (member_flag(rules, "failed"))
         view_print(&view, STYLE_BAD, 0, 0, "%s; the old rules stay in force",
                    n_errors.s);
     else
-        view_print(&view, STYLE_PLAIN, 0, 0, "%s of %s in force", n_rules.s,
-                   n_files.s);
-    return failed ? RELOAD_EXIT_ERRORS : CTL_EXIT_OK;
+        view_print(&view, STYLE_PLAIN, 0, 0, "%s of %s in force%s%s", n_rules.s,
+                   n_files.s, n_warnings > 0 ? ", " : "",
+                   n_warnings > 0 ? warnings.s : "");
+}
+
+static int reload_run(const Arguments *arguments, Terminal *terminal)
+{
+    _cleanup_(json_decrefp) json_t *answer = NULL, *qubes = NULL;
+    const char *path = client_path(arguments);
+    ClientError error;
+    json_t *rules;
+
+    if (client_call(&answer, &error, path, "Reload", json_object()) < 0)
+        return client_complain(&error);
+    rules = json_object_get(answer, "rules");
+    if (arguments_have(arguments, OPTION_JSON) ||
+        !arguments_have(arguments, OPTION_QUIET)) {
+        qubes = qube_list_ask(path);
+        if (rules_look(rules, qubes) < 0) {
+            (void) fputs(CTL_NAME ": out of memory\n", stderr);
+            return CTL_EXIT_UNREACHABLE;
+        }
+    }
+    if (arguments_have(arguments, OPTION_JSON))
+        view_json(terminal, answer);
+    else if (!arguments_have(arguments, OPTION_QUIET))
+        print_rules(terminal, rules);
+    return member_flag(rules, "failed") ? RELOAD_EXIT_ERRORS : CTL_EXIT_OK;
 }
 
 const Command pause_command = {

@@ -8,10 +8,10 @@
 #include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/status-attention.h"
 
-/* all sources there can be, and those of rules or of outcomes */
-#define NAMES_MAX \
-    (REPORT_SOURCES_MAX + REPORT_NAMED_MAX + REPORT_OUTCOMES_MAX)
 #define NAMES_SHOWN 3U
+
+/* all sources there can be, and those of rules or of outcomes */
+#define NAMES_MAX (REPORT_SOURCES_MAX + REPORT_NAMED_MAX + REPORT_OUTCOMES_MAX)
 
 typedef struct Attention {
     View *view;
@@ -371,10 +371,4 @@ void status_attention(View *view, const json_t *status, bool is_bare)
     if (problem.s[0])
         TELL(&attention, STYLE_WARNING, "%s", problem.s);
     attention_sources(&attention);
-}
-
-bool status_attention_asks_for_qubes(const json_t *status)
-{
-    return member_is(json_object_get(status, "qubesd"), "state", "connected") &&
-           (find_silent(status).n > 0 || find_unseen(status).n > 0);
 }

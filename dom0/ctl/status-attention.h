@@ -10,6 +10,3 @@
 /* @status is what GetStatus answers, if possible with the list "qubes" that
  * ListQubes answers. @is_bare: without a heading. */
 void status_attention(View *view, const json_t *status, bool is_bare);
-
-/* Whether that list makes a difference. */
-bool status_attention_asks_for_qubes(const json_t *status);

@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
+
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
-#include "dom0/ctl/status-attention.h"
+#include "dom0/ctl/qube-names.h"
+#include "dom0/ctl/rules-look.h"
 #include "dom0/ctl/status-view.h"
 #include "dom0/ctl/view.h"
 
 static const char help[] =
     "Usage: " CTL_NAME " status [--json] [-q | -v] [--socket PATH]\n"
     "\n"
-    "Show whether qubes-autoattach works, what needs your attention, what is\n"
-    "attached where by which rule, what is being worked on, and how the last\n"
-    "devices fared, and why.\n"
+    "Show whether qubes-autoattach works, what needs your attention, also of "
+    "what\n"
+    "`" CTL_NAME " check` warns, what is attached where by which rule, what "
+    "is\n"
+    "being worked on, and how the last devices fared, and why.\n"
     "On a terminal it fits one screen. What a device says of itself is shown\n"
     "between double quotes; it proves nothing.\n"
     "\n"
     "Options:\n"
     "      --json         all there is, as one JSON object in ASCII; its form "
     "is\n"
-    "                     that of GetStatus in org.qubes-contrib.autoattach\n"
+    "                     that of GetStatus in org.qubes-contrib.autoattach, "
+    "with the\n"
+    "                     warnings of check among the errors of rules\n"
     "  -q, --quiet        only what needs attention; nothing if all is well\n"
     "  -v, --verbose      all there is, even if it is more than a screen\n"
     "      --socket PATH  the daemon's control socket, if it is not\n"
@@ -31,16 +38,19 @@ static const char help[] =
     "Example:\n"
     "  " CTL_NAME " status --json | python3 -m json.tool\n";
 
-/* Whether a qube of which nothing is seen runs at all is known to qubesd. */
-static void add_qubes(json_t *status, const char *path)
+/* What the daemon does not tell: which rules are hardly meant, and, for a
+ * person, which qubes run. */
+static int add_looked_up(json_t *status, const Arguments *arguments)
 {
-    _cleanup_(json_decrefp) json_t *reply = NULL;
-    ClientError error;
+    _cleanup_(json_decrefp) json_t *qubes = NULL;
 
-    if (status_attention_asks_for_qubes(status) &&
-        client_call(&reply, &error, path, "ListQubes", json_object()) == 0)
-        (void) json_object_set(status, "qubes",
-                               json_object_get(reply, "qubes"));
+    if (member_is(json_object_get(status, "qubesd"), "state", "connected"))
+        qubes = qube_list_ask(client_path(arguments));
+    if (rules_look(json_object_get(status, "rules"), qubes) < 0)
+        return -ENOMEM;
+    if (qubes && !arguments_have(arguments, OPTION_JSON))
+        return json_object_set(status, "qubes", qubes) < 0 ? -ENOMEM : 0;
+    return 0;
 }
 
 static int status_run(const Arguments *arguments, Terminal *terminal)
@@ -52,6 +62,10 @@ static int status_run(const Arguments *arguments, Terminal *terminal)
     if (client_call(&status, &error, client_path(arguments), "GetStatus",
                     json_object()) < 0)
         return client_complain(&error);
+    if (add_looked_up(status, arguments) < 0) {
+        (void) fputs(CTL_NAME ": out of memory\n", stderr);
+        return CTL_EXIT_UNREACHABLE;
+    }
 
     if (arguments_have(arguments, OPTION_JSON)) {
         view_json(terminal, status);
@@ -61,7 +75,6 @@ static int status_run(const Arguments *arguments, Terminal *terminal)
         detail = VIEW_WHOLE;
     else if (arguments_have(arguments, OPTION_QUIET))
         detail = VIEW_ATTENTION;
-    add_qubes(status, client_path(arguments));
     status_view(terminal, status, detail);
     return CTL_EXIT_OK;
 }

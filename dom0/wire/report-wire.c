@@ -87,8 +87,7 @@ json_t *diagnostic_to_json(const Diagnostic *diagnostic)
                      value_number_or_null(diagnostic->caret));
 }
 
-/* The errors first: there may be more warnings than are sent. */
-static json_t *diagnostics_to_json(const Diagnostics *diagnostics)
+json_t *diagnostics_to_json(const Diagnostics *diagnostics)
 {
     static const DiagnosticLevel levels[] = { DIAGNOSTIC_ERROR,
                                               DIAGNOSTIC_WARNING };

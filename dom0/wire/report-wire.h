@@ -24,3 +24,5 @@ json_t *outcome_to_json(const HistoryEntry *entry);
 
 /* One error or warning, in the same form wherever it is told. */
 json_t *diagnostic_to_json(const Diagnostic *diagnostic);
+/* The first REPORT_WIRE_ERRORS_MAX, errors before warnings; of NULL none. */
+json_t *diagnostics_to_json(const Diagnostics *diagnostics);

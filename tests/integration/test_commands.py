@@ -79,6 +79,23 @@ class StatusTest(CommandCase):
         self.command(rig, "retry", "sys-usb:sda")
         self.assertEqual(self.command(rig, "status", "-q"), "")
 
+    def test_a_target_that_does_not_exist_is_told(self):
+        rig = self.start(TO_WORK.replace("to work", "to wrok"),
+                         world(policy=policy(("wrok", "deny"))))
+        connection = self.forwarder(rig)
+        self.assert_told(connection, connection.add("block", "sda", **STICK), 300)
+        warning = ("50-test.rules:1:36: warning: there is no qube 'wrok'; nothing can "
+                   "be attached to it\n")
+        self.assertEqual(self.command(rig, "status", "-q"),
+                         f"  1 warning in {rig.daemon.rules_dir}\n    {warning}")
+        rules = self.json(rig, "status")["rules"]
+        self.assertEqual((rules["n_errors"], rules["n_warnings"],
+                          rules["errors"][0]["message"]),
+                         (0, 1, "there is no qube 'wrok'; nothing can be attached to it"))
+        self.assertEqual(self.command(rig, "reload"),
+                         f"{warning}1 rule of 1 file in force, 1 warning\n")
+        self.assertEqual(self.json(rig, "reload")["rules"]["n_warnings"], 1)
+
     def test_what_policy_denies_is_told_with_its_target(self):
         rig = self.start(TO_WORK + "two: allow block to { work vault }\n",
                          world(policy=policy(default="deny")))
@@ -91,6 +108,16 @@ class StatusTest(CommandCase):
         self.assertIn("rule two takes it, but the Qubes policy allows none of its "
                       "targets; to see why: ", self.command(rig, "history"))
         self.assertIsNone(self.assert_last(rig, "sdb", 303)["target"])
+
+    def test_status_does_without_a_look_that_is_impossible(self):
+        rig = self.start(TO_WORK.replace("to work", "to wrok"))
+        self.barrier(self.forwarder(rig))
+        hold = rig.sim.hold(method="admin.vm.List")["id"]
+        self.assertEqual(self.command(rig, "status", "-q"), "")
+        rig.sim.release(id=hold)
+        shutil.rmtree(rig.daemon.rules_dir)
+        rig.daemon.wait_status(lambda status: status["rules"]["missing"], "it is gone")
+        self.assertIn("does not exist", self.command(rig, "status", "-q"))
 
     def test_explain_finds_out_that_the_policy_daemon_is_back(self):
         rig = self.start(ASK)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "dom0/ctl/show.h"
-#include "dom0/ctl/status-attention.h"
 #include "dom0/ctl/status-view.h"
 #include "dom0/wire/report-wire.h"
 #include "tests/support/test.h"
@@ -303,7 +302,6 @@ static void assert_unseen(const Report *report,
     json_t *status = report_to_json(report, NOW_USEC);
     char *text;
 
-    assert_true(status_attention_asks_for_qubes(status));
     if (qubes)
         assert_int_equal(
             json_object_set_new(status, "qubes", json_loads(qubes, 0, NULL)),
@@ -406,23 +404,6 @@ static void test_a_source_that_is_off_misses_no_forwarder(void **state)
                   "there: systemctl status qubes-autoattach-forwarder\n");
 }
 
-static void test_qubes_matter_only_where_a_source_is_missing(void **state)
-{
-    Canned canned;
-    json_t *status;
-
-    (void) state;
-    canned_begin(&canned);
-    status = report_to_json(&canned.report, NOW_USEC);
-    assert_false(status_attention_asks_for_qubes(status));
-    json_decref(status);
-    canned.report.n_sources = 0;
-    canned.report.qubesd = QUBESD_GONE;
-    status = report_to_json(&canned.report, NOW_USEC);
-    assert_false(status_attention_asks_for_qubes(status));
-    json_decref(status);
-}
-
 static void test_a_policy_daemon_that_does_not_answer_is_told(void **state)
 {
     static const struct {
@@ -512,6 +493,31 @@ static void test_the_first_rule_errors_are_shown(void **state)
                 "    a.rules:3:20: unknown condition 'seriall'\n"
                 "      stick: allow block seriall x to work\n"
                 "                         ^\n");
+}
+
+static void test_warnings_are_told_without_their_lines(void **state)
+{
+    _cleanup_(diagnostics_freep) Diagnostics *diagnostics = NULL;
+    static const char line[] = "b: allow block id 1:1 to bakups";
+    static const char message[] = "there is no qube 'bakups'";
+    Canned canned;
+    char *text;
+
+    (void) state;
+    assert_int_equal(diagnostics_new(&diagnostics), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(diagnostics_add(diagnostics, DIAGNOSTIC_WARNING,
+                                         "a.rules", 3, 26, line, strlen(line),
+                                         message),
+                         0);
+    canned_begin(&canned);
+    canned.report.rules_diagnostics = diagnostics;
+    text = view(&canned.report, true, VIEW_SCREEN);
+    assert_has(text, "  3 warnings in /rules\n"
+                     "    a.rules:3:26: warning: there is no qube 'bakups'\n"
+                     "    a.rules:3:26: warning: there is no qube 'bakups'\n"
+                     "    and 1 more: qvm-autoattach check\n");
+    free(text);
 }
 
 static void test_without_any_good_rules_none_are_in_force(void **state)
@@ -656,10 +662,10 @@ int main(void)
         cmocka_unit_test(test_without_a_source_it_is_told_what_is_missing),
         cmocka_unit_test(test_a_second_source_that_never_called_is_told),
         cmocka_unit_test(test_a_source_that_is_off_misses_no_forwarder),
-        cmocka_unit_test(test_qubes_matter_only_where_a_source_is_missing),
         cmocka_unit_test(test_a_policy_daemon_that_does_not_answer_is_told),
         cmocka_unit_test(test_a_forwarder_that_has_just_begun_is_no_trouble),
         cmocka_unit_test(test_the_first_rule_errors_are_shown),
+        cmocka_unit_test(test_warnings_are_told_without_their_lines),
         cmocka_unit_test(test_without_any_good_rules_none_are_in_force),
         cmocka_unit_test(test_everything_at_once_fits_a_screen),
         cmocka_unit_test(test_hostile_text_does_not_get_out),
