@@ -4,6 +4,9 @@
 #include "dom0/core/manager-internal.h"
 
 #define DECIDED_ANEW "decided anew"
+/* details of what there is no job for */
+#define JOBS_FULL "too many jobs of this qube are in work"
+#define NO_MEMORY "the daemon has no memory"
 
 bool device_is_waiting(const Device *device)
 {
@@ -298,9 +301,9 @@ static Status device_attach(Manager *m,
         return device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
                              PART_IN_THE_WAY, now);
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
-        return STATUS_TOO_MANY;
+        return device_settle(m, device, rule, STATUS_TOO_MANY, JOBS_FULL, now);
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
-        return STATUS_INTERNAL;
+        return device_settle(m, device, rule, STATUS_INTERNAL, NO_MEMORY, now);
 
     announced = source_find_announced(device->source, device->record.class,
                                       &device->record.device);

@@ -16,6 +16,25 @@ static void waiters_answer(Manager *m, WaiterList *list, Status status)
     }
 }
 
+static HistoryEntry entry_of(const Source *source,
+                             const Record *record,
+                             Status status,
+                             const char *detail,
+                             Instant now)
+{
+    HistoryEntry entry = {
+        .when_usec = now.realtime_usec,
+        .source = source->name,
+        .class = record->class,
+        .device = record->device,
+        .label = device_label(&record->properties),
+        .status = status,
+    };
+
+    (void) text_format(entry.detail, sizeof(entry.detail), "%s", detail);
+    return entry;
+}
+
 void manager_record(Manager *m,
                     Device *device,
                     const Rule *rule,
@@ -25,24 +44,30 @@ void manager_record(Manager *m,
                     uint64_t duration_usec,
                     Instant now)
 {
-    HistoryEntry entry = {
-        .when_usec = now.realtime_usec,
-        .duration_usec = duration_usec,
-        .source = device->source->name,
-        .class = device->record.class,
-        .device = device->record.device,
-        .status = status,
-    };
+    HistoryEntry entry =
+        entry_of(device->source, &device->record, status, detail, now);
 
     if (rule)
         entry.rule = rule->name;
+    entry.duration_usec = duration_usec;
     (void) text_format(entry.target, sizeof(entry.target), "%s", target);
-    (void) text_format(entry.detail, sizeof(entry.detail), "%s", detail);
-    entry.label = device_label(&device->record.properties);
     history_add(m->history, &entry);
     device->outcome = history_last_serial(m->history);
     device->status = status;
     device->status_usec = now.realtime_usec;
+}
+
+Status manager_refuse(Manager *m,
+                      const Source *source,
+                      const Record *record,
+                      Status status,
+                      const char *detail,
+                      Instant now)
+{
+    const HistoryEntry entry = entry_of(source, record, status, detail, now);
+
+    history_add(m->history, &entry);
+    return status;
 }
 
 /* Whether it ended because its target could not be had yet. */

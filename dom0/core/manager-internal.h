@@ -375,6 +375,14 @@ void manager_record(Manager *m,
                     const char *detail,
                     uint64_t duration_usec,
                     Instant now);
+/* The same for a record that was not taken, which is answered @status: what is
+ * known of its device stays as it is. */
+Status manager_refuse(Manager *m,
+                      const Source *source,
+                      const Record *record,
+                      Status status,
+                      const char *detail,
+                      Instant now);
 
 /* manager-turn */
 

@@ -5,6 +5,11 @@
 
 #include "dom0/core/manager-internal.h"
 
+/* details of what is refused */
+#define NO_WAITER "too many records of this qube wait for their outcome"
+#define NO_DEVICE "too many devices of this qube are known"
+#define NO_MEMORY "the daemon has no memory"
+
 Source *manager_find_source(const Manager *m, const QubeName *name)
 {
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
@@ -222,7 +227,8 @@ static Status event_gone(Manager *m,
     drop_parts(m, device, now);
     device_unplug(m, device, "unplugged", now);
     if (!device->job && device->holding != HOLDING_NOTHING)
-        return STATUS_INTERNAL; /* no memory to detach it */
+        return manager_refuse(m, source, record, STATUS_INTERNAL, NO_MEMORY,
+                              now);
     if (!device->job) {
         /* qubesd's detach event came before this record: nothing is left to
          * detach */
@@ -236,7 +242,8 @@ static Status event_gone(Manager *m,
     /* a Detach that is under way is what this record waits for */
     waiter = waiter_new(source, connection, seq);
     if (!waiter)
-        return STATUS_TOO_MANY;
+        return manager_refuse(m, source, record, STATUS_TOO_MANY, NO_WAITER,
+                              now);
     waiters_push(&device->job->remove_waiters, waiter);
     return STATUS_INVALID;
 }
@@ -341,12 +348,16 @@ static Status event_here(Manager *m,
     int r = 0;
 
     if (!waiter)
-        return STATUS_TOO_MANY;
+        return manager_refuse(m, source, record, STATUS_TOO_MANY, NO_WAITER,
+                              now);
     if (!device)
         r = source_add(source, &device, record);
     if (r < 0) {
         waiter_free(waiter);
-        return r == -ENOBUFS ? STATUS_TOO_MANY : STATUS_INTERNAL;
+        return r == -ENOBUFS ? manager_refuse(m, source, record,
+                                              STATUS_TOO_MANY, NO_DEVICE, now)
+                             : manager_refuse(m, source, record,
+                                              STATUS_INTERNAL, NO_MEMORY, now);
     }
 
     /* known from an earlier run: that it was probed anew since (another
@@ -368,7 +379,8 @@ static Status event_here(Manager *m,
     if (!device->plugged && device_plug_in(m, device, replaced, now) < 0) {
         waiter_free(waiter);
         device_release(device);
-        return STATUS_INTERNAL;
+        return manager_refuse(m, source, record, STATUS_INTERNAL, NO_MEMORY,
+                              now);
     }
 
     /* its USB device was not known when it was taken away */
