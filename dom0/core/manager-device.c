@@ -4,9 +4,9 @@
 #include "dom0/core/manager-internal.h"
 
 #define DECIDED_ANEW "decided anew"
-/* details of what there is no job for */
-#define JOBS_FULL "too many jobs of this qube are in work"
-#define NO_MEMORY "the daemon has no memory"
+/* details of what there is no room for */
+#define JOBS_FULL "too many jobs of this qube are in work: it is decided later"
+#define NO_MEMORY "the daemon has no memory: it is decided later"
 
 bool device_is_waiting(const Device *device)
 {
@@ -23,6 +23,7 @@ void device_stop_waiting(Device *device)
     device->waits_for_disk = false;
     device->waits_for_list = false;
     device->waits_for_pause = false;
+    device->waits_for_room = false;
 }
 
 void device_release(Device *device)
@@ -245,6 +246,21 @@ static Status device_settle(Manager *m,
     return status;
 }
 
+/* There is no job for the device, but there will be: see manager_give_room().
+ */
+static Status device_put_off(Manager *m,
+                             Device *device,
+                             const Rule *rule,
+                             Status status,
+                             const char *detail,
+                             Instant now)
+{
+    (void) device_settle(m, device, rule, status, detail, now);
+    device->waits_for_room = true;
+    m->lacks_room = true;
+    return status;
+}
+
 /* Whether the job (NULL: there is none) already does what @rule wants; if so,
  * @waiter waits for its outcome, too. */
 static bool managed_joins(ManagedJob *managed, const Rule *rule, Waiter *waiter)
@@ -301,9 +317,11 @@ static Status device_attach(Manager *m,
         return device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
                              PART_IN_THE_WAY, now);
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
-        return device_settle(m, device, rule, STATUS_TOO_MANY, JOBS_FULL, now);
-    if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
-        return device_settle(m, device, rule, STATUS_INTERNAL, NO_MEMORY, now);
+        return device_put_off(m, device, rule, STATUS_TOO_MANY, JOBS_FULL, now);
+    if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0) {
+        m->room_usec = now.monotonic_usec + MANAGER_ROOM_USEC;
+        return device_put_off(m, device, rule, STATUS_INTERNAL, NO_MEMORY, now);
+    }
 
     announced = source_find_announced(device->source, device->record.class,
                                       &device->record.device);
@@ -389,4 +407,47 @@ void device_decide_again(Manager *m, Device *device, Instant now)
         return;
     device_stop_waiting(device);
     (void) device_decide(m, device, NULL, now);
+}
+
+/* Of those that wait for room the one that came first; NULL if there is none.
+ * @ret_any: whether any waits, also with another job in work. */
+static Device *source_next_without_room(const Source *source, bool *ret_any)
+{
+    Device *next = NULL;
+
+    for (Device *device = source->devices; device; device = device->next) {
+        *ret_any |= device->waits_for_room;
+        if (device->waits_for_room && device->told && !device->job &&
+            (!next || device->plug < next->plug))
+            next = device;
+    }
+    return next;
+}
+
+bool manager_give_room(Manager *m, Instant now)
+{
+    bool any = false, given = false;
+
+    if (!m->lacks_room || now.monotonic_usec < m->room_usec)
+        return false;
+
+    m->room_usec = 0;
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
+        Source *source = m->sources[i];
+        Device *device;
+
+        while (source && m->room_usec == 0 &&
+               (device = source_next_without_room(source, &any)) &&
+               source->n_jobs < SOURCE_JOBS_MAX) {
+            device_decide_again(m, device, now);
+            given = true;
+        }
+    }
+    m->lacks_room = any;
+    return given;
+}
+
+uint64_t room_next_usec(const Manager *m)
+{
+    return m->lacks_room && m->room_usec > 0 ? m->room_usec : UINT64_MAX;
 }

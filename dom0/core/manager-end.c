@@ -127,6 +127,7 @@ void managed_tell(Manager *m, ManagedJob *managed, Instant now)
         (job->outcome == STATUS_TIMEOUT && m->qubesd != QUBESD_CONNECTED);
     device->waits_for_list = job->outcome == STATUS_NO_SUCH_DEVICE;
     device->waits_for_pause = job->outcome == STATUS_PAUSED;
+    device->waits_for_room = false; /* it had a job */
     device->waits_for_disk =
         managed->presumed && job->outcome == STATUS_ATTACHED_ELSEWHERE;
 }

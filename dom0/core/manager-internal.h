@@ -207,6 +207,9 @@ struct Manager {
     uint64_t suspect_until_usec;
     bool any_suspect; /* some Device.suspect is set */
 
+    bool lacks_room;    /* some Device.waits_for_room is set */
+    uint64_t room_usec; /* without memory: not before that time; 0 */
+
     uint64_t last_connection;
     uint64_t last_call;
     uint64_t last_plug;
@@ -215,7 +218,8 @@ struct Manager {
 /* manager */
 
 /* At the end of each public call: give out turns, see to the prompts, free jobs
- * that have ended and sources of which nothing is known. */
+ * that have ended and sources of which nothing is known, and let others have
+ * the room. */
 void manager_settle(Manager *m, Instant now);
 
 /* manager-source */
@@ -485,6 +489,12 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now);
 /* Decide the device again although there is no new record of it; nothing if it
  * has a job. */
 void device_decide_again(Manager *m, Device *device, Instant now);
+
+/* Decide what waits for room, as far as there is some, in the order in which it
+ * came. Whether anything was decided. */
+bool manager_give_room(Manager *m, Instant now);
+/* When that is due without any further event; UINT64_MAX: never. */
+uint64_t room_next_usec(const Manager *m);
 
 /* The device was unplugged, or is another one now. What is kept of it may still
  * count if the same plug comes back, see PlugMemory. */

@@ -98,9 +98,11 @@ static void manager_sweep(Manager *m, Instant now)
 
 void manager_settle(Manager *m, Instant now)
 {
-    manager_give_turns(m, now);
-    desk_step(m, now);
-    manager_sweep(m, now);
+    do {
+        manager_give_turns(m, now);
+        desk_step(m, now);
+        manager_sweep(m, now);
+    } while (manager_give_room(m, now));
 }
 
 void manager_on_time(Manager *m, Instant now)
@@ -251,6 +253,8 @@ uint64_t manager_next_usec(const Manager *m)
         next_usec = orphans_next_usec(&m->orphans);
     if (probes_next_usec(m) < next_usec)
         next_usec = probes_next_usec(m);
+    if (room_next_usec(m) < next_usec)
+        next_usec = room_next_usec(m);
     for (const ManagedJob *managed = m->jobs; managed;
          managed = managed->next) {
         uint64_t usec =

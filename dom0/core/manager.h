@@ -40,7 +40,9 @@
  * maximum */
 #define MANAGER_AGENT_USEC     (1 * USEC_PER_SEC)
 #define MANAGER_AGENT_MAX_USEC (60 * USEC_PER_SEC)
-#define MANAGER_PAUSE_FOREVER  UINT64_MAX
+/* without memory for a job: the wait before the next try */
+#define MANAGER_ROOM_USEC     (10 * USEC_PER_SEC)
+#define MANAGER_PAUSE_FOREVER UINT64_MAX
 
 typedef struct Manager Manager;
 

@@ -188,6 +188,8 @@ struct Device {
      * which by its identity may be a part of it, or of another of its kind. */
     bool waits_for_disk;
     bool waits_for_pause; /* decide again when it runs out: it was held up */
+    /* Decide again when there is room for its job, see Manager.lacks_room. */
+    bool waits_for_room;
 };
 
 struct Source {

@@ -44,6 +44,14 @@ static void let_through(void)
         manager_on_verdict(rig.manager, id, POLICY_YES, rig.now);
 }
 
+static Status last_status(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    assert_true(history_count(history) > 0);
+    return history_get(history, history_count(history) - 1)->status;
+}
+
 /* Whatever is still to be done is done. */
 static void serve_all(void)
 {
@@ -243,6 +251,41 @@ static void test_an_attach_without_memory_waits_for_its_turn(void **state)
     assert_int_equal(n_faults, 1);
 }
 
+/* What was to be decided for another reason than a record is not lost. */
+static void test_what_is_resumed_without_memory_is_decided_later(void **state)
+{
+    size_t n_faults = 0;
+
+    (void) state;
+
+    FAULT_LOOP(n) {
+        begin();
+        manager_pause(rig.manager, MANAGER_PAUSE_FOREVER, rig.now);
+        assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), STATUS_PAUSED);
+        fault_begin(n);
+        manager_resume(rig.manager, rig.now);
+        if (!fault_end()) {
+            rig_end(&rig);
+            break;
+        }
+        n_faults++;
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(last_status(), STATUS_INTERNAL);
+            assert_true(rig_is_quiet(&rig));
+            assert_int_equal(manager_next_usec(rig.manager),
+                             rig.now.monotonic_usec + MANAGER_ROOM_USEC);
+            fault_begin(i);
+            rig_pass(&rig, MANAGER_ROOM_USEC);
+            assert_int_equal(fault_end(), i == 0);
+        }
+        serve_all();
+        assert_int_equal(last_status(), STATUS_ATTACHED);
+        assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+        rig_end(&rig);
+    }
+    assert_int_equal(n_faults, 1);
+}
+
 static void test_what_the_person_wants_is_done_or_can_be_told_again(
     void **state)
 {
@@ -341,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_another_plug_is_taken_or_refused),
         cmocka_unit_test(test_a_remove_without_memory_can_be_told_again),
         cmocka_unit_test(test_an_attach_without_memory_waits_for_its_turn),
+        cmocka_unit_test(test_what_is_resumed_without_memory_is_decided_later),
         cmocka_unit_test(
             test_what_the_person_wants_is_done_or_can_be_told_again),
         cmocka_unit_test(test_a_usb_device_gets_over_any_fault),

@@ -6,7 +6,9 @@
 
 #include "dom0/core/source.h"
 
-#define RULES "disks: allow block type disk to work\n"
+#define RULES   "disks: allow block type disk to work\n"
+#define MORE    44U
+#define N_DISKS (SOURCE_JOBS_MAX + MORE)
 
 #include "tests/support/manager-fixture.h"
 
@@ -22,6 +24,31 @@ static Status tell_disk(RecordAction action, size_t i)
 
     name_disk(name, i);
     return rig_tell(&rig, usb, action, name);
+}
+
+static size_t count_outcomes(Status status)
+{
+    const History *history = manager_history(rig.manager);
+    size_t n = 0;
+
+    for (size_t i = 0; i < history_count(history); i++)
+        n += history_get(history, i)->status == status;
+    return n;
+}
+
+/* The job of the disk ends, as qubesd's answer makes no sense. */
+static void end_job(void)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_GARBAGE));
+}
+
+static size_t end_all_jobs(void)
+{
+    size_t n = 0;
+
+    for (; manager_has_jobs(rig.manager, 1); n++)
+        end_job();
+    return n;
 }
 
 /* A person has to see what has become of the stick that was plugged in. */
@@ -74,6 +101,65 @@ static void test_a_remove_too_many_is_in_the_history(void **state)
     assert_string_equal(last_outcome()->device.s, "sda");
 }
 
+/* All of them were plugged in while it was paused. */
+static void test_what_finds_no_room_when_resumed_is_decided_later(void **state)
+{
+    (void) state;
+
+    manager_pause(rig.manager, MANAGER_PAUSE_FOREVER, rig.now);
+    for (size_t i = 0; i < N_DISKS; i++)
+        assert_int_equal(tell_disk(RECORD_ADD, i), STATUS_PAUSED);
+    manager_resume(rig.manager, rig.now);
+    assert_int_equal(count_outcomes(STATUS_TOO_MANY), MORE);
+    assert_false(manager_has_jobs(rig.manager, SOURCE_JOBS_MAX + 1));
+
+    assert_int_equal(end_all_jobs(), N_DISKS);
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
+/* The one that came first is the next. */
+static void test_what_finds_no_room_is_decided_when_a_job_has_ended(void **s)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) s;
+
+    attach_bare("sdz"); /* its Detach is a job as well */
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sdz"), 0);
+    for (size_t i = 1; i < SOURCE_JOBS_MAX; i++)
+        (void) tell_disk(RECORD_ADD, i);
+    call = rig_call(&rig, ADMIN_DETACH);
+    /* nobody waits for them any more */
+    manager_disconnect(rig.manager, usb, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell_disk(RECORD_ADD, N_DISKS - 1), STATUS_TOO_MANY);
+    assert_int_equal(last_outcome()->status, STATUS_TOO_MANY);
+    assert_int_equal(tell_disk(RECORD_ADD, 0), STATUS_TOO_MANY);
+
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    for (size_t i = 1; i < SOURCE_JOBS_MAX; i++)
+        end_job();
+    (void) rig_call_to(&rig, ADMIN_AVAILABLE, &request);
+    assert_string_equal(request.port.s, "sdln");
+    (void) rig_call_to(&rig, ADMIN_AVAILABLE, &request);
+    assert_string_equal(request.port.s, "sdaa");
+}
+
+/* Nor is one that went meanwhile. */
+static void test_what_found_no_room_and_went_is_forgotten(void **state)
+{
+    (void) state;
+
+    for (size_t i = 0; i < SOURCE_JOBS_MAX; i++)
+        assert_int_equal(tell_disk(RECORD_ADD, i), 0);
+    manager_disconnect(rig.manager, usb, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell_disk(RECORD_ADD, N_DISKS), STATUS_TOO_MANY);
+    assert_int_equal(tell_disk(RECORD_REMOVE, N_DISKS), STATUS_DETACHED);
+    assert_int_equal(end_all_jobs(), SOURCE_JOBS_MAX);
+}
+
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -82,6 +168,9 @@ int main(void)
         WITH_RIG(test_a_device_too_many_is_in_the_history),
         WITH_RIG(test_a_record_too_many_is_in_the_history),
         WITH_RIG(test_a_remove_too_many_is_in_the_history),
+        WITH_RIG(test_what_finds_no_room_when_resumed_is_decided_later),
+        WITH_RIG(test_what_finds_no_room_is_decided_when_a_job_has_ended),
+        WITH_RIG(test_what_found_no_room_and_went_is_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
