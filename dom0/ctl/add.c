@@ -13,6 +13,7 @@
 #include "dom0/ctl/known-devices.h"
 #include "dom0/ctl/rule-args.h"
 #include "dom0/ctl/rule-edit.h"
+#include "dom0/ctl/rule-print.h"
 #include "dom0/wire/values.h"
 
 static const char help[] =
@@ -256,8 +257,7 @@ static void show_rule(const Add *add)
     view_init(&view, &terminal, 0, true);
     view_print(&view, STYLE_PLAIN, 0, VIEW_INDENT,
                "%s:", show_text(&path, add->edit.path, view.utf8));
-    view_print(&view, STYLE_STRONG, VIEW_INDENT, 2 * VIEW_INDENT, "%s",
-               show_text(&rule, add->rule, view.utf8));
+    rule_print(&terminal, VIEW_INDENT, show_text(&rule, add->rule, view.utf8));
 }
 
 /* What becomes of the device by the rules now in force; NULL if the daemon does

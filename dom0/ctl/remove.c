@@ -8,6 +8,7 @@
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/nearest.h"
 #include "dom0/ctl/rule-edit.h"
+#include "dom0/ctl/rule-print.h"
 #include "dom0/wire/values.h"
 
 static const char help[] =
@@ -123,7 +124,7 @@ static void show_rule(const Removal *removal)
     view_print(&view, STYLE_PLAIN, 0, VIEW_INDENT, "%s:%u, to be removed%s:",
                show_text(&path, removal->rule->file, view.utf8),
                removal->rule->line, removal->edit.text ? "" : " with its file");
-    view_print(&view, STYLE_STRONG, VIEW_INDENT, 2 * VIEW_INDENT, "%s",
+    rule_print(&terminal, VIEW_INDENT,
                show_text(&rule, removal->rule->text, view.utf8));
     rule_edit_print_news(&removal->edit);
 }

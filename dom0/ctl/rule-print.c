@@ -32,11 +32,11 @@ static size_t columns_of(const Terminal *terminal, size_t used)
     return terminal->is_terminal ? terminal->columns - used : SIZE_MAX;
 }
 
-void rule_print(const Terminal *terminal, const char *text)
+void rule_print(const Terminal *terminal, size_t indent, const char *text)
 {
     static const char join[] = " \\";
     size_t columns = columns_of(terminal, strlen(join));
-    size_t indent = 0;
+    const size_t hang = indent + 2 * VIEW_INDENT;
 
     for (;;) {
         size_t len = take_words(text, columns - indent);
@@ -47,7 +47,7 @@ void rule_print(const Terminal *terminal, const char *text)
         if (*rest == '\0')
             return;
         text = rest;
-        indent = 2 * VIEW_INDENT;
+        indent = hang;
     }
 }
 

@@ -10,7 +10,7 @@
 
 #include "dom0/ctl/terminal.h"
 
-void rule_print(const Terminal *terminal, const char *text);
+void rule_print(const Terminal *terminal, size_t indent, const char *text);
 
 /* @text without the `#`. */
 void rule_print_comment(const Terminal *terminal, const char *text);

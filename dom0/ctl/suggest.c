@@ -203,7 +203,7 @@ static int print_one(Suggest *suggest, const Suggested *suggested)
                       match[0] ? " (--match " : "", match, match[0] ? ")" : "");
         r = print_also(suggest, suggested);
     }
-    rule_print(suggest->terminal, suggested->text);
+    rule_print(suggest->terminal, 0, suggested->text);
     return r;
 }
 

@@ -401,6 +401,18 @@ class AddTest(RuleCase):
             out, err = process.communicate(timeout=DEADLINE)
         return process.returncode, (out + err).decode()
 
+    def test_on_a_terminal_the_rule_can_be_pasted(self):
+        rig = self.plugged()
+        for words in (("add", "backup", "sys-usb:sda", "--to", "work"),
+                      ("remove", "backup")):
+            text = self.screen(rig, *words, columns=40)
+            shown = text[text.index("  backup:"):text.index("the rule is")]
+            self.assertGreater(shown.count("\n"), 1)
+            self.assertLessEqual(max(map(len, shown.splitlines())), 40)
+            result = self.check_rules(shown)
+            self.assertNotEqual(result.returncode, 2, shown)
+            self.assertEqual(json.loads(result.stdout)["rules"], 1)
+
     def test_interactive_asks_first(self):
         rig = self.plugged()
         add = ("add", "backup", "sys-usb:sda", "--to", "work")
