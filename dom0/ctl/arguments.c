@@ -66,6 +66,13 @@ static bool fail_unknown(Parser *parser, const char *name, size_t len)
     const char *best = NULL;
 
     (void) text_format(word, sizeof(word), "%.*s", (int) len, name);
+    /* what rules have, but nobody need ask for */
+    if (strcmp(word, "when-running") == 0)
+        return FAIL(parser->error,
+                    "unknown option --%s; leave it out: without --%s and --%s "
+                    "a rule waits until its qube runs",
+                    word, infos[OPTION_START].name,
+                    infos[OPTION_IF_RUNNING].name);
     for (size_t i = 0; i < N_OPTIONS; i++)
         best = nearest_pick(word, best, infos[i].name);
 

@@ -170,6 +170,15 @@ static void test_unknown_options_get_the_nearest_right_one(void **state)
            "unknown option --\\u{1b}[1m; see qvm-autoattach --help");
 }
 
+/* Rules have this word, and who wants it need not ask for it. */
+static void test_what_is_the_default_is_told(void **state)
+{
+    (void) state;
+    refuse("--when-running",
+           "unknown option --when-running; leave it out: without --start and "
+           "--if-running a rule waits until its qube runs");
+}
+
 static void test_an_option_is_refused_where_it_has_no_meaning(void **state)
 {
     ArgumentsError error;
@@ -322,6 +331,7 @@ int main(void)
             test_the_value_of_a_letter_comes_behind_or_in_the_same_word),
         cmocka_unit_test(test_a_list_is_given_once),
         cmocka_unit_test(test_unknown_options_get_the_nearest_right_one),
+        cmocka_unit_test(test_what_is_the_default_is_told),
         cmocka_unit_test(test_an_option_is_refused_where_it_has_no_meaning),
         cmocka_unit_test(test_distance_counts_slips),
         cmocka_unit_test(test_the_nearest_word_is_offered_if_it_is_near),
