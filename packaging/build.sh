@@ -50,7 +50,7 @@ while (($# > 0)); do
         packages=("$2")
         shift
         ;;
-    --help)
+    -h | --help)
         usage
         exit 0
         ;;

@@ -163,7 +163,7 @@ remove | status)
     check_qube
     if [[ $1 == remove ]]; then remove_all; else show_status; fi
     ;;
---help)
+-h | --help)
     usage
     ;;
 *)

@@ -118,4 +118,7 @@ class UsbQubeTest(unittest.TestCase):
     def test_wrong_usage_is_told(self):
         for words in ([], ["install"], ["remove", "x"], ["undo"]):
             self.assertIn("--help", self.call(*words, status=64))
-        self.assertIn("Usage:", self.call("--help"))
+
+    def test_help_is_there_by_its_letter_too(self):
+        for word in ("-h", "--help"):
+            self.assertIn("Usage:", self.call(word))
