@@ -40,6 +40,12 @@ static void attention_begin(Attention *att)
     att->has_begun = true;
 }
 
+static bool is_old_release(const Attention *att)
+{
+    return member_is(json_object_get(att->status, "qubesd"), "state",
+                     "unsupported");
+}
+
 static void attention_qubesd(Attention *att)
 {
     const json_t *qubesd = json_object_get(att->status, "qubesd");
@@ -47,14 +53,17 @@ static void attention_qubesd(Attention *att)
 
     if (member_is(qubesd, "state", "connected"))
         return;
+    if (is_old_release(att)) {
+        TELL(att, STYLE_BAD,
+             "qubesd is of a release before Qubes OS R4.3, which is not "
+             "supported; nothing is attached");
+        return;
+    }
 
     view_shown(att->view, &detail, qubesd, "detail");
-    TELL(att, STYLE_BAD, "%s%s%s; nothing is attached%s",
-         member_is(qubesd, "state", "unsupported")
-             ? "qubesd is of a release before Qubes OS R4.3"
-             : "qubesd does not answer",
-         detail.s[0] ? ": " : "", detail.s,
-         member_is(qubesd, "state", "unsupported") ? "" : " until it does");
+    TELL(att, STYLE_BAD,
+         "qubesd does not answer%s%s; nothing is attached until it does",
+         detail.s[0] ? ": " : "", detail.s);
 }
 
 static void attention_policy(Attention *att)
@@ -370,5 +379,7 @@ void status_attention(View *view, const json_t *status, bool is_bare)
     view_shown(view, &problem, daemon, "state_problem");
     if (problem.s[0])
         TELL(&attention, STYLE_WARNING, "%s", problem.s);
-    attention_sources(&attention);
+    /* no report of a device would help there */
+    if (!is_old_release(&attention))
+        attention_sources(&attention);
 }

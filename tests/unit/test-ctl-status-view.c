@@ -198,6 +198,23 @@ static void test_quiet_says_nothing_when_all_is_well(void **state)
     assert_view(&canned.report, true, VIEW_ATTENTION, "");
 }
 
+static void test_an_old_release_is_told_once_and_is_all_that_is_told(
+    void **state)
+{
+    Canned canned;
+
+    (void) state;
+    canned_begin(&canned);
+    canned.report.qubesd = QUBESD_UNSUPPORTED;
+    canned.report.qubesd_detail =
+        "qubesd is of a release before R4.3, which is not supported: nothing "
+        "will be attached";
+    canned.report.n_sources = 0;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  qubesd is of a release before Qubes OS R4.3, which is not "
+                "supported; nothing is attached\n");
+}
+
 static void test_each_trouble_is_told(void **state)
 {
     Canned canned;
@@ -209,12 +226,6 @@ static void test_each_trouble_is_told(void **state)
     assert_view(&canned.report, false, VIEW_ATTENTION,
                 "  qubesd does not answer: Connection refused; nothing is "
                 "attached until it does\n");
-
-    canned_begin(&canned);
-    canned.report.qubesd = QUBESD_UNSUPPORTED;
-    assert_view(&canned.report, false, VIEW_ATTENTION,
-                "  qubesd is of a release before Qubes OS R4.3; nothing is "
-                "attached\n");
 
     canned_begin(&canned);
     canned.report.unlimited = true;
@@ -658,6 +669,8 @@ int main(void)
         cmocka_unit_test(test_a_screen_when_all_is_well),
         cmocka_unit_test(test_a_pipe_gets_whole_lines_and_tabs),
         cmocka_unit_test(test_quiet_says_nothing_when_all_is_well),
+        cmocka_unit_test(
+            test_an_old_release_is_told_once_and_is_all_that_is_told),
         cmocka_unit_test(test_each_trouble_is_told),
         cmocka_unit_test(test_without_a_source_it_is_told_what_is_missing),
         cmocka_unit_test(test_a_second_source_that_never_called_is_told),
