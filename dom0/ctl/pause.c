@@ -29,7 +29,7 @@ static const char pause_help[] =
     "time\n"
     "ends by itself: what came meanwhile is decided then, and what you said no "
     "to or\n"
-    "detached stays as it is.\n"
+    "detached stays as it is. Any pause ends with a restart of dom0.\n"
     "\n" OPTIONS_HELP
     "Exit status: 0 if it is paused, 5 if the daemon cannot be reached, 64 "
     "for wrong\n"
