@@ -84,12 +84,12 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
         device->plugged = false;
     }
     if (!device->job &&
-        (device->holding != HOLDING_NOTHING || device->close.s[0] != '\0'))
+        (device->holding != HOLDING_NOTHING || device->close[0].s[0] != '\0'))
         device_begin_detach(m, device, now);
     else if (device->job && device->job->by_person)
         /* unplugged before the person's detach is done */
         device->job->job.task.close =
-            qube_name_equal(&device->close, &device->job->job.target);
+            device_closes(device, &device->job->job.target);
     if (taken)
         plug_withdraw(m, device, now);
 }

@@ -261,6 +261,13 @@ static bool device_has_missed(const Device *device)
            device->plugged && device_is_attached(device);
 }
 
+/* Whether it is gone, and what is left of it are disposables to shut down. */
+static bool device_has_to_close(const Device *device)
+{
+    return !device->plugged && device->holding == HOLDING_NOTHING &&
+           device->close[0].s[0] != '\0';
+}
+
 void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
@@ -303,6 +310,8 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
         device_look_further(m, device, &holder, now);
     } else if (device->suspect && device->plugged) {
         device_look_at_suspect(m, device, now);
+    } else if (device_has_to_close(device)) {
+        device_begin_detach(m, device, now);
     } else {
         device_release(device);
     }

@@ -124,9 +124,9 @@ void device_set_stopped(Device *device, const QubeName *target)
 void device_begin_detach(Manager *m, Device *device, Instant now)
 {
     JobTask task = task_of(m, device);
-    /* without a holder, only the disposable is left to be shut down */
+    /* without a holder, only disposables are left to be shut down */
     const QubeName target =
-        device->held_by.s[0] ? device->held_by : device->close;
+        device->held_by.s[0] ? device->held_by : device->close[0];
     ManagedJob *managed;
 
     /* without memory: as if the Detach had failed */
@@ -139,8 +139,7 @@ void device_begin_detach(Manager *m, Device *device, Instant now)
         managed->lineage = 0;
     }
     device->held_before = false;
-    task.close =
-        device->close.s[0] != '\0' && qube_name_equal(&device->close, &target);
+    task.close = device_closes(device, &target);
     device->job = managed;
     managed_apply(
         m, managed,

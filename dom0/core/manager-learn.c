@@ -144,11 +144,11 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
         device->held_by = (QubeName){};
     device->held_template = job_made_from(job);
     /* after a Detach that failed it is still to be shut down */
-    if (managed->kind != JOB_KIND_DETACH ||
-        (job->task.close && job->holding == HOLDING_NOTHING))
-        device->close = (QubeName){};
+    if (managed->kind == JOB_KIND_DETACH && job->task.close &&
+        job->holding == HOLDING_NOTHING)
+        device_drop_close(device, &job->target);
     if (job_is_in_disposable(job) && managed->rule->options.close)
-        device->close = job->target;
+        device_add_close(device, &job->target);
     if (device->holding == HOLDING_DEVICE) {
         if (managed->rule)
             device->held_rule = managed->rule->name;

@@ -32,11 +32,11 @@ static StatePlug plug_of(const Device *device)
         .held_template = device->held_template,
         .held_rule = device->held_rule,
         .made = device->made,
-        .close = device->close,
         .held_before = device->held_before,
         .detach_told = device->detach_told,
     };
 
+    memcpy(plug.close, device->close, sizeof(plug.close));
     /* an event told of its detach; kept even if somebody else had attached
      * it */
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
@@ -64,7 +64,7 @@ static StatePlug plug_of(const Device *device)
     /* the job detaches a plug that went, and the next plug has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)
         plug.held_before =
-            plug.holding != HOLDING_NOTHING || plug.close.s[0] != '\0';
+            plug.holding != HOLDING_NOTHING || plug.close[0].s[0] != '\0';
     return plug;
 }
 
@@ -97,7 +97,7 @@ static const QubeName *disposable_of(const ManagedJob *managed)
 static bool is_kept(const Device *device, const StatePlug *plug)
 {
     if (plug->detached_by_user || plug->refused_by_user || plug->detach_told ||
-        plug->stopped.s[0] != '\0' || plug->close.s[0] != '\0' ||
+        plug->stopped.s[0] != '\0' || plug->close[0].s[0] != '\0' ||
         plug->holding != HOLDING_NOTHING)
         return true;
     /* what is remembered of its parts is of use only together with it */
@@ -283,7 +283,8 @@ static uint64_t mix_source(uint64_t digest, const Source *source)
         digest = mix(digest, plug.detach_told);
         digest = mix_text(digest, plug.held_by.s);
         digest = mix_text(digest, plug.stopped.s);
-        digest = mix_text(digest, plug.close.s);
+        for (size_t i = 0; i < DEVICE_CLOSE_MAX; i++)
+            digest = mix_text(digest, plug.close[i].s);
     }
     for (const PlugMemory *memory = source->memories; memory;
          memory = memory->next) {
@@ -350,7 +351,7 @@ static int restore_device(Source *source, const StatePlug *plug)
     device->made = plug->made;
     device->held_before = plug->held_before;
     device->detach_told = plug->detach_told;
-    device->close = plug->close;
+    memcpy(device->close, plug->close, sizeof(device->close));
     if (plug->detached_usec != 0) {
         const DeviceName port = device_usb_name(device);
         const QubeName unknown = {};

@@ -286,6 +286,33 @@ bool device_is_attached(const Device *device)
            device->attached_to.s[0] != '\0';
 }
 
+bool device_closes(const Device *device, const QubeName *disposable)
+{
+    for (size_t i = 0; i < DEVICE_CLOSE_MAX; i++)
+        if (disposable->s[0] != '\0' &&
+            qube_name_equal(&device->close[i], disposable))
+            return true;
+    return false;
+}
+
+void device_add_close(Device *device, const QubeName *disposable)
+{
+    memmove(device->close + 1, device->close,
+            (DEVICE_CLOSE_MAX - 1) * sizeof(device->close[0]));
+    device->close[0] = *disposable;
+}
+
+void device_drop_close(Device *device, const QubeName *disposable)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < DEVICE_CLOSE_MAX; i++)
+        if (!qube_name_equal(&device->close[i], disposable))
+            device->close[n++] = device->close[i];
+    while (n < DEVICE_CLOSE_MAX)
+        device->close[n++] = (QubeName){};
+}
+
 bool device_is_left_alone(const Device *device)
 {
     if (device->detached_by_user)

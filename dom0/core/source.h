@@ -34,6 +34,8 @@
  * later one is of another detach */
 #define SOURCE_EXPECTED_USEC (10 * USEC_PER_SEC)
 #define SOURCE_MINUTE_USEC   (60 * USEC_PER_SEC)
+/* see Device.close */
+#define DEVICE_CLOSE_MAX 4U
 /* so many noes in a row silence the source's prompts, longer with each further
  * one */
 #define SOURCE_NOES_MAX       3U
@@ -177,7 +179,10 @@ struct Device {
     /* @held_by has the plug before, which is still to be detached */
     bool held_before;
 
-    QubeName close; /* a disposable to shut down when it is unplugged; "" */
+    /* Disposables to shut down when it is unplugged, the newest first; "": no
+     * more. There are several if it was attached again after the person had
+     * detached it; when full, the oldest is left to her. */
+    QubeName close[DEVICE_CLOSE_MAX];
     /* Decide again when this target starts ("": none), when any target of its
      * rule does, or when qubesd is back and says that nothing has the device;
      * so does a start while qubesd is being asked for that. */
@@ -409,6 +414,12 @@ void source_clear_expected(Source *source);
 /* Whether a qube has the device, or may have it because of us, as far as is
  * known. */
 bool device_is_attached(const Device *device);
+
+/* See Device.close: whether @disposable is among them; it is one more, which it
+ * was not; it is none of them. */
+bool device_closes(const Device *device, const QubeName *disposable);
+void device_add_close(Device *device, const QubeName *disposable);
+void device_drop_close(Device *device, const QubeName *disposable);
 
 /* Whether @ancestor is the USB device or the disk that @device is part of. */
 bool device_is_ancestor(const Device *ancestor, const Device *device);

@@ -44,7 +44,7 @@ typedef struct StatePlug {
     QubeName made;
     bool detach_told;
     bool held_before;
-    QubeName close;
+    QubeName close[DEVICE_CLOSE_MAX];
 
     DeviceName usb;         /* Device.usb_port, or PlugMemory.usb */
     uint64_t detached_usec; /* of the USB port, the last time; 0: never */

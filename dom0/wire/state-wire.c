@@ -37,6 +37,14 @@ static void end_line(JsonText *json)
     json_text_newline(json);
 }
 
+static void put_close(JsonText *json, const StatePlug *plug)
+{
+    json_text_open(json, "close", '[');
+    for (size_t i = 0; i < DEVICE_CLOSE_MAX && plug->close[i].s[0]; i++)
+        json_text_string(json, NULL, plug->close[i].s);
+    json_text_close(json, ']');
+}
+
 static void put_plug(JsonText *json, const StatePlug *plug, int64_t seq)
 {
     begin_line(json, "plug");
@@ -55,7 +63,7 @@ static void put_plug(JsonText *json, const StatePlug *plug, int64_t seq)
     json_text_string(json, "made", plug->made.s);
     json_text_bool(json, "held_before", plug->held_before);
     json_text_bool(json, "detach_told", plug->detach_told);
-    json_text_string(json, "close", plug->close.s);
+    put_close(json, plug);
     put_number(json, "gone", plug->gone_usec);
     put_number(json, "detached", plug->detached_usec);
     json_text_string(json, "usb", plug->usb.s);
@@ -190,6 +198,25 @@ static QubeName take_qube(Fields *fields, const char *key)
     return name;
 }
 
+static void take_close(Fields *fields, StatePlug *plug)
+{
+    json_t *list = take(fields, "close");
+    size_t n = json_array_size(list);
+
+    if (!json_is_array(list) || n > DEVICE_CLOSE_MAX) {
+        fields->bad = true;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const json_t *name = json_array_get(list, i);
+
+        if (!json_is_string(name) ||
+            !qube_name_parse(&plug->close[i], json_string_value(name),
+                             json_string_length(name)))
+            fields->bad = true;
+    }
+}
+
 static BootId take_boot_id(Fields *fields, const char *key)
 {
     json_t *value = take(fields, key);
@@ -312,7 +339,7 @@ static int read_plug(Reader *reader, Fields *fields)
     plug->made = take_qube(fields, "made");
     plug->held_before = take_bool(fields, "held_before");
     plug->detach_told = take_bool(fields, "detach_told");
-    plug->close = take_qube(fields, "close");
+    take_close(fields, plug);
     plug->gone_usec = take_number(fields, "gone", INT64_MAX);
     plug->detached_usec = take_number(fields, "detached", INT64_MAX);
     plug->usb = take_port(fields, "usb");

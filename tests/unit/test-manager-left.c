@@ -554,22 +554,6 @@ static void test_a_disposable_goes_once_its_device_is_detached(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
-/* But it has nothing to do with what another qube has had since. */
-static void test_a_disposable_is_no_more_once_another_had_it(void **state)
-{
-    (void) state;
-
-    attach_to_disposable(CLOSE);
-    assert_int_equal(detach("sda"), 0);
-    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
-    rig_set_rules(&rig, RULES);
-    assert_int_equal(retry("sda"), 0);
-    see_block_attach();
-    detach_by_person("sda");
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
-    assert_true(rig_is_quiet(&rig));
-}
-
 static void test_a_disposable_is_closed_once_qubesd_can(void **state)
 {
     (void) state;
@@ -682,7 +666,6 @@ int main(void)
         WITH_RIG(test_a_disposable_that_comes_up_late_calls_for_no_other),
         WITH_RIG(test_one_that_did_not_stay_up_is_made_anew_by_a_record),
         WITH_RIG(test_a_disposable_goes_once_its_device_is_detached),
-        WITH_RIG(test_a_disposable_is_no_more_once_another_had_it),
         WITH_RIG(test_a_disposable_goes_with_the_source_of_its_device),
         WITH_RIG(test_a_disposable_is_closed_once_qubesd_can),
         WITH_RIG(test_a_detach_takes_the_place_of_a_second_look),

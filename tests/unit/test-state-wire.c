@@ -57,7 +57,8 @@ static State *whole_state(Random *random)
             plug->made = j % 7 == 0 ? qube("disp2") : (QubeName){};
             plug->held_before = j % 5 == 1;
             plug->detach_told = j % 5 == 2;
-            plug->close = j % 2 ? qube("disp1") : (QubeName){};
+            for (size_t k = 0; k < j % (DEVICE_CLOSE_MAX + 1); k++)
+                plug->close[k] = qube(k ? "disp1" : "disp3");
             plug->gone_usec = 6 + j;
             plug->detached_usec = 7 + j;
             memcpy(plug->usb.s, "2-1.4", j % 2 ? 6 : 0);
@@ -90,7 +91,8 @@ static void assert_plug_equal(const StatePlug *a, const StatePlug *b)
     assert_string_equal(a->made.s, b->made.s);
     assert_int_equal(a->held_before, b->held_before);
     assert_int_equal(a->detach_told, b->detach_told);
-    assert_string_equal(a->close.s, b->close.s);
+    for (size_t i = 0; i < DEVICE_CLOSE_MAX; i++)
+        assert_string_equal(a->close[i].s, b->close[i].s);
     assert_int_equal(a->gone_usec, b->gone_usec);
     assert_int_equal(a->detached_usec, b->detached_usec);
     assert_string_equal(a->usb.s, b->usb.s);

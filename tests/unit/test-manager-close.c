@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Disposables that are to be shut down with their device, and names of some
+ * that are no more. */
+
+#include <string.h>
+
+#include "dom0/core/source.h"
+#include "tests/support/test.h"
+
+#define RULES "d: allow block to @dispvm:media close\n"
+
+#include "tests/support/manager-fixture.h"
+
+static void serve_disposable_named(const char *name)
+{
+    AdminAnswer made = answer_of(ADMIN_OK);
+
+    made.qube = rig_qube(name);
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, made);
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+}
+
+/* The stick's disk is attached to a new disposable of this name. */
+static void attach_into(const char *name)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named(name);
+    serve_block_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+/* The person has it taken away, and attached to another one. */
+static void attach_again_into(const char *name)
+{
+    assert_int_equal(detach("sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(retry("sda"), 0);
+    attach_into(name);
+}
+
+static void serve_to(AdminMethod method, const char *qube, AdminAnswer answer)
+{
+    AdminRequest request;
+    const uint64_t call = rig_call_to(&rig, method, &request);
+
+    assert_string_equal(request.dest.s, qube);
+    rig_reply(&rig, call, answer);
+}
+
+static void assert_is_closed(const char *name)
+{
+    serve_to(ADMIN_DETACH, name, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    serve_to(ADMIN_SHUTDOWN, name, answer_of(ADMIN_OK));
+}
+
+static void test_all_disposables_of_a_plug_are_closed_with_it(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    attach_again_into("disp2");
+    attach_again_into("disp3");
+    assert_true(rig_is_quiet(&rig));
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_is_closed("disp3");
+    assert_is_closed("disp2");
+    assert_is_closed("disp1");
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_so_are_they_after_a_restart(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    attach_again_into("disp2");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    serve_to(ADMIN_DETACH, "disp2", answer_of(ADMIN_OK));
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_is_closed("disp2");
+    assert_is_closed("disp1");
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_disposable_is_closed_though_another_qube_had_it_since(
+    void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    assert_int_equal(detach("sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_set_rules(&rig, "disks: allow block to work\n");
+    assert_int_equal(retry("sda"), 0);
+    see_block_attach();
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    serve_to(ADMIN_DETACH, "work", answer_of(ADMIN_OK));
+    assert_is_closed("disp1");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* It goes while it is being attached again. */
+static void test_a_disposable_is_closed_after_an_attach_that_is_undone(
+    void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    assert_int_equal(detach("sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_set_rules(&rig, "disks: allow block to work\n");
+    assert_int_equal(retry("sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    serve_to(ADMIN_DETACH, "work", answer_of(ADMIN_OK));
+    assert_is_closed("disp1");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* It has so many places only. */
+static void test_the_oldest_of_many_disposables_is_left_to_the_person(
+    void **state)
+{
+    char name[8] = "disp0";
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp0");
+    for (size_t i = 1; i <= DEVICE_CLOSE_MAX; i++) {
+        name[4] = (char) ('0' + i);
+        attach_again_into(name);
+    }
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    for (size_t i = DEVICE_CLOSE_MAX; i > 0; i--) {
+        name[4] = (char) ('0' + i);
+        assert_is_closed(name);
+    }
+    assert_true(rig_is_quiet(&rig));
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_all_disposables_of_a_plug_are_closed_with_it),
+        TEST(test_so_are_they_after_a_restart),
+        TEST(test_a_disposable_is_closed_though_another_qube_had_it_since),
+        TEST(test_a_disposable_is_closed_after_an_attach_that_is_undone),
+        TEST(test_the_oldest_of_many_disposables_is_left_to_the_person),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
