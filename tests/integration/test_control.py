@@ -356,7 +356,7 @@ class DaemonTest(unittest.TestCase):
         return forwarder
 
     def test_status_tells_what_was_attached(self):
-        rig = self.rig()
+        rig = self.rig("stick: allow block name sda to work\n")
         self.attach(rig)
         text = self.status(rig)
         self.assertTrue(text.startswith("Working, with 1 rule in force\n"), text)
