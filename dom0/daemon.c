@@ -316,14 +316,15 @@ static void on_input_ended(uint64_t id, void *userdata)
     manager_input_ended(daemon->manager, id, instant_now());
 }
 
-static void on_refused(const QubeName *source,
-                       Status status,
-                       const char *reason,
-                       void *userdata)
+static void on_refused(const EventRefusal *refusal, void *userdata)
 {
     Daemon *daemon = userdata;
 
-    outcome_log_refused(daemon->log, source, status, reason);
+    outcome_log_refused(daemon->log, refusal->source, refusal->status,
+                        refusal->reason);
+    if (refusal->id != 0)
+        manager_refused(daemon->manager, refusal->id, refusal->status,
+                        refusal->agent, instant_now());
 }
 
 static void on_idle(void *userdata)

@@ -24,7 +24,8 @@ static bool has_only_keys(json_t *object, const char *const *keys)
     const char *key;
     json_t *value;
 
-    json_object_foreach (object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         size_t i;
 
         for (i = 0; keys[i] && strcmp(keys[i], key) != 0; i++)
@@ -45,13 +46,23 @@ static int64_t read_seq(json_t *line)
                : 0;
 }
 
+static bool decode_agent(char ret[RECORD_AGENT_MAX + 1], const json_t *line)
+{
+    const json_t *agent = json_object_get(line, "agent");
+    size_t len = json_string_length(agent);
+
+    if (len < 1 || len > RECORD_AGENT_MAX ||
+        !text_is_plain(json_string_value(agent), len))
+        return false;
+    memcpy(ret, json_string_value(agent), len + 1);
+    return true;
+}
+
 static bool decode_hello(WireHello *ret, json_t *line, const char **ret_error)
 {
     static const char *const keys[] = { "type", "version", "boot_id", "agent",
                                         NULL };
     json_t *boot_id = json_object_get(line, "boot_id");
-    json_t *agent = json_object_get(line, "agent");
-    size_t agent_len;
 
     if (!has_only_keys(line, keys))
         REFUSE(ret_error, "hello has an unknown key");
@@ -59,14 +70,10 @@ static bool decode_hello(WireHello *ret, json_t *line, const char **ret_error)
         !boot_id_parse(&ret->boot_id, json_string_value(boot_id),
                        json_string_length(boot_id)))
         REFUSE(ret_error, "boot_id must be 32 hex digits");
-    if (!json_is_string(agent))
+    if (!json_is_string(json_object_get(line, "agent")))
         REFUSE(ret_error, "hello must have an agent");
-
-    agent_len = json_string_length(agent);
-    if (agent_len < 1 || agent_len > RECORD_AGENT_MAX ||
-        !text_is_plain(json_string_value(agent), agent_len))
+    if (!decode_agent(ret->agent, line))
         REFUSE(ret_error, "agent must be text of 1 to 64 bytes");
-    memcpy(ret->agent, json_string_value(agent), agent_len + 1);
     return true;
 }
 
@@ -77,7 +84,8 @@ static bool decode_interfaces(Properties *ret, json_t *list)
 
     if (!json_is_array(list) || json_array_size(list) == 0)
         return false;
-    json_array_foreach (list, index, item) {
+    json_array_foreach(list, index, item)
+    {
         if (!json_is_string(item) ||
             !properties_add_interface(ret, json_string_value(item),
                                       json_string_length(item)))
@@ -119,7 +127,8 @@ static bool decode_properties(Properties *ret,
 
     if (!json_is_object(object))
         REFUSE(ret_error, "properties must be an object");
-    json_object_foreach (object, name, value) {
+    json_object_foreach(object, name, value)
+    {
         PropertyKey key = property_from_name(name);
 
         if (key == N_PROPERTIES)
@@ -144,8 +153,8 @@ static bool decode_parent(Record *ret, json_t *value, const char **ret_error)
 
 static bool decode_event(Record *ret, json_t *line, const char **ret_error)
 {
-    static const char *const keys[] = { "type",   "seq",    "action",
-                                        "class",  "device", "parent",
+    static const char *const keys[] = { "type",       "seq",    "action",
+                                        "class",      "device", "parent",
                                         "properties", NULL };
     const char *action = json_string_value(json_object_get(line, "action"));
     const char *class = json_string_value(json_object_get(line, "class"));
@@ -247,6 +256,18 @@ Status wire_decode(WireMessage *ret,
     else
         ret->seq = message.seq;
     return status;
+}
+
+void wire_decode_agent(char ret[RECORD_AGENT_MAX + 1],
+                       const char *untrusted_line,
+                       size_t untrusted_len)
+{
+    _cleanup_(json_decrefp) json_t *line = NULL;
+
+    if (untrusted_len > WIRE_LINE_MAX ||
+        json_parse_object(&line, untrusted_line, untrusted_len) < 0 ||
+        !decode_agent(ret, line))
+        ret[0] = '\0';
 }
 
 int wire_encode_hello(char **ret, size_t *ret_len, const WireHello *hello)

@@ -58,6 +58,12 @@ Status wire_decode(WireMessage *ret,
                    size_t untrusted_len,
                    const char **ret_error);
 
+/* What a hello calls its sender, of whatever version it is: text as in
+ * WireHello, or "". */
+void wire_decode_agent(char ret[RECORD_AGENT_MAX + 1],
+                       const char *untrusted_line,
+                       size_t untrusted_len);
+
 /*
  * Encoders: malloc()ed text with a newline at the end, NUL-terminated, its
  * length in @ret_len (may be NULL). -ENOMEM, or -EMSGSIZE for an event that

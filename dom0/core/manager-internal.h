@@ -200,6 +200,7 @@ struct Manager {
     uint64_t policy_usec; /* CLOCK_REALTIME of that; 0: none yet */
     PromptDesk desk;
     NotificationQueue notifications;
+    Refusals refusals;          /* for the report */
     uint64_t paused_until_usec; /* see manager_paused_until() */
 
     /* Until then qubesd's list may show a USB device as attached where it was

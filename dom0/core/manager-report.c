@@ -197,6 +197,7 @@ void manager_report(const Manager *m, Report *report, Instant now)
             .prompt_problem = source->prompt_problem,
         };
     }
+    report->refusals = &m->refusals;
     report->policy = m->policy;
     report->policy_usec = m->policy_usec;
     report_pause(m, report, now);

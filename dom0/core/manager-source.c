@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "common/text.h"
 #include "dom0/core/manager-internal.h"
 
 /* details of what is refused */
@@ -457,6 +458,7 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
         }
     }
     connection->synced = true;
+    refusals_clear(&m->refusals, &source->name);
     m->turns_changed = true;
     source_close_memories(source);
     /* if its forwarder lives, that calls again, with another one */
@@ -477,11 +479,31 @@ void manager_synced(Manager *m, uint64_t id, Instant now)
     manager_settle(m, now);
 }
 
+void manager_refused(Manager *m,
+                     uint64_t id,
+                     Status status,
+                     const char *agent,
+                     Instant now)
+{
+    const Source *source = source_of(m, id, NULL);
+    Refusal refusal = { .source = source->name,
+                        .status = status,
+                        .when_usec = now.realtime_usec };
+
+    /* what is sent by hand tells nothing of a forwarder that works */
+    for (size_t i = 0; i < SOURCE_CONNECTIONS_MAX; i++)
+        if (source->connections[i].id != id && source->connections[i].synced)
+            return;
+    (void) text_format(refusal.agent, sizeof(refusal.agent), "%s", agent);
+    refusals_note(&m->refusals, &refusal);
+}
+
 void manager_input_ended(Manager *m, uint64_t id, Instant now)
 {
     SourceConnection *connection;
+    const Source *source = source_of(m, id, &connection);
 
-    (void) source_of(m, id, &connection);
+    refusals_clear(&m->refusals, &source->name);
     m->turns_changed |= connection->picturing;
     connection->picturing = false;
     manager_settle(m, now);

@@ -100,6 +100,13 @@ Status manager_event(Manager *manager,
 /* The connection has reported all that is there: other devices of the source
  * are gone. */
 void manager_synced(Manager *manager, uint64_t connection, Instant now);
+/* What the connection sent is not understood; it will be closed. @agent is what
+ * its sender calls itself, "" if that is not known. For the report only. */
+void manager_refused(Manager *manager,
+                     uint64_t connection,
+                     Status status,
+                     const char *agent,
+                     Instant now);
 /* The connection sends no more lines. Without `synced` it never was a picture,
  * and nothing waits for it to become one. */
 void manager_input_ended(Manager *manager, uint64_t connection, Instant now);

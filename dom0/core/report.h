@@ -11,6 +11,7 @@
 #include "dom0/core/approval.h"
 #include "dom0/core/diagnostic.h"
 #include "dom0/core/history.h"
+#include "dom0/core/refusals.h"
 #include "dom0/core/rule.h"
 
 #define REPORT_SOURCES_MAX  16U
@@ -100,6 +101,7 @@ typedef struct Report {
 
     ReportSource sources[REPORT_SOURCES_MAX];
     size_t n_sources;
+    const Refusals *refusals; /* or NULL */
     ReportDevice attached[REPORT_DEVICES_MAX];
     size_t n_attached_shown;
     size_t n_attached;

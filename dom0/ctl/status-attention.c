@@ -286,7 +286,40 @@ static bool is_off(const json_t *qube)
            member_is(qube, "state", "crashed");
 }
 
-/* Sort out whose devices are not seen; who is no qube does not come into it. */
+/* That of the qube; NULL if there is none. */
+static const json_t *find_refused(const json_t *status, const char *name)
+{
+    const json_t *refused;
+    size_t index;
+
+    json_array_foreach(json_object_get(status, "refused"), index, refused)
+    {
+        if (member_is(refused, "source", name))
+            return refused;
+    }
+    return NULL;
+}
+
+/* What is of a version that is not spoken here is told as that. */
+static void tell_refused(Attention *att, const json_t *refused)
+{
+    const json_t *daemon = json_object_get(att->status, "daemon");
+    ShowText version, word;
+    Cell name, agent;
+
+    view_words(att->view, &agent, refused, "agent");
+    TELL(att, STYLE_BAD,
+         "dom0 (%s) does not understand the forwarder of %s (%s%s%" PRIu64
+         " %s), nothing there is seen; are the packages here and there of one "
+         "version?",
+         view_shown(att->view, &version, daemon, "version"),
+         view_cell(att->view, &name, refused, "source"), agent.s,
+         agent.s[0] ? ", " : "", member_number(refused, "code"),
+         view_shown(att->view, &word, refused, "status"));
+}
+
+/* Sort out whose devices are not seen. Who is no qube does not come into it,
+ * nor does a forwarder that is not understood. */
 static void sort_out(const json_t *status,
                      const Names *names,
                      Names *off,
@@ -299,8 +332,21 @@ static void sort_out(const json_t *status,
 
         if (is_off(qube))
             names_add(off, names->s[i]);
-        else if (qube || !qubes_known)
+        else if (!find_refused(status, names->s[i]) && (qube || !qubes_known))
             names_add(missing, names->s[i]);
+    }
+}
+
+static void attention_refused(Attention *att)
+{
+    const json_t *list = json_object_get(att->status, "refused"), *refused;
+    size_t index;
+
+    json_array_foreach(list, index, refused)
+    {
+        if (index < NAMES_SHOWN &&
+            !is_off(find_qube(att->status, member_text(refused, "source"))))
+            tell_refused(att, refused);
     }
 }
 
@@ -314,6 +360,7 @@ static void attention_sources(Attention *att)
     sort_out(att->status, &silent, &off, &mute);
     sort_out(att->status, &unseen, &off, &unheard);
     if (json_array_size(json_object_get(att->status, "sources")) == 0 &&
+        json_array_size(json_object_get(att->status, "refused")) == 0 &&
         off.n == 0 && unheard.n == 0)
         names_add(&unheard, usb_qube);
 
@@ -380,6 +427,8 @@ void status_attention(View *view, const json_t *status, bool is_bare)
     if (problem.s[0])
         TELL(&attention, STYLE_WARNING, "%s", problem.s);
     /* no report of a device would help there */
-    if (!is_old_release(&attention))
-        attention_sources(&attention);
+    if (is_old_release(&attention))
+        return;
+    attention_refused(&attention);
+    attention_sources(&attention);
 }

@@ -70,10 +70,19 @@ static void view_daemon(View *view, const json_t *status)
                memory ? bytes.s : "");
 }
 
-static const char *forwarder_word(const json_t *source)
+static const char *forwarder_word(const json_t *status, const json_t *source)
 {
+    const char *name = member_text(source, "name");
+    const json_t *refused;
+    size_t index;
+
     if (member_flag(source, "forwarder"))
         return "connected";
+    json_array_foreach(json_object_get(status, "refused"), index, refused)
+    {
+        if (member_is(refused, "source", name))
+            return "not understood";
+    }
     return member_number(source, "n_connections") > 0 ? "no picture yet"
                                                       : "missing";
 }
@@ -103,8 +112,9 @@ static void view_sources_line(View *view, const json_t *sources)
                line[fit] ? "..." : "");
 }
 
-static void view_sources_table(View *view, const json_t *sources)
+static void view_sources_table(View *view, const json_t *status)
 {
+    const json_t *sources = json_object_get(status, "sources");
     size_t n = json_array_size(sources);
     size_t n_rows = n < VIEW_ROWS_MAX ? n : VIEW_ROWS_MAX;
     Cell cells[VIEW_ROWS_MAX][3];
@@ -118,7 +128,7 @@ static void view_sources_table(View *view, const json_t *sources)
         const json_t *source = json_array_get(sources, i);
 
         rows[i + 1][0] = view_cell(view, &cells[i][0], source, "name");
-        rows[i + 1][1] = forwarder_word(source);
+        rows[i + 1][1] = forwarder_word(status, source);
         rows[i + 1][2] = view_count(&cells[i][1], source, "n_devices");
         rows[i + 1][3] = view_count(&cells[i][2], source, "n_jobs");
     }
@@ -269,5 +279,5 @@ void status_view(const Terminal *terminal,
     view_jobs(&view, status);
     view_outcomes(&view, status);
     if (!view.screen.has_end)
-        view_sources_table(&view, sources);
+        view_sources_table(&view, status);
 }

@@ -132,9 +132,13 @@ static void connection_refuse(EventConnection *connection,
                               const char *reason)
 {
     const EventConnectionContext *context = connection->context;
+    const EventRefusal refusal = { .source = &connection->source,
+                                   .id = connection->id,
+                                   .status = answer->status,
+                                   .reason = reason,
+                                   .agent = connection->session.agent };
 
-    context->hooks->on_refused(&connection->source, answer->status, reason,
-                               context->userdata);
+    context->hooks->on_refused(&refusal, context->userdata);
     (void) connection_push(connection, answer);
     connection_begin_close(connection);
 }

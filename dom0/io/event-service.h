@@ -37,6 +37,15 @@
 
 typedef struct EventService EventService;
 
+/* A connection that is closed because of what it sent. */
+typedef struct EventRefusal {
+    const QubeName *source;
+    uint64_t id; /* 0: it was not granted */
+    Status status;
+    const char *reason; /* a sentence */
+    const char *agent;  /* what its hello called the sender; "" */
+} EventRefusal;
+
 typedef struct EventServiceHooks {
     /* STATUS_INVALID (0): granted, with an id; else what to answer */
     Status (*on_connect)(const QubeName *source,
@@ -54,12 +63,7 @@ typedef struct EventServiceHooks {
     void (*on_synced)(uint64_t id, void *userdata);
     /* no more lines come; answers may be due */
     void (*on_input_ended)(uint64_t id, void *userdata);
-    /* the connection is closed because of what it sent; @reason is a
-     * sentence */
-    void (*on_refused)(const QubeName *source,
-                       Status status,
-                       const char *reason,
-                       void *userdata);
+    void (*on_refused)(const EventRefusal *refusal, void *userdata);
     /* all input that was there has been handled */
     void (*on_idle)(void *userdata);
 } EventServiceHooks;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <string.h>
+
 #include "dom0/wire/event-session.h"
 
 static const char *check_event(const EventSession *session,
@@ -37,6 +39,7 @@ static SessionResult take(EventSession *session, const WireMessage *message)
     switch (message->type) {
     case WIRE_HELLO:
         session->greeted = true;
+        memcpy(session->agent, message->hello.agent, sizeof(session->agent));
         return SESSION_HELLO;
     case WIRE_EVENT:
         session->last_seq = message->seq;
@@ -60,6 +63,8 @@ SessionResult event_session_take(EventSession *session,
     Status status = wire_decode(ret, untrusted_line, untrusted_len, ret_error);
     const char *error;
 
+    if (status == STATUS_UNSUPPORTED_VERSION && !session->greeted)
+        wire_decode_agent(session->agent, untrusted_line, untrusted_len);
     if (status != STATUS_INVALID) {
         *ret_answer = (WireAnswer){ .seq = ret->seq, .status = status };
         return SESSION_REFUSED;

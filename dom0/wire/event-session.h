@@ -14,6 +14,8 @@
 #include "common/wire/record-wire.h"
 
 typedef struct EventSession {
+    /* what its hello called the sender, also one of another version; "" */
+    char agent[RECORD_AGENT_MAX + 1];
     bool greeted;
     bool synced;
     int64_t last_seq;

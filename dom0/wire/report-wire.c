@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <assert.h>
+#include <string.h>
 
+#include "common/text.h"
 #include "dom0/wire/device-wire.h"
 #include "dom0/wire/report-wire.h"
 #include "dom0/wire/values.h"
@@ -204,6 +206,31 @@ static json_t *sources_to_json(const Report *report)
     return list;
 }
 
+static json_t *refusal_to_json(const Refusal *refusal)
+{
+    char agent[RECORD_AGENT_MAX * TEXT_ESCAPE_FACTOR + 1];
+
+    text_escape(agent, sizeof(agent), refusal->agent, strlen(refusal->agent));
+    return json_pack("{s:s, s:o, s:i, s:s, s:o}", "source", refusal->source.s,
+                     "time_usec", value_number(refusal->when_usec), "code",
+                     (int) refusal->status, "status",
+                     status_name(refusal->status), "agent",
+                     value_text_or_null(agent));
+}
+
+static json_t *refusals_to_json(const Report *report)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && report->refusals && i < report->refusals->n; i++)
+        if (json_array_append_new(
+                list, refusal_to_json(&report->refusals->list[i])) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 static json_t *jobs_to_json(const Report *report)
 {
     json_t *list = json_array();
@@ -261,14 +288,15 @@ json_t *report_to_json(const Report *report, uint64_t now_usec)
 
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o}",
+        "s:o, s:o}",
         "now_usec", value_number(now_usec), "daemon", daemon_to_json(report),
         "qubesd", qubesd_to_json(report), "policy", policy_to_json(report),
         "rules", rules_status_to_json(report), "pause",
         pause_to_json(report, now_usec), "prompts", prompts_to_json(report),
-        "sources", sources_to_json(report), "n_attached",
-        value_number(report->n_attached), "attached", attached_list(report),
-        "n_jobs", value_number(report->n_jobs), "jobs", jobs_to_json(report),
-        "n_outcomes", value_number(report->n_outcomes_total), "outcomes",
+        "sources", sources_to_json(report), "refused", refusals_to_json(report),
+        "n_attached", value_number(report->n_attached), "attached",
+        attached_list(report), "n_jobs", value_number(report->n_jobs), "jobs",
+        jobs_to_json(report), "n_outcomes",
+        value_number(report->n_outcomes_total), "outcomes",
         outcomes_to_json(report));
 }

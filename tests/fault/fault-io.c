@@ -235,14 +235,9 @@ static void on_input_ended(uint64_t id, void *userdata)
     (void) userdata;
 }
 
-static void on_refused(const QubeName *source,
-                       Status status,
-                       const char *reason,
-                       void *userdata)
+static void on_refused(const EventRefusal *refusal, void *userdata)
 {
-    (void) source;
-    (void) status;
-    (void) reason;
+    (void) refusal;
     (void) userdata;
 }
 

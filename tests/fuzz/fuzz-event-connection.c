@@ -116,7 +116,7 @@ static void take_line(Taken *taken,
                       const char *line,
                       size_t len)
 {
-    const EventSession before = *session;
+    EventSession before = *session;
     const char *error = NULL;
     WireMessage message;
     SessionResult result = event_session_take(session, line, len, &message,
@@ -136,6 +136,9 @@ static void take_line(Taken *taken,
            taken->answer.status == STATUS_UNSUPPORTED_VERSION ||
            taken->answer.status == STATUS_TOO_LARGE);
     assert(taken->answer.seq >= 0);
+    /* it is told who sends what is of another version */
+    if (taken->answer.status == STATUS_UNSUPPORTED_VERSION && !before.greeted)
+        wire_decode_agent(before.agent, line, len);
     assert(memcmp(&before, session, sizeof(before)) == 0);
 }
 

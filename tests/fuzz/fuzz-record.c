@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "common/wire/record-wire.h"
 #include "tests/support/json-input.h"
 
@@ -177,11 +178,23 @@ static void require_json(const json_t *line, const char *text, size_t len)
     require(json_equal(line, written));
 }
 
+/* That of the line, or nothing. */
+static void require_agent(const char *agent, const json_t *line)
+{
+    const char *written = json_string_value(json_object_get(line, "agent"));
+
+    if (agent[0] == '\0')
+        return;
+    require(text_is_plain(agent, strlen(agent)));
+    require(written && strcmp(agent, written) == 0);
+}
+
 static void fuzz_message(const char *data, size_t size)
 {
     _cleanup_(freep) char *line = NULL, *line_again = NULL;
     _cleanup_(json_decrefp) json_t *json = json_input(data, size);
     const char *error = NULL;
+    char agent[RECORD_AGENT_MAX + 1];
     WireMessage message, again;
     size_t len, len_again;
     Status status;
@@ -191,6 +204,9 @@ static void fuzz_message(const char *data, size_t size)
     require(error != NULL || status == STATUS_INVALID);
     require((size > WIRE_LINE_MAX) == (status == STATUS_TOO_LARGE));
     require(message.seq == (size > WIRE_LINE_MAX ? 0 : seq_of(json)));
+    memset(agent, 'x', sizeof(agent));
+    wire_decode_agent(agent, data, size);
+    require_agent(agent, size > WIRE_LINE_MAX ? NULL : json);
     if (status != STATUS_INVALID) {
         require_nothing(&message, status);
         return;

@@ -134,6 +134,37 @@ class StatusTest(CommandCase):
         self.command(rig, "explain", "sys-usb:sda", status=5)
         self.assertEqual(self.json(rig, "status")["policy"]["state"], "unreachable")
 
+    def test_a_forwarder_of_another_version_is_told_as_that(self):
+        rig = self.start(RULES)
+        connection = self.enterContext(rig.daemon.connect())
+        connection.hello(version=2, agent="new\u202e/2")
+        connection.wait_closed()
+        self.assertRegex(
+            self.command(rig, "status", "-q"),
+            r"^  dom0 \(.*\) does not understand the forwarder of sys-usb \("
+            r'"new\\u\{202e\}/2", 401 unsupported-version\), nothing there is seen; .*\n$')
+        status = self.json(rig, "status")
+        TYPES.check(reply_type("GetStatus"), status, "status")
+        refused = status["refused"][0]
+        self.assertEqual((refused["source"], refused["code"], refused["agent"]),
+                         ("sys-usb", 401, "new\\u{202e}/2"))
+        # one that works is not at fault for what is sent by hand
+        forwarder = self.forwarder(rig)
+        self.barrier(forwarder)
+        self.assertEqual(self.command(rig, "status", "-q"), "")
+        by_hand = self.by_hand(rig)
+        by_hand.send({"type": "event"})
+        by_hand.wait_closed()
+        self.assertEqual(self.json(rig, "status")["refused"], [])
+        forwarder.send({"type": "event"})
+        forwarder.wait_closed()
+        self.assertIn('("qubes-autoattach/test", 400 malformed)',
+                      self.command(rig, "status", "-q"))
+        by_hand = self.by_hand(rig)
+        by_hand.eof()
+        by_hand.wait_closed()
+        self.assertEqual(self.json(rig, "status")["refused"], [])
+
     def test_a_usb_qube_that_is_off_is_told_as_that(self):
         rig = self.start(RULES)
         self.barrier(self.forwarder(rig))

@@ -415,6 +415,44 @@ static void test_a_source_that_is_off_misses_no_forwarder(void **state)
                   "there: systemctl status qubes-autoattach-forwarder\n");
 }
 
+static void test_a_forwarder_that_is_not_understood_is_told(void **state)
+{
+    static const char *const agents[] = { "qubes-autoattach/2.0.0",
+                                          "\xe2\x80\xae\"x" };
+    static const char *const told[] = { "\"qubes-autoattach/2.0.0\", ",
+                                        "\"\\u{202e}\\\"x\", " };
+    Refusals refusals = { .n = 1 };
+    char wanted[512], *text;
+    Canned canned;
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_SIZE(agents); i++) {
+        canned_begin(&canned);
+        canned.report.sources[0].has_picture = false;
+        canned.report.sources[0].n_connections = 0;
+        refusals.list[0] = (Refusal){ .source = qube("sys-usb"),
+                                      .status = STATUS_UNSUPPORTED_VERSION };
+        (void) strcpy(refusals.list[0].agent, agents[i]);
+        canned.report.refusals = &refusals;
+        (void) snprintf(wanted, sizeof(wanted),
+                        "  dom0 (1.0.0) does not understand the forwarder of "
+                        "sys-usb (%s401 unsupported-version), nothing there is "
+                        "seen; are the packages here and there of one "
+                        "version?\n",
+                        told[i]);
+        assert_unseen(&canned.report, NULL, wanted);
+        assert_unseen(&canned.report, "[" QUBE("sys-usb", "running") "]",
+                      wanted);
+        assert_unseen(&canned.report, "[" QUBE("sys-usb", "halted") "]",
+                      "  sys-usb is" IS_OFF);
+        text = view(&canned.report, false, VIEW_SCREEN);
+        assert_has(text, "\nsys-usb\tnot understood\t4\t1\n");
+        free(text);
+        canned.report.n_sources = 0;
+        assert_unseen(&canned.report, NULL, wanted);
+    }
+}
+
 static void test_a_policy_daemon_that_does_not_answer_is_told(void **state)
 {
     static const struct {
@@ -647,6 +685,8 @@ static void test_any_object_can_be_viewed(void **state)
         "{\"sources\":[1,null,{}],\"jobs\":[[],{}],\"outcomes\":[{},\"x\"],"
         "\"n_jobs\":-1,\"rules\":{\"failed\":true,\"errors\":[1,{\"caret\":"
         "99999999999,\"source_line\":\"x\"}],\"n_errors\":-5}}",
+        "{\"sources\":[{\"name\":\"a\"}],\"refused\":[1,{},{\"source\":"
+        "\"a\",\"agent\":1}]}",
         "{\"sources\":[],\"rules\":{\"sources\":[\"a\",null,1]},"
         "\"outcomes\":[{},1],\"policy\":1,\"qubes\":[1,{\"name\":\"a\"}]}",
     };
@@ -675,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_without_a_source_it_is_told_what_is_missing),
         cmocka_unit_test(test_a_second_source_that_never_called_is_told),
         cmocka_unit_test(test_a_source_that_is_off_misses_no_forwarder),
+        cmocka_unit_test(test_a_forwarder_that_is_not_understood_is_told),
         cmocka_unit_test(test_a_policy_daemon_that_does_not_answer_is_told),
         cmocka_unit_test(test_a_forwarder_that_has_just_begun_is_no_trouble),
         cmocka_unit_test(test_the_first_rule_errors_are_shown),

@@ -121,15 +121,13 @@ static void on_input_ended(uint64_t id, void *userdata)
     rig.n_ended++;
 }
 
-static void on_refused(const QubeName *source,
-                       Status status,
-                       const char *reason,
-                       void *userdata)
+static void on_refused(const EventRefusal *refusal, void *userdata)
 {
     assert_ptr_equal(userdata, &rig);
-    assert_string_equal(source->s, "sys-usb");
-    assert_string_not_equal(reason, "");
-    rig.refused = status;
+    assert_string_equal(refusal->source->s, "sys-usb");
+    assert_string_not_equal(refusal->reason, "");
+    assert_true(refusal->id <= rig.last_id);
+    rig.refused = refusal->status;
     rig.n_refused++;
 }
 

@@ -70,6 +70,27 @@ static void test_a_whole_session_is_taken(void **state)
     assert_int_equal(take_event(5, "remove"), SESSION_EVENT);
 }
 
+static void test_the_sender_is_known_also_of_another_version(void **state)
+{
+    (void) state;
+
+    expect_refused(take("{\"type\":\"hello\",\"version\":2,"
+                        "\"agent\":\"new/2\",\"more\":[]}"),
+                   STATUS_UNSUPPORTED_VERSION, 0);
+    assert_string_equal(session.agent, "new/2");
+
+    session = (EventSession){};
+    expect_refused(take("{\"type\":\"hello\",\"version\":2,"
+                        "\"agent\":\"\\u001b[2J\"}"),
+                   STATUS_UNSUPPORTED_VERSION, 0);
+    assert_string_equal(session.agent, "");
+
+    session = (EventSession){};
+    assert_int_equal(take(HELLO), SESSION_HELLO);
+    expect_refused(take_event(1, "vanish"), STATUS_MALFORMED, 1);
+    assert_string_equal(session.agent, "test/1");
+}
+
 static void test_nothing_comes_before_hello(void **state)
 {
     (void) state;
@@ -151,6 +172,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_whole_session_is_taken, set_up),
+        cmocka_unit_test_setup(test_the_sender_is_known_also_of_another_version,
+                               set_up),
         cmocka_unit_test_setup(test_nothing_comes_before_hello, set_up),
         cmocka_unit_test_setup(test_hello_comes_once, set_up),
         cmocka_unit_test_setup(test_synced_comes_once, set_up),

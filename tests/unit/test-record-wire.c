@@ -118,6 +118,32 @@ static void test_hello_tells_boot_and_agent(void **state)
     assert_string_equal(message.hello.agent, "qubes-autoattach/1.0.0");
 }
 
+static void assert_agent(const char *line, const char *wanted)
+{
+    char agent[RECORD_AGENT_MAX + 1];
+
+    memset(agent, 'x', sizeof(agent));
+    wire_decode_agent(agent, line, strlen(line));
+    assert_string_equal(agent, wanted);
+}
+
+static void test_the_agent_of_another_version_is_text_or_nothing(void **state)
+{
+    (void) state;
+
+    assert_agent(GOOD_HELLO, "qubes-autoattach/1.0.0");
+    assert_agent(HELLO("\"version\":2,\"agent\":\"a\",\"more\":1"), "a");
+    assert_agent(HELLO("\"version\":2"), "");
+    assert_agent(HELLO("\"version\":2,\"agent\":\"\""), "");
+    assert_agent(HELLO("\"version\":2,\"agent\":7"), "");
+    assert_agent(HELLO("\"version\":2,\"agent\":\"\\n\""), "");
+    assert_agent(HELLO("\"version\":2,\"agent\":\""
+                       "0123456789012345678901234567890123456789"
+                       "0123456789012345678901234\""),
+                 "");
+    assert_agent("{", "");
+}
+
 static void test_a_hello_that_lacks_a_key_is_malformed(void **state)
 {
     static const char *const bad[] = {
@@ -970,6 +996,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello_tells_boot_and_agent),
+        cmocka_unit_test(test_the_agent_of_another_version_is_text_or_nothing),
         cmocka_unit_test(test_a_hello_that_lacks_a_key_is_malformed),
         cmocka_unit_test(test_another_version_is_told_as_such),
         cmocka_unit_test(test_a_boot_id_is_32_hex_digits),
