@@ -142,7 +142,7 @@ void source_recall(Manager *m, Source *source, Instant now)
             if (!device->plugged || !device_recall(device))
                 continue;
             found = true;
-            if (device_is_left_alone(device) || device->refused_by_user)
+            if (device_is_left_alone(device) || device_is_refused(device))
                 (void) device_decide(m, device, NULL, now);
         }
     }
@@ -388,7 +388,7 @@ Status device_decide(Manager *m, Device *device, Waiter *waiter, Instant now)
         return device_settle(m, device, rule, STATUS_PAUSED, "", now);
     if (device_is_left_alone(device))
         return device_settle(m, device, rule, STATUS_DETACHED_BY_USER, "", now);
-    if (device->refused_by_user)
+    if (device_is_refused(device))
         return device_settle(m, device, rule, STATUS_DENIED_BY_USER, "", now);
     if (m->qubesd == QUBESD_UNSUPPORTED) {
         device_settle(m, device, rule, STATUS_UNAVAILABLE, QUBESD_TOO_OLD, now);

@@ -268,7 +268,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
             managed->wants_question = true;
             return;
         case JOB_WISH_PROMPT:
-            if (managed->device->refused_by_user)
+            if (device_is_refused(managed->device))
                 wish = job_on_refused(&managed->job, STATUS_DENIED_BY_USER, "",
                                       now.monotonic_usec);
             else if (device_is_quiet(managed->device, now.monotonic_usec))

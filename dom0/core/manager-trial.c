@@ -45,7 +45,7 @@ static Status settle(const Manager *m,
         return STATUS_PAUSED;
     if (device_is_left_alone(device))
         return STATUS_DETACHED_BY_USER;
-    if (device->refused_by_user)
+    if (device_is_refused(device))
         return STATUS_DENIED_BY_USER;
     if (m->qubesd == QUBESD_UNSUPPORTED) {
         *ret_detail = QUBESD_TOO_OLD;

@@ -94,7 +94,7 @@ JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
         return job_on_withdrawn(&managed->job, true, STATUS_DETACHED_BY_USER,
                                 "");
     /* in a window that an earlier rule has opened */
-    if (device->refused_by_user)
+    if (device_is_refused(device))
         return job_on_withdrawn(&managed->job, true, STATUS_DENIED_BY_USER, "");
     if (managed_is_outdated(m, managed))
         return managed_end_outdated(managed);

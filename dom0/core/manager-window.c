@@ -62,6 +62,19 @@ static ManagedJob *window_job(const Manager *m, const Window *window)
                : NULL;
 }
 
+/* No other job of the plug shall ask again, or attach it, whatever its rule. */
+static void refuse_others(Manager *m, Device *device, Instant now)
+{
+    for (Device *part = device->source->devices; part; part = part->next) {
+        if (!device_shares_no(device, part))
+            continue;
+        device_drop_queued(m, part, STATUS_DENIED_BY_USER, "", now);
+        if (part->job && part->job->kind == JOB_KIND_ATTACH &&
+            !managed_is_attaching(part->job))
+            managed_withdraw(m, part->job, STATUS_DENIED_BY_USER, "", now);
+    }
+}
+
 static void on_no(Manager *m,
                   const Window *window,
                   ManagedJob *managed,
@@ -73,18 +86,15 @@ static void on_no(Manager *m,
     if (device) {
         device->refused_by_user = true;
         device->wanted = false;
-        /* no other job of the plug shall ask again, or attach it, whatever its
-         * rule */
         device_drop_queued(m, device, STATUS_DENIED_BY_USER, "", now);
-        if (!managed && device->job && device->job->kind == JOB_KIND_ATTACH &&
-            !managed_is_attaching(device->job))
-            managed_withdraw(m, device->job, STATUS_DENIED_BY_USER, "", now);
     }
     if (managed)
         managed_apply(m, managed,
                       job_on_refused(&managed->job, STATUS_DENIED_BY_USER, "",
                                      now.monotonic_usec),
                       now);
+    if (device)
+        refuse_others(m, device, now);
     if (!source)
         return;
     source_on_no(source, now.monotonic_usec);
@@ -157,7 +167,7 @@ static void on_yes(Manager *m,
                       now);
     } else if (managed) {
         managed_refuse_outdated(m, managed, now);
-    } else if (good && !device->refused_by_user &&
+    } else if (good && !device_is_refused(device) &&
                !device_is_left_alone(device)) {
         on_late_yes(m, device, window, rule, window->choices[answer], now);
     }

@@ -324,6 +324,21 @@ bool device_is_left_alone(const Device *device)
     return false;
 }
 
+bool device_shares_no(const Device *a, const Device *b)
+{
+    return a == b ||
+           (a->record.class == b->record.class && device_excludes(a, b));
+}
+
+bool device_is_refused(const Device *device)
+{
+    for (const Device *other = device->source->devices; other;
+         other = other->next)
+        if (other->refused_by_user && device_shares_no(device, other))
+            return true;
+    return false;
+}
+
 void device_forgive(Device *device)
 {
     DeviceName usb = device_usb_name(device);
@@ -335,9 +350,12 @@ void device_forgive(Device *device)
         source_forgive_memories(device->source, &usb);
     else
         source_forgive_memory(device->source, &device->record);
-    for (Device *other = device->source->devices; other; other = other->next)
+    for (Device *other = device->source->devices; other; other = other->next) {
         if (device_is_same_usb(device, other))
             other->detached_by_user = false;
+        if (device_shares_no(device, other))
+            other->refused_by_user = false;
+    }
 }
 
 bool device_excludes(const Device *a, const Device *b)

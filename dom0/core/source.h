@@ -338,6 +338,12 @@ bool source_remembers(const Source *source, uint64_t now_usec);
 /* Whether the person has detached the device, or anything of the same USB
  * device: then all of it is left alone until it is replugged. */
 bool device_is_left_alone(const Device *device);
+/* Whether a no to a prompt for @a counts for @b as well: that to a disk does so
+ * for its partitions, and that to a partition for its disk. The USB device as a
+ * whole, and other disks in it, as cards in a reader, are asked for apart. */
+bool device_shares_no(const Device *a, const Device *b);
+/* Whether the person has said no to a prompt for it, or to one that counts. */
+bool device_is_refused(const Device *device);
 
 /* Forget that the person detached the device, or said no to it, or stopped the
  * target that had it. */

@@ -642,6 +642,45 @@ static void test_a_retry_is_for_the_plug_that_is_there(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_QUIET);
 }
 
+/* One stick, one question: else three partitions silenced the USB qube. */
+static void test_a_no_to_a_disk_is_one_to_its_partitions(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "usb: ask usb to work\n"
+                        "all: ask block type { disk partition } to work\n");
+    plug("sda");
+    answer(show("sda"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda1"),
+                     STATUS_DENIED_BY_USER);
+    /* another card of the reader, and the reader */
+    assert_int_equal(serve(), 0);
+    plug("sdb");
+    answer(show("sdb"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(serve(), 0);
+    plug("2-1");
+    answer(show("2-1"), PROMPT_DIED, 0);
+    /* a wish for one of them is one for the disk that it is in */
+    retry("sda1");
+    (void) show("sda1");
+}
+
+static void test_a_no_to_a_partition_is_one_to_its_disk(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "parts: ask block type { disk partition } to work\n");
+    plug("sda1");
+    answer(show("sda1"), PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"),
+                     STATUS_DENIED_BY_USER);
+    plug("sda2");
+    (void) show("sda2");
+}
+
 static void test_windows_that_nobody_answers_are_bounded(void **state)
 {
     unsigned int n_windows = 0;
@@ -1030,6 +1069,8 @@ int main(void)
         TEST(test_a_retry_asks_though_the_source_is_silenced),
         TEST(test_a_retry_that_waits_is_not_silenced_by_another_no),
         TEST(test_a_retry_is_for_the_plug_that_is_there),
+        TEST(test_a_no_to_a_disk_is_one_to_its_partitions),
+        TEST(test_a_no_to_a_partition_is_one_to_its_disk),
         TEST(test_windows_that_nobody_answers_are_bounded),
         TEST(test_without_an_agent_the_pause_doubles_to_a_minute),
         TEST(test_a_login_is_noticed_at_once_and_the_pause_begins_anew),
