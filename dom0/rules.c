@@ -100,6 +100,9 @@ static void rules_accept(Rules *rules, Ruleset *ruleset, size_t n_files)
     rules->ruleset = ruleset;
     rules->n_files = n_files;
     rules->loaded_usec = clock_realtime_usec();
+    if (rules->dir_missing)
+        log_message(LOG_WARNING, "the rules folder %s does not exist",
+                    rules->dir_path);
     log_message(LOG_INFO, "%zu rule%s of %zu file%s in force",
                 ruleset_count(ruleset), plural(ruleset_count(ruleset)), n_files,
                 plural(n_files));

@@ -167,7 +167,7 @@ static int read_paths(RuleBook *book, const Arguments *arguments)
 
     rules_folder_find(&folder, arguments);
     if (arguments->n_operands == 0)
-        return rule_book_add(book, folder.path, folder.owner);
+        return rule_book_add_rules(book, &folder);
     for (size_t i = 0; r == 0 && i < arguments->n_operands; i++) {
         const char *path = arguments->operands[i];
 

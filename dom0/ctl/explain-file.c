@@ -309,7 +309,7 @@ int explain_file_run(const Arguments *arguments, Terminal *terminal)
     rules_folder_find(&folder, arguments);
     r = rule_book_new(&book);
     if (r == 0)
-        r = rule_book_add(book, folder.path, folder.owner);
+        r = rule_book_add_rules(book, &folder);
     if (r < 0)
         return fail(r, file.name);
     if (diagnostics_count(rule_book_diagnostics(book)) > 0)

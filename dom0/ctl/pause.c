@@ -7,6 +7,7 @@
 #include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/operand.h"
 #include "dom0/ctl/qube-names.h"
+#include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/rules-look.h"
 
 #define RELOAD_EXIT_ERRORS 2
@@ -65,9 +66,9 @@ static const char reload_help[] =
     "devices are decided by the new rules when they are plugged in, or with\n"
     "`" CTL_NAME " retry`.\n"
     "\n" OPTIONS_HELP
-    "Exit status: 0 if the rules are in force, 2 if they have errors, 5 if "
-    "the daemon\n"
-    "cannot be reached, 64 for wrong usage.\n"
+    "Exit status: 0 if the rules are in force, 2 if they have errors or their "
+    "folder\n"
+    "is missing, 5 if the daemon cannot be reached, 64 for wrong usage.\n"
     "\n"
     "Example:\n"
     "  " CTL_NAME " reload\n";
@@ -139,7 +140,7 @@ static int resume_run(const Arguments *arguments, Terminal *terminal)
 static void print_rules(Terminal *terminal, const json_t *rules)
 {
     uint64_t n_warnings = member_number(rules, "n_warnings");
-    ShowText n_rules, n_files, n_errors, warnings;
+    ShowText n_rules, n_files, n_errors, warnings, directory;
     View view;
 
     view_init(&view, terminal, clock_realtime_usec(), true);
@@ -148,7 +149,13 @@ static void print_rules(Terminal *terminal, const json_t *rules)
     show_count(&n_files, member_number(rules, "n_files"), "file");
     show_count(&n_errors, member_number(rules, "n_errors"), "error");
     show_count(&warnings, n_warnings, "warning");
-    if (member_flag(rules, "failed"))
+    view_shown(&view, &directory, rules, "directory");
+    if (member_flag(rules, "missing"))
+        view_print(&view, STYLE_BAD, 0, 0,
+                   "the rules folder %s does not exist, no rules are in force; "
+                   "to make it: " RULES_FOLDER_MAKE " %s",
+                   directory.s, directory.s);
+    else if (member_flag(rules, "failed"))
         view_print(&view, STYLE_BAD, 0, 0, "%s; the old rules stay in force",
                    n_errors.s);
     else
@@ -179,7 +186,9 @@ static int reload_run(const Arguments *arguments, Terminal *terminal)
         view_json(terminal, answer);
     else if (!arguments_have(arguments, OPTION_QUIET))
         print_rules(terminal, rules);
-    return member_flag(rules, "failed") ? RELOAD_EXIT_ERRORS : CTL_EXIT_OK;
+    return member_flag(rules, "failed") || member_flag(rules, "missing")
+               ? RELOAD_EXIT_ERRORS
+               : CTL_EXIT_OK;
 }
 
 const Command pause_command = {

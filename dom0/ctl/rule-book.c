@@ -192,6 +192,20 @@ int rule_book_add(RuleBook *book, const char *path, uid_t owner)
     return r;
 }
 
+int rule_book_add_rules(RuleBook *book, const RulesFolder *folder)
+{
+    char message[DIAGNOSTIC_MESSAGE_MAX + 1];
+    struct stat st;
+
+    if (folder->is_given || stat(folder->path, &st) == 0 || errno != ENOENT)
+        return rule_book_add(book, folder->path, folder->owner);
+    (void) text_format(message, sizeof(message),
+                       "there is no such folder; to make it: " RULES_FOLDER_MAKE
+                       " %s",
+                       folder->path);
+    return add_error(book, folder->path, message);
+}
+
 int rule_book_add_text(RuleBook *book,
                        const char *path,
                        const char *text,

@@ -10,6 +10,7 @@
 
 #include "common/sys/rules-files.h"
 #include "dom0/core/ruleset.h"
+#include "dom0/ctl/rules-folder.h"
 
 typedef struct RuleBook RuleBook;
 
@@ -23,6 +24,10 @@ RuleBook *rule_book_free(RuleBook *book);
  * write it; RULES_OWNER_ANY: whoever may. Fails with -ENOMEM only.
  */
 int rule_book_add(RuleBook *book, const char *path, uid_t owner);
+
+/* The same for the folder that rules are read from, which may be a file if
+ * --rules-dir has named it. */
+int rule_book_add_rules(RuleBook *book, const RulesFolder *folder);
 
 /* The path of a file in a folder, malloc()ed; NULL without memory. */
 char *rule_book_join(const char *folder, const char *name);

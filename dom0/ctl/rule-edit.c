@@ -56,7 +56,7 @@ int rule_edit_begin(RuleEdit *ret,
     rules_folder_find(&ret->folder, arguments);
     r = rule_book_new(&ret->before);
     if (r == 0)
-        r = rule_book_add(ret->before, ret->folder.path, ret->folder.owner);
+        r = rule_book_add_rules(ret->before, &ret->folder);
     if (r < 0)
         return fail(r);
     if (diagnostics_count(rule_book_diagnostics(ret->before)) > 0)

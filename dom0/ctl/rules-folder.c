@@ -34,7 +34,8 @@ void rules_folder_find(RulesFolder *ret, const Arguments *arguments)
 {
     const char *given = arguments->values[OPTION_RULES_DIR];
 
-    *ret = (RulesFolder){ .owner = given ? RULES_OWNER_ANY : 0 };
+    *ret = (RulesFolder){ .is_given = given,
+                          .owner = given ? RULES_OWNER_ANY : 0 };
     if (!given && ask_daemon(ret, arguments))
         return;
     (void) text_format(ret->path, sizeof(ret->path), "%s",

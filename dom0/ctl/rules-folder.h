@@ -11,9 +11,12 @@
 #include "dom0/ctl/command.h"
 
 #define RULES_FOLDER_MAX 4095U
+/* what makes one that is missing */
+#define RULES_FOLDER_MAKE "sudo mkdir -m 755"
 
 typedef struct RulesFolder {
     char path[RULES_FOLDER_MAX + 1];
+    bool is_given;   /* by --rules-dir */
     bool is_daemons; /* the daemon has told it, and so sees what changes */
     /* whose files the daemon takes, beside those of root; of --rules-dir
      * RULES_OWNER_ANY */

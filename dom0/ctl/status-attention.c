@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "dom0/core/report.h"
 #include "dom0/ctl/errors-view.h"
+#include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/status-attention.h"
 
 #define NAMES_SHOWN 3U
@@ -100,8 +101,9 @@ static void attention_rules(Attention *att)
 
     if (member_flag(rules, "missing"))
         TELL(att, STYLE_BAD,
-             "the rules folder %s does not exist; nothing is attached",
-             directory.s);
+             "the rules folder %s does not exist, nothing is attached; to make "
+             "it: " RULES_FOLDER_MAKE " %s",
+             directory.s, directory.s);
     else if (member_flag(rules, "failed") &&
              member_number(rules, "loaded_usec") > 0)
         TELL(att, STYLE_BAD, "%s in %s; the rules loaded %s stay in force",

@@ -323,6 +323,26 @@ class RulesTest(CommandCase):
         self.assertEqual(self.command(rig, "reload", "-q", status=2), "")
 
 
+    def test_a_folder_that_is_missing_is_told_with_what_makes_it(self):
+        rig = self.start(TO_WORK)
+        self.attach_stick(rig)
+        folder = rig.daemon.rules_dir
+        shutil.rmtree(folder)
+        cure = f"to make it: sudo mkdir -m 755 {folder}\n"
+        self.assertEqual(
+            self.command(rig, "reload", status=2),
+            f"the rules folder {folder} does not exist, no rules are in force; {cure}")
+        self.assertTrue(self.json(rig, "reload", status=2)["rules"]["missing"])
+        self.assertEqual(
+            self.command(rig, "status", "-q"),
+            f"  the rules folder {folder} does not exist, nothing is attached; {cure}")
+        self.assertTrue(self.refused(rig, "add", "n", "sys-usb:sda", "--to", "work",
+                                     status=3)
+                        .startswith(f"{folder}: there is no such folder; {cure}"))
+        self.assertIn(f"{folder}: there is no such folder; {cure}",
+                      self.command(rig, "check", status=2))
+
+
 class HistoryTest(CommandCase):
     """history"""
 

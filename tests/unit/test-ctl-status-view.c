@@ -241,8 +241,8 @@ static void test_each_trouble_is_told(void **state)
     canned.report.rules_dir_missing = true;
     canned.report.n_rules = 0;
     assert_view(&canned.report, false, VIEW_ATTENTION,
-                "  the rules folder /rules does not exist; nothing is "
-                "attached\n");
+                "  the rules folder /rules does not exist, nothing is "
+                "attached; to make it: sudo mkdir -m 755 /rules\n");
 
     canned_begin(&canned);
     canned.report.n_rules = 0;
