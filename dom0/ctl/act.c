@@ -83,6 +83,19 @@ static void print_answer(Terminal *terminal,
                    detail.s);
 }
 
+/* A rule would have attached it again, and does not any more. */
+static void print_left_alone(Terminal *terminal, const char *device)
+{
+    ShowText shown;
+    View view;
+
+    view_init(&view, terminal, clock_realtime_usec(), true);
+    view_print(&view, STYLE_FAINT, VIEW_INDENT, VIEW_INDENT,
+               "left alone until it is replugged, or until: " CTL_NAME
+               " retry %s",
+               show_text(&shown, device, view.utf8));
+}
+
 /* The device's job, of those that the daemon tells. */
 static const json_t *find_job(const json_t *status, const DeviceArg *device)
 {
@@ -160,9 +173,7 @@ static int receive(Client *client,
                : r;
 }
 
-static int run(const Arguments *arguments,
-               Terminal *terminal,
-               const char *method)
+static int run(const Arguments *arguments, Terminal *terminal, bool detaches)
 {
     _cleanup_(json_decrefp) json_t *answer = NULL;
     _cleanup_(client_freep) Client *client = NULL;
@@ -177,8 +188,8 @@ static int run(const Arguments *arguments,
 
     r = client_open(&client, &error, client_path(arguments));
     if (r == 0)
-        r = client_send(client, &error, method, device_arg_to_json(&device),
-                        false);
+        r = client_send(client, &error, detaches ? "Detach" : "Retry",
+                        device_arg_to_json(&device), false);
     if (r == 0)
         r = receive(client, &error, &answer, arguments, &device);
     if (r == -EREMOTEIO &&
@@ -187,24 +198,27 @@ static int run(const Arguments *arguments,
     if (r < 0)
         return client_complain(&error);
 
-    if (arguments_have(arguments, OPTION_JSON))
-        view_json(terminal, answer);
-    else if (!arguments_have(arguments, OPTION_QUIET))
-        print_answer(terminal, name, answer);
     status =
         status_from_number(json_integer_value(json_object_get(answer, "code")));
+    if (arguments_have(arguments, OPTION_JSON)) {
+        view_json(terminal, answer);
+    } else if (!arguments_have(arguments, OPTION_QUIET)) {
+        print_answer(terminal, name, answer);
+        if (detaches && status_is_success(status))
+            print_left_alone(terminal, name);
+    }
     return status == STATUS_INVALID ? CTL_EXIT_UNREACHABLE
                                     : status_exit(status);
 }
 
 static int retry_run(const Arguments *arguments, Terminal *terminal)
 {
-    return run(arguments, terminal, "Retry");
+    return run(arguments, terminal, false);
 }
 
 static int detach_run(const Arguments *arguments, Terminal *terminal)
 {
-    return run(arguments, terminal, "Detach");
+    return run(arguments, terminal, true);
 }
 
 const Command retry_command = {

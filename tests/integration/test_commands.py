@@ -425,6 +425,11 @@ class HistoryTest(CommandCase):
         rig.daemon.start()
 
 
+# behind what became of a detach
+ALONE = ("  left alone until it is replugged, or until: qvm-autoattach retry "
+         "sys-usb:sda\n")
+
+
 class ActTest(CommandCase):
     """retry, detach, pause, resume"""
 
@@ -432,7 +437,7 @@ class ActTest(CommandCase):
         rig = self.start(RULES)
         self.attach_stick(rig)
         self.assertEqual(self.command(rig, "detach", "sys-usb:sda"),
-                         "sys-usb:sda \"SanDisk Ultra\": detached from work\n")
+                         "sys-usb:sda \"SanDisk Ultra\": detached from work\n" + ALONE)
         rig.sim.wait_detached(backend="sys-usb", port="sda")
         self.assertEqual(self.command(rig, "retry", "sys-usb:sda"),
                          "sys-usb:sda \"SanDisk Ultra\": attached to work by rule "
@@ -453,7 +458,7 @@ class ActTest(CommandCase):
         self.assert_told(connection, seq, 300)
         rig.sim.release(id=hold)
         self.assertEqual(detaching.end(),
-                         (0, "sys-usb:sda: nothing of it is left attached\n", ""))
+                         (0, "sys-usb:sda: nothing of it is left attached\n" + ALONE, ""))
         rig.sim.wait_detached(backend="sys-usb", port="sda")
         self.assert_last(rig, "sda", 308)
 
@@ -467,7 +472,8 @@ class ActTest(CommandCase):
                          "reached; Ctrl-C ends the waiting only\n")
         rig.sim.restart(service="qubesd")
         self.assertEqual(detaching.end(),
-                         (0, "sys-usb:sda \"SanDisk Ultra\": detached from work\n", ""))
+                         (0, "sys-usb:sda \"SanDisk Ultra\": detached from work\n" + ALONE,
+                          ""))
 
     def test_the_exit_status_is_that_of_the_outcome(self):
         rig = self.start(RULES)
