@@ -202,6 +202,8 @@ JobWish job_attach(Job *job)
 {
     if (job_rereads(job))
         return job_call(job, JOB_RECHECKING, ADMIN_AVAILABLE);
+    if (job->disposable_gone && job_is_in_disposable(job))
+        return job_finish_disposable_gone(job);
 
     job->tried = true;
     job->unready = false;

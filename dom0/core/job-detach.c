@@ -243,7 +243,7 @@ JobWish job_on_discarded(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     }
     if (answer->result == ADMIN_EXCEPTION &&
         answer->error == ADMIN_ERROR_NOT_STARTED &&
-        job->request.method == ADMIN_KILL)
+        job->request.method == ADMIN_KILL && !job->disposable_gone)
         return job_call(job, JOB_DISCARDING, ADMIN_REMOVE);
     /* qubesd may have gone down in the middle, or the disposable was being
      * started */

@@ -25,6 +25,10 @@ JobWish job_lose_qubesd(Job *job,
                         const char *detail,
                         uint64_t now_usec);
 JobWish job_call(Job *job, JobState state, AdminMethod method);
+/* Do away with the disposable that was made for nothing. */
+JobWish job_discard(Job *job);
+/* The disposable that is the target has stopped. */
+JobWish job_finish_disposable_gone(Job *job);
 /* Start the target, for the device that is listed now. */
 JobWish job_start(Job *job);
 /* The target is being started: wait for that. */

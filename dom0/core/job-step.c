@@ -13,12 +13,29 @@ JobWish job_done(Job *job)
     if (job->made &&
         !(job->holding == HOLDING_DEVICE && job_is_in_disposable(job))) {
         job->made = false;
-        return job_call(job, JOB_DISCARDING, ADMIN_KILL);
+        return job_discard(job);
     }
     job->state = JOB_DONE;
     job->wake_usec = UINT64_MAX;
     job->deadline_usec = UINT64_MAX;
     return JOB_WISH_DONE;
+}
+
+JobWish job_discard(Job *job)
+{
+    if (!job->disposable_gone)
+        return job_call(job, JOB_DISCARDING, ADMIN_KILL);
+    if (qube_name_equal(&job->target, &job->disposable))
+        job->holding = HOLDING_NOTHING;
+    return job_done(job);
+}
+
+JobWish job_finish_disposable_gone(Job *job)
+{
+    char detail[sizeof(job->detail)];
+
+    (void) text_format(detail, sizeof(detail), "%s has stopped", job->target.s);
+    return job_finish(job, STATUS_START_FAILED, detail);
 }
 
 /* The outcome is known; a later one does not change it. */
@@ -139,6 +156,8 @@ JobWish job_call(Job *job, JobState state, AdminMethod method)
 
 JobWish job_start(Job *job)
 {
+    if (job->disposable_gone && job_is_in_disposable(job))
+        return job_finish_disposable_gone(job);
     if (job->task.known_as.s[0] == '\0')
         job->task.known_as = job->identity;
     (void) job_wait(job, JOB_STARTING, UINT64_MAX);

@@ -246,6 +246,12 @@ void job_on_target_stopped(Job *job)
 {
     job->target_stopped = true;
     job->stale = true;
+    job->task.close = false; /* by that name there may be another one now */
+}
+
+void job_on_disposable_stopped(Job *job)
+{
+    job->disposable_gone = true;
 }
 
 void job_on_target_started(Job *job)
@@ -285,9 +291,10 @@ static JobWish job_resume(Job *job, JobState state)
     case JOB_RESOLVING:
         return job_call(job, state, ADMIN_PROPERTY_GET);
     case JOB_CLOSING:
-        return job_call(job, state, ADMIN_SHUTDOWN);
+        return job->task.close ? job_call(job, state, ADMIN_SHUTDOWN)
+                               : job_done(job);
     case JOB_DISCARDING:
-        return job_call(job, state, ADMIN_KILL);
+        return job_discard(job);
     case JOB_INVALID:
     case JOB_QUEUED:
     case JOB_JUDGING:

@@ -252,6 +252,8 @@ typedef struct Job {
     /* @disposable was made by this job, and still is its own */
     bool made;
     QubeName disposable; /* only this is ever killed or removed */
+    /* it has stopped, and so removed itself: its name may be another's now */
+    bool disposable_gone;
     unsigned int n_retries;
     uint64_t appear_usec; /* end of the wait for qubesd to list it */
     uint64_t paused_usec; /* since when its own time stands still; 0 */
@@ -373,6 +375,9 @@ void job_on_changed(Job *job);
 /* The job's target has stopped: what had been attached there is not any more,
  * and that was not the person. */
 void job_on_target_stopped(Job *job);
+
+/* The disposable that the job has made has stopped. */
+void job_on_disposable_stopped(Job *job);
 
 /* The target of a look has started: if it has not got the device, that is
  * because it had stopped. */

@@ -21,6 +21,9 @@ static void device_learn_look(Manager *m,
         return;
     }
 
+    /* it has stopped, or nobody has heard whether it did */
+    if (job->outcome == STATUS_TARGET_NOT_RUNNING || !device->attachment_known)
+        device_drop_close(device, &job->target);
     if (ours) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
@@ -50,6 +53,7 @@ static void device_learn_look(Manager *m,
  * does not run any more. */
 static void device_learn_stopped(Device *device, const Job *job)
 {
+    device_drop_close(device, &job->found_stopped);
     /* if we did not attach it there, by this job or an earlier one, nothing is
      * lost */
     if (!job->tried && !qube_name_equal(&device->held_by, &job->found_stopped))
@@ -88,6 +92,7 @@ static void device_learn_lost(Manager *m,
     if (job->outcome != STATUS_DETACHED_BY_USER)
         return;
 
+    device_drop_close(device, &job->target); /* as in device_learn_look() */
     device->holding = HOLDING_NOTHING;
     device->held_by = (QubeName){};
     if (qube_name_equal(&device->attached_to, &job->target))

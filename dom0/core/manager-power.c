@@ -80,11 +80,13 @@ static void on_holder_started(Manager *m,
     if (device->job && device->job->kind == JOB_KIND_LOOK &&
         device->job->job.look_further &&
         qube_name_equal(&device->job->job.target, name)) {
+        device_drop_close(device, name);
         job_on_target_started(&device->job->job);
         return;
     }
     if (device->attachment_known || !qube_name_equal(&holder, name))
         return;
+    device_drop_close(device, name);
     if (device->detach_told) {
         on_told_detached_stopped(device);
         return;
@@ -187,6 +189,9 @@ static void device_on_qube_stopped(Manager *m,
     bool is_source = qube_name_equal(&device->source->name, name);
     bool looked = device->job && device->job->kind == JOB_KIND_LOOK;
 
+    device_drop_close(device, name);
+    if (device->job && qube_name_equal(&device->job->job.disposable, name))
+        job_on_disposable_stopped(&device->job->job);
     /* the answer to a call under way may say that it is still attached */
     if (device->job &&
         (device->job->call != 0 || device_may_be_at(device, name)))
@@ -261,6 +266,7 @@ static void surveys_ask_again(Manager *m, Instant now)
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     strangers_on_qube_stopped(m, name, now);
+    orphans_on_stopped(&m->orphans, name);
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 

@@ -4,6 +4,21 @@
 
 #include "dom0/core/manager-internal.h"
 
+/* Events may be missed from now on, or were: a disposable that has the device
+ * is found again by that, or not; of any other nobody will know whether its
+ * name still is its own. What is being done away with goes on. */
+static void device_doubt_close(Device *device)
+{
+    const QubeName holder = device_holder(device);
+    bool kept = device_closes(device, &holder);
+
+    if (!device->plugged || device->held_before)
+        return;
+    memset(device->close, 0, sizeof(device->close));
+    if (kept)
+        device->close[0] = holder;
+}
+
 /* qubesd's events were missed: find out what has become of the device. */
 static void device_look_anew(Manager *m, Device *device, Instant now)
 {
@@ -79,6 +94,10 @@ void manager_set_qubesd(Manager *m, QubesdState state, Instant now)
         if (m->sources[i])
             m->sources[i]->runs = false;
     m->any_suspect = false;
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        for (Device *device = m->sources[i] ? m->sources[i]->devices : NULL;
+             device; device = device->next)
+            device_doubt_close(device);
     if (state != QUBESD_CONNECTED)
         return;
 

@@ -52,6 +52,10 @@ static void orphan_take_answer(Orphan *orphan,
                                uint64_t retry_usec)
 {
     orphan->call = 0;
+    if (orphan->gone) {
+        *orphan = (Orphan){};
+        return;
+    }
     if (answer->result == ADMIN_UNREACHABLE) {
         orphan->retry_usec = retry_usec;
         return;
@@ -80,6 +84,20 @@ bool orphans_on_answer(Orphans *orphans,
         return true;
     }
     return false;
+}
+
+void orphans_on_stopped(Orphans *orphans, const QubeName *name)
+{
+    for (size_t i = 0; i < ORPHANS_MAX; i++) {
+        Orphan *orphan = &orphans->orphans[i];
+
+        if (!qube_name_equal(&orphan->name, name))
+            continue;
+        if (orphan->call != 0)
+            orphan->gone = true;
+        else
+            *orphan = (Orphan){};
+    }
 }
 
 static void orphan_call_again(Orphan *orphan)

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "dom0/core/orphans.h"
 #include "dom0/core/source.h"
 #include "tests/support/test.h"
 
@@ -152,6 +153,138 @@ static void test_the_oldest_of_many_disposables_is_left_to_the_person(
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_disposable_that_the_person_shut_down_is_none_to_close(
+    void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    attach_again_into("disp2");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp2");
+    (void) rig_answer(&rig);
+    /* by now these may be the names of others */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_nor_is_one_that_was_found_gone(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
+    rig_serve(&rig, ADMIN_CURRENT_STATE,
+              answer_error(ADMIN_ERROR_NO_SUCH_QUBE));
+    (void) rig_answer(&rig);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_nor_is_one_that_is_found_started(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    reconnect();
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "disp1");
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    (void) rig_answer(&rig);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* What became of the first one while no event was heard cannot be known. */
+static void test_only_what_has_the_device_is_closed_after_a_reconnect(
+    void **state)
+{
+    AdminAnswer there = answer_of(ADMIN_OK);
+
+    (void) state;
+
+    there.listing.listed = true;
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    attach_again_into("disp2");
+    reconnect();
+    rig_serve(&rig, ADMIN_ATTACHED, there);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_is_closed("disp2");
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_shutdown_is_not_tried_again_for_what_has_stopped(
+    void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_SHUTDOWN, answer_of(ADMIN_EMPTY));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    assert_true(rig_is_quiet(&rig));
+    (void) rig_answer(&rig);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+}
+
+/* It crashes before the device is attached to it. */
+static void test_nothing_is_done_to_a_disposable_that_has_stopped(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+}
+
+/* Another of its name runs when it is asked why. */
+static void test_nor_is_the_device_attached_to_one_of_its_name(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_answer(&rig), STATUS_START_FAILED);
+}
+
+/* One that was made for nothing, when the daemon was killed. */
+static void test_nor_is_one_of_an_earlier_run_killed(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_restart(&rig);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_UNREACHABLE));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_pass(&rig, ORPHAN_RETRY_USEC);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -161,6 +294,14 @@ int main(void)
         TEST(test_a_disposable_is_closed_though_another_qube_had_it_since),
         TEST(test_a_disposable_is_closed_after_an_attach_that_is_undone),
         TEST(test_the_oldest_of_many_disposables_is_left_to_the_person),
+        TEST(test_a_disposable_that_the_person_shut_down_is_none_to_close),
+        TEST(test_nor_is_one_that_was_found_gone),
+        TEST(test_nor_is_one_that_is_found_started),
+        TEST(test_only_what_has_the_device_is_closed_after_a_reconnect),
+        TEST(test_a_shutdown_is_not_tried_again_for_what_has_stopped),
+        TEST(test_nothing_is_done_to_a_disposable_that_has_stopped),
+        TEST(test_nor_is_the_device_attached_to_one_of_its_name),
+        TEST(test_nor_is_one_of_an_earlier_run_killed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
