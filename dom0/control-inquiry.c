@@ -56,12 +56,15 @@ static Asked *asked_new(Control *control, Pending *pending)
 static void on_tried(Inquiry *inquiry, void *userdata)
 {
     Asked *asked = userdata;
+    Control *control = asked->control;
     const PolicyAnswer *answer = trial_policy(asked->trial);
 
     asked->inquiry = inquiry_free(inquiry);
     if (answer)
-        manager_note_policy(asked->control->manager, *answer, instant_now());
-    control_tell_explanation(asked->control, asked->pending);
+        manager_note_policy(control->manager, *answer, instant_now());
+    control_tell_explanation(control, asked->pending);
+    /* what has waited for an answer of the policy daemon may go on */
+    control->hooks->on_acted(control->userdata);
 }
 
 static json_t *explanation_of(const Asked *asked)

@@ -22,8 +22,8 @@ typedef struct ControlHooks {
     void (*on_report)(Report *report, Instant now, void *userdata);
     /* Read the rules again. */
     void (*on_reload)(void *userdata);
-    /* The manager may want something done now. Called before who acted is
-     * answered: by then it has to be kept. */
+    /* The manager may want something done now. If somebody has acted it is
+     * called before the answer to that: by then it has to be kept. */
     void (*on_acted)(void *userdata);
     void (*on_log)(const char *message, void *userdata);
 } ControlHooks;

@@ -28,6 +28,7 @@ plants=(
     'manager-turn.c|if (device_is_looked_at(managed->device))|if (false)|parts do not wait for a look'
     'job-detach.c|return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|return job_finish(job, STATUS_DETACHED, ""); return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|a Detach that failed is taken for done'
     'job-step.c|job->waited = true;||a policy that was tightened meanwhile does not count'
+    'manager-policy.c|device->waits_for_policy = true;||what the policy daemon gave no answer for is lost'
     'target-start.c|if (start->running)|if (false)|a target is started once for each device'
 )
 

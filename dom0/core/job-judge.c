@@ -18,6 +18,7 @@ static JobWish job_finish_denied(Job *job)
 {
     if (job->task.qubes_only && job_count_qubes(job) == 0)
         return job_finish_holder_stopped(job);
+    job->unjudged = job->no_answer != POLICY_NO;
     switch (job->no_answer) {
     case POLICY_UNREACHABLE:
         return job_finish(job, STATUS_UNAVAILABLE,
@@ -148,6 +149,7 @@ JobWish job_on_verdict(Job *job, PolicyAnswer answer, uint64_t now_usec)
     case POLICY_UNREACHABLE:
     case POLICY_TIMED_OUT:
         job->no_answer = answer;
+        job->unanswered = job->question;
         break;
     }
     return job_on_judged(job, VERDICT_DENY, now_usec);

@@ -243,8 +243,10 @@ typedef struct Job {
     /* it would have to be asked for what was not to be asked: the device has
      * to be decided anew */
     bool policy_changed;
-    PolicyAnswer no_answer; /* why policy gave none; POLICY_NO if it did */
-    size_t candidate;       /* JUDGING, SELECTING */
+    PolicyAnswer no_answer;    /* why policy gave none; POLICY_NO if it did */
+    PolicyQuestion unanswered; /* to which it gave none */
+    bool unjudged;             /* that is why the job has ended */
+    size_t candidate;          /* JUDGING, SELECTING */
     bool chosen;
     size_t choice; /* index of the target */
     bool approved; /* by the person */

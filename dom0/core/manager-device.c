@@ -23,6 +23,7 @@ void device_stop_waiting(Device *device)
     device->waits_for_disk = false;
     device->waits_for_list = false;
     device->waits_for_pause = false;
+    device->waits_for_policy = false;
     device->waits_for_room = false;
 }
 

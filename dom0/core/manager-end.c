@@ -128,6 +128,9 @@ void managed_tell(Manager *m, ManagedJob *managed, Instant now)
     device->waits_for_list = job->outcome == STATUS_NO_SUCH_DEVICE;
     device->waits_for_pause = job->outcome == STATUS_PAUSED;
     device->waits_for_room = false; /* it had a job */
+    device->waits_for_policy = false;
+    if (job->unjudged)
+        policy_await(m, device, &job->unanswered, now);
     device->waits_for_disk =
         managed->presumed && job->outcome == STATUS_ATTACHED_ELSEWHERE;
 }

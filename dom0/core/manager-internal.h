@@ -14,6 +14,7 @@
  *     manager-end      its outcome, and what follows for its device
  *     manager-turn     may it attach now, and what of an overdue attach
  *     manager-learn    what a job that has ended says of its device
+ *     manager-policy   questions to the policy daemon; what waits for it
  *     manager-prompt   whose prompt is next, and getting it ready
  *     manager-window   what the answer in its window is worth
  *     manager-acts     what the person does: pause, resume, retry, detach
@@ -166,6 +167,20 @@ typedef struct PromptDesk {
     Window windows[WINDOWS_MAX];
 } PromptDesk;
 
+/*
+ * A device whose job has ended without an answer of the policy daemon is
+ * decided again once that answers anything. It is asked by and by, what was not
+ * answered of one such device after the other, with growing pauses.
+ */
+typedef struct PolicyWatch {
+    bool any; /* some Device.waits_for_policy may be set */
+    bool wants_question;
+    uint64_t question; /* of our own, under way; 0: none */
+    uint64_t retry_usec;
+    uint64_t backoff_usec; /* the next pause */
+    uint64_t calm_usec;    /* before that, answers to others decide nothing */
+} PolicyWatch;
+
 typedef struct NotificationQueue {
     Rate rate;
     Rate failures; /* a part of these */
@@ -198,6 +213,7 @@ struct Manager {
 
     PolicyAnswer policy;  /* the last one */
     uint64_t policy_usec; /* CLOCK_REALTIME of that; 0: none yet */
+    PolicyWatch watch;
     PromptDesk desk;
     NotificationQueue notifications;
     Refusals refusals;          /* for the report */
@@ -414,6 +430,16 @@ void device_learn_missing(Manager *m,
                           Device *device,
                           const ManagedJob *managed,
                           Instant now);
+
+/* manager-policy */
+
+/* The device's job has ended, as this question was not answered. */
+void policy_await(Manager *m,
+                  Device *device,
+                  const PolicyQuestion *question,
+                  Instant now);
+void policy_on_time(Manager *m, Instant now);
+uint64_t policy_next_usec(const Manager *m);
 
 /* manager-prompt */
 

@@ -14,6 +14,7 @@ int manager_new(Manager **ret, bool unlimited)
 
     m->unlimited = unlimited;
     m->desk.backoff_usec = MANAGER_AGENT_USEC;
+    m->watch.backoff_usec = MANAGER_POLICY_USEC;
     m->jobs_end = &m->jobs;
     waiters_init(&m->answers);
     r = history_new(&m->history, HISTORY_CAPACITY);
@@ -116,6 +117,7 @@ void manager_on_time(Manager *m, Instant now)
     suspects_on_time(m, now);
     orphans_on_time(&m->orphans, now.monotonic_usec);
     probes_on_time(m, now);
+    policy_on_time(m, now);
     manager_settle(m, now);
 }
 
@@ -166,50 +168,6 @@ bool manager_next_call(Manager *m,
     return false;
 }
 
-bool manager_next_question(Manager *m,
-                           uint64_t *ret_id,
-                           PolicyQuestion *ret_question)
-{
-    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
-        if (!managed->wants_question ||
-            managed->source->n_calls >= SOURCE_CALLS_MAX)
-            continue;
-        managed->wants_question = false;
-        managed->question = ++m->last_call;
-        managed->source->n_calls++;
-        *ret_id = managed->question;
-        *ret_question = managed->job.question;
-        return true;
-    }
-    return false;
-}
-
-void manager_note_policy(Manager *m, PolicyAnswer answer, Instant now)
-{
-    m->policy = answer;
-    m->policy_usec = now.realtime_usec;
-}
-
-void manager_on_verdict(Manager *m,
-                        uint64_t id,
-                        PolicyAnswer answer,
-                        Instant now)
-{
-    manager_note_policy(m, answer, now);
-    for (ManagedJob *managed = m->jobs; managed; managed = managed->next) {
-        if (managed->question != id)
-            continue;
-        managed->question = 0;
-        managed->source->n_calls--;
-        if (!managed->dead)
-            managed_apply(
-                m, managed,
-                job_on_verdict(&managed->job, answer, now.monotonic_usec), now);
-        break;
-    }
-    manager_settle(m, now);
-}
-
 bool manager_next_answer(Manager *m,
                          uint64_t *ret_connection,
                          int64_t *ret_seq,
@@ -255,6 +213,8 @@ uint64_t manager_next_usec(const Manager *m)
         next_usec = probes_next_usec(m);
     if (room_next_usec(m) < next_usec)
         next_usec = room_next_usec(m);
+    if (policy_next_usec(m) < next_usec)
+        next_usec = policy_next_usec(m);
     for (const ManagedJob *managed = m->jobs; managed;
          managed = managed->next) {
         uint64_t usec =

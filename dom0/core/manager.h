@@ -40,6 +40,9 @@
  * maximum */
 #define MANAGER_AGENT_USEC     (1 * USEC_PER_SEC)
 #define MANAGER_AGENT_MAX_USEC (60 * USEC_PER_SEC)
+/* the policy daemon has not answered: the same */
+#define MANAGER_POLICY_USEC     (1 * USEC_PER_SEC)
+#define MANAGER_POLICY_MAX_USEC (60 * USEC_PER_SEC)
 /* without memory for a job: the wait before the next try */
 #define MANAGER_ROOM_USEC     (10 * USEC_PER_SEC)
 #define MANAGER_PAUSE_FOREVER UINT64_MAX
@@ -138,8 +141,7 @@ void manager_on_verdict(Manager *manager,
                         uint64_t id,
                         PolicyAnswer answer,
                         Instant now);
-/* The policy daemon's answer to a question that was not the manager's: for the
- * report only. */
+/* The policy daemon's answer to a question that was not the manager's. */
 void manager_note_policy(Manager *manager, PolicyAnswer answer, Instant now);
 /*
  * A prompt that has to be shown now; to be answered by manager_on_prompt()

@@ -193,6 +193,10 @@ struct Device {
      * which by its identity may be a part of it, or of another of its kind. */
     bool waits_for_disk;
     bool waits_for_pause; /* decide again when it runs out: it was held up */
+    /* Decide again when the policy daemon answers, see PolicyWatch. */
+    bool waits_for_policy;
+    PolicyQuestion unanswered;
+    uint64_t asked; /* the number of the call when that was asked last */
     /* Decide again when there is room for its job, see Manager.lacks_room. */
     bool waits_for_room;
 };

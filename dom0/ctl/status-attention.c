@@ -85,7 +85,7 @@ static void attention_policy(Attention *att)
     TELL(att, STYLE_BAD,
          "the policy daemon %s (asked %s); nothing is attached without it; "
          "look at: systemctl status qubes-qrexec-policy-daemon; once it "
-         "answers: qvm-autoattach retry, for what was not attached",
+         "answers, the daemon goes on by itself with what was not attached",
          trouble, age.s);
 }
 

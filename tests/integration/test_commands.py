@@ -120,7 +120,7 @@ class StatusTest(CommandCase):
         self.assertIn("does not exist", self.command(rig, "status", "-q"))
 
     def test_explain_finds_out_that_the_policy_daemon_is_back(self):
-        rig = self.start(ASK)
+        rig = self.start(TO_WORK)
         rig.sim.crash(service="policy")
         connection = self.forwarder(rig)
         self.assert_told(connection, connection.add("block", "sda", **STICK), 300)
@@ -129,6 +129,7 @@ class StatusTest(CommandCase):
         rig.sim.restart(service="policy")
         self.command(rig, "explain", "sys-usb:sda")
         self.assertEqual(self.json(rig, "status")["policy"]["state"], "answering")
+        rig.daemon.wait_outcome("sda", 200)
         self.assertEqual(self.command(rig, "status", "-q"), "")
         rig.sim.crash(service="policy")
         self.command(rig, "explain", "sys-usb:sda", status=5)

@@ -474,8 +474,9 @@ static void test_a_policy_daemon_that_does_not_answer_is_told(void **state)
         (void) snprintf(wanted, sizeof(wanted),
                         "  the policy daemon %s (asked 3 min ago); nothing is "
                         "attached without it; look at: systemctl status "
-                        "qubes-qrexec-policy-daemon; once it answers: "
-                        "qvm-autoattach retry, for what was not attached\n",
+                        "qubes-qrexec-policy-daemon; once it answers, "
+                        "the daemon goes on by itself with what was not "
+                        "attached\n",
                         cases[i].text);
         assert_view(&canned.report, false, VIEW_ATTENTION, wanted);
         text = view(&canned.report, true, VIEW_SCREEN);

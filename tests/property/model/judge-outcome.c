@@ -15,6 +15,7 @@
 #define JOB_TIME_USEC (600 * USEC_PER_SEC)
 #define STARTS_USEC   (600 * USEC_PER_SEC)
 #define TIMEOUT_S     120U
+#define NO_ANSWER     "the policy daemon "
 
 typedef struct Claim {
     Model *m;
@@ -648,6 +649,8 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
                          claim.seat->claim == STATUS_WAITING_FOR_TARGET;
     claim.seat->claim_set = deciding_set(m, claim.seat, entry->status);
     claim.seat->claim_since = claim.since;
+    claim.seat->unjudged =
+        strncmp(entry->detail, NO_ANSWER, strlen(NO_ANSWER)) == 0;
     claim.seat->claim = entry->status;
     claim.seat->claim_tick = m->tick;
     claim.seat->excused = false;

@@ -132,6 +132,7 @@ void judge_on_restart(Model *m)
         seat->permit_tick = 0;
         seat->connections = 0;
         seat->yes_tick = 0;
+        seat->unjudged = false;
         seat->claim = STATUS_INVALID;
         seat->claim_target = NOWHERE;
         seat->claim_tick = 0;
@@ -201,6 +202,7 @@ static void seat_unplug(Model *m, int index)
     usb = seat->port < USB_PORTS ? seat_usb(seat_source(index), seat->port)
                                  : NO_SEAT;
     seat->plugged = false;
+    seat->unjudged = false;
     seat->connections = 0;
     seat->unplug_tick = m->tick;
     seat->past_at = seat->told_at;
@@ -1348,11 +1350,22 @@ void judge_on_answer(Model *m, const Call *call)
 
 /* policy and the person */
 
+/* The policy daemon answers: what had no answer is decided again. */
+static void call_for_answers(Model *m)
+{
+    for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
+        if (seat->unjudged && seat->plugged &&
+            (!is_in_work(m, seat) || seat->looked_at || seat->discards))
+            trigger(m, seat);
+}
+
 void judge_on_verdict(Model *m, const Question *question, PolicyAnswer answer)
 {
     Choice choice = choice_of_target(&question->question.target);
     int source = qube_named(m, question->question.source.s);
 
+    if (answer == POLICY_YES || answer == POLICY_NO)
+        call_for_answers(m);
     if (choice == CHOICES || source < 0 || source >= SOURCES)
         return;
     if (answer != POLICY_YES)
@@ -1524,6 +1537,7 @@ void judge_on_act(Model *m, int index, bool detaches)
         leave_alone(m, index, SURE_YES);
         seat->act_tick = m->tick;
         group_of(m, index)->act_tick = m->tick;
+        seat->unjudged = false;
         seat->claim = STATUS_DETACHED_BY_USER;
         seat->claim_tick = m->tick;
         seat->trigger_tick = 0;

@@ -389,6 +389,7 @@ typedef struct Seat {
     bool discards;        /* that has ended, but for the disposable it made */
 
     /* what the daemon says has come of it */
+    bool unjudged; /* the policy daemon gave no answer */
     Status claim;
     size_t claim_set; /* the rules that it was decided by */
     uint64_t claim_since;
@@ -513,6 +514,7 @@ struct Model {
 
     RuleAction policy[CHOICES];
     Fault policy_fault;
+    unsigned int n_policy_faults; /* questions that it still concerns */
     uint64_t policy_fault_tick;
     uint64_t policy_no_tick[CHOICES]; /* until when it was not "allow" */
     Question questions[QUESTIONS_MAX];

@@ -55,7 +55,8 @@ static PolicyAnswer policy_answer(Model *m, const PolicyQuestion *question)
     Fault fault = m->policy_fault;
 
     if (fault != FAULT_NONE) {
-        m->policy_fault = FAULT_NONE;
+        if (--m->n_policy_faults == 0)
+            m->policy_fault = FAULT_NONE;
         m->policy_fault_tick = m->tick;
     }
     switch (fault) {

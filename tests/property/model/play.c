@@ -571,6 +571,11 @@ static bool is_quiet(Model *m, const Report *report)
     for (size_t i = 0; i < report->n_jobs_shown; i++)
         if (!is_at_rest(m, &report->jobs[i]))
             return false;
+    /* the policy daemon is asked until it answers */
+    for (size_t i = 0; i < SEATS; i++)
+        if (m->seats[i].plugged && m->seats[i].unjudged &&
+            m->seats[i].job_tick < m->report_tick)
+            return false;
     return true;
 }
 

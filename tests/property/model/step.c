@@ -347,6 +347,8 @@ static void do_fault(Model *m, const Step *step)
 
 /* rules, policy, prompts */
 
+#define POLICY_FAULTS 6U /* at most, one after the other */
+
 static void do_rules(Model *m, const Step *step)
 {
     m->rules = step->a % book_count();
@@ -367,6 +369,7 @@ static void do_policy(Model *m, const Step *step)
 static void do_policy_fault(Model *m, const Step *step)
 {
     m->policy_fault = (Fault) (FAULT_EMPTY + step->a % (FAULTS - 1));
+    m->n_policy_faults = 1 + step->b % POLICY_FAULTS;
 }
 
 /* The person is back at the screen, too: what is open is looked at. */
