@@ -183,12 +183,16 @@ static int read_file(RulesFile *file,
     return read_all(file, fd);
 }
 
-static bool is_rules_name(const char *name)
+const char *rules_file_passed_over(const char *name)
 {
     size_t len = strlen(name), suffix_len = strlen(RULES_FILE_SUFFIX);
 
-    return name[0] != '.' && len > suffix_len &&
-           strcmp(name + len - suffix_len, RULES_FILE_SUFFIX) == 0;
+    if (name[0] == '.')
+        return "its name begins with a dot";
+    if (len < suffix_len ||
+        strcmp(name + len - suffix_len, RULES_FILE_SUFFIX) != 0)
+        return "its name does not end in " RULES_FILE_SUFFIX;
+    return NULL;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -252,7 +256,7 @@ static int list_names(RulesFiles *files, DIR *dir)
         RulesFile *file;
         int r;
 
-        if (!is_rules_name(entry->d_name))
+        if (rules_file_passed_over(entry->d_name))
             continue;
         if (files->n_files == RULES_FILES_MAX)
             return -EFBIG;

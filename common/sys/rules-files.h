@@ -27,6 +27,9 @@
  */
 int rules_files_read(RulesFiles **ret, const char *dir_path, uid_t owner);
 
+/* Why a file of that name is none of these; NULL if it is one. */
+const char *rules_file_passed_over(const char *name);
+
 /* Read one file, whatever its name. Fails only with -ENOMEM. */
 int rules_files_read_one(RulesFiles **ret, const char *path, uid_t owner);
 

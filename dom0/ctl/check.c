@@ -8,6 +8,7 @@
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/errors-view.h"
+#include "dom0/ctl/passed-over.h"
 #include "dom0/ctl/qube-names.h"
 #include "dom0/ctl/rule-book.h"
 #include "dom0/ctl/rules-folder.h"
@@ -51,9 +52,15 @@ static const char help[] =
     "                     n_errors, n_warnings, and errors, a list of objects\n"
     "                     with level, file, line, column, message, "
     "source_line\n"
-    "                     and caret (null where there is none)\n"
+    "                     and caret (null where there is none), and "
+    "passed_over, a\n"
+    "                     list of objects with file and reason: what in a "
+    "folder is\n"
+    "                     not read, the first 50\n"
     "  -q, --quiet        no summary, and no warnings: nothing but errors\n"
-    "  -v, --verbose      name each file that was read, too\n"
+    "  -v, --verbose      name each file that was read, and what was passed "
+    "over,\n"
+    "                     which is told without rules in any case\n"
     "      --socket PATH  the daemon's control socket, if it is not\n"
     "                     " CTL_SOCKET_DEFAULT "\n"
     "\n"
@@ -69,6 +76,7 @@ typedef struct Check {
     const Ruleset *ruleset;
     const RulesFile *files;
     size_t n_files;
+    json_t *passed_over;
     bool targets_checked;
 } Check;
 
@@ -131,18 +139,27 @@ static json_t *errors_to_json(const Check *check)
 
 static int print_json(const Check *check, Terminal *terminal)
 {
-    _cleanup_(json_decrefp) json_t *json = json_pack(
-        "{s:I, s:I, s:b, s:I, s:I, s:o}", "files", (json_int_t) check->n_files,
-        "rules", (json_int_t) ruleset_count(check->ruleset), "targets_checked",
-        check->targets_checked, "n_errors",
-        (json_int_t) count(check, DIAGNOSTIC_ERROR), "n_warnings",
-        (json_int_t) count(check, DIAGNOSTIC_WARNING), "errors",
-        errors_to_json(check));
+    _cleanup_(json_decrefp) json_t *json =
+        json_pack("{s:I, s:I, s:b, s:I, s:I, s:o, s:O}", "files",
+                  (json_int_t) check->n_files, "rules",
+                  (json_int_t) ruleset_count(check->ruleset), "targets_checked",
+                  check->targets_checked, "n_errors",
+                  (json_int_t) count(check, DIAGNOSTIC_ERROR), "n_warnings",
+                  (json_int_t) count(check, DIAGNOSTIC_WARNING), "errors",
+                  errors_to_json(check), "passed_over", check->passed_over);
 
     if (!json)
         return -ENOMEM;
     view_json(terminal, json);
     return 0;
+}
+
+static void print_passed_over(const Check *check, Terminal *terminal)
+{
+    View view;
+
+    view_init(&view, terminal, 0, true);
+    passed_over_view(&view, check->passed_over, 0);
 }
 
 static int check_print(const Check *check,
@@ -155,32 +172,45 @@ static int check_print(const Check *check,
     if (arguments_have(arguments, OPTION_JSON))
         return print_json(check, terminal);
     r = print_diagnostics(check, terminal->out, quiet);
-    if (r == 0 && !quiet)
-        print_summary(check, terminal->out);
-    return r;
+    if (r < 0 || quiet)
+        return r;
+    if (arguments_have(arguments, OPTION_VERBOSE) ||
+        ruleset_count(check->ruleset) == 0)
+        print_passed_over(check, terminal);
+    print_summary(check, terminal->out);
+    return 0;
 }
 
-static int read_paths(RuleBook *book, const Arguments *arguments)
+static int read_paths(RuleBook *book,
+                      json_t *passed_over,
+                      const Arguments *arguments)
 {
     RulesFolder folder;
     int r = 0;
 
     rules_folder_find(&folder, arguments);
-    if (arguments->n_operands == 0)
-        return rule_book_add_rules(book, &folder);
+    if (arguments->n_operands == 0) {
+        r = rule_book_add_rules(book, &folder);
+        return r < 0 ? r : passed_over_add(passed_over, folder.path);
+    }
     for (size_t i = 0; r == 0 && i < arguments->n_operands; i++) {
         const char *path = arguments->operands[i];
 
         r = rule_book_add(book, path, rules_folder_owner_at(&folder, path));
+        if (r == 0)
+            r = passed_over_add(passed_over, path);
     }
     return r;
 }
 
-static int check_paths(Check *ret, RuleBook *book, const Arguments *arguments)
+static int check_paths(Check *ret,
+                       RuleBook *book,
+                       json_t *passed_over,
+                       const Arguments *arguments)
 {
     _cleanup_(freep) QubeName *qubes = NULL;
     RuleLintHelp lint_help = {};
-    int r = read_paths(book, arguments);
+    int r = passed_over ? read_paths(book, passed_over, arguments) : -ENOMEM;
 
     if (r < 0)
         return r;
@@ -192,6 +222,7 @@ static int check_paths(Check *ret, RuleBook *book, const Arguments *arguments)
         .diagnostics = rule_book_diagnostics(book),
         .files = lint_help.files,
         .n_files = lint_help.n_files,
+        .passed_over = passed_over,
         .targets_checked = qubes != NULL,
     };
     return rule_lint(ret->ruleset, &lint_help, rule_book_diagnostics(book));
@@ -208,12 +239,13 @@ static void print_names(const Check *check, FILE *out)
 
 static int check_run(const Arguments *arguments, Terminal *terminal)
 {
+    _cleanup_(json_decrefp) json_t *passed_over = json_array();
     _cleanup_(rule_book_freep) RuleBook *book = NULL;
     Check check = {};
     int r = rule_book_new(&book);
 
     if (r == 0)
-        r = check_paths(&check, book, arguments);
+        r = check_paths(&check, book, passed_over, arguments);
     if (r == 0 && arguments_have(arguments, OPTION_VERBOSE) &&
         !arguments_have(arguments, OPTION_JSON))
         print_names(&check, terminal->out);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
+
 #include "common/sys/clock.h"
 #include "common/text.h"
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
 #include "dom0/ctl/errors-view.h"
 #include "dom0/ctl/operand.h"
+#include "dom0/ctl/passed-over.h"
 #include "dom0/ctl/qube-names.h"
 #include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/rules-look.h"
@@ -145,6 +148,7 @@ static void print_rules(Terminal *terminal, const json_t *rules)
 
     view_init(&view, terminal, clock_realtime_usec(), true);
     errors_view(&view, rules, 0);
+    passed_over_view(&view, json_object_get(rules, "passed_over"), 0);
     show_count(&n_rules, member_number(rules, "n_rules"), "rule");
     show_count(&n_files, member_number(rules, "n_files"), "file");
     show_count(&n_errors, member_number(rules, "n_errors"), "error");
@@ -164,23 +168,32 @@ static void print_rules(Terminal *terminal, const json_t *rules)
                    n_warnings > 0 ? warnings.s : "");
 }
 
+/* What the daemon does not tell. */
+static int look_up(json_t *rules, const Arguments *arguments)
+{
+    _cleanup_(json_decrefp) json_t *qubes =
+        qube_list_ask(client_path(arguments));
+
+    if (rules_look(rules, qubes) < 0)
+        return -ENOMEM;
+    return arguments_have(arguments, OPTION_JSON) ? 0 : passed_over_look(rules);
+}
+
 static int reload_run(const Arguments *arguments, Terminal *terminal)
 {
-    _cleanup_(json_decrefp) json_t *answer = NULL, *qubes = NULL;
-    const char *path = client_path(arguments);
+    _cleanup_(json_decrefp) json_t *answer = NULL;
     ClientError error;
     json_t *rules;
 
-    if (client_call(&answer, &error, path, "Reload", json_object()) < 0)
+    if (client_call(&answer, &error, client_path(arguments), "Reload",
+                    json_object()) < 0)
         return client_complain(&error);
     rules = json_object_get(answer, "rules");
-    if (arguments_have(arguments, OPTION_JSON) ||
-        !arguments_have(arguments, OPTION_QUIET)) {
-        qubes = qube_list_ask(path);
-        if (rules_look(rules, qubes) < 0) {
-            (void) fputs(CTL_NAME ": out of memory\n", stderr);
-            return CTL_EXIT_UNREACHABLE;
-        }
+    if ((arguments_have(arguments, OPTION_JSON) ||
+         !arguments_have(arguments, OPTION_QUIET)) &&
+        look_up(rules, arguments) < 0) {
+        (void) fputs(CTL_NAME ": out of memory\n", stderr);
+        return CTL_EXIT_UNREACHABLE;
     }
     if (arguments_have(arguments, OPTION_JSON))
         view_json(terminal, answer);

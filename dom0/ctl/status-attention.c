@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "dom0/core/report.h"
 #include "dom0/ctl/errors-view.h"
+#include "dom0/ctl/passed-over.h"
 #include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/status-attention.h"
 
@@ -121,6 +122,8 @@ static void attention_rules(Attention *att)
     else
         return;
     errors_view(att->view, rules, 2 * VIEW_INDENT);
+    passed_over_view(att->view, json_object_get(rules, "passed_over"),
+                     2 * VIEW_INDENT);
 }
 
 static void attention_prompts(Attention *att)

@@ -4,6 +4,7 @@
 
 #include "dom0/ctl/client.h"
 #include "dom0/ctl/commands.h"
+#include "dom0/ctl/passed-over.h"
 #include "dom0/ctl/qube-names.h"
 #include "dom0/ctl/rules-look.h"
 #include "dom0/ctl/status-view.h"
@@ -39,18 +40,21 @@ static const char help[] =
     "  " CTL_NAME " status --json | python3 -m json.tool\n";
 
 /* What the daemon does not tell: which rules are hardly meant, and, for a
- * person, which qubes run. */
+ * person, which qubes run, and where rules are that are not read. */
 static int add_looked_up(json_t *status, const Arguments *arguments)
 {
     _cleanup_(json_decrefp) json_t *qubes = NULL;
+    json_t *rules = json_object_get(status, "rules");
 
     if (member_is(json_object_get(status, "qubesd"), "state", "connected"))
         qubes = qube_list_ask(client_path(arguments));
-    if (rules_look(json_object_get(status, "rules"), qubes) < 0)
+    if (rules_look(rules, qubes) < 0)
         return -ENOMEM;
-    if (qubes && !arguments_have(arguments, OPTION_JSON))
-        return json_object_set(status, "qubes", qubes) < 0 ? -ENOMEM : 0;
-    return 0;
+    if (arguments_have(arguments, OPTION_JSON))
+        return 0;
+    if (qubes && json_object_set(status, "qubes", qubes) < 0)
+        return -ENOMEM;
+    return passed_over_look(rules);
 }
 
 static int status_run(const Arguments *arguments, Terminal *terminal)

@@ -344,6 +344,37 @@ class RulesTest(CommandCase):
                       self.command(rig, "check", status=2))
 
 
+    def test_what_is_passed_over_is_told_where_no_rule_is_read(self):
+        rig = self.start("")
+        self.barrier(self.forwarder(rig))
+        folder = rig.daemon.rules_dir
+        for name in ("30-user.rule", "40.RULES", ".5.rules", "6.rules~"):
+            (folder / name).write_text(TO_WORK, encoding="utf-8")
+        suffix = "its name does not end in .rules\n"
+        wanted = [f"{folder}/.5.rules is passed over: its name begins with a dot\n",
+                  f"{folder}/30-user.rule is passed over: {suffix}",
+                  f"{folder}/40.RULES is passed over: {suffix}",
+                  f"{folder}/6.rules~ is passed over: {suffix}"]
+        self.assertEqual(self.command(rig, "check"),
+                         "".join(wanted) + "no files, no rules, no errors\n")
+        self.assertEqual([entry["file"] for entry in self.json(rig, "check")["passed_over"]],
+                         [f"{folder}/{name}" for name in
+                          (".5.rules", "30-user.rule", "40.RULES", "6.rules~")])
+        self.assertEqual(self.command(rig, "reload"),
+                         "".join(wanted) + "no rules of no files in force\n")
+        self.assertTrue(self.command(rig, "status", "-q").endswith(
+            "".join(f"    {line}" for line in wanted)))
+        TYPES.check(reply_type("GetStatus"), self.json(rig, "status"), "status")
+        TYPES.check(reply_type("Reload"), self.json(rig, "reload"), "reload")
+        rig.daemon.rules(TO_WORK)
+        self.assertEqual(self.command(rig, "reload"), "1 rule of 1 file in force\n")
+        self.assertEqual(self.command(rig, "check"), "1 file, 1 rule, no errors\n")
+        self.assertEqual(self.command(rig, "check", "-v"),
+                         f"{folder}/50-test.rules\n" + "".join(wanted)
+                         + "1 file, 1 rule, no errors\n")
+        self.assertEqual(self.command(rig, "status", "-q"), "")
+
+
 class HistoryTest(CommandCase):
     """history"""
 

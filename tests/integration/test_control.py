@@ -286,7 +286,7 @@ class CheckTest(unittest.TestCase):
         result = run("check", "--json", path)
         self.assertEqual(json.loads(result.stdout),
                          {"files": 1, "rules": 1, "targets_checked": False,
-                          "n_errors": 0, "n_warnings": 0, "errors": []})
+                          "n_errors": 0, "n_warnings": 0, "errors": [], "passed_over": []})
 
     def test_quiet_says_nothing_but_errors(self):
         path = self.write("10-a.rules", CLEAN)
