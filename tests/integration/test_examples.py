@@ -118,6 +118,15 @@ class ExamplesTest(unittest.TestCase):
         for name in names:
             self.assert_clean(of_man_page(name), 0)
 
+    def test_those_of_the_rule_file_take_no_name_of_the_readme_s(self):
+        """Who has written that one may then take a "# " away."""
+        readme = (SOURCE / "README.md").read_text(encoding="utf-8")
+        names = [name for rules in of_rule_file()
+                 for name in re.findall(r"^([\w-]+):", rules, re.M)]
+        self.assertGreater(len(names), 3)
+        for name in names:
+            self.assertIsNone(re.search(rf"\b{name}: ", readme), name)
+
     def test_those_of_the_rules_page_fit_a_terminal(self):
         # of its 80 columns man indents the text by 5, and these by 6 more
         for rules in of_man_page("qubes-autoattach.rules.5"):
