@@ -94,6 +94,9 @@ class ReadmeTest(unittest.TestCase):
         self.assertIn("digests signatures OK", said)
         self.assertIn(run("sha256sum", self.package).split()[0], said)
         self.assertIn(f"qubes-autoattachd {products.VERSION}", said)
+        # dom0 does not go on taking what build signs
+        self.assertEqual(self.root.run("rpm", "-q", "gpg-pubkey", status=1),
+                         "package gpg-pubkey is not installed\n")
 
         self.do("rule")
         self.assertIn("backup: ask block", self.root.read(
