@@ -69,7 +69,7 @@ static const char help[] =
     "errors or a PATH cannot be read, 64 for wrong usage.\n"
     "\n"
     "Example:\n"
-    "  " CTL_NAME " check ~/new.rules\n";
+    "  " CTL_NAME " check " CTL_RULES_DEFAULT " ~/new.rules\n";
 
 typedef struct Check {
     const Diagnostics *diagnostics;
