@@ -164,10 +164,26 @@ static void report_pause(const Manager *m, Report *report, Instant now)
         report->pause_usec = until_usec - now.boottime_usec;
 }
 
-static void report_prompts(const Manager *m, Report *report)
+static void report_lost_window(const Window *window,
+                               Report *report,
+                               Instant now)
+{
+    uint64_t until_usec = window->opened_usec + MANAGER_WINDOW_USEC;
+    uint64_t usec =
+        until_usec > now.monotonic_usec ? until_usec - now.monotonic_usec : 0;
+
+    report->n_prompts_lost++;
+    if (usec > report->prompts_lost_usec)
+        report->prompts_lost_usec = usec;
+}
+
+static void report_prompts(const Manager *m, Report *report, Instant now)
 {
     for (size_t i = 0; i < WINDOWS_MAX; i++)
-        report->n_prompts_open += m->desk.windows[i].id != 0;
+        if (m->desk.windows[i].lost)
+            report_lost_window(&m->desk.windows[i], report, now);
+        else
+            report->n_prompts_open += m->desk.windows[i].id != 0;
     for (const ManagedJob *managed = m->jobs; managed; managed = managed->next)
         report->n_prompts_waiting +=
             !managed->dead && managed->job.state == JOB_AWAITING_PROMPT;
@@ -203,7 +219,7 @@ void manager_report(const Manager *m, Report *report, Instant now)
     report_pause(m, report, now);
     report_attached(m, report);
     report_jobs(m, report, now);
-    report_prompts(m, report);
+    report_prompts(m, report, now);
 
     for (size_t i = 0; i < n_shown; i++)
         report->outcomes[i] = history_get(m->history, n_outcomes - n_shown + i);

@@ -96,7 +96,9 @@ typedef struct Report {
 
     size_t n_prompts_open;
     size_t n_prompts_waiting;
-    bool no_agent;      /* nobody is there to show them */
+    size_t n_prompts_lost; /* opened by an earlier run: no answer will come */
+    uint64_t prompts_lost_usec; /* how long yet these keep others away */
+    bool no_agent;              /* nobody is there to show them */
     bool agent_refused; /* its socket is there, but may not be used by us */
 
     ReportSource sources[REPORT_SOURCES_MAX];

@@ -126,6 +126,29 @@ static void attention_rules(Attention *att)
                      2 * VIEW_INDENT);
 }
 
+/* Windows of before the daemon was restarted. */
+static void attention_lost_prompts(Attention *att, const json_t *prompts)
+{
+    uint64_t n_waiting = member_number(prompts, "n_waiting");
+    ShowText lost, waiting, span;
+
+    if (member_number(prompts, "n_lost") == 0)
+        return;
+    show_count(&lost, member_number(prompts, "n_lost"), "prompt");
+    show_count(&waiting, n_waiting, "prompt");
+    show_span(&span, member_number(prompts, "lost_usec"));
+    if (n_waiting > 0)
+        TELL(att, STYLE_WARNING,
+             "%s of before the daemon's restart may be on the screen: close "
+             "it, an answer to it counts for nothing; %s to be shown in %s",
+             lost.s, waiting.s, span.s);
+    else
+        TELL(att, STYLE_WARNING,
+             "%s of before the daemon's restart may be on the screen: close "
+             "it, an answer to it counts for nothing",
+             lost.s);
+}
+
 static void attention_prompts(Attention *att)
 {
     const json_t *prompts = json_object_get(att->status, "prompts");
@@ -134,6 +157,7 @@ static void attention_prompts(Attention *att)
     char more[48] = "";
     ShowText count;
 
+    attention_lost_prompts(att, prompts);
     if (n_open > 0) {
         show_count(&count, n_open, "prompt");
         if (n_waiting > 0)

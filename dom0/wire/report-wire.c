@@ -150,10 +150,13 @@ json_t *rules_status_to_json(const Report *report)
 
 static json_t *prompts_to_json(const Report *report)
 {
-    return json_pack("{s:o, s:o, s:b, s:b}", "n_open",
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:b}", "n_open",
                      value_number(report->n_prompts_open), "n_waiting",
-                     value_number(report->n_prompts_waiting), "no_agent",
-                     report->no_agent, "agent_refused", report->agent_refused);
+                     value_number(report->n_prompts_waiting), "n_lost",
+                     value_number(report->n_prompts_lost), "lost_usec",
+                     value_number_or_null(report->prompts_lost_usec),
+                     "no_agent", report->no_agent, "agent_refused",
+                     report->agent_refused);
 }
 
 static json_t *source_to_json(const ReportSource *source)

@@ -400,7 +400,7 @@ class Judge:
                 self._check_told(plug, told)
                 self._check_attached(plug, told)
             self._be_sure(plug)
-        if look["status"]["prompts"]["n_open"] == 0:
+        if look["status"]["prompts"]["n_lost"] == 0:
             self.n_lost_windows = 0
 
     def _wanted_by(self, plug: Plug) -> set[str]:

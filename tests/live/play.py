@@ -549,13 +549,13 @@ class Play:
     def _unrest_of_daemon(self, look: dict) -> str | None:
         status = look["status"]
         # a window that a killed daemon had opened blocks prompts, minutes long
-        lost = status["prompts"]["n_open"] if self.judge.n_lost_windows else 0
+        lost = status["prompts"]["n_lost"]
         for job in status["jobs"]:
             if not lost or job["state"] != "awaiting-prompt":
                 return f"the job of {job['device']} is {job['state']}"
         if status["qubesd"]["state"] != "connected":
             return "the daemon is not connected to qubesd"
-        if status["prompts"]["n_open"] > lost:
+        if status["prompts"]["n_open"]:
             return "the daemon waits for a prompt"
         names = [rule["name"] for rule in look["rules"]]
         if f"set-{self.judge.set_now}" not in names:

@@ -267,6 +267,18 @@ static void test_each_trouble_is_told(void **state)
                 "  1 prompt on the screen, to be answered\n");
 
     canned_begin(&canned);
+    canned.report.n_prompts_lost = 1;
+    canned.report.prompts_lost_usec = 9 * MIN_USEC;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  1 prompt of before the daemon's restart may be on the "
+                "screen: close it, an answer to it counts for nothing\n");
+    canned.report.n_prompts_waiting = 1;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  1 prompt of before the daemon's restart may be on the "
+                "screen: close it, an answer to it counts for nothing; 1 "
+                "prompt to be shown in 9 min\n");
+
+    canned_begin(&canned);
     canned.report.n_prompts_waiting = 2;
     canned.report.no_agent = true;
     assert_view(&canned.report, false, VIEW_ATTENTION,

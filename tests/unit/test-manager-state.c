@@ -864,6 +864,25 @@ static void test_a_window_that_is_still_open_is_not_joined_by_one(void **state)
     (void) window_opens(1, &prompt);
 }
 
+static void test_a_lost_window_is_not_told_as_one_to_be_answered(void **state)
+{
+    Report report = {};
+    uint64_t id;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    prompt_opens("sda", &id);
+    come_back_with("sda");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_pass(&rig, MINUTE);
+    manager_report(rig.manager, &report, rig.now);
+    assert_int_equal(report.n_prompts_open, 0);
+    assert_int_equal(report.n_prompts_waiting, 1);
+    assert_int_equal(report.n_prompts_lost, 1);
+    assert_int_equal(report.prompts_lost_usec, MANAGER_WINDOW_USEC - MINUTE);
+}
+
 static void test_a_lost_window_is_saved_for_as_long_as_it_counts(void **s)
 {
     _cleanup_(state_freep) State *before = NULL, *after = NULL;
@@ -1224,6 +1243,7 @@ int main(void)
         TEST(test_three_noes_still_silence),
         TEST(test_what_went_by_itself_is_known_when_it_comes_back),
         TEST(test_a_window_that_is_still_open_is_not_joined_by_one),
+        TEST(test_a_lost_window_is_not_told_as_one_to_be_answered),
         TEST(test_a_lost_window_is_saved_for_as_long_as_it_counts),
         TEST(test_a_pause_goes_on_and_ends_in_time),
         TEST(test_a_disposable_made_for_nothing_is_done_away_with),

@@ -112,6 +112,8 @@ static void test_a_full_report_is_told_whole(void **state)
     report.sources[0].prompt_problem = "no GUI domain";
     report.n_prompts_open = 1;
     report.n_prompts_waiting = 2;
+    report.n_prompts_lost = 3;
+    report.prompts_lost_usec = 70;
     report.no_agent = true;
     report.agent_refused = true;
     report.n_jobs = 70;
@@ -140,8 +142,9 @@ static void test_a_full_report_is_told_whole(void **state)
                 "\"forwarder\":true,\"n_devices\":3,\"n_jobs\":1,"
                 "\"quiet_usec\":60,\"prompt_problem\":\"no GUI domain\"}");
     assert_json(json, "prompts",
-                "{\"n_open\":1,\"n_waiting\":2,\"no_agent\":true,\"agent_"
-                "refused\":true}");
+                "{\"n_open\":1,\"n_waiting\":2,\"n_lost\":3,"
+                "\"lost_usec\":70,\"no_agent\":true,"
+                "\"agent_refused\":true}");
     assert_json(json, "n_jobs", "70");
     assert_json(json, "jobs.0",
                 "{\"source\":\"sys-usb\",\"class\":\"usb\",\"device\":\"2-1\","
