@@ -209,6 +209,11 @@ static int history_run(const Arguments *arguments, Terminal *terminal)
         return CTL_EXIT_USAGE;
 
     status = run(&follower, json_pack("{s:I}", "n", (json_int_t) n));
+    if (status == CTL_EXIT_OK && n > 0 && follower.serial == 0 &&
+        !arguments_have(arguments, OPTION_FOLLOW) &&
+        !arguments_have(arguments, OPTION_JSON) &&
+        !arguments_have(arguments, OPTION_QUIET))
+        (void) fputs("no outcomes yet\n", terminal->out);
     client_free(follower.client);
     return status;
 }

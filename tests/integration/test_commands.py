@@ -406,6 +406,12 @@ class HistoryTest(CommandCase):
                          r"\n    203 detached, after \d+ ms\n\Z")
         self.assertEqual(self.command(rig, "history", "-n", "0"), "")
 
+    def test_that_there_are_none_is_said_to_a_person(self):
+        rig = self.start(RULES)
+        self.assertEqual(self.command(rig, "history"), "no outcomes yet\n")
+        for arguments in (("--json",), ("-q",), ("-n", "0")):
+            self.assertEqual(self.command(rig, "history", *arguments), "")
+
     def test_json_is_an_object_a_line(self):
         rig, _ = self.history()
         text = self.command(rig, "history", "--json")
