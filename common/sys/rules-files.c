@@ -382,3 +382,25 @@ int rules_files_read_one(RulesFiles **ret, const char *path, uid_t owner)
     *ret = TAKE_PTR(files);
     return 0;
 }
+
+int rules_files_read_stream(RulesFiles **ret, const char *name, int fd)
+{
+    _cleanup_(rules_files_freep) RulesFiles *files = NULL;
+    RulesFile *file;
+    int r;
+
+    assert(ret);
+
+    r = files_new(&files, 1);
+    if (r < 0)
+        return r;
+    r = append(files, name, &file);
+    if (r < 0)
+        return r;
+    r = read_all(file, fd);
+    if (r < 0)
+        return r;
+
+    *ret = TAKE_PTR(files);
+    return 0;
+}

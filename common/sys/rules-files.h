@@ -33,6 +33,10 @@ const char *rules_file_passed_over(const char *name);
 /* Read one file, whatever its name. Fails only with -ENOMEM. */
 int rules_files_read_one(RulesFiles **ret, const char *path, uid_t owner);
 
+/* Read what comes from @fd until its end as one file of that name; also who may
+ * write it is not looked at. Fails only with -ENOMEM. */
+int rules_files_read_stream(RulesFiles **ret, const char *name, int fd);
+
 RulesFiles *rules_files_free(RulesFiles *files);
 
 DEFINE_CLEANUP(RulesFiles *, rules_files_free)

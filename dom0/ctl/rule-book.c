@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/text.h"
 #include "dom0/ctl/rule-book.h"
@@ -174,12 +175,22 @@ static int add_folder(RuleBook *book, const char *folder, uid_t owner)
     return is_wrong ? 0 : check_access(book, folder, owner);
 }
 
+static int add_input(RuleBook *book, const char *name)
+{
+    _cleanup_(rules_files_freep) RulesFiles *files = NULL;
+    int r = rules_files_read_stream(&files, name, STDIN_FILENO);
+
+    return r < 0 ? r : add_file(book, name, &files->files[0]);
+}
+
 int rule_book_add(RuleBook *book, const char *path, uid_t owner)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
     struct stat st;
     int r;
 
+    if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0)
+        return add_input(book, path);
     /* a path that is not there gets its error with those of folders */
     if (stat(path, &st) < 0 ? errno == ENOENT : S_ISDIR(st.st_mode))
         return add_folder(book, path, owner);

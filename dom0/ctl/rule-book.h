@@ -21,7 +21,8 @@ RuleBook *rule_book_free(RuleBook *book);
  * Add a file, or all rule files of a folder. Its rules have as file the path by
  * which the person finds it again. What is wrong becomes a diagnostic, also
  * that there is no such path, or that somebody else than root and @owner may
- * write it; RULES_OWNER_ANY: whoever may. Fails with -ENOMEM only.
+ * write it; RULES_OWNER_ANY: whoever may. "-" and "/dev/stdin" are the standard
+ * input. Fails with -ENOMEM only.
  */
 int rule_book_add(RuleBook *book, const char *path, uid_t owner);
 

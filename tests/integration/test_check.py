@@ -96,6 +96,18 @@ class Warnings(unittest.TestCase):
             result = check(given)
             self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
 
+    def test_standard_input_is_a_draft(self):
+        for name in ("-", "/dev/stdin"):
+            with self.subTest(name):
+                result = subprocess.run(
+                    [COMMAND, "check", name], capture_output=True, check=False,
+                    timeout=DEADLINE, encoding="utf-8",
+                    input="a: deny usb id 1050:0407\nb: alow any to work\n")
+                self.assertEqual((result.returncode, result.stderr), (2, ""))
+                self.assertTrue(result.stdout.startswith(f"{name}:2:4: "),
+                                result.stdout)
+                self.assertTrue(result.stdout.endswith("1 file, 1 rule, 1 error\n"))
+
     def test_errors_come_first_and_decide_the_exit_status(self):
         path = self.write("a: ask block to work\nb: ask blokc to work\n")
         result = check(path)

@@ -362,6 +362,29 @@ static void test_one_file_is_read_by_its_path_whatever_its_name(void **state)
     assert_memory_equal(files->files[0].contents, "text", 4);
 }
 
+static void test_a_stream_is_read_to_its_end(void **state)
+{
+    _cleanup_(rules_files_freep) RulesFiles *files = NULL, *none = NULL;
+    int fds[2];
+
+    (void) state;
+    assert_return_code(pipe(fds), errno);
+    assert_int_equal(write(fds[1], "a: deny any\n", 12), 12);
+    assert_return_code(close(fds[1]), errno);
+    assert_int_equal(rules_files_read_stream(&files, "-", fds[0]), 0);
+    assert_return_code(close(fds[0]), errno);
+    assert_int_equal(files->n_files, 1);
+    assert_string_equal(files->files[0].name, "-");
+    assert_int_equal(files->files[0].len, 12);
+    assert_memory_equal(files->files[0].contents, "a: deny any\n", 12);
+    assert_null(files->files[0].error);
+
+    assert_int_equal(rules_files_read_stream(&none, "-", fds[0]), 0);
+    assert_null(none->files[0].contents);
+    assert_string_equal(none->files[0].error,
+                        "cannot be read: Bad file descriptor");
+}
+
 static void test_one_file_that_is_missing_is_an_error_of_it(void **state)
 {
     _cleanup_(rules_files_freep) RulesFiles *files = NULL;
@@ -398,6 +421,7 @@ int main(void)
         TEST(test_one_file_too_many_is_an_error_of_the_folder),
         TEST(test_one_bad_file_leaves_the_others_readable),
         TEST(test_one_file_is_read_by_its_path_whatever_its_name),
+        TEST(test_a_stream_is_read_to_its_end),
         TEST(test_one_file_that_is_missing_is_an_error_of_it),
     };
 
