@@ -68,20 +68,38 @@ static const Command *find_command(const Command *const *commands,
     return NULL;
 }
 
+/* What others call it; NULL if that is not known. */
+static const char *find_other_word(const char *name)
+{
+    static const struct {
+        const char *word;
+        const char *meant;
+    } others[] = {
+        { "help", "--help" },  { "version", "--version" },
+        { "log", "history" },  { "journal", "history" },
+        { "list", "devices" }, { "lint", "check" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strcmp(others[i].word, name) == 0)
+            return others[i].meant;
+    return NULL;
+}
+
 static int fail_unknown_command(const Command *const *commands,
                                 size_t n_commands,
                                 const char *name)
 {
-    const char *best = NULL;
+    const char *best = NULL, *other = find_other_word(name);
     ShowText shown;
 
     for (size_t i = 0; i < n_commands; i++)
         best = nearest_pick(name, best, commands[i]->name);
 
     show_quoted(&shown, name, false);
-    if (best)
+    if (other || best)
         return fail_usage("unknown command %s; did you mean %s?", shown.s,
-                          best);
+                          other ? other : best);
     return fail_usage("unknown command %s; %s --help lists them", shown.s,
                       CTL_NAME);
 }

@@ -99,6 +99,8 @@ class UsageTest(unittest.TestCase):
                 ((), "a command is missing"),
                 (("stauts",), 'unknown command "stauts"; did you mean status?'),
                 (("chek", "x"), 'unknown command "chek"; did you mean check?'),
+                (("help",), 'unknown command "help"; did you mean --help?'),
+                (("log",), 'unknown command "log"; did you mean history?'),
                 (("attach",), 'unknown command "attach"'),
                 (("status", "--jsn"), "did you mean --json?"),
                 (("status", "x"), '"x" is one word too many'),
