@@ -12,9 +12,8 @@ tests. The last line says how many passed and failed; so does the exit status.
   --compiler gcc|clang  which compiler (default gcc; clang with --sanitize)
   --sanitize            build with AddressSanitizer and UBSan
   --all                 gcc, clang, and clang with sanitizers, one after another;
-                        then all that stages.sh lists: packages (on Debian, as
-                        root), machine, coverage, memory, analysers, fuzz,
-                        integration-memory
+                        then the stages, below; packages and machine on Debian,
+                        as root
   --werror              warnings are errors
   -R REGEX              only the tests whose name matches, as unit/test-text
   --help                show this
@@ -22,7 +21,10 @@ tests. The last line says how many passed and failed; so does the exit status.
 Builds in build/, build-clang/, build-sanitize/ (with gcc build-gcc-sanitize/).
 Under sudo, building and testing are done as the person who called it. A test is
 one program or script; `ctest --test-dir build -V -R NAME` shows its cases.
+
+The stages, which stages.sh tells of:
 EOF
+    echo "${stages[*]}" | fold -s -w 80
 }
 
 wrong_usage() {

@@ -6,37 +6,65 @@
 # built, what it looks after (an extended regular expression of paths), and its
 # command. One that ends with "N passed, N failed" is counted so, else as one.
 
-stages=(packages machine coverage memory analysers fuzz integration-memory)
+# Each commit has another: its number or, where git does not know all commits
+# before it, what its id makes. Without git it is the minute.
+stages_number() {
+    local git=(git -c safe.directory='*') id
+
+    if ! id=$("${git[@]}" rev-parse --verify --quiet HEAD 2>/dev/null); then
+        echo "$((EPOCHSECONDS / 60))"
+    elif [[ "$("${git[@]}" rev-parse --is-shallow-repository)" == true ]]; then
+        echo "$((16#${id:0:7} + 1))"
+    else
+        "${git[@]}" rev-list --count HEAD
+    fi
+}
+
+# All that look after what a change touched do not fit into one run. These are quick,
+# and tell most of what it can break: they come first.
+stages_quick=(analysers fuzz packages)
+# These take turns, by the number of the commit, so that none is always left out.
+stages_long=(memory coverage integration-memory-1 machine integration-memory-2
+    integration-memory-3)
+stages=("${stages_quick[@]}" "${stages_long[@]}")
 declare -A stage_minutes stage_paths stage_command
 
-stage_minutes[packages]=10
-stage_paths[packages]='^(packaging|tests/packaging|policy)/|^version$'
-stage_paths[packages]+='|^CMakeLists\.txt$|^(common|dom0|sysusb)/CMakeLists\.txt$'
-stage_command[packages]='tests/packaging/run.sh'
-
-stage_minutes[machine]=6
-stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb)/'
-stage_command[machine]='tests/vm/run.sh'
-
-stage_minutes[coverage]=4
-stage_paths[coverage]='^(common|dom0|sysusb)/|^tests/(unit|property|coverage)'
-stage_command[coverage]='tests/coverage.sh'
-
-stage_minutes[memory]=8
-stage_paths[memory]='^(common|dom0/io|sysusb/io)/|^tests/(fault|support)/|valgrind'
-stage_command[memory]='tests/valgrind.sh'
-
-stage_minutes[analysers]=5
+stage_minutes[analysers]=3
 stage_paths[analysers]='^(common|dom0/io|sysusb/io)/|clang-tidy|cppcheck|analyse'
 stage_command[analysers]='tests/analyse.sh'
 
 stage_minutes[fuzz]=4
 stage_paths[fuzz]='^(common|dom0/core|dom0/wire|sysusb/core|tests/fuzz)/'
-stage_command[fuzz]='tests/fuzz.sh --seed 1 all 10'
+stage_command[fuzz]="tests/fuzz.sh --seed 1 all 10"
 
-stage_minutes[integration-memory]=16
-stage_paths[integration-memory]='^(dom0|sysusb)/|^tests/(integration|sim)/|valgrind'
-stage_command[integration-memory]='tests/valgrind.sh --integration'
+stage_minutes[packages]=3
+stage_paths[packages]='^(packaging|tests/packaging|policy)/|^version$'
+stage_paths[packages]+='|^CMakeLists\.txt$|^(common|dom0|sysusb)/CMakeLists\.txt$'
+stage_command[packages]='tests/packaging/run.sh'
+
+stage_minutes[memory]=7
+stage_paths[memory]='^(common|dom0/io|sysusb/io)/|^tests/(fault|support)/|valgrind'
+stage_command[memory]='tests/valgrind.sh'
+
+stage_minutes[coverage]=4
+stage_paths[coverage]='^(common|dom0|sysusb)/|^tests/(unit|property|coverage)'
+stage_command[coverage]='tests/coverage.sh'
+
+stage_minutes[machine]=5
+stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb)/'
+stage_command[machine]='tests/vm/run.sh'
+
+# a third each, by the letter that the name of a file of tests begins with
+for part in '1 7 [a-c]' '2 6 d' '3 6 [^a-d]'; do
+    read -r part minutes letters <<<"$part"
+    part=integration-memory-$part
+    stage_minutes[$part]=$minutes
+    stage_paths[$part]='^(dom0|sysusb)/|^tests/(integration|sim)/|valgrind'
+    stage_command[$part]="tests/valgrind.sh --integration 'integration/test-$letters'"
+done
+
+# what a run may take, and what the suite takes of that; .ci/run
+minutes_max=30 minutes_suite=12
 
 # Whether a stage can be run here. One whose script is not there yet cannot; that
 # of a script which is there and does not start is a failure of the stage.
@@ -66,6 +94,52 @@ stages_touched() {
             echo "$stage"
     done
     return 0
+}
+
+# stages_turned NUMBER STAGE...
+# These, one a line, beginning with the one whose turn it is.
+stages_turned() {
+    local at=$(($1 % ($# - 1)))
+    shift
+
+    printf '%s\n' "${@:at+1}" "${@:1:at}"
+}
+
+# stages_choose NUMBER PATH...
+# Sets chosen: of those that the paths touched the quick ones, then the long ones
+# beginning with the one in turn, as far as there is time, each that still fits;
+# and in the time that is left one more of all, in turn. What there is no time
+# for is told.
+stages_choose() {
+    local number=$1 stage minutes=$minutes_suite touched left_out=() there=' '
+    shift
+    chosen=()
+
+    for stage in "${stages[@]}"; do
+        stage_is_there "$stage" && there+="$stage "
+    done
+    touched=" $(stages_touched "$@" | tr '\n' ' ')"
+    for stage in "${stages_quick[@]}" \
+        $(stages_turned "$number" "${stages_long[@]}"); do
+        [[ "$touched" == *" $stage "* && "$there" == *" $stage "* ]] || continue
+        if ((minutes + stage_minutes[$stage] > minutes_max)); then
+            left_out+=("$stage")
+            continue
+        fi
+        minutes=$((minutes + stage_minutes[$stage]))
+        chosen+=("$stage")
+    done
+    for stage in $(stages_turned "$number" "${stages[@]}"); do
+        if [[ " ${chosen[*]} " != *" $stage "* && "$there" == *" $stage "* ]] &&
+            ((minutes + stage_minutes[$stage] <= minutes_max)); then
+            minutes=$((minutes + stage_minutes[$stage]))
+            chosen+=("$stage")
+            break
+        fi
+    done
+    ((${#left_out[@]} == 0)) ||
+        echo "stages: touched, but there is no time for: ${left_out[*]}"
+    echo "stages: ${chosen[*]:-none}, about $minutes of $minutes_max min in all"
 }
 
 # stage_run STAGE

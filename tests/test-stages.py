@@ -5,15 +5,15 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = ("common", "dom0", "sysusb", "policy", "packaging")
-# of .ci/run
-MINUTES_FOR_STAGES = 30 - 12
 
 
 def bash(script: str, *arguments: str) -> str:
@@ -35,6 +35,13 @@ def touched(*paths: str) -> list[str]:
     return bash('stages_touched "$@"', *paths).split()
 
 
+def chosen(number: int, *paths: str, there: str = "true") -> tuple[str, list[str]]:
+    """What is said of a run and its stages, where `there` says which can be run."""
+    said, stages = bash(f'stage_is_there() {{ {there}; }}; stages_choose "$@"; '
+                        'echo "== ${chosen[*]}"', str(number), *paths).split("== ")
+    return said, stages.split()
+
+
 def files(*folders: str) -> list[str]:
     """All below these, as git names them; what was built is elsewhere."""
     return [os.fspath(path.relative_to(ROOT)) for folder in folders
@@ -54,20 +61,31 @@ def alternatives(pattern: str) -> list[str]:
 class StagesTest(unittest.TestCase):
     """What .ci/run may run beside the suite."""
 
-    def test_each_has_a_script_and_fits_into_a_run(self):
-        for stage, command in each("stage_command").items():
+    def test_each_has_a_script(self):
+        for command in each("stage_command").values():
             self.assertTrue(os.access(ROOT / command.split()[0], os.X_OK), command)
-            self.assertLessEqual(int(each("stage_minutes")[stage]),
-                                 MINUTES_FOR_STAGES, stage)
+
+    def test_none_takes_more_than_8_minutes(self):
+        for stage, minutes in each("stage_minutes").items():
+            self.assertLessEqual(int(minutes), 8, stage)
 
     def test_each_source_file_chooses_one(self):
         patterns = "|".join(each("stage_paths").values())
         for path in [*files(*SOURCES), "CMakeLists.txt", "version"]:
             self.assertRegex(path, patterns)
 
+    def test_the_parts_of_integration_memory_run_each_file_once(self):
+        patterns = [command.split("'")[1]
+                    for stage, command in each("stage_command").items()
+                    if stage.startswith("integration-memory")]
+        for path in (ROOT / "tests" / "integration").glob("test_*.py"):
+            name = f"integration/{path.stem.replace('_', '-')}"
+            runs = [pattern for pattern in patterns if re.search(pattern, name)]
+            self.assertEqual(len(runs), 1, f"{name}: {runs}")
+
     def test_no_part_of_a_pattern_fits_nothing(self):
         paths = [*files(*SOURCES, "tests"), "CMakeLists.txt", "version",
-                 ".clang-tidy"]
+                 "README.md", ".clang-tidy"]
         for stage, pattern in each("stage_paths").items():
             for part in alternatives(pattern):
                 self.assertTrue(any(re.search(part, path) for path in paths),
@@ -84,11 +102,65 @@ class StagesTest(unittest.TestCase):
 
     def test_a_long_list_of_paths_loses_none(self):
         first = touched("dom0/io/admin-call.c", "version")
-        many = [f"tests/rules/good/{n:050}.rules" for n in range(10000)]
+        many = [f"nowhere/{n:050}.rules" for n in range(10000)]
         self.assertEqual(touched("dom0/io/admin-call.c", "version", *many), first)
 
     def test_nothing_touched_chooses_none(self):
         self.assertEqual(touched(), [])
+
+    def test_a_run_stays_within_its_minutes(self):
+        minutes = {stage: int(n) for stage, n in each("stage_minutes").items()}
+        for number in range(14):
+            for paths in ((), ("README.md",), ("dom0/io/a.c", "common/a.c"),
+                          ("common/a.c", "sysusb/a.c", "version")):
+                said, stages = chosen(number, *paths)
+                self.assertLessEqual(12 + sum(minutes[one] for one in stages), 30)
+                self.assertIn("of 30 min", said)
+
+    def test_what_was_touched_comes_first_and_then_the_one_in_turn(self):
+        others = set()
+        for number in range(len(each("stage_minutes"))):
+            stages = chosen(number, "version")[1]
+            self.assertEqual(stages[0], "packages")
+            self.assertEqual(len(stages), 2)
+            others.add(stages[1])
+        self.assertEqual(others, set(each("stage_minutes")) - {"packages"})
+
+    def test_what_there_is_no_time_for_is_told_and_has_its_turn(self):
+        paths = ("dom0/io/a.c", "common/a.c")
+        ever = set()
+        for number in range(727, 733):
+            said, stages = chosen(number, *paths)
+            self.assertLessEqual({"analysers", "fuzz"}, set(stages))
+            for stage in set(touched(*paths)) - set(stages):
+                self.assertRegex(said, rf"no time for: .*\b{stage}\b")
+            ever.update(stages)
+        self.assertEqual(ever, set(touched(*paths)))
+
+    def test_what_cannot_be_run_here_gives_its_turn_to_the_next(self):
+        said, stages = chosen(4, there="[[ $1 != memory && $1 != machine ]]")
+        self.assertEqual(len(stages), 1, said)
+        self.assertNotIn(stages[0], {"memory", "machine"})
+
+    @unittest.skipUnless(shutil.which("git"), "there is no git")
+    def test_each_commit_of_a_shallow_clone_has_another_number(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def git(*words: str) -> None:
+                subprocess.run(
+                    ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
+                    cwd=folder, check=True, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL)
+
+            def number(where: str) -> int:
+                return int(bash(f"cd {folder}/{where} && stages_number"))
+            git("init", "whole")
+            numbers = []
+            for n in range(3):
+                git("-C", "whole", "commit", "--allow-empty", "-m", str(n))
+                self.assertEqual(number("whole"), n + 1)
+                git("clone", "--depth", "1", f"file://{folder}/whole", f"clone{n}")
+                numbers.append(number(f"clone{n}"))
+            self.assertEqual(len(set(numbers)), 3, numbers)
 
     def test_the_help_of_run_names_them_all(self):
         told = subprocess.run([ROOT / "tests" / "run.sh", "--help"], check=True,
