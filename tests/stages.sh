@@ -3,7 +3,7 @@
 #
 # Sourced by .ci/run and run.sh --all: what there is beside the suite itself. A
 # stage is a name, the minutes that it takes on two idle cores with nothing
-# built, what it looks after (an extended regular expression of paths), and its
+# built, what it reads (an extended regular expression of paths), and its
 # command. One that ends with "N passed, N failed" is counted so, else as one.
 
 # Each commit has another: its number or, where git does not know all commits
@@ -20,7 +20,7 @@ stages_number() {
     fi
 }
 
-# All that look after what a change touched do not fit into one run. These are quick,
+# All that read what a change touched do not fit into one run. These are quick,
 # and tell most of what it can break: they come first.
 stages_quick=(analysers fuzz packages)
 # These take turns, by the number of the commit, so that none is always left out.
@@ -29,29 +29,37 @@ stages_long=(memory coverage integration-memory-1 machine integration-memory-2
 stages=("${stages_quick[@]}" "${stages_long[@]}")
 declare -A stage_minutes stage_paths stage_command
 
+sources='^(common|dom0|sysusb)/'
+
 stage_minutes[analysers]=3
-stage_paths[analysers]='^(common|dom0/io|sysusb/io)/|clang-tidy|cppcheck|analyse'
+stage_paths[analysers]="$sources|^\.clang-tidy$|^tests/(cppcheck|analyse)"
 stage_command[analysers]='tests/analyse.sh'
 
+# what the targets link, see tests/fuzz/CMakeLists.txt
 stage_minutes[fuzz]=4
-stage_paths[fuzz]='^(common|dom0/core|dom0/wire|sysusb/core|tests/fuzz)/'
+stage_paths[fuzz]='^common/(wire/)?[^/]*$|^dom0/(core|wire)/'
+stage_paths[fuzz]+='|^sysusb/core/|^tests/(fuzz|rules|support)/|^tests/fuzz\.sh$'
 stage_command[fuzz]="tests/fuzz.sh --seed 1 all 10"
 
 stage_minutes[packages]=3
-stage_paths[packages]='^(packaging|tests/packaging|policy)/|^version$'
+stage_paths[packages]='^(packaging|tests/packaging|policy)/|^version$|^README\.md$'
 stage_paths[packages]+='|^CMakeLists\.txt$|^(common|dom0|sysusb)/CMakeLists\.txt$'
 stage_command[packages]='tests/packaging/run.sh'
 
 stage_minutes[memory]=7
-stage_paths[memory]='^(common|dom0/io|sysusb/io)/|^tests/(fault|support)/|valgrind'
+stage_paths[memory]="$sources|^tests/(unit|property|fault|fuzz|rules|support)/"
+stage_paths[memory]+='|^tests/valgrind\.sh$'
 stage_command[memory]='tests/valgrind.sh'
 
 stage_minutes[coverage]=4
-stage_paths[coverage]='^(common|dom0|sysusb)/|^tests/(unit|property|coverage)'
+stage_paths[coverage]="$sources|^tests/(unit|property|fault|fuzz|rules|support)/"
+stage_paths[coverage]+='|^tests/(integration|sim|live|bench)/|^tests/coverage'
 stage_command[coverage]='tests/coverage.sh'
 
+# of the sources what meets the kernel, udev and systemd
 stage_minutes[machine]=5
-stage_paths[machine]='^(tests/vm|packaging/systemd|sysusb)/'
+stage_paths[machine]='^(tests/vm|tests/sim|tests/packaging|packaging|sysusb)/'
+stage_paths[machine]+='|^(common/sys|dom0/io)/|^dom0/[a-z-]*\.[ch]$'
 stage_command[machine]='tests/vm/run.sh'
 
 # a third each, by the letter that the name of a file of tests begins with
@@ -59,7 +67,8 @@ for part in '1 7 [a-c]' '2 6 d' '3 6 [^a-d]'; do
     read -r part minutes letters <<<"$part"
     part=integration-memory-$part
     stage_minutes[$part]=$minutes
-    stage_paths[$part]='^(dom0|sysusb)/|^tests/(integration|sim)/|valgrind'
+    stage_paths[$part]="$sources|^tests/(integration|sim|support)/"
+    stage_paths[$part]+='|^tests/valgrind\.sh$'
     stage_command[$part]="tests/valgrind.sh --integration 'integration/test-$letters'"
 done
 
@@ -84,7 +93,7 @@ stage_is_there() {
 }
 
 # stages_touched PATH...
-# The stages that look after one of the paths, one a line.
+# The stages that read one of the paths, one a line.
 stages_touched() {
     local stage
 
