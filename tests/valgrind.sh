@@ -26,32 +26,6 @@ runs none of the programs, and test-forwarder where the kernel keeps few events.
 END
 }
 
-if [[ "${1-}" == --help ]]; then
-    usage
-    exit 0
-fi
-integration=no
-if [[ "${1-}" == --integration ]]; then
-    integration=yes
-    shift
-fi
-if (($# > 1)) || [[ "${1-}" == -* ]]; then
-    usage >&2
-    exit 64
-fi
-
-cd "$(dirname "$0")/.." || exit 1
-. tests/setup.sh
-
-regex=${1:-.}
-setup_packages || exit 1
-setup_ensure valgrind || exit 1
-logs=$(mktemp -d) || exit 1
-trap 'rm -rf "$logs"' EXIT
-chmod 0777 "$logs"
-n_passed=0 n_failed=0
-root=$PWD
-
 # build FOLDER LEVEL SHARE
 build() {
     if ! setup_build "$1" -DCMAKE_C_COMPILER=gcc -DAUTOATTACH_TESTS=ON \
@@ -68,7 +42,7 @@ valgrind=(valgrind --quiet --error-exitcode=99 --num-callers=24 --leak-check=ful
     "--show-leak-kinds=definite,indirect,possible"
     "--errors-for-leak-kinds=definite,indirect,possible")
 # What walks all of something is cut off after so many seconds of CPU; until then
-# there was no finding. What hangs is a failure.
+# there was no finding, as the first one ends the program. What hangs is a failure.
 cpu_max=90
 seconds_max=900
 status_cut=$((128 + 24)) # SIGXCPU
@@ -77,7 +51,7 @@ status_cut=$((128 + 24)) # SIGXCPU
 run_valgrind() (
     ulimit -S -t "$cpu_max"
     setup_as_user . env AUTOATTACH_VALGRIND=1 AUTOATTACH_HISTORIES=50 \
-        timeout "$seconds_max" "${valgrind[@]}" "$@"
+        timeout "$seconds_max" "${valgrind[@]}" --exit-on-first-error=yes "$@"
 )
 
 # wrap FOLDER
@@ -182,6 +156,35 @@ finish() {
     ((n_failed == 0))
     exit
 }
+
+# what test-valgrind.py wants
+[[ "${BASH_SOURCE[0]}" == "$0" ]] || return 0
+
+if [[ "${1-}" == --help ]]; then
+    usage
+    exit 0
+fi
+integration=no
+if [[ "${1-}" == --integration ]]; then
+    integration=yes
+    shift
+fi
+if (($# > 1)) || [[ "${1-}" == -* ]]; then
+    usage >&2
+    exit 64
+fi
+
+cd "$(dirname "$0")/.." || exit 1
+. tests/setup.sh
+
+regex=${1:-.}
+setup_packages || exit 1
+setup_ensure valgrind || exit 1
+logs=$(mktemp -d) || exit 1
+trap 'rm -rf "$logs"' EXIT
+chmod 0777 "$logs"
+n_passed=0 n_failed=0
+root=$PWD
 
 if [[ "$integration" == yes ]]; then
     programs=(dom0/qubes-autoattachd dom0/qvm-autoattach
