@@ -17,7 +17,7 @@ seen; with 200 histories or more each kind of act has to have occurred.
 
   --only N   play the Nth history of the seed alone, and print all that happened
   --log      print that of each history that fails
-  --again    play what fails once more: only what fails again counts
+  --again    play what fails once more: of 200, one that then passes is let pass
   --first    end with the first that fails
   --lanes N  so many side by side in each process (default 16)
   --help     show this
