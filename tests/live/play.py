@@ -598,7 +598,7 @@ class Play:
             self.judge.find(f"{look['n_others']} descriptors that are no "
                             f"sockets, {n_others} at first")
         for program in (self.machine.daemon, self.machine.forwarder):
-            if program is None:
+            if program is None or machines.is_sanitized():
                 continue
             memory = machines.memory_of(program.pid)
             first = self.first_memory.setdefault(program.pid, memory)
