@@ -370,18 +370,38 @@ def explanations(path: pathlib.Path) -> dict[str, str]:
     return found
 
 
+def surroundings(tree: pathlib.Path) -> str:
+    """
+    A digest of what says, beside the changed file, who notices a change: all
+    headers, and the tests. An explanation notices nothing.
+    """
+    found = hashlib.sha256()
+    paths = [path for path in tree.rglob("*.h") if path.is_file()]
+    paths += [path for path in (tree / "tests").rglob("*") if path.is_file()]
+    for path in sorted(set(paths)):
+        if path.name != "mutate.explained" and "__pycache__" not in path.parts:
+            found.update(f"{path.relative_to(tree)}\0".encode())
+            found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
 class Caught:
-    """What earlier runs have seen caught, while its file was the same."""
+    """
+    What earlier runs have seen caught, while its file was the same, and all
+    headers and tests.
+    """
 
     def __init__(self, path: pathlib.Path, tree: pathlib.Path) -> None:
         self.path = path
         self.tree = tree
+        self.surroundings = surroundings(tree)
         lines = path.read_text().split("\n") if path.exists() else []
         self.by = dict(line.split(" ", 1) for line in lines if line)
 
     def digest(self, mutation: Mutation) -> str:
-        """Of the change in the file that it is made in."""
-        return mutation.digest((self.tree / mutation.path).read_text())
+        """Of the change in the file that it is made in, and of those around."""
+        text = (self.tree / mutation.path).read_text()
+        return mutation.digest(text, self.surroundings)
 
     def find(self, mutation: Mutation) -> str:
         """Who has noticed it then."""

@@ -18,7 +18,8 @@ of 100 are caught, or a survivor is not explained. By hand, it takes long: about
 3 s a change on an idle core. Works on a copy in build-mutate/.
 
 May be interrupted. What was caught is kept in build-mutate/caught, and not tried
-again while its file is the same; remove that to begin anew.
+again while its file is the same, and all headers and tests are; remove that to
+begin anew.
 END
 }
 
