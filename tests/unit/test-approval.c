@@ -578,7 +578,7 @@ static void test_a_retry_asks_though_the_source_is_silenced(void **state)
 {
     (void) state;
 
-    for (const char *name = "sda\0sdb\0sdc"; *name; name += sizeof("sda")) {
+    for (const char *name = "sda\0sdb\0sdc\0"; *name; name += sizeof("sda")) {
         plug(name);
         answer(show(name), PROMPT_NO, 0);
         assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
@@ -626,7 +626,7 @@ static void test_a_retry_is_for_the_plug_that_is_there(void **state)
 
     (void) state;
 
-    for (const char *name = "sda\0sdb\0sdc"; *name; name += sizeof("sda")) {
+    for (const char *name = "sda\0sdb\0sdc\0"; *name; name += sizeof("sda")) {
         plug(name);
         answer(show(name), PROMPT_NO, 0);
         assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
