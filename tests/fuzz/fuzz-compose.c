@@ -10,11 +10,11 @@
 #include <assert.h>
 #include <string.h>
 
-#include "common/text.h"
 #include "common/wire/record-wire.h"
 #include "dom0/core/rule-compose.h"
 #include "dom0/core/rule-suggest.h"
 #include "dom0/core/ruleset.h"
+#include "tests/support/unicode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,18 +23,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const QubeName source = { "sys-usb" };
 static const Target target = { TARGET_QUBE, { "work" } };
 
-static void check_text(const char *text, bool ascii)
+static void check_text(const char *shown, bool ascii)
 {
-    size_t len = strlen(text);
-    const char *end = text + len;
+    Bytes text = { shown, strlen(shown) };
 
-    assert(text_is_plain(text, len));
-    while (text < end) {
+    while (text.len > 0) {
         uint32_t c;
-        size_t n = text_decode_utf8(&c, text, (size_t) (end - text));
+        size_t n = unicode_first(&c, text);
 
-        assert(n > 0 && !text_is_deceptive(c) && (!ascii || c < 0x7f));
-        text += n;
+        assert(n > 0 && !unicode_is_control(c) && !unicode_is_hidden(c));
+        assert(!ascii || c < 0x7f);
+        text = bytes_behind(text, n);
     }
 }
 

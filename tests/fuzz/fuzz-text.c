@@ -3,20 +3,22 @@
 /*
  * Any bytes as a text to be shown and as a name
  *
- * What is shown is plain text without deceptive characters, and within its
- * size. What is taken as a name is that name, of the characters that qubesd
- * takes, and nothing else is.
+ * What is shown is the text, character by character, and what is no character,
+ * cannot be seen or changes how others are shown is escaped. What is taken as a
+ * name is that name, of the characters that qubesd takes, and nothing else is.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/device.h"
 #include "common/qube-name.h"
 #include "common/text.h"
-#include "tests/support/bytes.h"
+#include "tests/support/unicode.h"
 
 #define SHORT_SIZE 16U
+#define PIECE_SIZE 16U
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,19 +28,49 @@ static void require(bool holds)
         abort();
 }
 
-static void require_safe(const char *text)
+static void require_safe(const char *shown)
 {
-    size_t len = strlen(text);
+    Bytes text = { shown, strlen(shown) };
 
-    while (len > 0) {
-        uint32_t code_point;
-        size_t n = text_decode_utf8(&code_point, text, len);
+    while (text.len > 0) {
+        uint32_t c;
+        size_t n = unicode_first(&c, text);
 
-        require(n > 0 && text_is_plain(text, n) &&
-                !text_is_deceptive(code_point));
-        text += n;
-        len -= n;
+        require(n > 0 && !unicode_is_control(c) && !unicode_is_hidden(c));
+        text = bytes_behind(text, n);
     }
+}
+
+/* How the first character, or what is none, is shown; answers its length. */
+static size_t show_first(char ret[static PIECE_SIZE], Bytes text)
+{
+    uint32_t c = 0;
+    size_t n = unicode_first(&c, text);
+
+    if (n == 0)
+        (void) snprintf(ret, PIECE_SIZE, "\\x%02x",
+                        (unsigned char) text.start[0]);
+    else if (c == '\\' || c == '\n')
+        (void) snprintf(ret, PIECE_SIZE, c == '\n' ? "\\n" : "\\\\");
+    else if (unicode_is_control(c) || unicode_is_hidden(c))
+        (void) snprintf(ret, PIECE_SIZE, "\\u{%x}", c);
+    else
+        (void) snprintf(ret, PIECE_SIZE, "%.*s", (int) n, text.start);
+    return n > 0 ? n : 1;
+}
+
+static void require_meaning(const char *shown, Bytes text)
+{
+    Bytes rest = { shown, strlen(shown) };
+
+    while (text.len > 0) {
+        char piece[PIECE_SIZE];
+
+        text = bytes_behind(text, show_first(piece, text));
+        require(bytes_begin(rest, piece));
+        rest = bytes_behind(rest, strlen(piece));
+    }
+    require(rest.len == 0);
 }
 
 static void fuzz_escape(const char *text, size_t len)
@@ -49,14 +81,35 @@ static void fuzz_escape(const char *text, size_t len)
     require(whole && cut);
     (void) text_escape(whole, size, text, len);
     require_safe(whole);
+    require_meaning(whole, (Bytes){ text, len });
     (void) text_escape(cut, SHORT_SIZE, text, len);
     require_safe(cut);
-    if (strlen(whole) < SHORT_SIZE)
+    if (strlen(whole) < SHORT_SIZE) {
         require(strcmp(whole, cut) == 0);
-    else
-        require(strcmp(cut + strlen(cut) - 3, "...") == 0);
+    } else {
+        size_t kept = strlen(cut) - 3;
+
+        require(strcmp(cut + kept, "...") == 0);
+        require(memcmp(whole, cut, kept) == 0);
+    }
     free(whole);
     free(cut);
+}
+
+static void fuzz_characters(const char *data, size_t len)
+{
+    Bytes text = { data, len };
+
+    require(text_is_plain(data, len) == unicode_is_plain(text));
+    while (text.len > 0) {
+        uint32_t c = UINT32_MAX, wanted = UINT32_MAX;
+        size_t n = unicode_first(&wanted, text);
+
+        require(text_decode_utf8(&c, text.start, text.len) == n);
+        require(c == wanted);
+        require(n == 0 || text_is_deceptive(c) == unicode_is_hidden(c));
+        text = bytes_behind(text, n > 0 ? n : 1);
+    }
 }
 
 /* [a-zA-Z][a-zA-Z0-9_.-]{0,30} */
@@ -107,6 +160,7 @@ static void fuzz_names(const char *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_characters((const char *) data, size);
     fuzz_escape((const char *) data, size);
     fuzz_names((const char *) data, size);
     return 0;
