@@ -15,6 +15,7 @@
 #include "common/device.h"
 #include "common/qube-name.h"
 #include "common/text.h"
+#include "tests/support/names.h"
 #include "tests/support/unicode.h"
 
 #define SHORT_SIZE 16U
@@ -112,50 +113,20 @@ static void fuzz_characters(const char *data, size_t len)
     }
 }
 
-/* [a-zA-Z][a-zA-Z0-9_.-]{0,30} */
-static bool is_qube(Bytes text)
-{
-    return text.len > 0 && text.len <= QUBE_NAME_MAX &&
-           bytes_are_all_of((Bytes){ text.start, 1 }, LETTERS) &&
-           bytes_are_all_of(text, LETTERS DIGITS "_.-");
-}
-
-/* [0-9]+-[0-9]+(\.[0-9]+)* */
-static bool is_port(Bytes text)
-{
-    Bytes bus = bytes_before(text, '-', &text), number;
-    bool good = bus.len > 0 && text.len > 0;
-
-    good = good && bytes_are_all_of(bus, DIGITS);
-    good = good && text.start[text.len - 1] != '.';
-    good = good && bus.len + 1 + text.len <= DEVICE_NAME_MAX;
-    while (good && text.len > 0) {
-        number = bytes_before(text, '.', &text);
-        good = number.len > 0 && bytes_are_all_of(number, DIGITS);
-    }
-    return good;
-}
-
-static bool is_block(Bytes text)
-{
-    return text.len > 0 && text.len <= DEVICE_BLOCK_NAME_MAX &&
-           bytes_are_all_of(text, LOWER DIGITS "-");
-}
-
 static void fuzz_names(const char *data, size_t len)
 {
     const Bytes text = { data, len };
     DeviceName device = {};
     QubeName qube = {};
-    DeviceClass class = is_port(text)    ? DEVICE_CLASS_USB
-                        : is_block(text) ? DEVICE_CLASS_BLOCK
-                                         : DEVICE_CLASS_INVALID;
+    DeviceClass class = name_is_port(text)    ? DEVICE_CLASS_USB
+                        : name_is_block(text) ? DEVICE_CLASS_BLOCK
+                                              : DEVICE_CLASS_INVALID;
 
     require(device_name_parse_any(&device, data, len) == class);
     require(class != DEVICE_CLASS_INVALID ? bytes_are(text, device.s)
                                           : device.s[0] == '\0');
-    require(qube_name_parse(&qube, data, len) == is_qube(text));
-    require(is_qube(text) ? bytes_are(text, qube.s) : qube.s[0] == '\0');
+    require(qube_name_parse(&qube, data, len) == name_is_qube(text));
+    require(name_is_qube(text) ? bytes_are(text, qube.s) : qube.s[0] == '\0');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
