@@ -369,13 +369,18 @@ static void sort_out(const json_t *status,
 static void attention_refused(Attention *att)
 {
     const json_t *list = json_object_get(att->status, "refused"), *refused;
-    size_t index;
+    const bool qubes_known = json_object_get(att->status, "qubes") != NULL;
+    size_t n_shown = 0, index;
 
     json_array_foreach(list, index, refused)
     {
-        if (index < NAMES_SHOWN &&
-            !is_off(find_qube(att->status, member_text(refused, "source"))))
-            tell_refused(att, refused);
+        const json_t *qube =
+            find_qube(att->status, member_text(refused, "source"));
+
+        if (n_shown == NAMES_SHOWN || is_off(qube) || (!qube && qubes_known))
+            continue;
+        tell_refused(att, refused);
+        n_shown++;
     }
 }
 

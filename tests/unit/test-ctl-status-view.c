@@ -457,6 +457,8 @@ static void test_a_forwarder_that_is_not_understood_is_told(void **state)
                       wanted);
         assert_unseen(&canned.report, "[" QUBE("sys-usb", "halted") "]",
                       "  sys-usb is" IS_OFF);
+        /* it was a disposable */
+        assert_unseen(&canned.report, "[" QUBE("work", "running") "]", "");
         text = view(&canned.report, false, VIEW_SCREEN);
         assert_has(text, "\nsys-usb\tnot understood\t4\t1\n");
         free(text);
