@@ -282,11 +282,15 @@ static bool on_line(uint64_t id, uint64_t *ret_when_usec, void *userdata)
     return manager_take_line(daemon->manager, id, instant_now(), ret_when_usec);
 }
 
-static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
+static void on_hello(const QubeName *source,
+                     uint64_t id,
+                     const WireHello *hello,
+                     void *userdata)
 {
     Daemon *daemon = userdata;
 
     daemon_log_outcomes(daemon); /* it may end all jobs */
+    outcome_log_hello(daemon->log, source, hello->agent);
     manager_hello(daemon->manager, id, &hello->boot_id, instant_now());
 }
 

@@ -16,7 +16,8 @@
 struct OutcomeLog {
     sd_event_source *rest_source;
     Rate acts;  /* what was attached or detached */
-    Rate words; /* all else */
+    Rate words; /* all else of outcomes */
+    Rate hellos;
     uint64_t n_left_out;
     uint64_t last_serial; /* in the history, that was seen to */
 };
@@ -32,12 +33,17 @@ static void log_leave_out(OutcomeLog *log, uint64_t n)
     log->n_left_out += n;
 }
 
-static bool log_may(OutcomeLog *log, Rate *rate)
+static bool may_log(Rate *rate)
 {
     static const RateLimit limit = { .interval_usec = OUTCOME_LOG_USEC,
                                      .burst = OUTCOME_LOG_BURST };
 
-    if (rate_take(rate, &limit, clock_monotonic_usec()))
+    return rate_take(rate, &limit, clock_monotonic_usec());
+}
+
+static bool log_may(OutcomeLog *log, Rate *rate)
+{
+    if (may_log(rate))
         return true;
 
     log_leave_out(log, 1);
@@ -64,7 +70,7 @@ static int priority_of(Status status)
     return status_is_success(status) ? LOG_NOTICE : LOG_INFO;
 }
 
-/* The device's own words: they end where the quotes do. */
+/* A device's or a source's own words: they end where the quotes do. */
 static size_t quote(char *ret, size_t size, const char *text)
 {
     size_t len = text_format(ret, size, " \"");
@@ -146,6 +152,21 @@ void outcome_log_refused(OutcomeLog *log,
     if (log_may(log, &log->words))
         log_message(LOG_WARNING, "%s: connection closed: %i %s: %s", source->s,
                     (int) status, status_name(status), reason);
+}
+
+void outcome_log_hello(OutcomeLog *log,
+                       const QubeName *source,
+                       const char *untrusted_agent)
+{
+    char agent[RECORD_AGENT_MAX * TEXT_ESCAPE_FACTOR + 1];
+    char quoted[2 * sizeof(agent)];
+
+    if (!may_log(&log->hellos))
+        return;
+
+    text_escape(agent, sizeof(agent), untrusted_agent, strlen(untrusted_agent));
+    (void) quote(quoted, sizeof(quoted), agent);
+    log_message(LOG_INFO, "%s: hello from%s", source->s, quoted);
 }
 
 int outcome_log_new(OutcomeLog **ret, sd_event *event)

@@ -7,7 +7,8 @@
  * At most OUTCOME_LOG_BURST lines at once and 10 a second after that; then one
  * line that says how many were left out. What a source was refused for counts
  * as a line too. What was attached or detached is counted by itself: no flood
- * of other records hides it.
+ * of other records hides it. So are hellos, which nothing is told of if left
+ * out.
  */
 
 #include <systemd/sd-event.h>
@@ -35,5 +36,10 @@ void outcome_log_refused(OutcomeLog *log,
                          const QubeName *source,
                          Status status,
                          const char *reason);
+/* A connection of @source has begun; @untrusted_agent is what its sender calls
+ * itself. */
+void outcome_log_hello(OutcomeLog *log,
+                       const QubeName *source,
+                       const char *untrusted_agent);
 
 DEFINE_CLEANUP(OutcomeLog *, outcome_log_free)

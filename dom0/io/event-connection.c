@@ -190,8 +190,8 @@ static void connection_take(EventConnection *connection,
         return;
     case SESSION_HELLO:
         connection_set_stage(connection, STAGE_OPEN);
-        context->hooks->on_hello(connection->id, &message.hello,
-                                 context->userdata);
+        context->hooks->on_hello(&connection->source, connection->id,
+                                 &message.hello, context->userdata);
         return;
     case SESSION_SYNCED:
         context->hooks->on_synced(connection->id, context->userdata);

@@ -54,7 +54,10 @@ typedef struct EventServiceHooks {
     void (*on_disconnect)(uint64_t id, void *userdata);
     /* whether a line may be taken now; if not, when (CLOCK_MONOTONIC) */
     bool (*on_line)(uint64_t id, uint64_t *ret_when_usec, void *userdata);
-    void (*on_hello)(uint64_t id, const WireHello *hello, void *userdata);
+    void (*on_hello)(const QubeName *source,
+                     uint64_t id,
+                     const WireHello *hello,
+                     void *userdata);
     /* the outcome, or STATUS_INVALID (0): it comes by event_service_answer() */
     Status (*on_event)(uint64_t id,
                        int64_t seq,

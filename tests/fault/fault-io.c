@@ -204,8 +204,12 @@ static bool on_line(uint64_t id, uint64_t *ret_when_usec, void *userdata)
     return true;
 }
 
-static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
+static void on_hello(const QubeName *source,
+                     uint64_t id,
+                     const WireHello *hello,
+                     void *userdata)
 {
+    (void) source;
     (void) id;
     (void) hello;
     (void) userdata;

@@ -86,9 +86,13 @@ static bool on_line(uint64_t id, uint64_t *ret_when_usec, void *userdata)
     return true;
 }
 
-static void on_hello(uint64_t id, const WireHello *hello, void *userdata)
+static void on_hello(const QubeName *source,
+                     uint64_t id,
+                     const WireHello *hello,
+                     void *userdata)
 {
     (void) id;
+    assert_string_equal(source->s, "sys-usb");
     assert_ptr_equal(userdata, &rig);
     assert_string_equal(hello->agent, "test");
     rig.n_hellos++;

@@ -117,6 +117,30 @@ static void test_a_device_s_words_stay_within_their_quotes(void **state)
                      1);
 }
 
+static void test_a_hello_tells_what_the_sender_calls_itself(void **state)
+{
+    const QubeName source = { "sys-usb" };
+
+    (void) state;
+
+    outcome_log_hello(log_under_test, &source, "qubes-autoattach/1.0.0");
+    assert_int_equal(count("sys-usb: hello from \"qubes-autoattach/1.0.0\"\n"),
+                     1);
+    outcome_log_hello(log_under_test, &source, "x\" \xe2\x80\xae");
+    assert_int_equal(count("hello from \"x\\\" \\u{202e}\"\n"), 1);
+}
+
+static void test_a_flood_of_hellos_is_limited(void **state)
+{
+    const QubeName source = { "sys-usb" };
+
+    (void) state;
+
+    for (size_t i = 0; i < FLOOD; i++)
+        outcome_log_hello(log_under_test, &source, "x");
+    assert_in_range(count("hello from"), OUTCOME_LOG_BURST, FLOOD - 1);
+}
+
 /* So many may come before there is time to log any. */
 static void test_what_the_history_has_dropped_is_told_as_left_out(void **state)
 {
@@ -162,6 +186,8 @@ int main(void)
         test(test_a_flood_of_records_does_not_hide_what_was_attached),
         test(test_what_is_attached_is_limited_as_well),
         test(test_a_device_s_words_stay_within_their_quotes),
+        test(test_a_hello_tells_what_the_sender_calls_itself),
+        test(test_a_flood_of_hellos_is_limited),
         test(test_what_the_history_has_dropped_is_told_as_left_out),
         test(test_it_is_behind_before_the_history_drops_any),
     };
