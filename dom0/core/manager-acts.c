@@ -154,7 +154,7 @@ static Status person_begin_detach(Manager *m, Device *device, Instant now)
     ManagedJob *managed;
 
     if (target->s[0] == '\0' && device->attachment_known) {
-        manager_record(m, device, NULL, "", STATUS_DETACHED, "", 0, now);
+        manager_record(m, device, "", "", STATUS_DETACHED, "", 0, now);
         return STATUS_DETACHED;
     }
     if (managed_new(m, &managed, JOB_KIND_DETACH, device, NULL, now) < 0)

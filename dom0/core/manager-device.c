@@ -126,7 +126,7 @@ void device_on_user_detach(Manager *m,
 {
     device_mark_detached(device);
     device->waits_for_pause = false; /* that is not its last outcome any more */
-    manager_record(m, device, NULL, target->s, STATUS_DETACHED_BY_USER, "", 0,
+    manager_record(m, device, "", target->s, STATUS_DETACHED_BY_USER, "", 0,
                    now);
     plug_withdraw(m, device, now);
 }
@@ -243,7 +243,8 @@ static Status device_settle(Manager *m,
         managed_supersede(m, device->job, DECIDED_ANEW, now);
 
     device->waits_for_pause = status == STATUS_PAUSED;
-    manager_record(m, device, rule, "", status, detail, 0, now);
+    manager_record(m, device, rule ? rule->name.s : "", "", status, detail, 0,
+                   now);
     return status;
 }
 

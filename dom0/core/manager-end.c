@@ -37,7 +37,7 @@ static HistoryEntry entry_of(const Source *source,
 
 void manager_record(Manager *m,
                     Device *device,
-                    const Rule *rule,
+                    const char *rule,
                     const char *target,
                     Status status,
                     const char *detail,
@@ -47,9 +47,8 @@ void manager_record(Manager *m,
     HistoryEntry entry =
         entry_of(device->source, &device->record, status, detail, now);
 
-    if (rule)
-        entry.rule = rule->name;
     entry.duration_usec = duration_usec;
+    (void) text_format(entry.rule.s, sizeof(entry.rule.s), "%s", rule);
     (void) text_format(entry.target, sizeof(entry.target), "%s", target);
     history_add(m->history, &entry);
     device->outcome = history_last_serial(m->history);
@@ -108,8 +107,8 @@ void managed_tell(Manager *m, ManagedJob *managed, Instant now)
     managed->told = true;
     if (managed->kind == JOB_KIND_LOOK)
         return; /* nobody waits for it; managed_end() acts on it */
-    manager_record(m, device, managed->rule, target_told(job, target),
-                   job->outcome, job->detail,
+    manager_record(m, device, managed->rule ? managed->rule->name.s : "",
+                   target_told(job, target), job->outcome, job->detail,
                    now.monotonic_usec - managed->begun_usec, now);
     waiters_answer(m, &managed->attach_waiters, job->outcome);
 
@@ -133,6 +132,27 @@ void managed_tell(Manager *m, ManagedJob *managed, Instant now)
         policy_await(m, device, &job->unanswered, now);
     device->waits_for_disk =
         managed->presumed && job->outcome == STATUS_ATTACHED_ELSEWHERE;
+}
+
+void device_tell_late_attach(Manager *m, Device *device, Instant now)
+{
+    const ManagedJob *job = device->queued ? device->queued : device->job;
+    const uint64_t begun_usec = device->doubted_usec;
+    bool timed_out = device->status == STATUS_TIMEOUT;
+
+    if (begun_usec == 0 || device->holding != HOLDING_DEVICE)
+        return;
+    device->doubted_usec = 0;
+    /* else that is about to tell what has become of it */
+    if (!device->plugged || (job && job->kind != JOB_KIND_LOOK))
+        return;
+    device_stop_waiting(device);
+    device->stopped = (QubeName){};
+    manager_record(m, device, device->held_rule.s, device->held_by.s,
+                   STATUS_ATTACHED,
+                   timed_out ? "later than its time allowed" : "known only now",
+                   now.monotonic_usec - begun_usec, now);
+    manager_notify_late(m, device, now);
 }
 
 /* Mark a job that has ended as dead: manager_settle() frees it once none of its
@@ -220,6 +240,7 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
                    left == HOLDING_NOTHING ? STATUS_DETACHED
                                            : STATUS_NOT_ATTACHED);
     device->job = NULL;
+    device_tell_late_attach(m, device, now);
     if (device->record.class == DEVICE_CLASS_USB &&
         now.monotonic_usec < m->suspect_until_usec &&
         (managed->job.outcome == STATUS_ALREADY_ATTACHED ||

@@ -159,7 +159,7 @@ static bool device_was_detached(const Manager *m,
 
 /* An event: @target has the device. @echo: or it may never have had it, and
  * our own Attach, which is under way, tells which. */
-static void device_on_attached(const Manager *m,
+static void device_on_attached(Manager *m,
                                Device *device,
                                const QubeName *target,
                                bool echo,
@@ -209,6 +209,7 @@ static void device_on_attached(const Manager *m,
     if (device->holding == HOLDING_MAYBE &&
         qube_name_equal(&device->held_by, target))
         device->holding = HOLDING_DEVICE;
+    device_tell_late_attach(m, device, now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH) {
         if (!echo)
             device->job->job.known_at = *target;

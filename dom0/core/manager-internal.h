@@ -387,10 +387,14 @@ void device_drop_queued(Manager *m,
                         const char *detail,
                         Instant now);
 
-/* Put an outcome into the history. @rule may be NULL, @target "". */
+/* If the device is known now as attached by an Attach that was told as failed,
+ * tell that it has gone well after all. */
+void device_tell_late_attach(Manager *m, Device *device, Instant now);
+
+/* Put an outcome into the history. @rule, its name, and @target may be "". */
 void manager_record(Manager *m,
                     Device *device,
-                    const Rule *rule,
+                    const char *rule,
                     const char *target,
                     Status status,
                     const char *detail,
@@ -480,6 +484,8 @@ bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now);
 /* Queue a notification of the job's outcome, if its rule and the rate allow
  * one. */
 void manager_notify(Manager *m, const ManagedJob *managed, Instant now);
+/* The same of device_tell_late_attach(). */
+void manager_notify_late(Manager *m, const Device *device, Instant now);
 
 /* manager-acts */
 

@@ -106,8 +106,10 @@ static void device_learn_seen(Device *device, const Job *job)
 {
     if (job->outcome == STATUS_ALREADY_ATTACHED &&
         device->holding == HOLDING_MAYBE &&
-        qube_name_equal(&device->held_by, &job->target))
+        qube_name_equal(&device->held_by, &job->target)) {
         device->holding = HOLDING_DEVICE;
+        device->doubted_usec = 0; /* that is told */
+    }
     if (job->seen_at.s[0]) {
         device->attached_to = job->seen_at;
         /* qubesd lists it; but where an Attach has failed that was sent before
@@ -127,6 +129,10 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
     const Job *job = &managed->job;
 
     device->holding = job->holding;
+    device->doubted_usec =
+        managed->kind == JOB_KIND_ATTACH && job->outcome >= STATUS_INTERNAL
+            ? managed->begun_usec
+            : 0;
     device->bound = managed->kind == JOB_KIND_ATTACH && job->pinned;
     device->attach_untold = managed->kind == JOB_KIND_ATTACH &&
                             job->holding == HOLDING_DEVICE &&
@@ -154,9 +160,9 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
         device_drop_close(device, &job->target);
     if (job_is_in_disposable(job) && managed->rule->options.close)
         device_add_close(device, &job->target);
+    if (device->holding != HOLDING_NOTHING && managed->rule)
+        device->held_rule = managed->rule->name;
     if (device->holding == HOLDING_DEVICE) {
-        if (managed->rule)
-            device->held_rule = managed->rule->name;
         device->attached_to = job->target;
     } else if (!job->told_detached && /* what came then is told as well */
                (device->holding == HOLDING_NOTHING ||

@@ -21,31 +21,52 @@ static bool queue_may_take(NotificationQueue *queue,
            rate_take(&queue->rate, &notification_limit, now_usec);
 }
 
-void manager_notify(Manager *m, const ManagedJob *managed, Instant now)
+static void notify(Manager *m, const Notification *notification, Instant now)
 {
     NotificationQueue *queue = &m->notifications;
+
+    if (queue->n < NOTIFICATIONS_MAX &&
+        (m->unlimited ||
+         queue_may_take(queue, notification->failed, now.monotonic_usec)))
+        queue->waiting[queue->n++] = *notification;
+}
+
+void manager_notify(Manager *m, const ManagedJob *managed, Instant now)
+{
     const Job *job = &managed->job;
     bool failed = job->outcome >= STATUS_INTERNAL;
-    Notification *notification;
+    Notification notification = { .failed = failed,
+                                  .source = job->task.source,
+                                  .rule = managed->rule->name };
 
     if ((job->outcome != STATUS_ATTACHED && !failed) ||
-        managed->rule->options.quiet || queue->n == NOTIFICATIONS_MAX)
+        managed->rule->options.quiet)
         return;
-    if (!m->unlimited && !queue_may_take(queue, failed, now.monotonic_usec))
-        return;
-
-    notification = &queue->waiting[queue->n++];
-    *notification = (Notification){ .failed = failed,
-                                    .source = job->task.source,
-                                    .rule = managed->rule->name };
     if (device_name_is_plain(job->task.class, &job->task.device))
-        notification->device = job->task.device;
+        notification.device = job->task.device;
     if (job->target.s[0])
-        (void) text_format(notification->target, sizeof(notification->target),
+        (void) text_format(notification.target, sizeof(notification.target),
                            "%s", job->target.s);
     else
         (void) target_to_string(&managed->rule->targets[0],
-                                notification->target);
+                                notification.target);
+    notify(m, &notification, now);
+}
+
+void manager_notify_late(Manager *m, const Device *device, Instant now)
+{
+    const Rule *rule = ruleset_find(m->ruleset, device->held_rule.s);
+    const Record *record = &device->record;
+    Notification notification = { .source = device->source->name,
+                                  .rule = device->held_rule };
+
+    if (rule && rule->options.quiet)
+        return;
+    if (device_name_is_plain(record->class, &record->device))
+        notification.device = record->device;
+    (void) text_format(notification.target, sizeof(notification.target), "%s",
+                       device->held_by.s);
+    notify(m, &notification, now);
 }
 
 bool manager_next_notification(Manager *m, Notification *ret)

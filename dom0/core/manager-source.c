@@ -234,7 +234,7 @@ static Status event_gone(Manager *m,
         /* qubesd's detach event came before this record: nothing is left to
          * detach */
         if (device->held_by.s[0])
-            manager_record(m, device, NULL, device->held_by.s, STATUS_DETACHED,
+            manager_record(m, device, "", device->held_by.s, STATUS_DETACHED,
                            "", 0, now);
         device_release(device);
         return STATUS_DETACHED;

@@ -184,9 +184,7 @@ void managed_end_overdue(Manager *m,
     if (answer->result == ADMIN_OK) {
         device->holding = HOLDING_DEVICE;
         device->attached_to = device->held_by;
-        manager_record(m, device, managed->rule, device->held_by.s,
-                       STATUS_ATTACHED, "later than its time allowed",
-                       now.monotonic_usec - managed->begun_usec, now);
+        device_tell_late_attach(m, device, now);
     } else if (answer->result == ADMIN_EXCEPTION) {
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};

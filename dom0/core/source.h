@@ -132,7 +132,10 @@ struct Device {
     Holding holding;
     QubeName held_by;
     QubeName held_template; /* @held_by is a disposable made from it; "" */
-    RuleName held_rule;     /* that wanted it there; with HOLDING_DEVICE only */
+    RuleName held_rule;     /* that wanted it there */
+    /* with HOLDING_MAYBE: when the job began whose Attach was told as failed:
+     * if it has gone well after all, that is an outcome of its own; 0: none */
+    uint64_t doubted_usec;
     /* The qube that has it, whoever attached it, by qubesd's events and answers
      * and our own attach; "": none is known. @attachment_known: qubesd has told
      * so, or that none has it, since we are connected to it. */

@@ -73,6 +73,14 @@ static void check_seat(Model *m, int index, const Report *report)
         wrong(m, "at rest: %s:%s is plugged in and decided, but has no outcome",
               source, name.s);
 
+    if (seat->claim >= STATUS_INTERNAL && dev != NONE &&
+        m->devs[dev].attached_by == ACTOR_DAEMON &&
+        seat->ours == m->devs[dev].attached_to &&
+        seat->ours_plug == seat->plug && seat->ours_tick > seat->claim_since &&
+        seat->told_at == seat->ours && seat->told_at_tick > seat->claim_tick)
+        wrong(m, "at rest: %s:%s ended %d, but is known to be attached", source,
+              name.s, (int) seat->claim);
+
     /* what another had attached there, or has in place of what we had, does
      * not come back with its target */
     if ((seat->claim == STATUS_ALREADY_ATTACHED ||
