@@ -329,24 +329,6 @@ static const json_t *find_refused(const json_t *status, const char *name)
     return NULL;
 }
 
-/* What is of a version that is not spoken here is told as that. */
-static void tell_refused(Attention *att, const json_t *refused)
-{
-    const json_t *daemon = json_object_get(att->status, "daemon");
-    ShowText version, word;
-    Cell name, agent;
-
-    view_words(att->view, &agent, refused, "agent");
-    TELL(att, STYLE_BAD,
-         "dom0 (%s) does not understand the forwarder of %s (%s%s%" PRIu64
-         " %s), nothing there is seen; are the packages here and there of one "
-         "version?",
-         view_shown(att->view, &version, daemon, "version"),
-         view_cell(att->view, &name, refused, "source"), agent.s,
-         agent.s[0] ? ", " : "", member_number(refused, "code"),
-         view_shown(att->view, &word, refused, "status"));
-}
-
 /* Sort out whose devices are not seen. Who is no qube does not come into it,
  * nor does a forwarder that is not understood. */
 static void sort_out(const json_t *status,
@@ -366,22 +348,39 @@ static void sort_out(const json_t *status,
     }
 }
 
+/* The newest one whose qube may be there, and how many more there are. */
 static void attention_refused(Attention *att)
 {
-    const json_t *list = json_object_get(att->status, "refused"), *refused;
+    const json_t *list = json_object_get(att->status, "refused");
+    const json_t *newest = NULL, *refused;
     const bool qubes_known = json_object_get(att->status, "qubes") != NULL;
-    size_t n_shown = 0, index;
+    ShowText version;
+    Cell name, agent;
+    char more[32] = "";
+    size_t n = 0, index;
 
     json_array_foreach(list, index, refused)
     {
         const json_t *qube =
             find_qube(att->status, member_text(refused, "source"));
 
-        if (n_shown == NAMES_SHOWN || is_off(qube) || (!qube && qubes_known))
+        if (is_off(qube) || (!qube && qubes_known))
             continue;
-        tell_refused(att, refused);
-        n_shown++;
+        newest = refused;
+        n++;
     }
+    if (!newest)
+        return;
+    if (n > 1)
+        (void) text_format(more, sizeof(more), " and of %zu more", n - 1);
+    view_words(att->view, &agent, newest, "agent");
+    TELL(att, STYLE_BAD,
+         "dom0 (%s) does not understand the forwarder of %s (%s%s%" PRIu64
+         ")%s: are both packages of one version?",
+         view_shown(att->view, &version, json_object_get(att->status, "daemon"),
+                    "version"),
+         view_cell(att->view, &name, newest, "source"), agent.s,
+         agent.s[0] ? ", " : "", member_number(newest, "code"), more);
 }
 
 static void attention_sources(Attention *att)

@@ -448,9 +448,7 @@ static void test_a_forwarder_that_is_not_understood_is_told(void **state)
         canned.report.refusals = &refusals;
         (void) snprintf(wanted, sizeof(wanted),
                         "  dom0 (1.0.0) does not understand the forwarder of "
-                        "sys-usb (%s401 unsupported-version), nothing there is "
-                        "seen; are the packages here and there of one "
-                        "version?\n",
+                        "sys-usb (%s401): are both packages of one version?\n",
                         told[i]);
         assert_unseen(&canned.report, NULL, wanted);
         assert_unseen(&canned.report, "[" QUBE("sys-usb", "running") "]",
@@ -615,6 +613,7 @@ static size_t count_lines(const char *text)
 static void test_everything_at_once_fits_a_screen(void **state)
 {
     _cleanup_(diagnostics_freep) Diagnostics *diagnostics = errors(100);
+    Refusals refusals = { .n = REFUSALS_MAX };
     Canned canned;
     char *text;
 
@@ -654,6 +653,19 @@ static void test_everything_at_once_fits_a_screen(void **state)
     assert_has(text, "\n  3 min ago  sys-usb:sda");
     for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
         assert_true(show_width(line) <= 80);
+    free(text);
+
+    canned.report.refusals = &refusals;
+    for (size_t i = 0; i < REFUSALS_MAX; i++)
+        refusals.list[i] = (Refusal){
+            .source = qube("usb-qube-of-the-longest-name-31"),
+            .status = STATUS_UNSUPPORTED_VERSION,
+            .agent =
+                "an agent of sixty-four bytes, as long as any may be, in all of"
+        };
+    text = view(&canned.report, true, VIEW_SCREEN);
+    assert_true(count_lines(text) <= 23);
+    assert_has(text, " and of 15 more: are both packages");
     free(text);
 
     text = view(&canned.report, true, VIEW_WHOLE);
