@@ -206,6 +206,7 @@ void manager_report(const Manager *m, Report *report, Instant now)
             .n_connections = source_count_connections(source),
             .has_picture = source_has_picture(source),
             .n_devices = source->n_devices,
+            .is_full = source->n_devices >= SOURCE_DEVICES_MAX,
             .n_jobs = source->n_jobs,
             .quiet_usec = source->quiet_usec > now.monotonic_usec
                               ? source->quiet_usec - now.monotonic_usec

@@ -32,6 +32,7 @@ typedef struct ReportSource {
     unsigned int n_connections;
     bool has_picture; /* a forwarder is connected and has sent it */
     size_t n_devices;
+    bool is_full; /* no further device is taken */
     size_t n_jobs;
     uint64_t quiet_usec; /* how long yet its prompts are silenced; or 0 */
     const char *prompt_problem; /* why nobody can be asked; NULL or "": none */

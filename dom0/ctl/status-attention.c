@@ -205,6 +205,29 @@ static void attention_unasked(Attention *att)
     }
 }
 
+/* Sources that tell of more devices than anybody plugs in. */
+static void attention_full(Attention *att)
+{
+    const json_t *sources = json_object_get(att->status, "sources"), *source;
+    size_t index;
+
+    json_array_foreach(sources, index, source)
+    {
+        ShowText count;
+        Cell name;
+
+        if (!member_flag(source, "full"))
+            continue;
+        show_count(&count, member_number(source, "n_devices"), "device");
+        TELL(att, STYLE_BAD,
+             "%s tells of %s, and no more are taken: what is plugged in there "
+             "now is not attached; look at them with: qvm-autoattach devices; "
+             "if these are not real, something is wrong in that qube: restart "
+             "it",
+             view_cell(att->view, &name, source, "name"), count.s);
+    }
+}
+
 /* The usual one, where nothing tells of another. */
 static const char usb_qube[] = "sys-usb";
 
@@ -453,6 +476,7 @@ void status_attention(View *view, const json_t *status, bool is_bare)
     attention_pause(&attention);
     attention_prompts(&attention);
     attention_unasked(&attention);
+    attention_full(&attention);
     if (member_flag(daemon, "unlimited"))
         TELL(&attention, STYLE_BAD,
              "--unlimited: all rates are off; this is for tests only");

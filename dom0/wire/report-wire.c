@@ -162,12 +162,12 @@ static json_t *prompts_to_json(const Report *report)
 static json_t *source_to_json(const ReportSource *source)
 {
     return json_pack(
-        "{s:s, s:o, s:b, s:o, s:o, s:o, s:o}", "name", source->name.s,
+        "{s:s, s:o, s:b, s:o, s:b, s:o, s:o, s:o}", "name", source->name.s,
         "n_connections", value_number(source->n_connections), "forwarder",
         source->has_picture, "n_devices", value_number(source->n_devices),
-        "n_jobs", value_number(source->n_jobs), "quiet_usec",
-        value_number_or_null(source->quiet_usec), "prompt_problem",
-        value_text_or_null(source->prompt_problem));
+        "full", source->is_full, "n_jobs", value_number(source->n_jobs),
+        "quiet_usec", value_number_or_null(source->quiet_usec),
+        "prompt_problem", value_text_or_null(source->prompt_problem));
 }
 
 static json_t *job_to_json(const ReportJob *job)

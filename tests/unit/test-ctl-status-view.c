@@ -296,6 +296,15 @@ static void test_each_trouble_is_told(void **state)
                 "silenced for 2 min\n");
 
     canned_begin(&canned);
+    canned.report.sources[0].n_devices = 512;
+    canned.report.sources[0].is_full = true;
+    assert_view(&canned.report, false, VIEW_ATTENTION,
+                "  sys-usb tells of 512 devices, and no more are taken: what "
+                "is plugged in there now is not attached; look at them with: "
+                "qvm-autoattach devices; if these are not real, something is "
+                "wrong in that qube: restart it\n");
+
+    canned_begin(&canned);
     canned.report.sources[0].prompt_problem = "nobody can be asked: so it is";
     assert_view(&canned.report, false, VIEW_ATTENTION,
                 "  nobody can be asked: so it is; rules that ask attach "

@@ -70,6 +70,23 @@ static void test_a_device_too_many_is_in_the_history(void **state)
     assert_false(manager_find_attached(rig.manager, &ref, NULL, &found));
 }
 
+static void test_a_source_with_as_many_devices_as_may_be_is_full(void **state)
+{
+    Report report = {};
+
+    (void) state;
+
+    rig_set_rules(&rig, "");
+    for (size_t i = 1; i < SOURCE_DEVICES_MAX; i++)
+        assert_int_equal(tell_disk(RECORD_ADD, i), STATUS_NO_RULE);
+    manager_report(rig.manager, &report, rig.now);
+    assert_false(report.sources[0].is_full);
+    assert_int_equal(tell_disk(RECORD_ADD, 0), STATUS_NO_RULE);
+    report = (Report){};
+    manager_report(rig.manager, &report, rig.now);
+    assert_true(report.sources[0].is_full);
+}
+
 /* What is known of its device is not touched by that. */
 static void test_a_record_too_many_is_in_the_history(void **state)
 {
@@ -166,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_RIG(test_a_device_too_many_is_in_the_history),
+        WITH_RIG(test_a_source_with_as_many_devices_as_may_be_is_full),
         WITH_RIG(test_a_record_too_many_is_in_the_history),
         WITH_RIG(test_a_remove_too_many_is_in_the_history),
         WITH_RIG(test_what_finds_no_room_when_resumed_is_decided_later),

@@ -107,6 +107,7 @@ static void test_a_full_report_is_told_whole(void **state)
                                         .n_connections = 2,
                                         .has_picture = true,
                                         .n_devices = 3,
+                                        .is_full = true,
                                         .n_jobs = 1 };
     report.sources[0].quiet_usec = 60;
     report.sources[0].prompt_problem = "no GUI domain";
@@ -139,7 +140,7 @@ static void test_a_full_report_is_told_whole(void **state)
     assert_json(json, "rules.sources", "[\"sys-usb\",\"sys-usb2\"]");
     assert_json(json, "sources.0",
                 "{\"name\":\"sys-usb\",\"n_connections\":2,"
-                "\"forwarder\":true,\"n_devices\":3,\"n_jobs\":1,"
+                "\"forwarder\":true,\"n_devices\":3,\"full\":true,\"n_jobs\":1,"
                 "\"quiet_usec\":60,\"prompt_problem\":\"no GUI domain\"}");
     assert_json(json, "prompts",
                 "{\"n_open\":1,\"n_waiting\":2,\"n_lost\":3,"
