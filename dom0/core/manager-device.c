@@ -73,6 +73,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     device->refused_by_user = false;
     device->wanted = false;
     device->stopped = (QubeName){};
+    device->met_at = (QubeName){};
     device->suspect = false;
     device->missed_events = false;
 

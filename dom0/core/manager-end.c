@@ -117,6 +117,10 @@ void managed_tell(Manager *m, ManagedJob *managed, Instant now)
     manager_notify(m, managed, now);
     if (status_is_success(job->outcome))
         device->stopped = (QubeName){};
+    if (job->outcome == STATUS_ALREADY_ATTACHED) {
+        device->met_rule = managed->rule->name;
+        device->met_at = job->target;
+    }
     device->waits_for = (QubeName){};
     if (job_lacked_target(job))
         device_wait_for_start(device, managed);

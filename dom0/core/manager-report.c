@@ -95,6 +95,16 @@ bool manager_next_device(const Manager *m,
     return false;
 }
 
+/* Whether it is attached by the rule, or was found where the rule wants it. */
+static bool report_is_by(const ReportDevice *report,
+                         const Device *device,
+                         const char *rule)
+{
+    return strcmp(report->attached_by.s, rule) == 0 ||
+           (qube_name_equal(&device->attached_to, &device->met_at) &&
+            strcmp(device->met_rule.s, rule) == 0);
+}
+
 bool manager_find_attached(const Manager *m,
                            const DeviceRef *ref,
                            const char *rule,
@@ -108,11 +118,12 @@ bool manager_find_attached(const Manager *m,
             continue;
         for (; device; device = device->next) {
             if (!device->plugged || is_being_attached(device) ||
+                !device_is_confirmed(device) ||
                 (ref && !device_is(device, ref->class, &ref->device)))
                 continue;
             *ret = report_device(m, device);
             if (ret->attached_to.s[0] &&
-                (ref || strcmp(ret->attached_by.s, rule) == 0))
+                (ref || report_is_by(ret, device, rule)))
                 return true;
         }
     }

@@ -240,10 +240,11 @@ bool manager_next_device(const Manager *manager,
                          DeviceCursor *cursor,
                          ReportDevice *ret);
 /*
- * A device that is plugged in and attached, and that no attach job is still
- * working on: the one that @ref names, or, with @ref NULL, one that we attached
- * by the rule named @rule. False if there is none. @ret has no rule: to match
- * one takes time.
+ * A device that is plugged in and attached, which no attach job is still
+ * working on, nor a look, and of which a record has told this run of the
+ * daemon: the one that @ref names, or, with @ref NULL, one that we attached by
+ * the rule named @rule, or found where that rule wants it. False if there is
+ * none. @ret has no rule: to match one takes time.
  */
 bool manager_find_attached(const Manager *manager,
                            const DeviceRef *ref,

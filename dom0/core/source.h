@@ -136,6 +136,10 @@ struct Device {
     /* with HOLDING_MAYBE: when the job began whose Attach was told as failed:
      * if it has gone well after all, that is an outcome of its own; 0: none */
     uint64_t doubted_usec;
+    /* The rule by which it was at @met_at already, whoever had attached it
+     * there; "". */
+    RuleName met_rule;
+    QubeName met_at;
     /* The qube that has it, whoever attached it, by qubesd's events and answers
      * and our own attach; "": none is known. @attachment_known: qubesd has told
      * so, or that none has it, since we are connected to it. */

@@ -191,6 +191,57 @@ static void test_what_could_not_be_detached_is_not_told_as_attached(
     assert_int_equal(last_outcome()->status, STATUS_TIMEOUT);
 }
 
+/* By the person, but it is where the rule wants it. */
+static void test_what_is_there_already_is_what_a_wait_for_the_rule_is_for(
+    void **state)
+{
+    (void) state;
+
+    come_attached("sda", "work", STATUS_ALREADY_ATTACHED);
+    assert_true(has_attached("disks"));
+    assert_false(has_attached("ports"));
+
+    detach_by_person("sda");
+    assert_false(has_attached("disks"));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    assert_false(has_attached("disks"));
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    rig_set_rules(&rig, "disks: deny block\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DENIED_BY_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    assert_false(has_attached("disks"));
+}
+
+static void test_a_wait_does_not_end_with_what_an_earlier_run_knew(void **state)
+{
+    const DeviceRef ref = rig_ref("sys-usb", "sda");
+    AdminAnswer there = answer_of(ADMIN_OK);
+    ReportDevice unused;
+
+    (void) state;
+
+    there.listing.listed = true;
+    attach("sda");
+    rig_restart(&rig);
+    assert_false(has_attached("disks"));
+    assert_false(manager_find_attached(rig.manager, &ref, NULL, &unused));
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_false(has_attached("disks"));
+
+    /* nor with the record, as long as it is looked at */
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    assert_false(has_attached("disks"));
+    rig_serve(&rig, ADMIN_ATTACHED, there);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_true(has_attached("disks"));
+    assert_true(manager_find_attached(rig.manager, &ref, NULL, &unused));
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -204,6 +255,8 @@ int main(void)
         TEST(test_a_usb_attach_that_ends_late_is_told_to_the_person),
         TEST(test_a_quiet_rule_is_quiet_also_late),
         TEST(test_what_could_not_be_detached_is_not_told_as_attached),
+        TEST(test_what_is_there_already_is_what_a_wait_for_the_rule_is_for),
+        TEST(test_a_wait_does_not_end_with_what_an_earlier_run_knew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
