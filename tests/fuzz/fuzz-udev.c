@@ -4,10 +4,10 @@
  * udev's words to a record, and to whether it is offered; what the input is
  * says udev-input.h
  *
- * The record says what udev said, each property what its own name said, and is
- * a line that dom0 accepts. What Qubes excludes is not offered, nor a USB
- * device or what is in one whose interfaces are not known, one and all. Nothing
- * else is left out.
+ * The record says what udev said, each property what its own name said if that
+ * is of its form (DESIGN 3), and is a line that dom0 accepts. What Qubes
+ * excludes is not offered, nor a USB device or what is in one whose interfaces
+ * are not known, one and all. Nothing else is left out.
  */
 
 #include <assert.h>
@@ -20,12 +20,15 @@
 #include "common/wire/record-wire.h"
 #include "sysusb/core/export.h"
 #include "sysusb/core/udev-record.h"
+#include "tests/support/json-input.h"
+#include "tests/support/record-form.h"
 #include "tests/support/udev-input.h"
 
 /* longer values of udev are not looked at */
 #define VALUE_MAX (RECORD_LONG_MAX * 4U)
 /* of an interface: "ccsspp" */
-#define CODE_LEN 6U
+#define CODE_LEN       6U
+#define INTERFACES_MAX 32U
 
 /* linux/usb/ch9.h, and what sysfs cuts */
 #define DEVICE_SIZE     18U
@@ -64,6 +67,47 @@ static bool unescape(char *text, size_t *len)
     return true;
 }
 
+/* What is of the key's form is taken, and nothing else changes anything. */
+static void set_text(Properties *wanted, PropertyKey key, Bytes text)
+{
+    Properties before;
+
+    memcpy(&before, wanted, sizeof(before));
+    if (form_is_text(key, text)) {
+        assert(properties_set_text(wanted, key, text.start, text.len));
+        return;
+    }
+    assert(!properties_set_text(wanted, key, text.start, text.len));
+    assert(memcmp(&before, wanted, sizeof(before)) == 0);
+}
+
+static void set_number(Properties *wanted, PropertyKey key, int64_t number)
+{
+    Properties before;
+
+    memcpy(&before, wanted, sizeof(before));
+    if (form_is_number(key, number)) {
+        assert(properties_set_number(wanted, key, number));
+        return;
+    }
+    assert(!properties_set_number(wanted, key, number));
+    assert(memcmp(&before, wanted, sizeof(before)) == 0);
+}
+
+static bool add_interface(Properties *wanted, Bytes code)
+{
+    Properties before;
+
+    memcpy(&before, wanted, sizeof(before));
+    if (form_is_interface(code) && wanted->n_interfaces < INTERFACES_MAX) {
+        assert(properties_add_interface(wanted, code.start, code.len));
+        return true;
+    }
+    assert(!properties_add_interface(wanted, code.start, code.len));
+    assert(memcmp(&before, wanted, sizeof(before)) == 0);
+    return false;
+}
+
 /* The key as @name of @node says it; false if it is not there. */
 static bool want_text(Properties *wanted,
                       PropertyKey key,
@@ -86,8 +130,7 @@ static bool want_text(Properties *wanted,
         start++;
     while (len > 0 && start[len - 1] == ' ')
         len--;
-    if (!properties_set_text(wanted, key, start, len))
-        assert(!properties_have(wanted, key));
+    set_text(wanted, key, (Bytes){ start, len });
     return true;
 }
 
@@ -108,9 +151,8 @@ static void want_number(Properties *wanted,
 {
     int64_t n;
 
-    if (is_number(&n, text) && n <= INT64_MAX / unit &&
-        !properties_set_number(wanted, key, n * unit))
-        assert(!properties_have(wanted, key));
+    if (is_number(&n, text) && n <= INT64_MAX / unit)
+        set_number(wanted, key, n * unit);
 }
 
 static void want_bool(Properties *wanted, PropertyKey key, const char *text)
@@ -162,7 +204,7 @@ static bool want_interface(Properties *wanted, const char *code)
     for (size_t i = 0; i < wanted->n_interfaces; i++)
         if (strncmp(wanted->interfaces[i].s, code, CODE_LEN) == 0)
             return true;
-    return properties_add_interface(wanted, code, CODE_LEN);
+    return add_interface(wanted, (Bytes){ code, CODE_LEN });
 }
 
 /* ":ccsspp:ccsspp:" */
@@ -242,10 +284,13 @@ static void check_meaning(const Record *record, const UdevView *view)
 static void check_line(const Record *record)
 {
     _cleanup_(freep) char *line = NULL;
+    _cleanup_(json_decrefp) json_t *json = NULL;
     WireMessage message;
     size_t len;
 
     assert(wire_encode_event(&line, &len, 1, record) == 0);
+    json = json_input(line, len);
+    assert(form_of_line(json) == STATUS_INVALID && form_says(json, record));
     assert(wire_decode(&message, line, len - 1, NULL) == STATUS_INVALID);
     assert(record_equal(&message.record, record));
 }

@@ -181,16 +181,23 @@ static bool is_event(const json_t *line)
            (!properties || are_properties(properties));
 }
 
+const char *form_agent(const json_t *line)
+{
+    const json_t *agent = get(line, "agent");
+    bool good = json_is_string(agent) && json_string_length(agent) >= 1 &&
+                json_string_length(agent) <= AGENT_MAX &&
+                unicode_is_plain(text_of(agent));
+
+    return good ? json_string_value(agent) : "";
+}
+
 static bool is_hello(const json_t *line)
 {
-    const json_t *boot_id = get(line, "boot_id"), *agent = get(line, "agent");
+    const json_t *boot_id = get(line, "boot_id");
 
     return json_object_size(line) == 4 && json_is_string(boot_id) &&
            json_string_length(boot_id) == BOOT_ID_LEN &&
-           bytes_are_all_of(text_of(boot_id), HEX) && json_is_string(agent) &&
-           json_string_length(agent) >= 1 &&
-           json_string_length(agent) <= AGENT_MAX &&
-           unicode_is_plain(text_of(agent));
+           bytes_are_all_of(text_of(boot_id), HEX) && form_agent(line)[0];
 }
 
 Status form_of_line(const json_t *line)

@@ -19,6 +19,9 @@ bool form_is_number(PropertyKey key, int64_t number);
 /* "ccsspp" */
 bool form_is_interface(Bytes code);
 
+/* What the line calls its sender, as "agent"; "" if that is none. */
+const char *form_agent(const json_t *line);
+
 /* What a line is to be told, which is NULL if it is not one JSON object:
  * STATUS_INVALID for a good one. */
 Status form_of_line(const json_t *line);
