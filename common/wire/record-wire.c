@@ -236,25 +236,25 @@ Status wire_decode(WireMessage *ret,
     const char *error;
     Status status;
 
-    if (!ret_error)
-        ret_error = &error;
     *ret = (WireMessage){};
-
     if (untrusted_len > WIRE_LINE_MAX) {
-        *ret_error = "the line is too long";
-        return STATUS_TOO_LARGE;
+        error = "the line is too long";
+        status = STATUS_TOO_LARGE;
+    } else if (json_parse_object(&line, untrusted_line, untrusted_len) < 0) {
+        error = "the line is not one JSON object";
+        status = STATUS_MALFORMED;
+    } else {
+        status = decode_message(&message, line, &error);
+        message.seq = read_seq(line);
     }
-    if (json_parse_object(&line, untrusted_line, untrusted_len) < 0) {
-        *ret_error = "the line is not one JSON object";
-        return STATUS_MALFORMED;
+    if (status == STATUS_INVALID) {
+        *ret = message;
+        return STATUS_INVALID;
     }
 
-    status = decode_message(&message, line, ret_error);
-    message.seq = read_seq(line);
-    if (status == STATUS_INVALID)
-        *ret = message;
-    else
-        ret->seq = message.seq;
+    ret->seq = message.seq;
+    if (ret_error)
+        *ret_error = error;
     return status;
 }
 

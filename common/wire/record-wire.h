@@ -49,9 +49,9 @@ typedef struct WireAnswer {
 /*
  * Decode one line without its newline. STATUS_INVALID (zero) for a good one;
  * else what to answer: STATUS_MALFORMED, STATUS_UNSUPPORTED_VERSION or
- * STATUS_TOO_LARGE. @ret->seq is then the line's seq as far as it could be
- * read, else 0, nothing else of @ret is set, and @ret_error (may be NULL) is a
- * constant sentence for the journal.
+ * STATUS_TOO_LARGE. Only then @ret_error (may be NULL) is set, to a constant
+ * sentence for the journal; @ret->seq is the line's seq as far as it could be
+ * read, else 0, and the rest of @ret is zero.
  */
 Status wire_decode(WireMessage *ret,
                    const char *untrusted_line,
@@ -80,7 +80,7 @@ int wire_encode_answer(char **ret, size_t *ret_len, const WireAnswer *answer);
 /* The line of an event, however long, behind what is written already. */
 void wire_put_event(JsonText *json, int64_t seq, const Record *record);
 
-/* Decode a line of dom0's. False for what is none. */
+/* Decode a line of dom0's. False for what is none; @ret is left then. */
 _must_check_ bool wire_decode_answer(WireAnswer *ret,
                                      const char *untrusted_line,
                                      size_t untrusted_len);

@@ -92,7 +92,7 @@ static void fuzz_message(const char *data, size_t size)
 
     memset(&message, 0xff, sizeof(message));
     status = wire_decode(&message, data, size, &error);
-    require(error != NULL || status == STATUS_INVALID);
+    require((error != NULL) == (status != STATUS_INVALID));
     require(status ==
             (size > WIRE_LINE_MAX ? STATUS_TOO_LARGE : form_of_line(json)));
     require(message.seq == (size > WIRE_LINE_MAX ? 0 : seq_of(json)));
@@ -123,11 +123,15 @@ static void fuzz_answer(const char *data, size_t size)
 {
     _cleanup_(freep) char *line = NULL;
     _cleanup_(json_decrefp) json_t *json = json_input(data, size);
-    WireAnswer answer, again;
+    const WireAnswer untouched = { .seq = 77, .status = STATUS_QUIET };
+    WireAnswer answer = untouched, again;
     size_t len;
 
-    if (!wire_decode_answer(&answer, data, size))
+    if (!wire_decode_answer(&answer, data, size)) {
+        require(answer.seq == untouched.seq &&
+                answer.status == untouched.status);
         return;
+    }
 
     require(answer.seq == seq_of(json));
     require(json_integer_value(json_object_get(json, "code")) ==
