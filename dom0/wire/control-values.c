@@ -13,15 +13,19 @@ const char *control_device_decode(DeviceRef *ret, const ControlCall *call)
 {
     const char *untrusted_source = control_text_of(call, "source");
     const char *untrusted_device = control_text_of(call, "device");
+    DeviceRef ref = {};
 
-    if (!untrusted_source || !qube_name_parse(&ret->source, untrusted_source,
+    if (!untrusted_source || !qube_name_parse(&ref.source, untrusted_source,
                                               strlen(untrusted_source)))
         return "source";
-    ret->class = untrusted_device
-                     ? device_name_parse_any(&ret->device, untrusted_device,
-                                             strlen(untrusted_device))
-                     : DEVICE_CLASS_INVALID;
-    return ret->class == DEVICE_CLASS_INVALID ? "device" : NULL;
+    if (untrusted_device)
+        ref.class = device_name_parse_any(&ref.device, untrusted_device,
+                                          strlen(untrusted_device));
+    if (ref.class == DEVICE_CLASS_INVALID)
+        return "device";
+
+    *ret = ref;
+    return NULL;
 }
 
 const char *control_awaited_decode(DeviceRef *ret,

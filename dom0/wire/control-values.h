@@ -15,7 +15,7 @@
 const char *control_text_of(const ControlCall *call, const char *key);
 
 /* The device that a call names. Answers NULL, or the name of the parameter that
- * is bad. */
+ * is bad; @ret is left then. */
 const char *control_device_decode(DeviceRef *ret, const ControlCall *call);
 
 /*

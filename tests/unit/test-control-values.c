@@ -20,6 +20,7 @@ static void expect_bad(const char *source, const char *device, const char *bad)
     DeviceRef ref = {};
 
     assert_string_equal(control_device_decode(&ref, &call), bad);
+    assert_string_equal(ref.source.s, "");
     control_call_clear(&call);
 }
 
