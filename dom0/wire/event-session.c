@@ -75,6 +75,8 @@ SessionResult event_session_take(EventSession *session,
         *ret_error = error;
         *ret_answer =
             (WireAnswer){ .seq = ret->seq, .status = STATUS_MALFORMED };
+        *ret = (WireMessage){};
+        ret->seq = ret_answer->seq;
         return SESSION_REFUSED;
     }
     return take(session, ret);

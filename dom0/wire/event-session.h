@@ -29,8 +29,9 @@ typedef enum SessionResult {
 } SessionResult;
 
 /*
- * Take one line without its newline. @ret is set but for SESSION_REFUSED,
- * @ret_answer and @ret_error (a sentence for the journal) only then.
+ * Take one line without its newline. For SESSION_REFUSED nothing of @session
+ * changes but its agent, @ret is zero but for its seq, and @ret_answer and
+ * @ret_error (a sentence for the journal) are set; else these two are left.
  */
 SessionResult event_session_take(EventSession *session,
                                  const char *untrusted_line,

@@ -50,6 +50,8 @@ static void expect_refused(SessionResult result, Status status, int64_t seq)
     assert_int_equal(answer.status, status);
     assert_int_equal(answer.seq, seq);
     assert_non_null(error);
+    assert_int_equal(message.type, WIRE_INVALID);
+    assert_int_equal(message.seq, seq);
 }
 
 static void test_a_whole_session_is_taken(void **state)
