@@ -39,7 +39,8 @@ typedef enum AdminFrameResult {
 /*
  * Take one frame of admin.Events from the start of @untrusted_data; @ret_len
  * is its length. A frame that does not concern us, or whose values are not of
- * their form, is ADMIN_EVENT_OTHER.
+ * their form, is ADMIN_EVENT_OTHER. So is @ret where no frame was taken, and
+ * @ret_len is left.
  */
 AdminFrameResult admin_decode_frame(AdminEvent *ret,
                                     size_t *ret_len,

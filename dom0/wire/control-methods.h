@@ -36,9 +36,9 @@ typedef enum ControlMethod {
 /*
  * Find the method of a call and check its parameters' names and types. What
  * needs nothing of the daemon is answered at once: the methods of
- * org.varlink.service and the standard errors. Then *@ret_answer is a message;
- * otherwise it is NULL and *@ret is the method to answer. Fails only with
- * -ENOMEM.
+ * org.varlink.service and the standard errors. Then *@ret_answer is a message
+ * and *@ret is CONTROL_METHOD_INVALID; otherwise the one is NULL and the other
+ * the method to answer. Fails only with -ENOMEM.
  */
 int control_call_route(ControlMethod *ret,
                        json_t **ret_answer,

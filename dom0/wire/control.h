@@ -66,7 +66,7 @@ typedef struct ControlReply {
     bool continues;     /* further replies follow */
 } ControlReply;
 
-/* -EBADMSG for what is no call, -ENOMEM. */
+/* -EBADMSG for what is no call, -ENOMEM; @ret is left then. */
 int control_call_decode(ControlCall *ret,
                         const char *untrusted_message,
                         size_t untrusted_len);

@@ -17,5 +17,5 @@
  */
 _must_check_ bool udev_record_name(Record *ret, const UdevNode *node);
 
-/* The whole record, its action RECORD_PRESENT. */
+/* The whole record, its action RECORD_PRESENT. False as above. */
 _must_check_ bool udev_record_build(Record *ret, const UdevView *view);

@@ -196,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         Bytes subject = {}, name = {};
         Pairs pairs;
         AdminEvent event, wanted = {};
-        size_t len = 0;
+        size_t len = SIZE_MAX;
         AdminFrameResult result = read_frame(&subject, &name, &pairs, &rest);
 
         memset(&event, 0xff, sizeof(event));
@@ -204,8 +204,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (result == ADMIN_FRAME_GOOD)
             wanted = want_event(subject, name, &pairs);
         check_event(&event, &wanted);
-        if (result != ADMIN_FRAME_GOOD)
+        if (result != ADMIN_FRAME_GOOD) {
+            assert(len == SIZE_MAX);
             return 0;
+        }
         assert(len == all.len - rest.len);
         check_beginnings(all.start, len);
     }

@@ -21,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ENCODED_MAX (CONTROL_REPLY_MAX * 6U)
 /* what is large is slow: only with sizes that this divides */
 #define LIMITS_EVERY 320U
+/* what is in a result before: a refused message leaves it */
+#define POISON 0x5aU
 
 static char *encode(json_t *message, size_t *ret_len)
 {
@@ -134,22 +136,35 @@ static ControlMethod check_route(const ControlCall *call)
     return method;
 }
 
+static const DeviceRef untouched = { .source = { "untouched" },
+                                     .class = DEVICE_CLASS_USB,
+                                     .device = { "7-7" } };
+
+static bool is_untouched(const DeviceRef *ref)
+{
+    return qube_name_equal(&ref->source, &untouched.source) &&
+           ref->class == untouched.class &&
+           device_name_equal(&ref->device, &untouched.device);
+}
+
 static void check_device(const ControlCall *call)
 {
     const char *source = json_text(call->parameters, "source");
     const char *device = json_text(call->parameters, "device");
-    DeviceRef ref = {};
+    DeviceRef ref = untouched;
     const char *bad = control_device_decode(&ref, call);
     DeviceName port;
     QubeName qube;
 
     if (!qube_name_parse(&qube, source, strlen(source))) {
         assert(bad && strcmp(bad, "source") == 0);
+        assert(is_untouched(&ref));
         return;
     }
     if (device_name_parse_any(&port, device, strlen(device)) ==
         DEVICE_CLASS_INVALID) {
         assert(bad && strcmp(bad, "device") == 0);
+        assert(is_untouched(&ref));
         return;
     }
     assert(!bad && strcmp(ref.source.s, source) == 0);
@@ -164,15 +179,19 @@ static void check_awaited(const ControlCall *call)
     const char *rule = json_text(parameters, "rule");
     bool has_device = json_is_string(json_object_get(parameters, "source")) ||
                       json_is_string(json_object_get(parameters, "device"));
-    DeviceRef ref = {};
-    RuleName name = {}, again;
+    DeviceRef ref = untouched, again_ref;
+    RuleName name = { "untouched" }, again;
     const char *bad = control_awaited_decode(&ref, &name, call);
 
     if (!json_is_string(json_object_get(parameters, "rule"))) {
         assert(name.s[0] == '\0');
-        assert((bad != NULL) == (control_device_decode(&ref, call) != NULL));
+        assert((bad != NULL) == is_untouched(&ref));
+        assert((bad == NULL) ==
+               (control_device_decode(&again_ref, call) == NULL));
+        check_device(call);
         return;
     }
+    assert(is_untouched(&ref));
     assert((bad != NULL) == (has_device || rule[0] == '\0'));
     assert(!bad || strcmp(bad, "rule") == 0);
     if (!bad && rule_name_parse(&again, rule, strlen(rule)))
@@ -213,6 +232,16 @@ static void check_reply_limit(const char *data, size_t size)
     control_reply_clear(&reply);
 }
 
+static bool is_all_poison(const void *value, size_t size)
+{
+    const unsigned char *bytes = value;
+
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != POISON)
+            return false;
+    return true;
+}
+
 static void fuzz_call(const char *data, size_t size)
 {
     ControlCall call, again;
@@ -220,8 +249,11 @@ static void fuzz_call(const char *data, size_t size)
     size_t len;
     char *text;
 
-    if (control_call_decode(&call, data, size) < 0)
+    memset(&call, POISON, sizeof(call));
+    if (control_call_decode(&call, data, size) < 0) {
+        assert(is_all_poison(&call, sizeof(call)));
         return;
+    }
 
     check_json(data, size, control_call_to_json(&call));
     text = encode(control_call_to_json(&call), &len);
@@ -252,8 +284,11 @@ static void fuzz_reply(const char *data, size_t size)
     size_t len;
     char *text;
 
-    if (control_reply_decode(&reply, data, size) < 0)
+    memset(&reply, POISON, sizeof(reply));
+    if (control_reply_decode(&reply, data, size) < 0) {
+        assert(is_all_poison(&reply, sizeof(reply)));
         return;
+    }
 
     check_json(data, size, control_reply_to_json(&reply));
     text = encode(control_reply_to_json(&reply), &len);

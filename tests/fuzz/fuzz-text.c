@@ -116,17 +116,18 @@ static void fuzz_characters(const char *data, size_t len)
 static void fuzz_names(const char *data, size_t len)
 {
     const Bytes text = { data, len };
-    DeviceName device = {};
-    QubeName qube = {};
+    DeviceName device = { "untouched" };
+    QubeName qube = { "untouched" };
     DeviceClass class = name_is_port(text)    ? DEVICE_CLASS_USB
                         : name_is_block(text) ? DEVICE_CLASS_BLOCK
                                               : DEVICE_CLASS_INVALID;
 
     require(device_name_parse_any(&device, data, len) == class);
     require(class != DEVICE_CLASS_INVALID ? bytes_are(text, device.s)
-                                          : device.s[0] == '\0');
+                                          : strcmp(device.s, "untouched") == 0);
     require(qube_name_parse(&qube, data, len) == name_is_qube(text));
-    require(name_is_qube(text) ? bytes_are(text, qube.s) : qube.s[0] == '\0');
+    require(name_is_qube(text) ? bytes_are(text, qube.s)
+                               : strcmp(qube.s, "untouched") == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -378,7 +378,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     UdevInput input;
     const UdevView *view = &input.view;
-    Record record;
+    const Record untouched = { .action = RECORD_REMOVE, .device = { "x" } };
+    Record record = untouched;
 
     udev_input_read(&input, (const char *) data, size);
     check_export(view);
@@ -387,6 +388,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_line(&record);
     } else {
         assert(export_presence(export_decide(view, false)) == PRESENCE_NONE);
+        assert(record_equal(&record, &untouched));
     }
     udev_input_clear(&input);
     return 0;
