@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -47,8 +46,7 @@ struct EventConnection {
     EventSession session;
     size_t n_due; /* answers that are still to come */
 
-    char descriptor[DESCRIPTOR_MAX];
-    size_t descriptor_len;
+    DescriptorBuffer descriptor;
     LineBuffer *lines;
 
     ByteQueue answers; /* not yet written */
@@ -315,33 +313,26 @@ static void connection_admit(EventConnection *connection,
 /* False if the connection is to be dropped, without a word. */
 static bool connection_read_descriptor(EventConnection *connection)
 {
-    char *data = connection->descriptor;
     QubeName source;
-    size_t len, rest, size;
-    ssize_t n;
+    size_t size;
+    char *space = descriptor_space(&connection->descriptor, &size);
+    ssize_t n = recv(connection->fd, space, size, 0);
 
-    n = recv(connection->fd, data + connection->descriptor_len,
-             sizeof(connection->descriptor) - connection->descriptor_len, 0);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
     if (n == 0)
         return false;
-    connection->descriptor_len += (size_t) n;
 
-    switch (
-        descriptor_decode(&source, &len, data, connection->descriptor_len)) {
+    switch (descriptor_filled(&connection->descriptor, (size_t) n, &source,
+                              connection->lines)) {
     case DESCRIPTOR_INCOMPLETE:
-        return connection->descriptor_len < sizeof(connection->descriptor);
+        return true;
     case DESCRIPTOR_BAD:
         return false;
     case DESCRIPTOR_GOOD:
         break;
     }
 
-    /* what came behind the descriptor are the first lines */
-    rest = connection->descriptor_len - len;
-    memcpy(line_buffer_space(connection->lines, &size), data + len, rest);
-    line_buffer_filled(connection->lines, rest);
     connection_admit(connection, &source);
     return true;
 }

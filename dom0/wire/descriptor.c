@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <string.h>
 
 #include "dom0/wire/descriptor.h"
@@ -47,5 +48,35 @@ DescriptorResult descriptor_decode(QubeName *ret_source,
 
     *ret_source = source;
     *ret_len = (size_t) (end - untrusted_data) + 1;
+    return DESCRIPTOR_GOOD;
+}
+
+char *descriptor_space(DescriptorBuffer *buffer, size_t *ret_size)
+{
+    *ret_size = sizeof(buffer->data) - buffer->len;
+    return buffer->data + buffer->len;
+}
+
+DescriptorResult descriptor_filled(DescriptorBuffer *buffer,
+                                   size_t n,
+                                   QubeName *ret_source,
+                                   LineBuffer *lines)
+{
+    DescriptorResult result;
+    size_t len, rest, size;
+    char *space;
+
+    assert(n <= sizeof(buffer->data) - buffer->len);
+
+    buffer->len += n;
+    result = descriptor_decode(ret_source, &len, buffer->data, buffer->len);
+    if (result != DESCRIPTOR_GOOD)
+        return result;
+
+    rest = buffer->len - len;
+    space = line_buffer_space(lines, &size);
+    assert(rest <= size);
+    memcpy(space, buffer->data + len, rest);
+    line_buffer_filled(lines, rest);
     return DESCRIPTOR_GOOD;
 }

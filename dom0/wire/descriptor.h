@@ -11,6 +11,7 @@
  */
 
 #include "common/qube-name.h"
+#include "common/wire/line-buffer.h"
 
 /* the longest good one, with its NUL */
 #define DESCRIPTOR_MAX \
@@ -24,9 +25,27 @@ typedef enum DescriptorResult {
 
 /*
  * Look for a descriptor at the start of @untrusted_data. @ret_len is its
- * length with the NUL. dom0 is no source.
+ * length with the NUL. dom0 is no source. Unless it is good nothing is set.
  */
 DescriptorResult descriptor_decode(QubeName *ret_source,
                                    size_t *ret_len,
                                    const char *untrusted_data,
                                    size_t untrusted_len);
+
+/* What came of a descriptor, and behind it; a zeroed one is ready. */
+typedef struct DescriptorBuffer {
+    char data[DESCRIPTOR_MAX];
+    size_t len;
+} DescriptorBuffer;
+
+/* Room to read into, at least one byte while it is not complete. */
+char *descriptor_space(DescriptorBuffer *buffer, size_t *ret_size);
+
+/*
+ * So many bytes were read into it. What came behind a good descriptor are the
+ * first lines: they are put into @lines, which is to be empty.
+ */
+DescriptorResult descriptor_filled(DescriptorBuffer *buffer,
+                                   size_t n,
+                                   QubeName *ret_source,
+                                   LineBuffer *lines);
