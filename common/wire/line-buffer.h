@@ -34,7 +34,7 @@ bool line_buffer_is_ready(LineBuffer *buffer);
 
 /*
  * The next line, without its newline; it belongs to the buffer and is gone
- * with the next call.
+ * with the next call. Unless it is LINE_GOOD nothing is set.
  */
 LineResult line_buffer_next(LineBuffer *buffer,
                             const char **ret_untrusted_line,

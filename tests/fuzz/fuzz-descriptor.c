@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "dom0/wire/descriptor.h"
-#include "tests/support/bytes.h"
+#include "tests/support/descriptor-form.h"
 #include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,23 +26,6 @@ static void check_request(const QubeName *source)
                                    .port = { "sda" } };
 
     assert(request_header_is_true(&request));
-}
-
-/* Whether it begins with one of the two. */
-static bool is_good(Bytes data)
-{
-    Bytes text = bytes_before(data, '\0', &data), name;
-    QubeName qube;
-
-    /* without its NUL it has no end */
-    if (bytes_behind(text, text.len).start == data.start ||
-        !bytes_begin(text, "autoattach.Event+ "))
-        return false;
-    text = bytes_behind(text, strlen("autoattach.Event+ "));
-    name = bytes_before(text, ' ', &text);
-    return qube_name_parse(&qube, name.start, name.len) &&
-           !bytes_are(name, "dom0") &&
-           (bytes_are(text, "name dom0") || bytes_are(text, "keyword adminvm"));
 }
 
 static void check_good(const char *data, const QubeName *source, size_t len)
@@ -73,8 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     QubeName source = { "untouched" };
     size_t len = SIZE_MAX;
     DescriptorResult result = descriptor_decode(&source, &len, text, size);
+    Bytes name, rest;
 
-    assert((result == DESCRIPTOR_GOOD) == is_good((Bytes){ text, size }));
+    assert((result == DESCRIPTOR_GOOD) ==
+           descriptor_is_good((Bytes){ text, size }, &name, &rest));
     if (result != DESCRIPTOR_GOOD) {
         assert(strcmp(source.s, "untouched") == 0 && len == SIZE_MAX);
         assert(result == DESCRIPTOR_BAD || size < DESCRIPTOR_MAX);
