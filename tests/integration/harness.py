@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -33,6 +34,13 @@ UNDER_VALGRIND = bool(os.environ.get("AUTOATTACH_VALGRIND"))
 BOOT_ID = "0123456789abcdef0123456789abcdef"
 SANITIZERS = re.compile(r"(Address|Leak|Memory|Thread)Sanitizer|runtime error: |"
                         r"UndefinedBehaviorSanitizer")
+
+
+def takes_a_minute(test):
+    """For a test that mostly waits: minute.py runs these side by side."""
+    test = unittest.skipUnless(SLOW, "integration/minute runs it")(test)
+    test.takes_a_minute = True
+    return test
 
 
 def is_sanitized() -> bool:

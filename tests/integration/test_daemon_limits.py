@@ -194,7 +194,7 @@ class Attaches(DaemonCase):
         self.assertRegex(rig.daemon.process.stderr(), "(?i)unlimited")
         self.cycle(self.by_hand(rig), "sda", stick_n(0), 70)
 
-    @unittest.skipUnless(harness.SLOW, "takes a minute: AUTOATTACH_SLOW=1")
+    @harness.takes_a_minute
     def test_the_turn_comes_within_the_minute(self):
         rig = self.start(ANY)
         connection = self.by_hand(rig)

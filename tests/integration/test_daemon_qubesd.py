@@ -251,7 +251,7 @@ class Silence(DaemonCase):
         # the source may go on
         self.assert_told(connection, connection.add("block", "sda", **STICK), 200)
 
-    @unittest.skipUnless(harness.SLOW, "takes a minute: AUTOATTACH_SLOW=1")
+    @harness.takes_a_minute
     def test_attach_in_60_seconds_and_its_effect_is_undone_with_the_plug(self):
         rig = self.start()
         rig.sim.fault(method=ATTACH, do="silence-after")

@@ -718,7 +718,7 @@ class UsbAttachThatNeverReturns(UsbCase):
         self.assert_told(connection, seq, 200)
         self.assert_attached(rig, "2-1", "work")
 
-    @unittest.skipUnless(harness.SLOW, "takes a minute: AUTOATTACH_SLOW=1")
+    @harness.takes_a_minute
     def test_it_is_504_after_a_minute(self):
         rig, connection, seq = self.hang()
         self.assertEqual(connection.answer(seq, 90)["code"], 300)

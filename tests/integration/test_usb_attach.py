@@ -326,7 +326,7 @@ class Turns(UsbCase):
         rig.sim.release(id=hold)
         self.assert_told(connection, 2, 200)
 
-    @unittest.skipUnless(harness.SLOW, "takes a minute: AUTOATTACH_SLOW=1")
+    @harness.takes_a_minute
     def test_past_its_deadline_it_keeps_the_queue_shut_until_it_answers(self):
         rig, connection = self.plug(KEY, 2)
         hold = rig.sim.hold(method=USB_ATTACH, phase="work")["id"]
