@@ -8,6 +8,8 @@ Usage: [sudo] tests/run.sh [OPTION...]
 
 Install what is missing (Debian 12 and 13, Fedora 41 and later), build, run all
 tests. The last line says how many passed and failed; so does the exit status.
+Before it is told which single tests of these were skipped, and why: some need
+root, others must not have it.
 
   --compiler gcc|clang  which compiler (default gcc; clang with --sanitize)
   --sanitize            build with AddressSanitizer and UBSan
@@ -120,6 +122,7 @@ run_one() {
         failed=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
         n_failed=$((n_failed + failed))
         n_passed=$((n_passed + total - failed))
+        /usr/bin/python3 -B tests/skipped.py "$build/Testing/Temporary/LastTest.log"
     else
         fail "no test was run"
     fi

@@ -66,7 +66,7 @@ static void test_a_file_that_the_daemon_cannot_read_is_an_error(void **state)
     char cure[160];
 
     if (geteuid() != 0)
-        skip();
+        SKIP("needs root");
     (void) snprintf(cure, sizeof(cure),
                     "cannot read the file; run: sudo chmod a+r %s",
                     fixture->file);
@@ -88,7 +88,7 @@ static void test_a_group_may_be_the_daemon_s_and_an_owner_is_itself(
     const Fixture *fixture = *state;
 
     if (geteuid() != 0)
-        skip();
+        SKIP("needs root");
     assert_int_equal(chown(fixture->file, 0, OTHER_GID), 0);
     assert_int_equal(chmod(fixture->file, 0640), 0);
     assert_found(fixture->folder, DAEMON_UID, NULL);
@@ -107,7 +107,7 @@ static void test_a_folder_that_the_daemon_cannot_open_is_an_error(void **state)
     char cure[160];
 
     if (geteuid() != 0)
-        skip();
+        SKIP("needs root");
     (void) snprintf(cure, sizeof(cure),
                     "cannot read the folder; run: sudo chmod a+rx %s",
                     fixture->folder);

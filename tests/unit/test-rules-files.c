@@ -190,7 +190,7 @@ static void test_a_file_of_another_user_is_refused(void **state)
     Folder *folder = *state;
 
     if (geteuid() != 0)
-        skip();
+        SKIP("needs root");
     write_file(folder, "a.rules", "x");
     assert_int_equal(chown(path_of(folder, "a.rules"), OTHER_UID, 0), 0);
     assert_refused(folder, "run: sudo chown root ");
@@ -216,7 +216,7 @@ static void test_whose_files_are_taken_is_for_the_caller_to_say(void **state)
     Folder *folder = *state;
 
     if (geteuid() != 0)
-        skip();
+        SKIP("needs root");
     write_file(folder, "a.rules", "x");
     assert_int_equal(chown(path_of(folder, "a.rules"), OTHER_UID, 0), 0);
     assert_int_equal(chown(folder->path, OTHER_UID, 0), 0);
@@ -245,7 +245,7 @@ static void test_a_file_that_cannot_be_opened_is_an_error_of_it(void **state)
     Folder *folder = *state;
 
     if (geteuid() == 0)
-        skip();
+        SKIP("root reads everything");
     write_file(folder, "a.rules", "x");
     assert_int_equal(chmod(path_of(folder, "a.rules"), 0), 0);
     assert_refused(folder, "cannot be read: Permission denied");

@@ -106,7 +106,7 @@ static void test_a_replaced_file_keeps_its_owner(void **state)
     struct stat status;
 
     if (geteuid() != 0)
-        skip();
+        SKIP("needs root");
     assert_int_equal(rules_file_write(folder->file, "# a\n", 4), 0);
     assert_int_equal(chown(folder->file, 12, 34), 0);
     assert_int_equal(rules_file_write(folder->file, "# b\n", 4), 0);
