@@ -112,8 +112,11 @@ class StagesTest(unittest.TestCase):
             self.assertIsNotNone(wanted, f"{path} is of no kind")
             # one of each kind and folder is enough
             folders[os.path.dirname(path), tuple(sorted(wanted))] = path
-        for (_, wanted), path in folders.items():
-            self.assertLessEqual(set(wanted), set(touched(path)), path)
+        lines = bash('for path; do echo "$path:" $(stages_touched "$path"); done',
+                     *folders.values()).splitlines()
+        self.assertEqual(len(lines), len(folders))
+        for (_, wanted), line in zip(folders, lines):
+            self.assertLessEqual(set(wanted), set(line.split()[1:]), line)
 
     def test_the_parts_of_integration_memory_run_each_file_once(self):
         patterns = [command.split("'")[1]
@@ -193,6 +196,11 @@ class StagesTest(unittest.TestCase):
                 git("clone", "--depth", "1", f"file://{folder}/whole", f"clone{n}")
                 numbers.append(number(f"clone{n}"))
             self.assertEqual(len(set(numbers)), 3, numbers)
+
+    @unittest.skipUnless((ROOT / ".git").exists(), "this is no clone")
+    def test_another_commit_is_fuzzed_with_another_seed(self):
+        seed = re.search(r"--seed (\d+) ", each("stage_command")["fuzz"])[1]
+        self.assertEqual(seed, bash("stages_number").strip())
 
     def test_the_help_of_run_names_them_all(self):
         told = subprocess.run([ROOT / "tests" / "run.sh", "--help"], check=True,
