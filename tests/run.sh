@@ -13,9 +13,9 @@ root, others must not have it.
 
   --compiler gcc|clang  which compiler (default gcc; clang with --sanitize)
   --sanitize            build with AddressSanitizer and UBSan
-  --all                 gcc, clang, and clang with sanitizers, one after another;
-                        then the stages, below; packages and machine on Debian,
-                        as root
+  --all                 gcc, clang, and clang with sanitizers, one after another,
+                        with --werror; then the stages, below; packages and
+                        machine on Debian, as root
   --werror              warnings are errors
   -R REGEX              only the tests whose name matches, as unit/test-text
   --help                show this
@@ -51,7 +51,10 @@ while (($# > 0)); do
         shift
         ;;
     --sanitize) sanitize=yes ;;
-    --all) all=yes ;;
+    --all)
+        all=yes
+        cmake_options+=(-DCMAKE_COMPILE_WARNING_AS_ERROR=ON)
+        ;;
     --werror) cmake_options+=(-DCMAKE_COMPILE_WARNING_AS_ERROR=ON) ;;
     -R)
         [[ -n "${2-}" ]] || wrong_usage "-R takes a regular expression"
