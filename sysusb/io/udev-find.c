@@ -16,6 +16,14 @@ static void udev_device_freep(struct udev_device **device)
     (void) udev_device_unref(*device);
 }
 
+/* After libudev has answered NULL. */
+static int no_device(void)
+{
+    int r = udev_not_told(errno);
+
+    return r < 0 ? r : -ENODEV;
+}
+
 static int find_by_path(struct udev_device **ret,
                         struct udev *udev,
                         const char *path)
@@ -27,7 +35,7 @@ static int find_by_path(struct udev_device **ret,
     if (!S_ISBLK(st.st_mode))
         return -ENOTBLK;
     *ret = udev_device_new_from_devnum(udev, 'b', st.st_rdev);
-    return *ret ? 0 : -ENODEV;
+    return *ret ? 0 : no_device();
 }
 
 static int find_by_name(struct udev_device **ret,
@@ -42,7 +50,7 @@ static int find_by_name(struct udev_device **ret,
         return -ENODEV;
     *ret = udev_device_new_from_subsystem_sysname(
         udev, device_class_to_string(class), name.s);
-    return *ret ? 0 : -ENODEV;
+    return *ret ? 0 : no_device();
 }
 
 int udev_find(UdevLook *ret, const char *untrusted_name, bool export_qemu)
@@ -59,6 +67,6 @@ int udev_find(UdevLook *ret, const char *untrusted_name, bool export_qemu)
     if (r < 0)
         return r;
 
-    (void) udev_look(ret, device, export_qemu);
-    return ret->error;
+    r = udev_look(ret, device, export_qemu);
+    return r < 0 ? r : 0;
 }

@@ -22,6 +22,9 @@
 /* in a folder: loop files below it are not exported (Qubes) */
 #define LOOP_HIDE_FILE "/.qubes-exclude-block-devices"
 
+/* in sysfs' path of all that hangs on USB */
+#define ROOT_HUB "/usb"
+
 #define PATH_SIZE 4096U
 
 static void closedirp(DIR **folder)
@@ -30,27 +33,70 @@ static void closedirp(DIR **folder)
         (void) closedir(*folder);
 }
 
+/* A device that is looked at, and where the first error goes of those for
+ * which something was not told. */
+typedef struct Looking {
+    struct udev_device *device;
+    int *error;
+} Looking;
+
+int udev_not_told(int error)
+{
+    static const int errors[] = { EINTR, EMFILE, ENFILE, ENOMEM };
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        if (error == errors[i])
+            return -error;
+    return 0;
+}
+
+static void note_error(int *ret_error, int error)
+{
+    if (*ret_error == 0)
+        *ret_error = udev_not_told(error);
+}
+
 static const char *node_property(void *device, const char *name)
 {
-    return udev_device_get_property_value(device, name);
+    const Looking *looking = device;
+    const char *value = udev_device_get_property_value(looking->device, name);
+
+    if (!value)
+        note_error(looking->error, errno);
+    return value;
 }
 
 static const char *node_attribute(void *device, const char *name)
 {
-    return udev_device_get_sysattr_value(device, name);
+    const Looking *looking = device;
+    const char *value = udev_device_get_sysattr_value(looking->device, name);
+
+    if (!value)
+        note_error(looking->error, errno);
+    return value;
 }
 
-static UdevNode node_of(struct udev_device *device)
+/* Both may also be missing without an error. */
+static UdevNode node_of(Looking *looking)
 {
-    return (UdevNode){
+    struct udev_device *device = looking->device;
+    UdevNode node = {
         .sysname = udev_device_get_sysname(device),
-        .subsystem = udev_device_get_subsystem(device),
-        .devtype = udev_device_get_devtype(device),
         .devpath = udev_device_get_devpath(device),
-        .device = device,
+        .device = looking,
         .property = node_property,
         .attribute = node_attribute,
     };
+
+    errno = 0;
+    node.subsystem = udev_device_get_subsystem(device);
+    if (!node.subsystem)
+        note_error(looking->error, errno);
+    errno = 0;
+    node.devtype = udev_device_get_devtype(device);
+    if (!node.devtype)
+        note_error(looking->error, errno);
+    return node;
 }
 
 /*
@@ -91,12 +137,15 @@ static int read_file(char **ret, size_t *ret_len, const char *path, size_t max)
 }
 
 /* NULL if it is unreadable */
-static char *read_table(const char *path)
+static char *read_table(int *ret_error, const char *path)
 {
     char *table = NULL;
     size_t len;
+    int r = read_file(&table, &len, path, TABLE_MAX);
 
-    return read_file(&table, &len, path, TABLE_MAX) < 0 ? NULL : table;
+    if (r < 0)
+        note_error(ret_error, -r);
+    return table;
 }
 
 typedef struct UseTables {
@@ -110,40 +159,60 @@ static void use_tables_clear(UseTables *tables)
     free(tables->swaps);
 }
 
-static bool folder_has_entries(const char *path)
+/* NULL, too, if it could not be read. */
+static const struct dirent *next_entry(int *ret_error, DIR *folder)
 {
-    _cleanup_(closedirp) DIR *folder = opendir(path);
     const struct dirent *entry;
 
+    errno = 0;
+    entry = folder ? readdir(folder) : NULL;
+    if (!entry)
+        note_error(ret_error, errno);
+    return entry;
+}
+
+static DIR *open_folder(int *ret_error, const char *path)
+{
+    DIR *folder = opendir(path);
+
     if (!folder)
-        return false;
-    while ((entry = readdir(folder)))
+        note_error(ret_error, errno);
+    return folder;
+}
+
+static bool folder_has_entries(int *ret_error, const char *path)
+{
+    _cleanup_(closedirp) DIR *folder = open_folder(ret_error, path);
+    const struct dirent *entry;
+
+    while ((entry = next_entry(ret_error, folder)))
         if (entry->d_name[0] != '.')
             return true;
     return false;
 }
 
 /* What is done with the one block device @name, which sysfs has at @path. */
-static UdevUse use_of_one(const char *path,
+static UdevUse use_of_one(int *ret_error,
+                          const char *path,
                           const char *name,
                           const UseTables *tables)
 {
-    _cleanup_(fd_closep) int fd = -1;
+    _cleanup_(freep) char *text = NULL;
     BlockNumber number = { .name = name };
-    char file[PATH_SIZE], text[32] = {};
-    ssize_t n;
+    char file[PATH_SIZE];
+    size_t len;
+    int r;
 
     (void) text_format(file, sizeof(file), "%s/holders", path);
-    if (folder_has_entries(file))
+    if (folder_has_entries(ret_error, file))
         return UDEV_USE_HELD;
 
     (void) text_format(file, sizeof(file), "%s/dev", path);
-    fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    r = read_file(&text, &len, file, FILE_MIN);
+    if (r < 0) {
+        note_error(ret_error, -r);
         return UDEV_USE_NONE;
-    n = read(fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return UDEV_USE_NONE;
+    }
     text[strcspn(text, "\n")] = '\0';
     if (!block_number_parse(&number, text))
         return UDEV_USE_NONE;
@@ -162,35 +231,34 @@ static UdevUse use_of_one(const char *path,
  * no device above it can only be the backend of a qube that it is attached to:
  * that does not count.
  */
-static UdevUse use_of(struct udev_device *device)
+static UdevUse use_of(int *ret_error, struct udev_device *device)
 {
     _cleanup_(use_tables_clear) UseTables tables = {
-        .mounts = read_table(MOUNTINFO_FILE),
-        .swaps = read_table(SWAPS_FILE),
+        .mounts = read_table(ret_error, MOUNTINFO_FILE),
+        .swaps = read_table(ret_error, SWAPS_FILE),
     };
     const char *path = udev_device_get_syspath(device);
     const char *name = udev_device_get_sysname(device);
     _cleanup_(closedirp) DIR *folder = NULL;
     const struct dirent *entry;
-    UdevUse use = use_of_one(path, name, &tables);
+    UdevUse use = use_of_one(ret_error, path, name, &tables);
 
-    folder = opendir(path);
-    while (use == UDEV_USE_NONE && folder && (entry = readdir(folder))) {
+    folder = open_folder(ret_error, path);
+    while (use == UDEV_USE_NONE && (entry = next_entry(ret_error, folder))) {
         char part[PATH_SIZE];
 
         if (strncmp(entry->d_name, name, strlen(name)) != 0)
             continue;
         (void) text_format(part, sizeof(part), "%s/%s", path, entry->d_name);
-        use = use_of_one(part, entry->d_name, &tables);
+        use = use_of_one(ret_error, part, entry->d_name, &tables);
     }
     return use;
 }
 
 /* Whether a folder above the loop device's file has the file that hides it. */
-static bool is_hidden_loop(struct udev_device *device)
+static bool is_hidden_loop(int *ret_error, const UdevNode *node)
 {
-    const char *backing =
-        udev_device_get_sysattr_value(device, "loop/backing_file");
+    const char *backing = udev_node_attribute(node, "loop/backing_file");
     char path[PATH_SIZE], file[PATH_SIZE + sizeof(LOOP_HIDE_FILE)];
     char *slash;
 
@@ -203,17 +271,17 @@ static bool is_hidden_loop(struct udev_device *device)
         (void) text_format(file, sizeof(file), "%s" LOOP_HIDE_FILE, path);
         if (access(file, F_OK) == 0)
             return true;
+        note_error(ret_error, errno);
     }
     return false;
 }
 
-/*
- * The descriptors of the USB device; @ret owns them. A device has them for as
- * long as it is there. Returns a negative errno for want of resources, else 0.
- */
-static int look_at_descriptors(UdevView *view,
-                               char **ret,
-                               struct udev_device *usb)
+/* The descriptors of the USB device; @ret owns them. A device has them for as
+ * long as it is there. */
+static void look_at_descriptors(UdevView *view,
+                                char **ret,
+                                int *ret_error,
+                                struct udev_device *usb)
 {
     static const uint8_t unreadable[1];
     char path[PATH_SIZE];
@@ -223,50 +291,82 @@ static int look_at_descriptors(UdevView *view,
                        udev_device_get_syspath(usb));
     r = read_file(ret, &view->descriptors_len, path, USB_DESCRIPTORS_MAX);
     if (r == -ENOENT || r == -ENODEV)
-        return 0;
+        return;
     view->descriptors = r < 0 ? unreadable : (const uint8_t *) *ret;
-    return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
+    note_error(ret_error, -r);
 }
 
-bool udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu)
+static bool is_text(const char *text, const char *wanted)
+{
+    return text && strcmp(text, wanted) == 0;
+}
+
+/*
+ * Whether libudev found nothing that the device hangs on, though it is there: a
+ * partition is part of a disk, and what lies below "usb1" or "usb2", the root
+ * hubs, is part of a USB device. Where libudev cannot read it may go on to the
+ * top, and say that there is none.
+ */
+static bool lacks_parent(const UdevView *view, Export export)
+{
+    const UdevNode *self = view->self;
+
+    if (export_presence(export) == PRESENCE_NONE ||
+        !is_text(self->subsystem, "block"))
+        return false;
+    return (is_text(self->devtype, "partition") && !view->disk) ||
+           (strstr(self->devpath, ROOT_HUB) && !view->usb);
+}
+
+int udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu)
 {
     _cleanup_(freep) char *descriptors = NULL;
     /* parents belong to @device */
     struct udev_device *disk = NULL, *usb;
-    UdevNode self_node = node_of(device), disk_node, usb_node;
+    int error = 0, named;
+    Looking self = { device, &error }, above, port;
+    UdevNode self_node = node_of(&self), disk_node, usb_node;
     UdevView view = { .self = &self_node };
 
     *ret = (UdevLook){};
-    if (self_node.subsystem && strcmp(self_node.subsystem, "block") == 0) {
-        if (self_node.devtype && strcmp(self_node.devtype, "partition") == 0)
+    if (is_text(self_node.subsystem, "block")) {
+        if (is_text(self_node.devtype, "partition"))
             disk = udev_device_get_parent_with_subsystem_devtype(
                 device, "block", "disk");
-        view.use = use_of(device);
-        view.loop_hidden = is_hidden_loop(device);
+        view.use = use_of(&error, device);
+        view.loop_hidden = is_hidden_loop(&error, &self_node);
     }
     if (disk) {
-        disk_node = node_of(disk);
+        above = (Looking){ disk, &error };
+        disk_node = node_of(&above);
         view.disk = &disk_node;
     }
     usb = udev_device_get_parent_with_subsystem_devtype(device, "usb",
                                                         "usb_device");
     if (usb) {
-        usb_node = node_of(usb);
+        port = (Looking){ usb, &error };
+        usb_node = node_of(&port);
         view.usb = &usb_node;
     }
-    if (self_node.devtype && strcmp(self_node.devtype, "usb_device") == 0)
+    if (is_text(self_node.devtype, "usb_device"))
         usb = device;
     if (usb)
-        ret->error = look_at_descriptors(&view, &descriptors, usb);
+        look_at_descriptors(&view, &descriptors, &error, usb);
 
     ret->export = export_decide(&view, export_qemu);
-    return udev_record_build(&ret->record, &view);
+    named = udev_record_build(&ret->record, &view);
+    if (lacks_parent(&view, ret->export))
+        note_error(&error, ENOMEM);
+    return error < 0 ? error : named;
 }
 
-bool udev_look_gone(UdevLook *ret, struct udev_device *device)
+int udev_look_gone(UdevLook *ret, struct udev_device *device)
 {
-    UdevNode node = node_of(device);
+    int error = 0, named;
+    Looking looking = { device, &error };
+    UdevNode node = node_of(&looking);
 
     *ret = (UdevLook){ .export = EXPORT_GONE };
-    return udev_record_name(&ret->record, &node);
+    named = udev_record_name(&ret->record, &node);
+    return error < 0 ? error : named;
 }

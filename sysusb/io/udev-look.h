@@ -13,9 +13,6 @@
 #include "sysusb/core/export.h"
 
 typedef struct UdevLook {
-    /* a negative errno if it could not be looked at for want of resources: it
-     * may be there all the same, and export says nothing */
-    int error;
     Export export;
     /* class and device are set unless export is EXPORT_NO_DEVICE or
      * EXPORT_NAME or EXPORT_HUB; the rest if it is there */
@@ -23,10 +20,19 @@ typedef struct UdevLook {
 } UdevLook;
 
 /*
- * What is @device, which udev has dealt with? Answers false, and sets only
- * @ret->export, if it has no name that dom0 could know it by.
+ * What is @device, which udev has dealt with? Answers 1; 0, and sets only
+ * @ret->export, if it has no name that dom0 could know it by; or a negative
+ * errno if not all was told (udev_not_told()): it may be there all the same, or
+ * in use, and @ret says nothing.
  */
-bool udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu);
+int udev_look(UdevLook *ret, struct udev_device *device, bool export_qemu);
 
 /* The same for a device that went away: EXPORT_GONE and its name. */
-bool udev_look_gone(UdevLook *ret, struct udev_device *device);
+int udev_look_gone(UdevLook *ret, struct udev_device *device);
+
+/*
+ * After libudev or the kernel has answered nothing, with @error: the negative
+ * errno if it was interrupted or lacked memory or descriptors, so that what was
+ * asked for may be there; else 0.
+ */
+int udev_not_told(int error);

@@ -29,13 +29,6 @@ struct UdevSource {
     void *userdata;
 };
 
-/* After libudev has answered NULL: the negative errno if it lacked resources,
- * so that the device may be there after all; else 0. */
-static int want_of_resources(void)
-{
-    return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : 0;
-}
-
 /*
  * Whether udevd is done with a device that was found, not announced: 1, 0 or a
  * negative errno. The property is what udev_device_get_is_initialized() goes
@@ -43,10 +36,9 @@ static int want_of_resources(void)
  */
 static int is_initialized(struct udev_device *device)
 {
-    errno = 0;
     if (udev_device_get_property_value(device, "USEC_INITIALIZED"))
         return 1;
-    return want_of_resources();
+    return udev_not_told(errno);
 }
 
 /* Whether udevd is at a device that was found: its properties are there before
@@ -59,16 +51,20 @@ static bool is_pending(struct udev_device *device)
     return value && strcmp(value, "1") == 0;
 }
 
+/* @r is negative if a device was not told: as if its event was lost. */
+static void source_note(UdevSource *source, int r)
+{
+    if (r < 0)
+        source->lost_events = true;
+}
+
 static void source_look(UdevSource *source, struct udev_device *device)
 {
     UdevLook look;
+    int r = udev_look(&look, device, source->export_qemu);
 
-    if (!udev_look(&look, device, source->export_qemu))
-        return;
-    /* as if its event was lost */
-    if (look.error < 0)
-        source->lost_events = true;
-    else
+    source_note(source, r);
+    if (r > 0)
         source->ops->on_look(&look, source->userdata);
 }
 
@@ -76,7 +72,10 @@ static void source_look(UdevSource *source, struct udev_device *device)
  * itself. */
 static void source_look_beside(UdevSource *source, struct udev_device *device)
 {
-    if (is_initialized(device) > 0 && !is_pending(device))
+    int r = is_initialized(device);
+
+    source_note(source, r);
+    if (r > 0 && !is_pending(device))
         source_look(source, device);
 }
 
@@ -89,6 +88,22 @@ static void source_look_at_disk(UdevSource *source, struct udev_device *device)
 
     if (disk)
         source_look_beside(source, disk);
+    else
+        source_note(source, udev_not_told(errno));
+}
+
+static void source_look_at(UdevSource *source, const char *name)
+{
+    struct udev_device *device =
+        udev_device_new_from_subsystem_sysname(source->udev, "block", name);
+
+    if (!device) {
+        source_note(source, udev_not_told(errno));
+        return;
+    }
+    source_look_at_disk(source, device);
+    source_look_beside(source, device);
+    udev_device_unref(device);
 }
 
 /* The same for what a device lies on, as of device-mapper. When that is free
@@ -102,29 +117,27 @@ static void source_look_below(UdevSource *source, struct udev_device *device)
     (void) text_format(path, sizeof(path), "%s/slaves",
                        udev_device_get_syspath(device));
     folder = opendir(path);
-    while (folder && (entry = readdir(folder))) {
-        struct udev_device *below = NULL;
-
-        if (entry->d_name[0] != '.')
-            below = udev_device_new_from_subsystem_sysname(
-                source->udev, "block", entry->d_name);
-        if (!below)
-            continue;
-        source_look_at_disk(source, below);
-        source_look_beside(source, below);
-        udev_device_unref(below);
+    if (!folder) {
+        source_note(source, udev_not_told(errno));
+        return;
     }
-    if (folder)
-        (void) closedir(folder);
+    while ((errno = 0, entry = readdir(folder)))
+        if (entry->d_name[0] != '.')
+            source_look_at(source, entry->d_name);
+    source_note(source, udev_not_told(errno));
+    (void) closedir(folder);
 }
 
 static void source_deal_with(UdevSource *source, struct udev_device *device)
 {
     const char *action = udev_device_get_action(device);
-    UdevLook look;
 
     if (action && strcmp(action, "remove") == 0) {
-        if (udev_look_gone(&look, device))
+        UdevLook look;
+        int r = udev_look_gone(&look, device);
+
+        source_note(source, r);
+        if (r > 0)
             source->ops->on_look(&look, source->userdata);
         return;
     }
@@ -182,11 +195,10 @@ static int source_on_io(sd_event_source *io_source,
 static int source_find(UdevSource *source, struct udev_device *device)
 {
     UdevLook look;
+    int r = udev_look(&look, device, source->export_qemu);
 
-    if (!udev_look(&look, device, source->export_qemu))
-        return 0;
-    if (look.error < 0)
-        return look.error;
+    if (r <= 0)
+        return r;
     if (look.export == EXPORT_OFFERED && is_pending(device))
         look.export = EXPORT_PENDING;
     source->ops->on_look(&look, source->userdata);
@@ -195,18 +207,17 @@ static int source_find(UdevSource *source, struct udev_device *device)
 
 /*
  * A device that udev has not dealt with yet will have its event, and so will
- * one that has gone meanwhile. If a device cannot be looked at for want of
- * resources, that is an error: it must not be reported as gone.
+ * one that has gone meanwhile. If a device is not told (udev_not_told()), that
+ * is an error: it must not be reported as gone.
  */
 static int source_look_at_path(UdevSource *source, const char *path)
 {
     struct udev_device *device;
     int r;
 
-    errno = 0;
     device = udev_device_new_from_syspath(source->udev, path);
     if (!device)
-        return want_of_resources();
+        return udev_not_told(errno);
     r = is_initialized(device);
     if (r > 0)
         r = source_find(source, device);
@@ -222,7 +233,7 @@ static int source_look_at_all(UdevSource *source,
     errno = 0;
     first = udev_enumerate_get_list_entry(enumerate);
     if (!first)
-        return want_of_resources();
+        return udev_not_told(errno);
     udev_list_entry_foreach(entry, first)
     {
         int r = source_look_at_path(source, udev_list_entry_get_name(entry));

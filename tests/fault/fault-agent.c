@@ -267,7 +267,8 @@ static void test_each_system_call_may_fail(void **state)
                 break;
             }
             n_faults++;
-            if (call_fault_is_transfer())
+            /* without descriptors it cannot look, and ends */
+            if (call_fault_is_transfer() && errors[i] != EMFILE)
                 assert_true(told_all);
             assert_true(n_descriptors() <= n_before + MOCK_DESCRIPTORS_MAX);
         }
