@@ -244,8 +244,13 @@ JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
     if (job->state != JOB_ASKING)
         return JOB_WISH_NOTHING;
 
-    /* by the next try, what is known of the device would be out of date */
+    /* By the next try, what is known of the device would be out of date. That
+     * nobody is logged in may last as long as the device is plugged in: however
+     * often it is tried, the job has all of its time after that. */
     job_unpause(job, now_usec);
+    job->deadline_usec = now_usec + JOB_USEC;
+    job->n_retries = 0;
+    job->n_rereads = 0;
     return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 }
 

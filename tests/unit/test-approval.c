@@ -760,6 +760,31 @@ static void test_waiting_for_the_login_takes_none_of_the_job_s_time(
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* Each try asks qubesd, which is slow, and fails at first. */
+static void test_nor_do_the_tries_while_nobody_is_logged_in(void **state)
+{
+    const AdminAnswer nothing = answer_of(ADMIN_EMPTY);
+
+    (void) state;
+
+    plug("sda");
+    for (uint64_t usec = 0; usec < JOB_USEC; usec += 9 * USEC_PER_SEC) {
+        uint64_t call;
+
+        answer(show("sda"), PROMPT_NO_AGENT, 0);
+        call = rig_call(&rig, ADMIN_AVAILABLE);
+        rig_pass(&rig, 9 * USEC_PER_SEC);
+        rig_reply(&rig, call, nothing);
+        rig_pass(&rig, JOB_RETRY_USEC(0));
+        assert_int_equal(serve(), 0);
+        rig_pass(&rig, MINUTE);
+        assert_int_equal(serve(), 0);
+    }
+    answer(show("sda"), PROMPT_YES, 0);
+    assert_int_equal(serve(), 1);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 static void test_a_queued_prompt_that_qubesd_takes_off_its_list_waits(
     void **state)
 {
@@ -1075,6 +1100,7 @@ int main(void)
         TEST(test_without_an_agent_the_pause_doubles_to_a_minute),
         TEST(test_a_login_is_noticed_at_once_and_the_pause_begins_anew),
         TEST(test_waiting_for_the_login_takes_none_of_the_job_s_time),
+        TEST(test_nor_do_the_tries_while_nobody_is_logged_in),
         TEST(test_a_queued_prompt_that_qubesd_takes_off_its_list_waits),
         TEST(test_a_queued_prompt_is_looked_for_when_qubesd_is_back),
         TEST(test_a_row_of_failures_does_not_hide_what_was_attached),
