@@ -3,13 +3,16 @@
 /*
  * Calls and replies of the control socket: what is accepted, encodes to the
  * JSON that it came from, and is accepted again. A call goes to the method of
- * its name, and names the device or the rule that its parameters say.
+ * its name, and names the device or the rule that its parameters say. Messages
+ * that come in pieces are those that stand between the NULs, however they are
+ * cut.
  */
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dom0/wire/control-buffer.h"
 #include "dom0/wire/control-methods.h"
 #include "dom0/wire/control-values.h"
 #include "tests/support/bytes.h"
@@ -21,6 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ENCODED_MAX (CONTROL_REPLY_MAX * 6U)
 /* what is large is slow: only with sizes that this divides */
 #define LIMITS_EVERY 320U
+/* sizes of the pieces in which messages come, of which the input's says one */
+#define PIECES 64U
 /* what is in a result before: a refused message leaves it */
 #define POISON 0x5aU
 
@@ -200,6 +205,49 @@ static void check_awaited(const ControlCall *call)
         assert(name.s[0] == '\0');
 }
 
+/* One after the other, until there is none that is whole. */
+static void take_messages(ControlBuffer *buffer, Bytes *wanted)
+{
+    size_t len = SIZE_MAX;
+
+    while (control_buffer_has_message(buffer, &len)) {
+        const Bytes all = *wanted;
+        Bytes message = bytes_before(all, '\0', wanted);
+
+        assert(len == message.len && len < all.len);
+        assert(memcmp(byte_queue_data(&buffer->bytes), message.start, len) ==
+               0);
+        control_buffer_drop(buffer, len);
+        len = SIZE_MAX;
+    }
+    assert(len == SIZE_MAX);
+}
+
+/* As a client of the socket does it: a message of more than @max bytes ends it.
+ */
+static void check_stream(Bytes stream, size_t piece, size_t max)
+{
+    ControlBuffer buffer = { .bytes.max = max + 1 };
+    Bytes wanted = stream, behind;
+    bool too_long = false;
+
+    while (stream.len > 0 && !too_long) {
+        char *space;
+        ssize_t room = byte_queue_space(
+            &buffer.bytes, &space, piece < stream.len ? piece : stream.len);
+
+        assert(room > 0);
+        memcpy(space, stream.start, (size_t) room);
+        byte_queue_filled(&buffer.bytes, (size_t) room);
+        stream = bytes_behind(stream, (size_t) room);
+        take_messages(&buffer, &wanted);
+        too_long = byte_queue_len(&buffer.bytes) > max;
+    }
+    assert(too_long == (bytes_before(wanted, '\0', &behind).len > max));
+    assert(too_long || byte_queue_len(&buffer.bytes) == wanted.len);
+    control_buffer_clear(&buffer);
+}
+
 /* @data with blanks behind it, up to @len bytes. */
 static char *pad(const char *data, size_t size, size_t len)
 {
@@ -305,8 +353,27 @@ static void fuzz_reply(const char *data, size_t size)
     control_reply_clear(&reply);
 }
 
+/* Twice, so that one ends where the other begins, and with no more room than
+ * for one; then with less. */
+static void fuzz_pieces(const char *data, size_t size)
+{
+    char *text = malloc(2 * size + 1);
+    const Bytes stream = { text, 2 * size + 1 };
+
+    assert(text);
+    memcpy(text, data, size);
+    text[size] = '\0';
+    memcpy(text + size + 1, data, size);
+    check_stream(stream, stream.len, size);
+    check_stream(stream, 1 + size % PIECES, size);
+    if (size > 0)
+        check_stream(stream, 1 + size % PIECES, size - 1);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_pieces((const char *) data, size);
     fuzz_call((const char *) data, size);
     fuzz_reply((const char *) data, size);
     return 0;
