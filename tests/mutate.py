@@ -418,6 +418,9 @@ class Caught:
 def main() -> int:
     """See the head of this file."""
     tree = pathlib.Path(sys.argv[1]).resolve()
+    # what an earlier run has left in BUILD may be made of a change
+    for path in files(tree):
+        (tree / path).touch()
     explained = explanations(pathlib.Path(sys.argv[3]))
     caught = Caught(pathlib.Path(sys.argv[4]), tree)
     todo = chosen(tree, int(sys.argv[5]), sys.argv[6:] or [""])
