@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "dom0/wire/state-wire.h"
 #include "tests/support/random-record.h"
 #include "tests/support/test.h"
@@ -219,6 +220,65 @@ static void test_a_state_holds_what_one_source_can_have(void **state)
     assert_int_equal(state_add_source(full, &source), -ENOBUFS);
 }
 
+/* @line, so many times, with another number each. */
+static int decode_lines(State **ret,
+                        const char *line,
+                        size_t n,
+                        const char **ret_error)
+{
+    const size_t size = strlen(BEGIN END) + n * (strlen(line) + 8) + 1;
+    char *text = malloc(size);
+    size_t used, where;
+    int r;
+
+    assert_non_null(text);
+    used = text_format(text, size, "%s", BEGIN);
+    for (size_t i = 0; i < n; i++) {
+        const char *mark = strchr(line, '@');
+
+        used += text_format(text + used, size - used, "%.*s%zu%s\n",
+                            (int) (mark - line), line, i, mark + 1);
+    }
+    used += text_format(text + used, size - used, "%s", END);
+    r = state_decode(ret, text, used, &where, ret_error);
+    free(text);
+    return r;
+}
+
+static void test_a_file_has_no_more_than_a_state_can_hold(void **unused)
+{
+    static const struct {
+        const char *line;
+        size_t max;
+        const char *error;
+    } cases[] = {
+        { "{\"type\":\"source\",\"name\":\"usb@\",\"boot_id\":\"\","
+          "\"n_noes\":0,\"no\":0,\"quiet\":0,\"resumed\":0}",
+          STATE_SOURCES_MAX, "there are too many sources" },
+        { "{\"type\":\"disposable\",\"name\":\"disp@\"}", STATE_DISPOSABLES_MAX,
+          "there are too many disposables" },
+        { "{\"type\":\"window\",\"source\":\"usb@\",\"opened\":0}",
+          STATE_WINDOWS_MAX, "there are too many windows" },
+    };
+
+    (void) unused;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_(state_freep) State *full = NULL, *more = NULL;
+        const char *error = NULL;
+
+        assert_int_equal(
+            decode_lines(&full, cases[i].line, cases[i].max, &error), 0);
+        assert_int_equal(full->n_sources + full->n_disposables +
+                             full->n_windows,
+                         cases[i].max);
+        assert_int_equal(
+            decode_lines(&more, cases[i].line, cases[i].max + 1, &error),
+            -EBADMSG);
+        assert_string_equal(error, cases[i].error);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -226,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_a_file_that_was_cut_anywhere_is_refused),
         cmocka_unit_test(test_what_the_encoder_does_not_write_is_refused),
         cmocka_unit_test(test_a_state_holds_what_one_source_can_have),
+        cmocka_unit_test(test_a_file_has_no_more_than_a_state_can_hold),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
