@@ -15,13 +15,19 @@
 
 #include "dom0/core/manager.h"
 #include "dom0/wire/state-wire.h"
+#include "tests/support/bytes.h"
 #include "tests/support/json-input.h"
+#include "tests/support/record-form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define BOOT "0123456789abcdef0123456789abcdef"
 /* more than all that a manager wants of qubesd without being told anything */
 #define CALLS_MAX 100000U
+/* what is large is slow: only with sizes that this divides */
+#define LIMIT_EVERY 1280U
+/* as the encoder begins a device */
+#define PLUG "{\"type\":\"plug\","
 
 static const Instant now = { .monotonic_usec = 1000 * USEC_PER_SEC,
                              .boottime_usec = 1000 * USEC_PER_SEC,
@@ -59,6 +65,7 @@ static json_t *objects_of(const char *text, size_t len)
             if (json_says(object, "type", late[i]))
                 list = i + 1;
         if (json_says(object, "type", "event")) {
+            assert(form_of_line(object) == STATUS_INVALID);
             json_complete(object, "properties");
             (void) json_object_del(object, "seq");
         }
@@ -90,6 +97,56 @@ static void require_limits(const State *state)
     assert(state->n_windows <= STATE_WINDOWS_MAX);
     for (size_t i = 0; i < state->n_sources; i++)
         assert(state->sources[i].n_plugs <= STATE_PLUGS_MAX);
+}
+
+/* The two lines of the first device in what the encoder wrote. */
+static Bytes first_plug(const char *text, size_t len)
+{
+    Bytes all = { text, len }, rest, behind;
+
+    while (!bytes_begin(all, PLUG))
+        (void) bytes_before(all, '\n', &all);
+    (void) bytes_before(all, '\n', &rest);
+    (void) bytes_before(rest, '\n', &behind);
+    return (Bytes){ all.start, (size_t) (behind.start - all.start) };
+}
+
+/* The number of devices that are written once more. */
+static int decode_with_more(State **ret,
+                            const char *text,
+                            size_t len,
+                            size_t n_more)
+{
+    const Bytes plug = first_plug(text, len);
+    const size_t before = (size_t) (plug.start - text);
+    const size_t more = n_more * plug.len;
+    _cleanup_(freep) char *longer = malloc(len + more);
+
+    assert(longer);
+    memcpy(longer, text, before);
+    for (size_t i = 0; i < n_more; i++)
+        memcpy(longer + before + i * plug.len, plug.start, plug.len);
+    memcpy(longer + before + more, plug.start, len - before);
+    return state_decode(ret, longer, len + more, NULL, NULL);
+}
+
+/* With its first device as often as a source can have one it is a state, once
+ * more is too much. */
+static void check_limit(const State *state, const char *text, size_t len)
+{
+    _cleanup_(state_freep) State *full = NULL, *fuller = NULL;
+    size_t i = 0, n_more;
+    int r;
+
+    while (i < state->n_sources && state->sources[i].n_plugs == 0)
+        i++;
+    if (i == state->n_sources)
+        return;
+    n_more = STATE_PLUGS_MAX - state->sources[i].n_plugs;
+    r = decode_with_more(&full, text, len, n_more);
+    assert(r == 0 && full->sources[i].n_plugs == STATE_PLUGS_MAX);
+    r = decode_with_more(&fuller, text, len, n_more + 1);
+    assert(r == -EBADMSG);
 }
 
 /* All that it wants is answered with a yes; it may detach, and ask. */
@@ -177,6 +234,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r = state_decode(&again, text, len, NULL, NULL);
     assert(r == 0);
     require_same(again, text, len);
+    if (size % LIMIT_EVERY == 0)
+        check_limit(state, text, len);
     free(text);
 
     start_from(state);
