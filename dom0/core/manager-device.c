@@ -126,7 +126,9 @@ void device_on_user_detach(Manager *m,
                            Instant now)
 {
     device_mark_detached(device);
-    device->waits_for_pause = false; /* that is not its last outcome any more */
+    /* that it was told anything else does not count any more */
+    device->waits_for_pause = false;
+    device->waits_for_policy = false;
     manager_record(m, device, "", target->s, STATUS_DETACHED_BY_USER, "", 0,
                    now);
     plug_withdraw(m, device, now);

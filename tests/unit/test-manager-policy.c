@@ -274,6 +274,22 @@ static void test_many_devices_are_decided_as_there_is_room(void **state)
     assert_false(manager_has_jobs(rig.manager, 1));
 }
 
+/* Its next record had no answer, and then the person takes it away. */
+static void test_nothing_is_asked_for_what_is_left_alone(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    judge(POLICY_YES);
+    finish_block_attach();
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    judge(POLICY_SILENT);
+    detach_by_person("sda");
+    rig_pass(&rig, MANAGER_POLICY_USEC);
+    assert_true(asks_nothing());
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -287,6 +303,7 @@ int main(void)
         WITH_RIG(test_an_answer_to_explain_calls_for_a_decision),
         WITH_RIG(test_a_no_of_the_policy_is_final),
         WITH_RIG(test_nothing_is_asked_for_what_is_gone),
+        WITH_RIG(test_nothing_is_asked_for_what_is_left_alone),
         WITH_RIG(test_a_prompt_is_not_shown_twice_for_that),
         WITH_RIG(test_a_question_that_is_never_answered_does_no_harm),
         WITH_RIG(test_many_devices_are_decided_as_there_is_room),
