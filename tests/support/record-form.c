@@ -8,7 +8,6 @@
 #define AGENT_MAX     64U
 #define BOOT_ID_LEN   32U
 #define INTERFACE_LEN 6U
-#define INTERFACES    32U
 
 typedef enum Kind {
     KIND_LOWER_HEX,
@@ -23,29 +22,28 @@ typedef enum Kind {
 static const struct {
     const char *name;
     Kind kind;
-    size_t max_len;
-    int64_t min, max;
+    int64_t min, max; /* of a text its bytes, of interfaces their number */
 } keys[N_PROPERTIES] = {
-    [PROPERTY_VENDOR_ID] = { "vendor_id", KIND_LOWER_HEX },
-    [PROPERTY_PRODUCT_ID] = { "product_id", KIND_LOWER_HEX },
-    [PROPERTY_REVISION] = { "revision", KIND_HEX },
-    [PROPERTY_SERIAL] = { "serial", KIND_TEXT, 126 },
-    [PROPERTY_VENDOR] = { "vendor", KIND_TEXT, 126 },
-    [PROPERTY_MODEL] = { "model", KIND_TEXT, 126 },
-    [PROPERTY_INTERFACES] = { "interfaces", KIND_INTERFACES },
-    [PROPERTY_PATH] = { "path", KIND_TEXT, 255 },
-    [PROPERTY_DEVTYPE] = { "devtype", KIND_DEVTYPE },
-    [PROPERTY_PARTITION] = { "partition", KIND_NUMBER, 0, 1, 255 },
-    [PROPERTY_FS_TYPE] = { "fs_type", KIND_TEXT, 255 },
-    [PROPERTY_FS_UUID] = { "fs_uuid", KIND_TEXT, 255 },
-    [PROPERTY_FS_LABEL] = { "fs_label", KIND_TEXT, 255 },
-    [PROPERTY_PART_TABLE] = { "part_table", KIND_TEXT, 255 },
-    [PROPERTY_PART_UUID] = { "part_uuid", KIND_TEXT, 255 },
-    [PROPERTY_PART_LABEL] = { "part_label", KIND_TEXT, 255 },
-    [PROPERTY_SIZE] = { "size", KIND_NUMBER, 0, 0, INT64_MAX },
-    [PROPERTY_REMOVABLE] = { "removable", KIND_BOOL },
-    [PROPERTY_READ_ONLY] = { "read_only", KIND_BOOL },
-    [PROPERTY_DISKSEQ] = { "diskseq", KIND_NUMBER, 0, 0, INT64_MAX },
+    [PROPERTY_VENDOR_ID] = { "vendor_id", KIND_LOWER_HEX, 4, 4 },
+    [PROPERTY_PRODUCT_ID] = { "product_id", KIND_LOWER_HEX, 4, 4 },
+    [PROPERTY_REVISION] = { "revision", KIND_HEX, 4, 4 },
+    [PROPERTY_SERIAL] = { "serial", KIND_TEXT, 1, 126 },
+    [PROPERTY_VENDOR] = { "vendor", KIND_TEXT, 1, 126 },
+    [PROPERTY_MODEL] = { "model", KIND_TEXT, 1, 126 },
+    [PROPERTY_INTERFACES] = { "interfaces", KIND_INTERFACES, 1, 32 },
+    [PROPERTY_PATH] = { "path", KIND_TEXT, 1, 255 },
+    [PROPERTY_DEVTYPE] = { "devtype", KIND_DEVTYPE, 4, 10 },
+    [PROPERTY_PARTITION] = { "partition", KIND_NUMBER, 1, 255 },
+    [PROPERTY_FS_TYPE] = { "fs_type", KIND_TEXT, 1, 255 },
+    [PROPERTY_FS_UUID] = { "fs_uuid", KIND_TEXT, 1, 255 },
+    [PROPERTY_FS_LABEL] = { "fs_label", KIND_TEXT, 1, 255 },
+    [PROPERTY_PART_TABLE] = { "part_table", KIND_TEXT, 1, 255 },
+    [PROPERTY_PART_UUID] = { "part_uuid", KIND_TEXT, 1, 255 },
+    [PROPERTY_PART_LABEL] = { "part_label", KIND_TEXT, 1, 255 },
+    [PROPERTY_SIZE] = { "size", KIND_NUMBER, 0, INT64_MAX },
+    [PROPERTY_REMOVABLE] = { "removable", KIND_BOOL, 0, 1 },
+    [PROPERTY_READ_ONLY] = { "read_only", KIND_BOOL, 0, 1 },
+    [PROPERTY_DISKSEQ] = { "diskseq", KIND_NUMBER, 0, INT64_MAX },
 };
 
 static const char *const actions[] = { [RECORD_PRESENT] = "present",
@@ -67,16 +65,22 @@ static bool is_word(Bytes text, const char *const *words, size_t n)
     return false;
 }
 
+bool form_is_number(PropertyKey key, int64_t number)
+{
+    return number >= keys[key].min && number <= keys[key].max;
+}
+
 bool form_is_text(PropertyKey key, Bytes text)
 {
+    if (!form_is_number(key, (int64_t) text.len))
+        return false;
     switch (keys[key].kind) {
     case KIND_LOWER_HEX:
-        return text.len == 4 && bytes_are_all_of(text, DIGITS "abcdef");
+        return bytes_are_all_of(text, DIGITS "abcdef");
     case KIND_HEX:
-        return text.len == 4 && bytes_are_all_of(text, HEX);
+        return bytes_are_all_of(text, HEX);
     case KIND_TEXT:
-        return text.len >= 1 && text.len <= keys[key].max_len &&
-               unicode_is_plain(text);
+        return unicode_is_plain(text);
     case KIND_DEVTYPE:
         return is_word(text, devtypes, ARRAY_SIZE(devtypes));
     case KIND_INTERFACES:
@@ -85,11 +89,6 @@ bool form_is_text(PropertyKey key, Bytes text)
         break;
     }
     return false;
-}
-
-bool form_is_number(PropertyKey key, int64_t number)
-{
-    return number >= keys[key].min && number <= keys[key].max;
 }
 
 bool form_is_interface(Bytes code)
@@ -112,7 +111,7 @@ static bool are_interfaces(const json_t *list)
         if (!json_is_string(code) || !form_is_interface(text_of(code)))
             return false;
     }
-    return n >= 1 && n <= INTERFACES;
+    return form_is_number(PROPERTY_INTERFACES, (int64_t) n);
 }
 
 static bool is_property(PropertyKey key, const json_t *value)
