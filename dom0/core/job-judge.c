@@ -2,21 +2,44 @@
 
 #include <string.h>
 
+#include "common/text.h"
 #include "dom0/core/job-internal.h"
 
-static size_t job_count_qubes(const Job *job)
+/* Whether it is no target, whatever policy says. */
+static bool job_is_never(const Job *job, const Target *target)
+{
+    return target->kind == TARGET_QUBE &&
+           (qube_name_equal(&target->name, &job->task.source) ||
+            strcmp(target->name.s, "dom0") == 0);
+}
+
+/* How many of the targets may be asked about. */
+static size_t job_count_askable(const Job *job, bool qubes_only)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < job->task.n_targets; i++)
-        n += job->task.targets[i].kind == TARGET_QUBE;
+    for (size_t i = 0; i < job->task.n_targets; i++) {
+        const Target *target = &job->task.targets[i];
+
+        n += !job_is_never(job, target) &&
+             (target->kind == TARGET_QUBE || !qubes_only);
+    }
     return n;
 }
 
 /* No target is let through. */
 static JobWish job_finish_denied(Job *job)
 {
-    if (job->task.qubes_only && job_count_qubes(job) == 0)
+    char detail[sizeof(job->detail)];
+
+    if (job_count_askable(job, false) == 0) {
+        (void) text_format(detail, sizeof(detail),
+                           "%s has the device itself: name another qube behind "
+                           "'to'",
+                           job->task.source.s);
+        return job_finish(job, STATUS_DENIED_BY_POLICY, detail);
+    }
+    if (job_count_askable(job, job->task.qubes_only) == 0)
         return job_finish_holder_stopped(job);
     job->unjudged = job->no_answer != POLICY_NO;
     switch (job->no_answer) {
@@ -85,9 +108,7 @@ JobWish job_judge(Job *job, uint64_t now_usec)
     for (; job->candidate < end; job->candidate++) {
         const Target *target = &task->targets[job->candidate];
 
-        if (target->kind == TARGET_QUBE &&
-            (qube_name_equal(&target->name, &task->source) ||
-             strcmp(target->name.s, "dom0") == 0))
+        if (job_is_never(job, target))
             continue;
         if (target->kind != TARGET_QUBE && task->qubes_only)
             continue;

@@ -290,6 +290,48 @@ static void test_nothing_is_asked_for_what_is_left_alone(void **state)
     assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
 }
 
+static void test_policy_is_not_blamed_where_the_source_is_the_only_target(
+    void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "disks: allow block to sys-usb\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    assert_true(asks_nothing());
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_POLICY);
+    assert_string_equal(last_outcome()->detail,
+                        "sys-usb has the device itself: name another qube "
+                        "behind 'to'");
+
+    rig_set_rules(&rig, "disks: allow block to { sys-usb work }\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    judge(POLICY_NO);
+    judge(POLICY_NO);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_POLICY);
+    assert_string_equal(last_outcome()->detail, "");
+}
+
+/* The disposable that had it was shut down, and no other is made by itself. */
+static void test_nor_where_it_is_beside_a_disposable_that_was_shut_down(
+    void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "disks: allow block to { sys-usb @dispvm:media }\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    judge(POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable();
+    (void) judge_all(POLICY_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) judge_all(POLICY_YES);
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "disp1");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+}
+
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -305,6 +347,8 @@ int main(void)
         WITH_RIG(test_nothing_is_asked_for_what_is_gone),
         WITH_RIG(test_nothing_is_asked_for_what_is_left_alone),
         WITH_RIG(test_a_prompt_is_not_shown_twice_for_that),
+        WITH_RIG(test_policy_is_not_blamed_where_the_source_is_the_only_target),
+        WITH_RIG(test_nor_where_it_is_beside_a_disposable_that_was_shut_down),
         WITH_RIG(test_a_question_that_is_never_answered_does_no_harm),
         WITH_RIG(test_many_devices_are_decided_as_there_is_room),
     };
