@@ -205,6 +205,9 @@ JobWish job_attach(Job *job)
     if (job->disposable_gone && job_is_in_disposable(job))
         return job_finish_disposable_gone(job);
 
+    /* what was tried again before has used up none of the Attach's tries */
+    if (!job->tried)
+        job->n_retries = 0;
     job->tried = true;
     job->unready = false;
     job->taken = false;

@@ -956,6 +956,31 @@ static void test_a_job_goes_on_when_qubesd_is_back(void **state)
     finish_block_attach();
 }
 
+/* qubesd lists the plug before, for so long that all tries are used up. */
+static void test_what_came_before_the_attach_takes_none_of_its_tries(
+    void **state)
+{
+    (void) state;
+
+    come_attached("sda", "vault", STATUS_ATTACHED_ELSEWHERE);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("vault"));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+    }
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    }
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+}
+
 static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)
 {
     (void) s;
@@ -1048,6 +1073,7 @@ int main(void)
         WITH_RIG(test_a_newer_picture_takes_the_place_of_the_older),
         WITH_RIG(test_a_failed_detach_is_tried_after_1_2_and_4_s),
         WITH_RIG(test_a_job_goes_on_when_qubesd_is_back),
+        WITH_RIG(test_what_came_before_the_attach_takes_none_of_its_tries),
         WITH_RIG(test_a_disposable_to_be_closed_is_known_after_a_restart),
         WITH_RIG(test_noes_are_counted_over_a_restart),
     };
