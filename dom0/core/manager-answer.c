@@ -191,6 +191,7 @@ void manager_on_answer(Manager *m,
     }
     if (orphans_on_answer(&m->orphans, call, answer, retry_usec) ||
         on_probed(m, call, answer, now) ||
+        census_on_answer(m, call, answer, now) ||
         desk_on_answer(m, call, answer, now)) {
         manager_settle(m, now);
         return;

@@ -67,6 +67,7 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
     }
 
     device->plugged = false;
+    census_forget(m, device);
     device->told_by = 0;
     device_stop_waiting(device);
     device->detached_by_user = false;

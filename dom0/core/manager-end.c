@@ -172,6 +172,7 @@ static void managed_bury(Manager *m, ManagedJob *managed)
     }
     managed->device = NULL;
     managed->dead = true;
+    m->census.is_changed = true; /* it does not ask what a job finds out */
     managed->wants_call = false;
     managed->wants_question = false;
     m->n_dead++;

@@ -480,6 +480,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
 
 void manager_on_admin_event(Manager *m, const AdminEvent *event, Instant now)
 {
+    census_on_event(m, event);
     switch (event->type) {
     case ADMIN_EVENT_DEVICE_ADDED:
         on_device_added(m, event, now);

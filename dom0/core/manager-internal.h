@@ -21,6 +21,7 @@
  *     manager-state    what is kept over a restart of the daemon
  *     manager-notify   what the person is told       (out)
  *     manager-report   what `status` and lists show  (out)
+ *     manager-census   who has what was attached before events were heard
  *     manager-trial    what `explain` needs to know  (out)
  *     manager          time, what is wanted          (out)
  *
@@ -181,6 +182,22 @@ typedef struct PolicyWatch {
     uint64_t calm_usec;    /* before that, answers to others decide nothing */
 } PolicyWatch;
 
+/*
+ * Of a device that was plugged in when events were not heard nobody has told
+ * who has it. If no job finds out it is asked for, once, one device after the
+ * other; for the report only.
+ */
+typedef struct Census {
+    bool any;
+    bool is_changed; /* see whether there are any */
+    bool wants_call; /* for @plug */
+    uint64_t call;   /* under way; 0: none */
+    uint64_t plug;
+    bool is_void; /* what will be answered may be out of date */
+    Rate rate;
+    uint64_t retry_usec;
+} Census;
+
 typedef struct NotificationQueue {
     Rate rate;
     Rate failures; /* a part of these */
@@ -214,6 +231,7 @@ struct Manager {
     PolicyAnswer policy;  /* the last one */
     uint64_t policy_usec; /* CLOCK_REALTIME of that; 0: none yet */
     PolicyWatch watch;
+    Census census;
     PromptDesk desk;
     NotificationQueue notifications;
     Refusals refusals;          /* for the report */
@@ -408,6 +426,21 @@ Status manager_refuse(Manager *m,
                       Status status,
                       const char *detail,
                       Instant now);
+
+/* manager-census */
+
+void census_step(Manager *m, Instant now);
+bool census_next_call(Manager *m, uint64_t call, AdminRequest *ret_request);
+bool census_on_answer(Manager *m,
+                      uint64_t call,
+                      const AdminAnswer *answer,
+                      Instant now);
+/* qubesd's event of a device: what was found does not hold any more. */
+void census_on_event(Manager *m, const AdminEvent *event);
+void census_on_qube_stopped(Manager *m, const QubeName *name);
+/* Who has the device is not known any more. */
+void census_forget(Manager *m, Device *device);
+uint64_t census_next_usec(const Manager *m);
 
 /* manager-turn */
 

@@ -267,6 +267,7 @@ void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     strangers_on_qube_stopped(m, name, now);
     orphans_on_stopped(&m->orphans, name);
+    census_on_qube_stopped(m, name);
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];
 

@@ -28,6 +28,7 @@ static void device_look_anew(Manager *m, Device *device, Instant now)
     if (device->attach_untold)
         device->removed = false;
     device->attachment_known = false;
+    census_forget(m, device);
     device->attach_untold = false;
     device->lingers_at = (QubeName){};
     device->missed_events = device->job != NULL;

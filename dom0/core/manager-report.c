@@ -50,6 +50,8 @@ static ReportDevice report_device(const Manager *m, const Device *device)
             device->job ? job_state_to_string(device->job->job.state) : NULL,
     };
 
+    if (!device_is_attached(device) && !device->attachment_known)
+        report.attached_to = device->found_at;
     if (device->holding == HOLDING_DEVICE) {
         report.attached_to = device->held_by;
         report.attached_by = device->held_rule;

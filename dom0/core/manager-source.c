@@ -306,6 +306,8 @@ static int device_plug_in(Manager *m,
         return r;
     m->last_plug++;
     device->outcome = 0; /* the last one was of another plug */
+    /* what comes while events are heard has been attached by nobody unheard */
+    device->counted = device->record.action != RECORD_PRESENT;
     (void) device_recall(device);
     drop_old_parts(m, device, replaced, now);
     tell_new_part(device);
@@ -375,6 +377,7 @@ static Status event_here(Manager *m,
     if (!device->plugged || replaced)
         device_unplug(m, device, "replaced by another device", now);
     device->record = *record;
+    m->census.is_changed |= !device->told;
     device->told = true;
     device->told_by |= source_connection_bit(source, connection);
     if (!device->plugged && device_plug_in(m, device, replaced, now) < 0) {

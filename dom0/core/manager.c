@@ -104,6 +104,7 @@ void manager_settle(Manager *m, Instant now)
         desk_step(m, now);
         manager_sweep(m, now);
     } while (manager_give_room(m, now));
+    census_step(m, now);
 }
 
 void manager_on_time(Manager *m, Instant now)
@@ -148,7 +149,8 @@ bool manager_next_call(Manager *m,
     if (target_starts_next_call(m->starts, *ret_call, ret_request) ||
         orphans_next_call(&m->orphans, *ret_call, ret_request) ||
         probe_next_call(m, *ret_call, ret_request) ||
-        desk_next_call(m, *ret_call, ret_request)) {
+        desk_next_call(m, *ret_call, ret_request) ||
+        census_next_call(m, *ret_call, ret_request)) {
         m->last_call++;
         return true;
     }
@@ -213,6 +215,8 @@ uint64_t manager_next_usec(const Manager *m)
         next_usec = probes_next_usec(m);
     if (room_next_usec(m) < next_usec)
         next_usec = room_next_usec(m);
+    if (census_next_usec(m) < next_usec)
+        next_usec = census_next_usec(m);
     if (policy_next_usec(m) < next_usec)
         next_usec = policy_next_usec(m);
     for (const ManagedJob *managed = m->jobs; managed;

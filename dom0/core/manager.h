@@ -43,6 +43,9 @@
 /* the policy daemon has not answered: the same */
 #define MANAGER_POLICY_USEC     (1 * USEC_PER_SEC)
 #define MANAGER_POLICY_MAX_USEC (60 * USEC_PER_SEC)
+/* who has the devices that no rule takes is asked for so many at once, then for
+ * one a second */
+#define MANAGER_CENSUS_BURST 64U
 /* without memory for a job: the wait before the next try */
 #define MANAGER_ROOM_USEC     (10 * USEC_PER_SEC)
 #define MANAGER_PAUSE_FOREVER UINT64_MAX

@@ -145,6 +145,9 @@ struct Device {
      * so, or that none has it, since we are connected to it. */
     QubeName attached_to;
     bool attachment_known;
+    /* If that is not known: it was asked for, to be shown only, see Census. */
+    bool counted;
+    QubeName found_at; /* "": none */
     /* qubesd's events were missed while a job was in work */
     bool missed_events;
     bool bound; /* our last Attach was pinned to the device's identity */
@@ -249,6 +252,7 @@ struct Source {
     PortDetach port_detaches[SOURCE_PORT_DETACHES_MAX]; /* a ring */
     size_t next_port_detach;
 
+    uint64_t census;     /* grows with each call of it; 0: none yet */
     uint64_t prompted;   /* grows with each window of any source; 0: none yet */
     uint32_t n_noes;     /* answers of the person, since the last yes */
     uint64_t no_usec;    /* when the last one was */

@@ -127,6 +127,7 @@ static void check_call(World *world, const Call *new)
 
     REQUIRE(world, request->method != ADMIN_INVALID);
     REQUIRE(world, strcmp(request->port.s, UNNAMED) != 0 ||
+                       request->method == ADMIN_AVAILABLE ||
                        (world->wants_out && request->method != ADMIN_ATTACH));
     for (size_t i = 0; i < world->n_calls; i++) {
         const Call *old = &world->calls[i];

@@ -336,6 +336,14 @@ static inline void refuse(const char *device)
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
 }
 
+/* Nobody has told who has it since qubesd is heard again: that is asked for, to
+ * be shown. */
+static inline void be_counted(const char *holder)
+{
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(holder));
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* What the person asks for with the command, which goes by the name @asker. */
 static inline Status retry_as(uint64_t asker, const char *device)
 {

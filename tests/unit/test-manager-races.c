@@ -161,7 +161,7 @@ static void test_a_detach_in_a_gap_is_found_after_a_busy_qubesd(void **state)
     rig_pass(&rig, JOB_OFFLINE_USEC);
     be_found_missing();
     assert_int_equal(last_outcome()->status, STATUS_DETACHED_BY_USER);
-    assert_true(rig_is_quiet(&rig));
+    be_counted(NULL);
 }
 
 /* It was unplugged before that job has ended: that is nothing to look for. */

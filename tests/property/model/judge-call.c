@@ -424,6 +424,26 @@ static void on_create(Model *m)
     wrong(m, "a disposable is made, though nothing calls for it");
 }
 
+bool judge_is_census(const Model *m, const AdminRequest *request, int seat)
+{
+    static Report report;
+
+    if (request->method != ADMIN_AVAILABLE || seat == NO_SEAT)
+        return false;
+    report = (Report){};
+    manager_report(m->manager, &report, m->now);
+    for (size_t i = 0; i < report.n_jobs_shown; i++) {
+        const ReportJob *job = &report.jobs[i];
+
+        if (strcmp(job->source.s, request->dest.s) == 0 &&
+            ((job->class == request->class &&
+              strcmp(job->device.s, request->port.s) == 0) ||
+             strcmp(job->state, "checking-parts") == 0))
+            return false;
+    }
+    return true;
+}
+
 void judge_on_call(Model *m, const AdminRequest *request)
 {
     switch (request->method) {

@@ -1253,6 +1253,8 @@ void judge_on_answer(Model *m, const Call *call)
     Seat *seat = call->seat == NO_SEAT ? NULL : &m->seats[call->seat];
     AdminResult result = call->answer.result;
 
+    if (call->is_census)
+        return;
     if (call->fault != FAULT_NONE && seat)
         seat->fault_tick = m->tick;
     else if (call->fault != FAULT_NONE)

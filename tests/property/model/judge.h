@@ -75,6 +75,10 @@ bool seats_exclude(const Model *m, int a, int b);
 /* Whether what device-added told of it is still so, as far as is known. */
 bool is_announced(const Model *m, const Seat *seat);
 /* A decision is called for. */
+/* Whether no job can have wished for the call: it asks who has a device, only
+ * to show that. */
+bool judge_is_census(const Model *m, const AdminRequest *request, int seat);
+
 void trigger(Model *m, Seat *seat);
 /* A decision may be made, though nothing calls for it. */
 void permit(Model *m, Seat *seat);

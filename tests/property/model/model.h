@@ -232,6 +232,7 @@ typedef struct Call {
     int seat;
     int dev; /* of a USB attach in work */
     Fault fault;
+    bool is_census; /* of no job: nothing is decided by it */
     AdminAnswer answer;
     uint64_t tick; /* when it was made */
 } Call;

@@ -5,6 +5,7 @@
 
 #include "common/text.h"
 #include "tests/property/model/hotplug.h"
+#include "tests/property/model/judge.h"
 #include "tests/property/model/play.h"
 #include "tests/property/model/qubesd.h"
 #include "tests/property/model/world.h"
@@ -175,6 +176,7 @@ void qubesd_call(Model *m, uint64_t id, const AdminRequest *request)
     call->tick = m->tick;
     call->qube = qube_find(m, request->dest.s);
     call->seat = call_seat(m, request);
+    call->is_census = judge_is_census(m, request, call->seat);
 
     if (!m->qubesd_up || is_refused(m, request->method)) {
         call->executed = true;
