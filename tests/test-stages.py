@@ -149,7 +149,7 @@ class StagesTest(unittest.TestCase):
             for paths in ((), ("README.md",), ("dom0/io/a.c", "common/a.c"),
                           ("common/a.c", "sysusb/a.c", "version")):
                 said, stages = chosen(number, *paths)
-                self.assertLessEqual(12 + sum(minutes[one] for one in stages), 30)
+                self.assertLessEqual(13 + sum(minutes[one] for one in stages), 30)
                 self.assertIn("of 30 min", said)
 
     def test_what_was_touched_comes_first_and_then_the_one_in_turn(self):
@@ -170,7 +170,7 @@ class StagesTest(unittest.TestCase):
             for stage in set(touched(*paths)) - set(stages):
                 self.assertRegex(said, rf"no time for: .*\b{stage}\b")
             ever.update(stages)
-        self.assertEqual(ever, set(touched(*paths)))
+        self.assertLessEqual(set(touched(*paths)), ever)
 
     def test_what_cannot_be_run_here_gives_its_turn_to_the_next(self):
         said, stages = chosen(4, there="[[ $1 != memory && $1 != machine ]]")
