@@ -673,6 +673,18 @@ class WaitTest(CommandCase):
         self.attach_stick(rig)
         self.assertEqual(waiting.end(), (0, self.DONE, ""))
 
+    def test_what_was_attached_before_the_daemon_began_is_found(self):
+        rig = self.start("no: deny usb\n")
+        rig.daemon.stop()
+        rig.sim.attach(backend="sys-usb", port="sda", target="work")
+        rig.daemon.start()
+        connection = self.by_hand(rig)
+        seq = connection.event("present", "block", "sda", **STICK)
+        self.assert_told(connection, seq, 300)
+        self.assertEqual(self.command(rig, "wait", "sys-usb:sda"),
+                         "sys-usb:sda \"SanDisk Ultra\": attached to work\n")
+        self.assertIn("\twork\t", self.command(rig, "devices"))
+
     def test_it_tells_what_happens_meanwhile(self):
         rig = self.start("no: deny block serial \"4C530001\"\n")
         connection = self.forwarder(rig)
