@@ -425,7 +425,7 @@ class Judge:
             return
         for key in plug.devices:
             known, owner = told.get(key), self._owner(*key)
-            # what no rule wants it need not have looked at since it began; a
+            # what no rule wants it may not have asked for yet since it began; a
             # USB device that went unheard it looks at once more, 3 s later
             if known and known["attached_to"] != owner and (
                     known["attached_to"] or not self._is_by_hand(key)) and \
