@@ -49,7 +49,7 @@ CALLS_A_LINE = 2
 MINUTE_S = 55.0
 # a disk that is not there is looked for this long: so calls have to wait
 LATENCY_S = 1.0
-# at most, and what may be left of it in the end
+# of its memory at any time, and to the end from when it knows most devices
 PEAK_MAX = 4 << 20
 GROWTH_MAX = 512 << 10
 # 64 callers that have not said who they are, 4 of each source, calls in work
@@ -88,10 +88,11 @@ class Watch:
         """Now."""
         self.memory.append(memory_of(self.pid))
         self.descriptors.append(len(os.listdir(f"/proc/{self.pid}/fd")))
-        for source in self.daemon.status()["sources"]:
-            if source["name"] == "sys-usb":
-                self.n_devices.append(source["n_devices"])
-                self.n_jobs.append(source["n_jobs"])
+        sources = {source["name"]: source
+                   for source in self.daemon.status()["sources"]}
+        hostile = sources.get("sys-usb", {"n_devices": 0, "n_jobs": 0})
+        self.n_devices.append(hostile["n_devices"])
+        self.n_jobs.append(hostile["n_jobs"])
 
 
 def good_cycle(connection, disk: str) -> tuple[float, tuple]:
@@ -188,9 +189,11 @@ def limits_of(sim: Sim, counts: dict, seconds: float, seen: Watch) -> list[Limit
 def report(daemon: Daemon, counts: dict, seconds: float, seen: Watch,
            delays: list[float], cpu: float) -> list[str]:
     """Print the figures; what is wrong with them."""
-    # the first fifth is for getting warm
+    # the first fifth is for getting warm, and it takes what as many devices as it
+    # knows at most take
     warm = seen.memory[len(seen.memory) // 5:]
-    growth = seen.memory[-1] - warm[0]
+    full = seen.memory[seen.n_devices.index(max(seen.n_devices))]
+    growth = seen.memory[-1] - max(full, warm[0])
     print(f"offered       {counts['offered']} records, {OFFERED_A_SECOND} a second; "
           f"of {counts['names']} names; {counts['connected']} connections")
     print(f"made          {counts['made']}, of which {counts['written']} were "
@@ -198,8 +201,9 @@ def report(daemon: Daemon, counts: dict, seconds: float, seen: Watch,
     print(f"answered      {counts['answered']}, {counts['too many']} of them with 429")
     print(f"outcomes      {daemon.status()['n_outcomes']}")
     print(f"CPU           {cpu:.1f} s in {seconds:.0f} s")
-    print(f"memory        {warm[0] / 1024:.0f} KiB warm, at most "
-          f"{max(warm) / 1024:.0f} KiB, {seen.memory[-1] / 1024:.0f} KiB in the end")
+    print(f"memory        {warm[0] / 1024:.0f} KiB warm, {full / 1024:.0f} KiB with "
+          f"{max(seen.n_devices)} devices, at most {max(warm) / 1024:.0f} KiB, "
+          f"{seen.memory[-1] / 1024:.0f} KiB in the end")
     print(f"descriptors   at most {max(seen.descriptors)}")
     print(f"other source  {len(delays)} times attached, after "
           f"{statistics.median(delays) * 1000:.0f} ms in the middle, "
