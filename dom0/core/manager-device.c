@@ -22,6 +22,7 @@ void device_stop_waiting(Device *device)
     device->waits_for_qubesd = false;
     device->waits_for_disk = false;
     device->waits_for_list = false;
+    device->waits_for_part = false;
     device->waits_for_pause = false;
     device->waits_for_policy = false;
     device->waits_for_room = false;
@@ -128,6 +129,7 @@ void device_on_user_detach(Manager *m,
 {
     device_mark_detached(device);
     /* that it was told anything else does not count any more */
+    device->waits_for_part = false;
     device->waits_for_pause = false;
     device->waits_for_policy = false;
     manager_record(m, device, "", target->s, STATUS_DETACHED_BY_USER, "", 0,
@@ -319,9 +321,12 @@ static Status device_attach(Manager *m,
     device_drop_queued(m, device, STATUS_SUPERSEDED, DECIDED_ANEW, now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH)
         managed_supersede(m, device->job, DECIDED_ANEW, now);
-    if (device_is_excluded(device))
-        return device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
+    if (device_is_excluded(device)) {
+        (void) device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
                              PART_IN_THE_WAY, now);
+        device->waits_for_part = true;
+        return STATUS_ATTACHED_ELSEWHERE;
+    }
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
         return device_put_off(m, device, rule, STATUS_TOO_MANY, JOBS_FULL, now);
     if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0) {

@@ -129,6 +129,7 @@ void managed_tell(Manager *m, ManagedJob *managed, Instant now)
         job->outcome == STATUS_UNAVAILABLE ||
         (job->outcome == STATUS_TIMEOUT && m->qubesd != QUBESD_CONNECTED);
     device->waits_for_list = job->outcome == STATUS_NO_SUCH_DEVICE;
+    device->waits_for_part &= job->outcome == STATUS_ATTACHED_ELSEWHERE;
     device->waits_for_pause = job->outcome == STATUS_PAUSED;
     device->waits_for_room = false; /* it had a job */
     device->waits_for_policy = false;
@@ -290,6 +291,33 @@ static bool device_has_missed(const Device *device)
            device->plugged && device_is_attached(device);
 }
 
+/* Whether it may still be attached without a new record: what it waits for may
+ * come, a yes be given in its window; and what is replaced, or left alone, is
+ * no reason to attach another part. */
+static bool device_is_still_wanted(const Device *device, Status outcome)
+{
+    return outcome == STATUS_SUPERSEDED || outcome == STATUS_APPROVAL_TIMEOUT ||
+           outcome == STATUS_DETACHED_BY_USER || device_is_attached(device) ||
+           device_is_waiting(device) || device->waits_for_pause ||
+           device->waits_for_policy || device->waits_for_room;
+}
+
+/* The device's job has ended. If it has attached nothing and there is no more
+ * to come, those that it was in the way of are decided again. */
+static void device_make_way(Manager *m, const Device *device, Status outcome)
+{
+    if (device_is_still_wanted(device, outcome))
+        return;
+    for (Device *part = device->source->devices; part; part = part->next) {
+        if (!part->waits_for_part || !device_excludes(device, part) ||
+            device_is_left_alone(part))
+            continue;
+        part->waits_for_part = false;
+        part->waits_for_room = true;
+        m->lacks_room = true;
+    }
+}
+
 /* Whether it is gone, and what is left of it are disposables to shut down. */
 static bool device_has_to_close(const Device *device)
 {
@@ -342,6 +370,8 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
     } else if (device_has_to_close(device)) {
         device_begin_detach(m, device, now);
     } else {
+        if (managed->kind == JOB_KIND_ATTACH)
+            device_make_way(m, device, managed->job.outcome);
         device_release(device);
     }
 }

@@ -98,13 +98,15 @@ JobWish managed_check_turn(Manager *m, ManagedJob *managed, Instant now)
         return job_on_withdrawn(&managed->job, true, STATUS_DENIED_BY_USER, "");
     if (managed_is_outdated(m, managed))
         return managed_end_outdated(managed);
-    for (const Device *part = device->source->devices; part; part = part->next)
-        if (part->plugged && part_is_in_the_way(part) &&
-            device_excludes(device, part))
-            return job_on_withdrawn(&managed->job, true,
-                                    STATUS_ATTACHED_ELSEWHERE,
-                                    "another part of the same device is "
-                                    "attached");
+    for (const Device *part = device->source->devices; part;
+         part = part->next) {
+        if (!part->plugged || !part_is_in_the_way(part) ||
+            !device_excludes(device, part))
+            continue;
+        managed->device->waits_for_part = true;
+        return job_on_withdrawn(&managed->job, true, STATUS_ATTACHED_ELSEWHERE,
+                                "another part of the same device is attached");
+    }
     return managed_give_turn(m, managed, now);
 }
 

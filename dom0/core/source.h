@@ -202,6 +202,9 @@ struct Device {
     /* Decide this USB device again when the record of an attached disk comes,
      * which by its identity may be a part of it, or of another of its kind. */
     bool waits_for_disk;
+    /* Decide again when the job of the part that is in its way has ended and
+     * has attached nothing. */
+    bool waits_for_part;
     bool waits_for_pause; /* decide again when it runs out: it was held up */
     /* Decide again when the policy daemon answers, see PolicyWatch. */
     bool waits_for_policy;

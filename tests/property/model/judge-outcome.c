@@ -598,6 +598,16 @@ static void call_for_restore(Model *m, Seat *seat, int target, Status status)
         permit(m, seat);
 }
 
+/* What it was in the way of may be decided again, if it was not attached. */
+static void make_way(Model *m, int index, Status status)
+{
+    for (int i = 0; i < SEATS; i++)
+        if (!status_is_success(status) && seats_exclude(m, i, index) &&
+            m->seats[i].plugged && m->seats[i].trigger_tick == 0 &&
+            m->seats[i].claim == STATUS_ATTACHED_ELSEWHERE)
+            permit(m, &m->seats[i]);
+}
+
 void judge_on_outcome(Model *m, const HistoryEntry *entry)
 {
     int index = claimed_seat(m, entry);
@@ -689,6 +699,7 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
          entry->status == STATUS_UNAVAILABLE) &&
         m->stream_down_tick >= claim.since)
         permit(m, claim.seat);
+    make_way(m, index, entry->status);
 }
 
 void judge_on_reply(Model *m, const Waiting *waiting, Status status)
