@@ -29,6 +29,9 @@ plants=(
     'job-detach.c|return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|return job_finish(job, STATUS_DETACHED, ""); return job_retry(job, JOB_DETACHING, STATUS_ATTACH_FAILED,|a Detach that failed is taken for done'
     'job-step.c|job->waited = true;||a policy that was tightened meanwhile does not count'
     'manager-policy.c|device->waits_for_policy = true;||what the policy daemon gave no answer for is lost'
+    'manager-acts.c|if (!all && !device->waits_for_pause)|if (false)|a pause that runs out decides all'
+    'manager-end.c|if (begun_usec == 0 \|\||if (true \|\||a late attach is not told'
+    'job-detach.c|return job->task.close ? job_call(|return false ? job_call(|a disposable is left behind'
     'target-start.c|if (start->running)|if (false)|a target is started once for each device'
 )
 

@@ -312,6 +312,8 @@ static void on_attach(Model *m, const AdminRequest *request)
             wrong(m, "a disposable is used for two devices");
         m->qubes[qube].seat = index;
         m->qubes[qube].closes = rule && rule->close;
+        m->qubes[qube].plug = seat->plug;
+        m->qubes[qube].put_tick = m->tick;
     }
 }
 

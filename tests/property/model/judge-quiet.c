@@ -152,6 +152,18 @@ static void check_attachment(Model *m, const Dev *dev)
               m->qubes[dev->attached_to].name.s);
 }
 
+/* A `close` disposable of which all has been heard, and whose plug is gone. */
+static bool is_to_be_closed(const Model *m, const Qube *qube)
+{
+    const Seat *seat = &m->seats[qube->seat];
+
+    /* what could not be detached is still to be closed */
+    return qube->closes && qube->power == POWER_RUNNING &&
+           seat->fault_tick == 0 && m->stream_down_tick < qube->put_tick &&
+           m->restart_tick < qube->put_tick &&
+           (!seat->plugged || seat->plug != qube->plug);
+}
+
 static void check_disposables(Model *m)
 {
     for (int i = QUBE_DISPOSABLE; i < QUBES_MAX; i++) {
@@ -161,6 +173,9 @@ static void check_disposables(Model *m)
             continue;
         if (!qube->used)
             wrong(m, "at rest: %s was made for nothing and is still there",
+                  qube->name.s);
+        if (qube->used && qube->seat != NO_SEAT && is_to_be_closed(m, qube))
+            wrong(m, "at rest: %s still runs, though its device is gone",
                   qube->name.s);
     }
 }

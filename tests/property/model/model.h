@@ -80,6 +80,8 @@ typedef struct Qube {
     bool used; /* a device was attached to it */
     int seat;  /* the first that was; NO_SEAT */
     bool closes;
+    uint64_t plug;     /* that was attached to it last, and when that was */
+    uint64_t put_tick; /* called for */
 } Qube;
 
 typedef struct Thing {
