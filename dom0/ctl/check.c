@@ -186,9 +186,10 @@ static int read_paths(RuleBook *book,
                       const Arguments *arguments)
 {
     RulesFolder folder;
-    int r = 0;
+    int r = rules_folder_find(&folder, arguments);
 
-    rules_folder_find(&folder, arguments);
+    if (r < 0)
+        return r;
     if (arguments->n_operands == 0) {
         r = rule_book_add_rules(book, &folder);
         return r < 0 ? r : passed_over_add(passed_over, folder.path);

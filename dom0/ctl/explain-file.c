@@ -306,8 +306,9 @@ int explain_file_run(const Arguments *arguments, Terminal *terminal)
     if (fd < 0)
         return fail_open(fd, file.name);
 
-    rules_folder_find(&folder, arguments);
-    r = rule_book_new(&book);
+    r = rules_folder_find(&folder, arguments);
+    if (r == 0)
+        r = rule_book_new(&book);
     if (r == 0)
         r = rule_book_add_rules(book, &folder);
     if (r < 0)

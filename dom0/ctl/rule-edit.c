@@ -53,8 +53,9 @@ int rule_edit_begin(RuleEdit *ret,
     int r;
 
     *ret = (RuleEdit){ .arguments = arguments, .terminal = terminal };
-    rules_folder_find(&ret->folder, arguments);
-    r = rule_book_new(&ret->before);
+    r = rules_folder_find(&ret->folder, arguments);
+    if (r == 0)
+        r = rule_book_new(&ret->before);
     if (r == 0)
         r = rule_book_add_rules(ret->before, &ret->folder);
     if (r < 0)

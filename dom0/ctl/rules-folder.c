@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,37 +10,43 @@
 #include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/view.h"
 
-/* Tell the daemon's folder; false if it cannot be asked. */
-static bool ask_daemon(RulesFolder *ret, const Arguments *arguments)
+/* Tell the daemon's folder: 1; 0 if it cannot be reached; -ENOMEM, -EMFILE,
+ * -ENFILE or -EINTR if it may well be there. */
+static int ask_daemon(RulesFolder *ret, const Arguments *arguments)
 {
     _cleanup_(json_decrefp) json_t *status = NULL;
     const char *directory;
     const json_t *rules;
     ClientError error;
+    int r = client_call(&status, &error, client_path(arguments), "GetStatus",
+                        json_object());
 
-    if (client_call(&status, &error, client_path(arguments), "GetStatus",
-                    json_object()) < 0)
-        return false;
+    if (r < 0)
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EINTR ? r
+                                                                           : 0;
     rules = json_object_get(status, "rules");
     directory = member_text(rules, "directory");
     if (directory[0] == '\0' || strlen(directory) > RULES_FOLDER_MAX)
-        return false;
+        return 0;
     (void) text_format(ret->path, sizeof(ret->path), "%s", directory);
     ret->is_daemons = true;
     ret->owner = (uid_t) member_number(rules, "owner");
-    return true;
+    return 1;
 }
 
-void rules_folder_find(RulesFolder *ret, const Arguments *arguments)
+int rules_folder_find(RulesFolder *ret, const Arguments *arguments)
 {
     const char *given = arguments->values[OPTION_RULES_DIR];
+    int r;
 
     *ret = (RulesFolder){ .is_given = given,
                           .owner = given ? RULES_OWNER_ANY : 0 };
-    if (!given && ask_daemon(ret, arguments))
-        return;
+    r = given ? 0 : ask_daemon(ret, arguments);
+    if (r != 0)
+        return r < 0 ? r : 0;
     (void) text_format(ret->path, sizeof(ret->path), "%s",
                        given ? given : CTL_RULES_DEFAULT);
+    return 0;
 }
 
 bool rules_folder_is(const RulesFolder *folder, const char *path)

@@ -23,7 +23,9 @@ typedef struct RulesFolder {
     uid_t owner;
 } RulesFolder;
 
-void rules_folder_find(RulesFolder *ret, const Arguments *arguments);
+/* A negative errno if it cannot be told, for want of memory or descriptors:
+ * the usual one may be another then. */
+int rules_folder_find(RulesFolder *ret, const Arguments *arguments);
 
 /* Whether the path leads to the folder. */
 bool rules_folder_is(const RulesFolder *folder, const char *path);

@@ -22,7 +22,7 @@
 #include "tests/support/test.h"
 
 static bool armed;
-static bool held;
+static unsigned int held;
 static bool byte_by_byte;
 static bool writes_too;
 static bool interrupted;
@@ -54,7 +54,7 @@ void call_fault_begin_short(bool writes)
 
 void call_fault_hold(bool hold)
 {
-    held = hold;
+    held = hold ? held + 1 : held - 1;
 }
 
 bool call_fault_end(void)
@@ -81,7 +81,7 @@ bool call_fault_is_transfer(void)
 
 bool call_fault_fails(const char *name)
 {
-    if (!armed || failed || held || countdown-- > 0)
+    if (!armed || failed || held > 0 || countdown-- > 0)
         return false;
 
     failed = name;
@@ -94,7 +94,7 @@ static bool transfer_fails(const char *name, size_t *size)
 {
     bool reads = name[0] == 'r';
 
-    if (armed && !held && byte_by_byte && (reads || writes_too)) {
+    if (armed && held == 0 && byte_by_byte && (reads || writes_too)) {
         interrupted = !interrupted;
         if (interrupted) {
             errno = EINTR;

@@ -28,7 +28,8 @@ void call_fault_shorten(bool writes);
 /* The same, and none fails. */
 void call_fault_begin_short(bool writes);
 
-/* While held, nothing fails and nothing is counted. */
+/* While held, nothing fails and nothing is counted; until as many times told
+ * not to. */
 void call_fault_hold(bool hold);
 /* The same for libudev alone (udev-fault.c), which tells some errors only. */
 void call_fault_hold_udev(bool hold);
