@@ -337,6 +337,27 @@ static void device_check_told_detach(Manager *m, Device *device, Instant now)
         device_mark_detached(device);
 }
 
+/* Whether the device is known from an earlier run: that it was probed anew
+ * since (another diskseq) does not make it another plug. */
+static bool is_restored(const Device *device, const Record *record)
+{
+    return device->plugged && !device->told &&
+           (device_usb_name(device).s[0] != '\0'
+                ? record_same_place(&device->record, record)
+                : record_same_plug(&device->record, record));
+}
+
+/* The device of a record that nobody can be told the outcome of is there all
+ * the same: the picture is not without it. */
+static void note_untold(Device *device,
+                        uint64_t connection,
+                        const Record *record)
+{
+    if (device->plugged && (is_restored(device, record) ||
+                            record_same_plug(&device->record, record)))
+        device->told_by |= source_connection_bit(device->source, connection);
+}
+
 static Status event_here(Manager *m,
                          Source *source,
                          uint64_t connection,
@@ -350,9 +371,12 @@ static Status event_here(Manager *m,
     Status status;
     int r = 0;
 
-    if (!waiter)
+    if (!waiter) {
+        if (device)
+            note_untold(device, connection, record);
         return manager_refuse(m, source, record, STATUS_TOO_MANY, NO_WAITER,
                               now);
+    }
     if (!device)
         r = source_add(source, &device, record);
     if (r < 0) {
@@ -363,12 +387,7 @@ static Status event_here(Manager *m,
                                               STATUS_INTERNAL, NO_MEMORY, now);
     }
 
-    /* known from an earlier run: that it was probed anew since (another
-     * diskseq) does not make it another plug */
-    restored = device->plugged && !device->told &&
-               (device_usb_name(device).s[0] != '\0'
-                    ? record_same_place(&device->record, record)
-                    : record_same_plug(&device->record, record));
+    restored = is_restored(device, record);
     replaced = device->plugged && !restored &&
                !record_same_plug(&device->record, record);
     if (replaced)

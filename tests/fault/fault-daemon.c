@@ -154,6 +154,19 @@ static int plug_two(sd_event *event)
     return 0;
 }
 
+/* A device, and no more. */
+static int plug_one(sd_event *event)
+{
+    daemon_rig_plug();
+    return run_until_told(event, 0) ? 0 : -EIO;
+}
+
+/* What is there is told again. */
+static int see_again(sd_event *event)
+{
+    return run_until_told(event, 0) ? 0 : -EIO;
+}
+
 /* what is asked at the control socket */
 
 typedef struct Question {
@@ -317,24 +330,32 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* From start to end; whether the fault was delivered. */
-static bool live_once(const Variant *what, bool halted)
+static void daemon_lives(void)
 {
     Daemon *daemon = NULL;
-    int r;
+    int r = daemon_new(&daemon, &rig.options);
 
+    assert_int_equal(r >= 0, daemon != NULL);
+    if (r >= 0)
+        (void) daemon_run(daemon);
+    daemon_free(daemon);
+}
+
+static void begin_boot(const Variant *what, bool halted)
+{
     variant = what;
     daemon_rig_reset();
     rig.policy_answer = variant->policy;
     rig.agent_answer = variant->agent;
     rig.halted = halted;
     all_well = was_delivered = false;
+}
 
-    r = daemon_new(&daemon, &rig.options);
-    assert_int_equal(r >= 0, daemon != NULL);
-    if (r >= 0)
-        (void) daemon_run(daemon);
-    daemon_free(daemon);
+/* From start to end; whether the fault was delivered. */
+static bool live_once(const Variant *what, bool halted)
+{
+    begin_boot(what, halted);
+    daemon_lives();
     was_delivered = fault_is_over() || was_delivered;
     daemon_rig_reset();
     return was_delivered;
@@ -419,6 +440,56 @@ static void test_each_question_may_fail(void **state)
     assert_int_equal(n_descriptors(), n_before);
 }
 
+/* What a stick that stays plugged in has become of, by now. */
+static void assert_as_before(void)
+{
+    bool is_yes = variant->told == STATUS_ATTACHED;
+
+    assert_int_equal(rig.n_prompts, 1);
+    assert_int_equal(rig.n_attaches, is_yes);
+    assert_int_equal(rig.attached[0], is_yes);
+}
+
+/* The person has said yes or no; then with the fault, and once more without. */
+static void start_again(const Variant *what, size_t n, int error)
+{
+    begin_boot(what, false);
+    story = plug_one;
+    daemon_lives();
+    daemon_rig_rest();
+    assert_as_before();
+
+    story = see_again;
+    if (error == ENOMEM)
+        fault_begin(n);
+    else
+        call_fault_begin(n, error);
+    daemon_lives();
+    was_delivered = fault_is_over();
+    daemon_rig_rest();
+    daemon_lives();
+    assert_as_before();
+    daemon_rig_reset();
+    story = plug_two;
+}
+
+static void test_what_is_known_outlives_a_start_that_fails(void **state)
+{
+    static const int lacks[] = { ENOMEM };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lacks); i++)
+        for (size_t v = 0; v < 2; v++) {
+            size_t n = 0;
+
+            do
+                start_again(&variants[v], n++, lacks[i]);
+            while (was_delivered);
+            assert_true(n >= 50);
+        }
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -427,6 +498,7 @@ int main(void)
         TEST(test_each_allocation_may_fail),
         TEST(test_each_call_may_fail),
         TEST(test_each_question_may_fail),
+        TEST(test_what_is_known_outlives_a_start_that_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -407,7 +407,7 @@ static void remove_state(void)
     }
 }
 
-void daemon_rig_reset(void)
+void daemon_rig_rest(void)
 {
     /* who has called and gone is forgotten */
     daemon_rig_serve();
@@ -418,6 +418,11 @@ void daemon_rig_reset(void)
     forwarder = fd_close(forwarder);
     told_len = 0;
     told[0] = '\0';
+}
+
+void daemon_rig_reset(void)
+{
+    daemon_rig_rest();
     n_plugged = 0;
     remove_state();
     rig.halted = false;

@@ -36,6 +36,10 @@ void daemon_rig_end(void);
 /* All is as at the start of a boot: nothing is plugged in or kept. */
 void daemon_rig_reset(void);
 
+/* The daemon has ended: who called it has to call again. What is plugged in,
+ * and what the daemon keeps, is as it was. */
+void daemon_rig_rest(void);
+
 /* One more device is there. */
 void daemon_rig_plug(void);
 
