@@ -5,6 +5,7 @@
  * Language-level helpers. No project types, no I/O.
  */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,15 @@
         (p) = NULL;                  \
         _taken_;                     \
     })
+
+/* Whether @error, an errno, is for want of memory or descriptors, or because of
+ * a signal: it says nothing of what was asked for, and may be over next time.
+ */
+static inline bool is_lack(int error)
+{
+    return error == ENOMEM || error == EMFILE || error == ENFILE ||
+           error == EINTR;
+}
 
 static inline int take_fd(int *fd)
 {

@@ -23,16 +23,22 @@ struct StateKeeper {
 
 int state_keeper_new(StateKeeper **ret, const char *dir_path)
 {
-    StateKeeper *keeper = calloc(1, sizeof(*keeper));
+    _cleanup_(state_keeper_freep) StateKeeper *keeper =
+        calloc(1, sizeof(*keeper));
     sd_id128_t boot_id;
+    int r;
 
     if (!keeper)
         return -ENOMEM;
 
     state_file_init(&keeper->file, dir_path);
-    if (sd_id128_get_boot(&boot_id) >= 0)
+    r = sd_id128_get_boot(&boot_id);
+    /* what was kept would be taken for another boot's */
+    if (r < 0 && is_lack(-r))
+        return r;
+    if (r >= 0)
         (void) sd_id128_to_string(boot_id, keeper->boot_id.s);
-    *ret = keeper;
+    *ret = TAKE_PTR(keeper);
     return 0;
 }
 
@@ -65,7 +71,8 @@ static void keeper_set_aside(StateKeeper *keeper, const char *reason)
     keeper_complain(keeper, detail);
 }
 
-/* -ENOMEM is the only failure; NULL in @ret: there is nothing to restore. */
+/* Fails for want of memory or descriptors only: what is in the file is good
+ * then. NULL in @ret: there is nothing to restore. */
 static int keeper_read(StateKeeper *keeper, State **ret)
 {
     _cleanup_(state_freep) State *state = NULL;
@@ -77,8 +84,10 @@ static int keeper_read(StateKeeper *keeper, State **ret)
 
     *ret = NULL;
     r = state_file_read(&text, &len, &keeper->file, STATE_SIZE_MAX);
-    if (r == -ENOENT || r == -ENOMEM)
-        return r == -ENOMEM ? r : 0;
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0 && is_lack(-r))
+        return r;
     if (r < 0) {
         keeper_set_aside(keeper, r == -EPERM ? "it is not a file of ours alone"
                                              : strerror(-r));
@@ -109,7 +118,7 @@ int state_keeper_restore(StateKeeper *keeper, Manager **ret, bool unlimited)
         r = keeper_read(keeper, &state);
     if (r >= 0 && state)
         r = manager_restore(manager, state);
-    if (r == -ENOMEM)
+    if (r < 0 && is_lack(-r))
         return r;
     if (r < 0) {
         /* it can be read, but the manager cannot be in such a state */

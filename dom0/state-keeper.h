@@ -19,7 +19,7 @@ int state_keeper_new(StateKeeper **ret, const char *dir_path);
 StateKeeper *state_keeper_free(StateKeeper *keeper);
 
 /* A new manager with what the file holds. Without a file, or with one that
- * cannot be used, the manager knows nothing. -ENOMEM. */
+ * cannot be used, the manager knows nothing. Fails if is_lack(). */
 int state_keeper_restore(StateKeeper *keeper, Manager **ret, bool unlimited);
 
 /* Write the state, if it differs from what was written last. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +9,8 @@
 #include "dom0/ctl/rules-folder.h"
 #include "dom0/ctl/view.h"
 
-/* Tell the daemon's folder: 1; 0 if it cannot be reached; -ENOMEM, -EMFILE,
- * -ENFILE or -EINTR if it may well be there. */
+/* Tell the daemon's folder: 1; 0 if it cannot be reached; a negative errno if
+ * it may well be there, see is_lack(). */
 static int ask_daemon(RulesFolder *ret, const Arguments *arguments)
 {
     _cleanup_(json_decrefp) json_t *status = NULL;
@@ -22,8 +21,7 @@ static int ask_daemon(RulesFolder *ret, const Arguments *arguments)
                         json_object());
 
     if (r < 0)
-        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EINTR ? r
-                                                                           : 0;
+        return is_lack(-r) ? r : 0;
     rules = json_object_get(status, "rules");
     directory = member_text(rules, "directory");
     if (directory[0] == '\0' || strlen(directory) > RULES_FOLDER_MAX)

@@ -42,12 +42,7 @@ typedef struct Looking {
 
 int udev_not_told(int error)
 {
-    static const int errors[] = { EINTR, EMFILE, ENFILE, ENOMEM };
-
-    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
-        if (error == errors[i])
-            return -error;
-    return 0;
+    return is_lack(error) ? -error : 0;
 }
 
 static void note_error(int *ret_error, int error)
