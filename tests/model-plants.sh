@@ -31,6 +31,7 @@ plants=(
     'manager-policy.c|device->waits_for_policy = true;||what the policy daemon gave no answer for is lost'
     'manager-acts.c|if (!all && !device->waits_for_pause)|if (false)|a pause that runs out decides all'
     'manager-end.c|if (begun_usec == 0 \|\||if (true \|\||a late attach is not told'
+    'manager-end.c|part->waits_for_room = true;||what was in the way stays so for ever'
     'job-detach.c|return job->task.close ? job_call(|return false ? job_call(|a disposable is left behind'
     'target-start.c|if (start->running)|if (false)|a target is started once for each device'
 )

@@ -53,6 +53,36 @@ static bool is_as_told(const Model *m, int index)
                   m->seats[index].record.properties.product_id) == 0;
 }
 
+/* Whether nothing is in its way any more since the job of another part has
+ * ended without an attach, for good. */
+static bool is_free_again(const Model *m, int index, const Report *report)
+{
+    const Seat *seat = &m->seats[index];
+    bool made_way = false;
+
+    /* one that had got as far as a target may have seen what it could not read
+     */
+    if (seat->claim != STATUS_ATTACHED_ELSEWHERE ||
+        seat->claim_target != NOWHERE || seat->told_at != NOWHERE ||
+        seat->told_at_tick > seat->claim_since ||
+        m->groups[seat_source(index)][seat->port].left_alone != SURE_NO)
+        return false;
+    for (int i = 0; i < SEATS; i++) {
+        const Seat *other = &m->seats[i];
+
+        if (!seats_exclude(m, i, index))
+            continue;
+        if (attached_since(m, i, seat->claim_tick) ||
+            other->told_at != NOWHERE || other->ours != NOWHERE ||
+            find_job(report, m, i))
+            return false;
+        made_way |= other->plugged && other->claim_tick > seat->claim_tick &&
+                    (other->claim == STATUS_DENIED_BY_POLICY ||
+                     other->claim == STATUS_TARGET_NOT_RUNNING);
+    }
+    return made_way;
+}
+
 /* What is plugged in has got what the rules and the person call for. */
 static void check_seat(Model *m, int index, const Report *report)
 {
@@ -80,6 +110,10 @@ static void check_seat(Model *m, int index, const Report *report)
         seat->told_at == seat->ours && seat->told_at_tick > seat->claim_tick)
         wrong(m, "at rest: %s:%s ended %d, but is known to be attached", source,
               name.s, (int) seat->claim);
+
+    if (dev == NONE && is_free_again(m, index, report))
+        wrong(m, "at rest: %s:%s ended 310, but nothing is in its way", source,
+              name.s);
 
     /* what another had attached there, or has in place of what we had, does
      * not come back with its target */
