@@ -222,7 +222,8 @@ class Recording:
             into.update(self._take(sim, sticks))
 
     def _explain(self, sim: Sim, daemon: Daemon, forwarder) -> None:
-        """What is asked for `qvm-autoattach explain` of a stick of no rule."""
+        """What is asked for `qvm-autoattach explain` of a stick of no rule, and
+        for `qvm-autoattach status`."""
         seq = forwarder.add("block", NO_RULE.disk, parent=NO_RULE.port,
                             **NO_RULE.properties())
         forwarder.answer(seq)
@@ -231,6 +232,11 @@ class Recording:
              daemon.control_socket], check=False, stdout=subprocess.DEVNULL)
         if done.returncode != EXPLAINED_NO_RULE:
             fail(f"explain ended with {done.returncode}")
+        done = subprocess.run(
+            [CTL, "status", "--socket", daemon.control_socket], check=False,
+            stdout=subprocess.DEVNULL)
+        if done.returncode != 0:
+            fail(f"status ended with {done.returncode}")
         self._take(sim, [NO_RULE])
 
     def _announce(self, sim: Sim, forwarder, stick: Stick) -> None:
