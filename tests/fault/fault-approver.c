@@ -415,6 +415,43 @@ static void test_a_part_of_an_answer_is_no_answer(void **state)
     assert_true(n_faults >= 20 * ARRAY_SIZE(errors_between));
 }
 
+/* An agent in the folder where the daemon runs. */
+static void test_an_approver_is_made_or_not(void **state)
+{
+    const ApproverPaths paths = { .policy_socket = policy.path,
+                                  .agent_socket = "agent" };
+    size_t n_faults = 0;
+
+    (void) state;
+
+    FAULT_LOOP(n) {
+        _cleanup_(approver_freep) Approver *approver = NULL;
+        int r = approver_new(&approver, event, &paths, &hooks, NULL);
+
+        if (!fault_end()) {
+            assert_int_equal(r, 0);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        n_faults++;
+    }
+    assert_true(n_faults >= 2);
+}
+
+static void test_who_cannot_be_looked_at_is_not_told_to_refuse(void **state)
+{
+    const ApproverPaths paths = { .policy_socket = policy.path,
+                                  .agent_socket = agent.path };
+    _cleanup_(approver_freep) Approver *approver = NULL;
+
+    (void) state;
+
+    assert_int_equal(approver_new(&approver, event, &paths, &hooks, NULL), 0);
+    call_fault_begin(0, ENOMEM);
+    assert_false(approver_is_refused(approver));
+    assert_true(call_fault_end());
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -422,6 +459,8 @@ int main(void)
         TEST(test_each_allocation_may_fail),
         TEST(test_each_call_may_fail),
         TEST(test_a_part_of_an_answer_is_no_answer),
+        TEST(test_an_approver_is_made_or_not),
+        TEST(test_who_cannot_be_looked_at_is_not_told_to_refuse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "common/sys/exchange.h"
+#include "common/sys/log.h"
 #include "common/sys/socket.h"
 #include "dom0/io/admin-events.h"
 #include "dom0/io/state-file.h"
@@ -20,11 +21,12 @@
 #include "tests/support/loop.h"
 #include "tests/support/test.h"
 
-#define REQUEST  "a question"
-#define ANSWER   "the whole answer"
-#define FILE_MAX 4096U
-#define OLD_TEXT "what was\n"
-#define NEW_TEXT "what is now, and is longer\n"
+#define REQUEST      "a question"
+#define ANSWER       "the whole answer"
+#define LONG_REQUEST ((size_t) 1024 * 1024)
+#define FILE_MAX     4096U
+#define OLD_TEXT     "what was\n"
+#define NEW_TEXT     "what is now, and is longer\n"
 #define STREAM                            \
     "1\0\0connection-established\0\0"     \
     "1\0work\0domain-start\0start_guid\0" \
@@ -237,6 +239,118 @@ static void test_an_answer_comes_byte_by_byte(void **state)
     assert_int_equal(r, 0);
     assert_int_equal(ended.end, EXCHANGE_COMPLETE);
     assert_string_equal(ended.answer, ANSWER);
+}
+
+static void test_what_goes_byte_by_byte_is_whole_or_not_there(void **state)
+{
+    size_t n_faults = 0;
+    int r;
+
+    (void) state;
+
+    for (size_t n = 0;; n++) {
+        Ended ended;
+
+        call_fault_begin(n, ENOMEM);
+        call_fault_shorten(true);
+        ended = exchange_once(&r);
+        if (!call_fault_end()) {
+            assert_string_equal(ended.answer, ANSWER);
+            break;
+        }
+        n_faults++;
+        if (ended.answer[0] != '\0')
+            assert_string_equal(ended.answer, ANSWER);
+        forget_callers();
+    }
+    assert_true(n_faults >= 10);
+}
+
+/* Read what is there; the answer, once that is all of the request. */
+static void take_long_request(int peer, size_t *len)
+{
+    static char bytes[65536];
+    ssize_t n;
+
+    call_fault_hold(true);
+    while (*len < LONG_REQUEST &&
+           (n = recv(peer, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        *len += (size_t) n;
+    if (*len == LONG_REQUEST) {
+        (void) send(peer, ANSWER, strlen(ANSWER), MSG_NOSIGNAL);
+        fd_close(peer);
+    }
+    call_fault_hold(false);
+}
+
+/* More than the kernel takes at once. */
+static Ended exchange_much(int *ret_r)
+{
+    static const ExchangeLimits limits = { .answer_max = 63,
+                                           .timeout_usec = GIVE_UP_USEC * 100 };
+    static const char request[LONG_REQUEST];
+    _cleanup_(exchange_freep) Exchange *exchange = NULL;
+    Ended ended = { .ended = false };
+    size_t len = 0;
+    int peer = -1;
+
+    *ret_r = exchange_new(&exchange, event, path, request, sizeof(request),
+                          &limits, on_end, &ended);
+    while (*ret_r >= 0 && !ended.ended) {
+        call_fault_hold(true);
+        if (peer < 0)
+            peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        call_fault_hold(false);
+        if (peer >= 0 && len < LONG_REQUEST)
+            take_long_request(peer, &len);
+        assert_true(sd_event_run(event, 1000) >= 0);
+    }
+    if (peer >= 0 && len < LONG_REQUEST)
+        fd_close(peer);
+    return ended;
+}
+
+static void test_a_long_request_is_sent_or_not(void **state)
+{
+    size_t n_faults = 0;
+    int r;
+
+    (void) state;
+
+    for (size_t n = 0;; n++) {
+        Ended ended;
+
+        call_fault_begin(n, ENOMEM);
+        ended = exchange_much(&r);
+        if (!call_fault_end()) {
+            assert_string_equal(ended.answer, ANSWER);
+            break;
+        }
+        n_faults++;
+        if (ended.answer[0] != '\0')
+            assert_string_equal(ended.answer, ANSWER);
+        forget_callers();
+    }
+    assert_true(n_faults >= 6);
+}
+
+/* What is said goes where it can be read, whether that is the journal or not.
+ */
+static void test_a_line_is_said_whatever_fails(void **state)
+{
+    const char *was = getenv("JOURNAL_STREAM");
+    size_t n = 0;
+
+    (void) state;
+
+    assert_null(was);
+    assert_return_code(setenv("JOURNAL_STREAM", "1:1", 1), errno);
+    do {
+        call_fault_begin(n++, EMFILE);
+        log_message(LOG_INFO, "a line");
+    } while (call_fault_end());
+    assert_return_code(unsetenv("JOURNAL_STREAM"), errno);
+    assert_true(n >= 2);
 }
 
 /* the stream of events */
@@ -467,6 +581,72 @@ static void test_a_state_file_is_read_or_it_is_told_why_not(void **state)
     remove_files();
 }
 
+static void leave(const char *name)
+{
+    char name_path[96];
+    FILE *left;
+
+    (void) snprintf(name_path, sizeof(name_path), "%s/%s", folder, name);
+    left = fopen(name_path, "we");
+    assert_non_null(left);
+    assert_int_equal(fclose(left), 0);
+}
+
+static void test_what_is_left_half_written_is_replaced_or_not(void **state)
+{
+    size_t n_faults = 0;
+
+    (void) state;
+
+    state_file_init(&file, folder);
+    assert_int_equal(put(OLD_TEXT), 0);
+    state_file_close(&file);
+    for (size_t n = 0;; n++) {
+        int r;
+
+        leave("state.next");
+        call_fault_begin(n, EMFILE);
+        r = put(NEW_TEXT);
+        if (!call_fault_end()) {
+            assert_int_equal(r, 0);
+            break;
+        }
+        n_faults++;
+        assert_content(r == 0 ? NEW_TEXT : OLD_TEXT, "");
+        assert_int_equal(put(OLD_TEXT), 0);
+        state_file_close(&file);
+    }
+    state_file_close(&file);
+    assert_true(n_faults >= 4);
+    remove_files();
+}
+
+static void test_a_bad_file_is_set_aside_or_stays(void **state)
+{
+    size_t n_faults = 0;
+
+    (void) state;
+
+    state_file_init(&file, folder);
+    leave("state");
+    for (size_t n = 0;; n++) {
+        int r;
+
+        call_fault_begin(n, EMFILE);
+        r = state_file_set_aside(&file);
+        if (!call_fault_end()) {
+            assert_int_equal(r, 0);
+            break;
+        }
+        n_faults++;
+        assert_int_equal(r, -EMFILE);
+        assert_true(is_there("state"));
+    }
+    assert_true(is_there("state.bad"));
+    assert_true(n_faults >= 2);
+    remove_files();
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -474,11 +654,16 @@ int main(void)
         TEST(test_an_answer_is_whole_or_there_is_none),
         TEST(test_a_request_is_sent_once_whatever_fails),
         TEST(test_an_answer_comes_byte_by_byte),
+        TEST(test_what_goes_byte_by_byte_is_whole_or_not_there),
+        TEST(test_a_long_request_is_sent_or_not),
+        TEST(test_a_line_is_said_whatever_fails),
         TEST(test_the_stream_of_events_is_always_found_again),
         TEST(test_the_stream_of_events_comes_byte_by_byte),
         TEST(test_a_state_file_is_the_old_or_the_new_one),
         TEST(test_a_text_behind_others_is_whole_or_in_a_new_file),
         TEST(test_a_state_file_is_read_or_it_is_told_why_not),
+        TEST(test_what_is_left_half_written_is_replaced_or_not),
+        TEST(test_a_bad_file_is_set_aside_or_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "dom0/io/control-service.h"
+#include "dom0/wire/values.h"
 #include "tests/support/call-fault.h"
 #include "tests/support/fault.h"
 #include "tests/support/loop.h"
@@ -295,6 +296,32 @@ static void test_a_service_is_made_or_not(void **state)
     must_work();
 }
 
+/* What a device says of itself need not be UTF-8, nor short. */
+static void test_a_text_is_made_or_not(void **state)
+{
+    size_t n_faults = 0;
+
+    (void) state;
+
+    FAULT_LOOP(n) {
+        json_t *escaped = value_text("\xff");
+        json_t *cut = value_text_cut("0123456789", 4);
+        bool delivered = fault_end();
+
+        assert_true(delivered || (escaped && cut));
+        if (escaped)
+            assert_string_equal(json_string_value(escaped), "\\xff");
+        if (cut)
+            assert_memory_equal(json_string_value(cut), "0123", 4);
+        json_decref(escaped);
+        json_decref(cut);
+        if (!delivered)
+            break;
+        n_faults++;
+    }
+    assert_true(n_faults >= 4);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -303,6 +330,7 @@ int main(void)
         TEST(test_it_goes_byte_by_byte),
         TEST(test_each_allocation_may_fail),
         TEST(test_a_service_is_made_or_not),
+        TEST(test_a_text_is_made_or_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

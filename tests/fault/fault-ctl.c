@@ -569,6 +569,49 @@ static void test_rules_of_a_user_are_read_or_not(void **state)
         }
 }
 
+/* The error is the folder's own. */
+static void test_a_folder_of_all_is_refused_or_not_read(void **state)
+{
+    size_t n_faults = 0;
+
+    (void) state;
+
+    assert_return_code(chmod(rig.options.rules_dir, 0777), errno);
+    FAULT_LOOP(n) {
+        _cleanup_(rule_book_freep) RuleBook *book = NULL;
+        int r = rule_book_new(&book);
+
+        if (r == 0)
+            r = rule_book_add(book, rig.options.rules_dir, geteuid());
+        if (!fault_end()) {
+            assert_int_equal(r, 0);
+            assert_true(diagnostics_count(rule_book_diagnostics(book)) > 0);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        n_faults++;
+    }
+    assert_true(n_faults >= 5);
+    assert_return_code(chmod(rig.options.rules_dir, 0700), errno);
+}
+
+static void test_a_terminal_without_a_size_has_the_usual_one(void **state)
+{
+    FILE *out = fdopen(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "r+e");
+    Terminal terminal;
+
+    (void) state;
+
+    assert_non_null(out);
+    call_fault_begin(0, EIO);
+    terminal_init(&terminal, out);
+    assert_true(call_fault_end());
+    assert_true(terminal.is_terminal);
+    assert_int_equal(terminal.columns, 80);
+    assert_int_equal(terminal.rows, 24);
+    (void) fclose(out);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -580,6 +623,8 @@ int main(void)
         TEST(test_a_rule_is_added_whole_or_not),
         TEST(test_a_rule_is_removed_whole_or_not),
         TEST(test_rules_of_a_user_are_read_or_not),
+        TEST(test_a_folder_of_all_is_refused_or_not_read),
+        cmocka_unit_test(test_a_terminal_without_a_size_has_the_usual_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

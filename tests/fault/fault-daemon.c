@@ -13,11 +13,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "common/sys/clock.h"
+#include "common/sys/rules-write.h"
 #include "common/sys/socket.h"
 #include "dom0/daemon.h"
 #include "dom0/instant.h"
@@ -249,40 +252,66 @@ static bool ask(sd_event *event, const Question *question)
     return is_answered(text, len, question->is_endless);
 }
 
-/* Each is asked with each allocation failing, and with each call. */
+/* With each allocation failing, and with each call; answers how many did. */
+static size_t ask_often(sd_event *event, const Question *question)
+{
+    size_t n_faults = 0;
+
+    FAULT_LOOP(n) {
+        bool answered = ask(event, question);
+
+        if (!fault_end()) {
+            assert_true(answered);
+            break;
+        }
+        n_faults++;
+    }
+    for (size_t n = 0;; n++) {
+        bool answered;
+
+        call_fault_begin(n, EMFILE);
+        answered = ask(event, question);
+        if (!call_fault_end()) {
+            assert_true(answered);
+            break;
+        }
+        n_faults++;
+        assert_true(ask(event, question));
+    }
+    return n_faults;
+}
+
 static int ask_all(sd_event *event)
 {
     size_t n_faults = 0;
 
     daemon_rig_plug();
     assert_true(run_until_told(event, 0));
-    for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
-        FAULT_LOOP(n) {
-            bool answered = ask(event, &questions[i]);
-
-            if (!fault_end()) {
-                assert_true(answered);
-                break;
-            }
-            n_faults++;
-        }
-        for (size_t n = 0;; n++) {
-            bool answered;
-
-            call_fault_begin(n, EMFILE);
-            answered = ask(event, &questions[i]);
-            if (!call_fault_end()) {
-                assert_true(answered);
-                break;
-            }
-            n_faults++;
-            assert_true(ask(event, &questions[i]));
-        }
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+        n_faults += ask_often(event, &questions[i]);
     assert_true(n_faults >= 20 * ARRAY_SIZE(questions));
 
     daemon_rig_plug();
     assert_true(run_until_told(event, 1));
+    return 0;
+}
+
+/* why nothing is done with a device, for which nobody else is asked */
+static int ask_why_not(sd_event *event)
+{
+    static const Question explain = { "Explain", DEVICE, .more = true };
+
+    daemon_rig_plug();
+    assert_true(run_until_told(event, 0));
+    assert_true(ask_often(event, &explain) >= 20);
+    all_well = true;
+    return 0;
+}
+
+static int end_at_once(sd_event *event)
+{
+    (void) event;
+
     return 0;
 }
 
@@ -440,6 +469,105 @@ static void test_each_question_may_fail(void **state)
     assert_int_equal(n_descriptors(), n_before);
 }
 
+static void test_a_denied_device_is_explained_or_not(void **state)
+{
+    static const char deny[] = "none: deny block\n";
+    char file[64];
+
+    (void) state;
+
+    (void) snprintf(file, sizeof(file), "%s/a.rules", rig.options.rules_dir);
+    assert_int_equal(rules_file_write(file, deny, strlen(deny)), 0);
+    story = ask_why_not;
+    assert_false(live_once(&variants[2], true));
+    story = plug_two;
+    assert_true(all_well);
+}
+
+/* Also when fewer descriptors are allowed than it may need. */
+static void test_it_begins_and_ends_whatever_fails(void **state)
+{
+    size_t n_before = count_descriptors(), n = 0;
+    struct rlimit limit, few;
+
+    (void) state;
+
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &limit), errno);
+    few = (struct rlimit){ .rlim_cur = 256, .rlim_max = limit.rlim_max };
+    story = end_at_once;
+    do {
+        assert_return_code(setrlimit(RLIMIT_NOFILE, &few), errno);
+        call_fault_begin(n++, EMFILE);
+        (void) live_once(&variants[0], true);
+        assert_int_equal(n_descriptors(), n_before);
+    } while (was_delivered);
+    story = plug_two;
+    assert_true(n >= 20);
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &limit), errno);
+}
+
+/* sockets from systemd */
+
+#define N_PASSED 2
+
+static int passed[N_PASSED];
+
+static int set_up_passed(void **state)
+{
+    /* where they are expected nothing else is to be */
+    for (int i = 0; i < N_PASSED; i++)
+        assert_return_code(dup2(STDIN_FILENO, SD_LISTEN_FDS_START + i), errno);
+    (void) set_up(state);
+    passed[0] = socket_listen(rig.options.event_socket, 0600);
+    passed[1] = socket_listen(rig.options.control_socket, 0600);
+    for (int i = 0; i < N_PASSED; i++) {
+        assert_return_code(passed[i], -passed[i]);
+        (void) close(SD_LISTEN_FDS_START + i);
+    }
+    return 0;
+}
+
+static int tear_down_passed(void **state)
+{
+    for (int i = 0; i < N_PASSED; i++) {
+        passed[i] = fd_close(passed[i]);
+        (void) close(SD_LISTEN_FDS_START + i);
+    }
+    (void) unlink(rig.options.event_socket);
+    (void) unlink(rig.options.control_socket);
+    (void) unsetenv("LISTEN_FDS");
+    return tear_down(state);
+}
+
+static void pass_sockets(void)
+{
+    char pid[16];
+
+    for (int i = 0; i < N_PASSED; i++)
+        assert_return_code(dup2(passed[i], SD_LISTEN_FDS_START + i), errno);
+    (void) snprintf(pid, sizeof(pid), "%i", (int) getpid());
+    (void) setenv("LISTEN_PID", pid, 1);
+    (void) setenv("LISTEN_FDS", "2", 1);
+    (void) setenv("LISTEN_FDNAMES", "event:control", 1);
+}
+
+/* It serves at these, or it ends. */
+static void test_sockets_are_taken_from_systemd_or_it_ends(void **state)
+{
+    size_t n = 0;
+
+    (void) state;
+
+    story = plug_two;
+    do {
+        pass_sockets();
+        call_fault_begin(n++, EMFILE);
+        (void) live_once(&variants[0], true);
+    } while (was_delivered);
+    assert_true(all_well);
+    assert_true(n >= 50);
+}
+
 /* What a stick that stays plugged in has become of, by now. */
 static void assert_as_before(void)
 {
@@ -498,7 +626,12 @@ int main(void)
         TEST(test_each_allocation_may_fail),
         TEST(test_each_call_may_fail),
         TEST(test_each_question_may_fail),
+        TEST(test_a_denied_device_is_explained_or_not),
+        TEST(test_it_begins_and_ends_whatever_fails),
         TEST(test_what_is_known_outlives_a_start_that_fails),
+        cmocka_unit_test_setup_teardown(
+            test_sockets_are_taken_from_systemd_or_it_ends, set_up_passed,
+            tear_down_passed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -398,6 +398,50 @@ static void test_a_call_that_fails_costs_only_its_connection(void **state)
     assert_true(n_faults >= 4 * ARRAY_SIZE(errors));
 }
 
+/* Says all of it, and has gone when it is answered. */
+static void say_and_go(const struct sockaddr_un *address, socklen_t address_len)
+{
+    int fd;
+
+    call_fault_hold(true);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(
+        connect(fd, (const struct sockaddr *) address, address_len), 0);
+    assert_int_equal(send(fd, SPOKEN, sizeof(SPOKEN) - 1, MSG_NOSIGNAL),
+                     sizeof(SPOKEN) - 1);
+    fd_close(fd);
+    call_fault_hold(false);
+    loop_settle(event);
+}
+
+static void test_who_has_gone_costs_nobody_else(void **state)
+{
+    _cleanup_(event_service_freep) EventService *service = NULL;
+    struct sockaddr_un address;
+    socklen_t address_len;
+    size_t n_faults = 0, n_before;
+    char bytes[512];
+    int fd = listen_anywhere(&address, &address_len);
+    bool delivered = true;
+
+    (void) state;
+
+    assert_int_equal(event_service_new(&service, event, fd, &hooks, NULL), 0);
+    say_and_go(&address, address_len);
+    n_before = n_descriptors();
+    for (size_t n = 0; delivered; n++) {
+        call_fault_begin(n, ENOMEM);
+        say_and_go(&address, address_len);
+        delivered = call_fault_end();
+        n_faults += delivered;
+        LOOP_UNTIL(event, converse(&address, address_len, bytes,
+                                   sizeof(bytes)) == sizeof(ANSWER) - 1);
+        LOOP_UNTIL(event, n_connects == n_disconnects);
+        assert_int_equal(n_descriptors(), n_before);
+    }
+    assert_true(n_faults >= 4);
+}
+
 /* And with a fault between the bytes: what is told is the answer's beginning.
  */
 static void test_a_connection_goes_byte_by_byte(void **state)
@@ -446,6 +490,7 @@ int main(void)
         test(test_an_answer_without_memory_is_broken),
         test(test_a_connection_without_memory_costs_only_itself),
         test(test_a_call_that_fails_costs_only_its_connection),
+        test(test_who_has_gone_costs_nobody_else),
         test(test_a_connection_goes_byte_by_byte),
     };
 #undef test

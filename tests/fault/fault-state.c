@@ -198,6 +198,33 @@ static void test_a_manager_takes_a_state_or_not(void **unused)
     assert_true(n_faults >= 12);
 }
 
+/* What has gone, and may come back. */
+static void test_what_is_remembered_is_taken_or_not(void **unused)
+{
+    _cleanup_(state_freep) State *state = saved();
+    size_t n_faults = 0;
+
+    (void) unused;
+
+    state->sources[0].plugs[0].plug = 0; /* nothing is plugged in */
+    FAULT_LOOP(n) {
+        _cleanup_(manager_freep) Manager *manager = NULL;
+        int r;
+
+        fault_hold(true);
+        assert_int_equal(manager_new(&manager, false), 0);
+        fault_hold(false);
+        r = manager_restore(manager, state);
+        if (!fault_end()) {
+            assert_int_equal(r, 0);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        n_faults++;
+    }
+    assert_true(n_faults >= 12);
+}
+
 static bool is_there(const char *folder, const char *name)
 {
     char path[96];
@@ -364,6 +391,7 @@ int main(void)
         TEST(test_a_state_is_written_or_not),
         TEST(test_a_state_is_read_or_not),
         TEST(test_a_manager_takes_a_state_or_not),
+        TEST(test_what_is_remembered_is_taken_or_not),
         TEST(test_no_good_file_is_set_aside_without_memory),
         TEST(test_a_control_message_is_taken_or_not),
         TEST(test_a_control_reply_is_taken_or_not),

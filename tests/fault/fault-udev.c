@@ -42,7 +42,7 @@
     "H: descriptors=120100020000004027060100000001020301"                 \
     "09021900010100a032090400000103010200\n\n"
 
-enum { SDX, SDX1, DM0, SDU, SDM, USB1, N_DEVICES };
+enum { SDX, SDX1, DM0, SDU, SDM, LOOP0, USB1, N_DEVICES };
 
 /* "dm-0" lies on "sdx", and "sdm" is mounted. */
 static const struct {
@@ -69,6 +69,16 @@ static const struct {
     /* its number, that of what is mounted here, is to follow */
     [SDM] = { "sdm", PRESENCE_IN_USE,
               BLOCK("virtual/block/sdm", "sdm", "disk", "48") },
+    [LOOP0] = { "loop0", PRESENCE_OFFERED,
+                BLOCK("virtual/block/loop0", "loop0", "disk", "64") "A: "
+                                                                    "loop/"
+                                                                    "backing_"
+                                                                    "file=/"
+                                                                    "nowhere/"
+                                                                    "at/"
+                                                                    "all\\n"
+                                                                    "\n" NUMBER(
+                                                                        "64") },
     [USB1] = { "1-1", PRESENCE_OFFERED, USB },
 };
 
@@ -232,6 +242,13 @@ static void test_a_disk_in_use_is_not_found_free(void **state)
     find("sdm", SDM);
 }
 
+static void test_a_loop_device_is_found_or_not(void **state)
+{
+    (void) state;
+
+    find("loop0", LOOP0);
+}
+
 static void on_look(const UdevLook *look, void *userdata)
 {
     (void) userdata;
@@ -375,6 +392,7 @@ int main(void)
         TEST(test_a_usb_device_is_found_or_not),
         TEST(test_a_usb_disk_is_known_with_its_usb_device),
         TEST(test_a_disk_in_use_is_not_found_free),
+        TEST(test_a_loop_device_is_found_or_not),
         TEST(test_a_device_that_cannot_be_looked_at_is_not_gone),
         TEST(test_an_event_that_is_not_told_is_not_lost),
         TEST(test_nor_what_was_to_be_looked_at_beside_it),

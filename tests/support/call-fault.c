@@ -13,9 +13,12 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
 #include <unistd.h>
 
 #include "tests/support/call-fault.h"
@@ -201,6 +204,10 @@ WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 WRAP_TRANSFER(getrandom,
               "getrandom",
               (void *data, size_t size, unsigned int flags),
+WRAP(int,
+     signalfd,
+     (int fd, const sigset_t *mask, int flags),
+     (fd, mask, flags))
               (data, size, flags))
 WRAP_TRANSFER(read, "read", (int fd, void *data, size_t size), (fd, data, size))
 WRAP_TRANSFER(write,
@@ -259,6 +266,9 @@ int __real_openat(int dir, const char *path, int flags, ...);
 int __wrap_openat(int dir, const char *path, int flags, ...);
 int __wrap_openat(int dir, const char *path, int flags, ...)
 {
+/* what it is where the compiler sees no mode */
+WRAP(int, __open_2, (const char *path, int flags), (path, flags))
+
     va_list list;
     mode_t mode;
 
@@ -319,6 +329,27 @@ WRAP_NEGATIVE(-,
               sd_event_add_io,
               (sd_event * event,
                sd_event_source **ret,
+WRAP_NEGATIVE(+,
+              posix_spawn_file_actions_init,
+              (posix_spawn_file_actions_t * actions),
+              (actions))
+WRAP_NEGATIVE(+,
+              posix_spawn_file_actions_adddup2,
+              (posix_spawn_file_actions_t * actions, int fd, int new_fd),
+              (actions, fd, new_fd))
+WRAP_NEGATIVE(+,
+              posix_spawn_file_actions_addclosefrom_np,
+              (posix_spawn_file_actions_t * actions, int fd),
+              (actions, fd))
+WRAP_NEGATIVE(-, sd_id128_get_boot, (sd_id128_t * ret), (ret))
+WRAP_NEGATIVE(-,
+              sd_listen_fds_with_names,
+              (int unset, char ***ret),
+              (unset, ret))
+WRAP_NEGATIVE(-,
+              sd_is_socket,
+              (int fd, int family, int type, int listening),
+              (fd, family, type, listening))
                int fd,
                uint32_t events,
                sd_event_io_handler_t fn,
