@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "tests/support/call-fault.h"
+#include "tests/support/fault-site.h"
 #include "tests/support/test.h"
 
 static bool armed;
@@ -82,18 +83,19 @@ bool call_fault_is_transfer(void)
     return false;
 }
 
-bool call_fault_fails(const char *name)
+bool call_fault_fails_at(const char *name, const void *site)
 {
     if (!armed || failed || held > 0 || countdown-- > 0)
         return false;
 
     failed = name;
     errno = error_given;
+    fault_site_note(site);
     return true;
 }
 
 /* A transfer; its size may be cut. */
-static bool transfer_fails(const char *name, size_t *size)
+static bool transfer_fails(const char *name, const void *site, size_t *size)
 {
     bool reads = name[0] == 'r';
 
@@ -106,7 +108,7 @@ static bool transfer_fails(const char *name, size_t *size)
         if (*size > 1)
             *size = 1;
     }
-    return call_fault_fails(name);
+    return call_fault_fails_at(name, site);
 }
 
 #define WRAP(type, fn, parameters, arguments) \
@@ -128,14 +130,16 @@ static bool transfer_fails(const char *name, size_t *size)
             return sign error_given;                   \
         return __real_##fn arguments;                  \
     }
-#define WRAP_TRANSFER(fn, name, parameters, arguments) \
-    ssize_t __real_##fn parameters;                    \
-    ssize_t __wrap_##fn parameters;                    \
-    ssize_t __wrap_##fn parameters                     \
-    {                                                  \
-        if (transfer_fails(name, &size))               \
-            return -1;                                 \
-        return __real_##fn arguments;                  \
+#define WRAP_TRANSFER(fn, name, parameters, arguments)  \
+    ssize_t __real_##fn parameters;                     \
+    ssize_t __wrap_##fn parameters;                     \
+    ssize_t __wrap_##fn parameters                      \
+    {                                                   \
+        const void *site = __builtin_return_address(0); \
+                                                        \
+        if (transfer_fails(name, site, &size))          \
+            return -1;                                  \
+        return __real_##fn arguments;                   \
     }
 
 WRAP(int,
@@ -200,14 +204,14 @@ WRAP(int,
      (int fd, int level, int option, void *value, socklen_t *len),
      (fd, level, option, value, len))
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
-
-WRAP_TRANSFER(getrandom,
-              "getrandom",
-              (void *data, size_t size, unsigned int flags),
 WRAP(int,
      signalfd,
      (int fd, const sigset_t *mask, int flags),
      (fd, mask, flags))
+
+WRAP_TRANSFER(getrandom,
+              "getrandom",
+              (void *data, size_t size, unsigned int flags),
               (data, size, flags))
 WRAP_TRANSFER(read, "read", (int fd, void *data, size_t size), (fd, data, size))
 WRAP_TRANSFER(write,
@@ -262,13 +266,13 @@ int __wrap_open(const char *path, int flags, ...)
     return __real_open(path, flags, mode);
 }
 
+/* what it is where the compiler sees no mode */
+WRAP(int, __open_2, (const char *path, int flags), (path, flags))
+
 int __real_openat(int dir, const char *path, int flags, ...);
 int __wrap_openat(int dir, const char *path, int flags, ...);
 int __wrap_openat(int dir, const char *path, int flags, ...)
 {
-/* what it is where the compiler sees no mode */
-WRAP(int, __open_2, (const char *path, int flags), (path, flags))
-
     va_list list;
     mode_t mode;
 
@@ -325,10 +329,6 @@ WRAP_NEGATIVE(+,
                char *const argv[],
                char *const environment[]),
               (ret, path, actions, attributes, argv, environment))
-WRAP_NEGATIVE(-,
-              sd_event_add_io,
-              (sd_event * event,
-               sd_event_source **ret,
 WRAP_NEGATIVE(+,
               posix_spawn_file_actions_init,
               (posix_spawn_file_actions_t * actions),
@@ -350,6 +350,10 @@ WRAP_NEGATIVE(-,
               sd_is_socket,
               (int fd, int family, int type, int listening),
               (fd, family, type, listening))
+WRAP_NEGATIVE(-,
+              sd_event_add_io,
+              (sd_event * event,
+               sd_event_source **ret,
                int fd,
                uint32_t events,
                sd_event_io_handler_t fn,

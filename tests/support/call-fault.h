@@ -35,7 +35,9 @@ void call_fault_hold(bool hold);
 void call_fault_hold_udev(bool hold);
 
 /* For further wrappers: whether this call, of this name, is to fail. */
-bool call_fault_fails(const char *name);
+#define call_fault_fails(name) \
+    call_fault_fails_at(name, __builtin_return_address(0))
+bool call_fault_fails_at(const char *name, const void *site);
 
 /* Switch injection off and say whether the fault was delivered. */
 bool call_fault_end(void);

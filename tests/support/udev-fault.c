@@ -14,10 +14,7 @@ void call_fault_hold_udev(bool hold)
     held = hold;
 }
 
-static bool fails(const char *name)
-{
-    return !held && call_fault_fails(name);
-}
+#define fails(name) (!held && call_fault_fails(name))
 
 /* a text or an object; NULL with an error */
 #define WRAP_POINTER(type, fn, parameters, arguments) \
