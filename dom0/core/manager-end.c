@@ -246,7 +246,9 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
                    left == HOLDING_NOTHING ? STATUS_DETACHED
                                            : STATUS_NOT_ATTACHED);
     device->job = NULL;
-    device_tell_late_attach(m, device, now);
+    /* else a look tells whether it still is */
+    if (!managed->detached_meanwhile)
+        device_tell_late_attach(m, device, now);
     if (device->record.class == DEVICE_CLASS_USB &&
         now.monotonic_usec < m->suspect_until_usec &&
         (managed->job.outcome == STATUS_ALREADY_ATTACHED ||

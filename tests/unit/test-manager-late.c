@@ -104,6 +104,24 @@ static void test_so_is_one_that_a_look_finds(void **state)
     assert_attached_late("disks", "work", LATE);
 }
 
+/* The event of its Attach has come, and that of the person's detach. */
+static void test_none_is_told_of_what_was_taken_away_since(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(last_outcome()->status, STATUS_TIMEOUT);
+    assert_false(has_attached("disks"));
+    be_found_detached();
+}
+
 /* What came of its Attach could not be seen. */
 static void test_so_is_one_of_which_nothing_was_known(void **state)
 {
@@ -249,6 +267,7 @@ int main(void)
         TEST(test_an_attach_of_a_disk_that_is_told_late_is_an_outcome),
         TEST(test_it_is_of_the_rule_that_wanted_it_then),
         TEST(test_so_is_one_that_a_look_finds),
+        TEST(test_none_is_told_of_what_was_taken_away_since),
         TEST(test_so_is_one_of_which_nothing_was_known),
         TEST(test_so_is_one_that_was_told_before_its_time_was_over),
         TEST(test_a_retry_that_finds_it_there_says_so_itself),

@@ -93,6 +93,16 @@ static bool seemed_attached(const Claim *claim)
            claim->seat->told_at_tick >= claim->since;
 }
 
+/* It was told to have failed, and its event has come after that: what has ended
+ * it since is still to be told. */
+static bool was_told_late(const Claim *claim)
+{
+    return claim->seat->claim >= STATUS_INTERNAL &&
+           claim->seat->put_tick >= claim->seat->claim_since &&
+           claim->seat->told_at == claim->target &&
+           claim->seat->told_at_tick >= claim->since;
+}
+
 static void check_attached(const Claim *claim)
 {
     const Model *m = claim->m;
@@ -103,7 +113,7 @@ static void check_attached(const Claim *claim)
     /* also what has been taken away since counts */
     require(claim,
             now || claim->seat->attached_tick >= claim->since ||
-                seemed_attached(claim) ||
+                seemed_attached(claim) || was_told_late(claim) ||
                 /* it cannot be read: what was told last counts */
                 (claim->seat->looked.tick >= claim->since &&
                  !claim->seat->looked.has_identity &&
