@@ -132,6 +132,7 @@ void device_on_user_detach(Manager *m,
     device->waits_for_part = false;
     device->waits_for_pause = false;
     device->waits_for_policy = false;
+    device->waits_for_room = false;
     manager_record(m, device, "", target->s, STATUS_DETACHED_BY_USER, "", 0,
                    now);
     plug_withdraw(m, device, now);

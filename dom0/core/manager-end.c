@@ -327,13 +327,23 @@ static bool device_has_to_close(const Device *device)
            device->close[0].s[0] != '\0';
 }
 
+/* The same if @managed was of that plug, and the next one has come. */
+static bool managed_leaves_more_to_close(const ManagedJob *managed,
+                                         const Device *device)
+{
+    return managed->plug != device->plug &&
+           device->holding == HOLDING_NOTHING &&
+           device->close[0].s[0] != '\0' &&
+           !device_closes(device, &managed->job.target);
+}
+
 void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     /* the event of our own Detach says all there is to say */
     bool look = managed->kind == JOB_KIND_ATTACH && managed->detached_meanwhile;
     const QubeName target = managed->job.target;
-    bool again;
+    bool again, more;
 
     if (device->queued == managed) {
         /* its time was over before the job ahead of it had ended */
@@ -346,8 +356,16 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
     m->turns_changed |= managed->kind != JOB_KIND_ATTACH || look ||
                         managed->lineage != device->lineage;
     again = managed_calls_for_decision(m, managed);
+    more = managed_leaves_more_to_close(managed, device);
     managed_bury(m, managed);
 
+    if (more) {
+        device->held_before = true;
+        device_begin_detach(m, device, now);
+        if (device->job)
+            return;
+        device->held_before = false; /* without memory */
+    }
     if (device->queued) {
         device->job = TAKE_PTR(device->queued);
         task_set_holder(&device->job->job.task, device);

@@ -72,6 +72,47 @@ static void test_all_disposables_of_a_plug_are_closed_with_it(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The next plug waits for that. */
+static void test_so_are_they_if_the_stick_is_back_at_once(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    attach_again_into("disp2");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    serve_to(ADMIN_DETACH, "disp2", answer_of(ADMIN_OK));
+    serve_to(ADMIN_SHUTDOWN, "disp2", answer_of(ADMIN_OK));
+    assert_is_closed("disp1");
+    attach_into("disp3");
+}
+
+/* The second attach is undone. */
+static void test_so_is_the_first_one_if_the_stick_is_back_at_once(void **state)
+{
+    uint64_t attach;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    assert_int_equal(detach("sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(retry("sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp2");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    attach = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_reply(&rig, attach, answer_of(ADMIN_OK));
+    serve_to(ADMIN_DETACH, "disp2", answer_of(ADMIN_OK));
+    serve_to(ADMIN_KILL, "disp2", answer_of(ADMIN_OK));
+    assert_is_closed("disp1");
+    attach_into("disp3");
+}
+
 static void test_so_are_they_after_a_restart(void **state)
 {
     (void) state;
@@ -290,6 +331,8 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_all_disposables_of_a_plug_are_closed_with_it),
+        TEST(test_so_are_they_if_the_stick_is_back_at_once),
+        TEST(test_so_is_the_first_one_if_the_stick_is_back_at_once),
         TEST(test_so_are_they_after_a_restart),
         TEST(test_a_disposable_is_closed_though_another_qube_had_it_since),
         TEST(test_a_disposable_is_closed_after_an_attach_that_is_undone),

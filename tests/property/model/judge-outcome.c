@@ -688,7 +688,8 @@ void judge_on_outcome(Model *m, const HistoryEntry *entry)
     else if (entry->status >= STATUS_INTERNAL)
         claim.seat->restores_sure = false; /* it was tried */
     /* what a look has found out is no answer to a record */
-    if (entry->rule.s[0] != '\0' || entry->status == STATUS_NO_RULE)
+    if (entry->rule.s[0] != '\0' || entry->status == STATUS_NO_RULE ||
+        (entry->status == STATUS_DETACHED_BY_USER && claim.seat->by_answer))
         close_trigger(m, claim.seat, entry);
     /* it was to be asked for by rules that are not in force any more, or was
      * told to be detached, which may have been the plug before */

@@ -76,7 +76,9 @@ static bool is_free_again(const Model *m, int index, const Report *report)
             other->told_at != NOWHERE || other->ours != NOWHERE ||
             find_job(report, m, i))
             return false;
+        /* what may have been attached was more than in work */
         made_way |= other->plugged && other->claim_tick > seat->claim_tick &&
+                    other->unsure_tick < seat->plug_tick &&
                     (other->claim == STATUS_DENIED_BY_POLICY ||
                      other->claim == STATUS_TARGET_NOT_RUNNING);
     }

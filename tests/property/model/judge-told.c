@@ -183,6 +183,7 @@ void trigger(Model *m, Seat *seat)
     }
     seat->last_trigger_tick = m->tick;
     seat->trigger_set = m->rules;
+    seat->by_answer = false;
 }
 
 static void doubt(Sure *sure)
@@ -1357,8 +1358,12 @@ static void call_for_answers(Model *m)
 {
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
         if (seat->unjudged && seat->plugged &&
-            (!is_in_work(m, seat) || seat->looked_at || seat->discards))
+            (!is_in_work(m, seat) || seat->looked_at || seat->discards)) {
+            bool by_answer = seat->trigger_tick == 0 || seat->by_answer;
+
             trigger(m, seat);
+            seat->by_answer = by_answer;
+        }
 }
 
 void judge_on_verdict(Model *m, const Question *question, PolicyAnswer answer)

@@ -392,7 +392,8 @@ typedef struct Seat {
     bool discards;        /* that has ended, but for the disposable it made */
 
     /* what the daemon says has come of it */
-    bool unjudged; /* the policy daemon gave no answer */
+    bool unjudged;  /* the policy daemon gave no answer */
+    bool by_answer; /* no more than that it does has triggered it */
     Status claim;
     size_t claim_set; /* the rules that it was decided by */
     uint64_t claim_since;
