@@ -77,9 +77,10 @@ def chosen(number: int, *paths: str, there: str = "true") -> tuple[str, list[str
 
 
 def files(*folders: str) -> list[str]:
-    """All below these, as git names them; what was built is elsewhere."""
+    """All below these, as git names them; what Python has compiled is not it."""
     return [os.fspath(path.relative_to(ROOT)) for folder in folders
-            for path in (ROOT / folder).rglob("*") if path.is_file()]
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts]
 
 
 def alternatives(pattern: str) -> list[str]:
