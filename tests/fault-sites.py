@@ -21,7 +21,7 @@ FOLDERS = ("common", "dom0", "sysusb")
 WRAPPERS = ("fault.c.o", "call-fault.c.o", "udev-fault.c.o")
 # as objdump tells them: where in the source, a call, and what it calls. A jump
 # to what is called last in a function leaves no address of its own.
-SOURCE = re.compile(r"^(/\S+):(\d+)")
+SOURCE = re.compile(r"^(inlined by )?(/\S+):(\d+)")
 CALL = re.compile(r"\s*[0-9a-f]+:\s+(?:\w+ )?call\b")
 CALLED = re.compile(r"\bR_X86_64_\w+\s+(\w+)[-+]0x")
 
@@ -50,6 +50,15 @@ def place(root: pathlib.Path, path: str, line: str) -> Place | None:
     return (name, int(line)) if name.startswith(FOLDERS) else None
 
 
+def first(root: pathlib.Path, chain: list[str]) -> Place | None:
+    """Of "path:line", each inlined into the next: the first one of ours."""
+    for line in chain:
+        path, _, number = line.partition(" (")[0].rpartition(":")
+        if at := place(root, path, number):
+            return at
+    return None
+
+
 def calls(root: pathlib.Path, build: pathlib.Path) -> dict[Place, str]:
     """Each place with the name of what is called there."""
     objects = [path for folder in FOLDERS
@@ -57,10 +66,12 @@ def calls(root: pathlib.Path, build: pathlib.Path) -> dict[Place, str]:
     names = wrapped(build)
     found: dict[Place, str] = {}
     at, before = None, ""
-    for line in tell("objdump", "-dlr", "--no-show-raw-insn",
+    for line in tell("objdump", "-dlr", "--inlines", "--no-show-raw-insn",
                      *objects).splitlines():
         if match := SOURCE.match(line):
-            at = place(root, match[1], match[2])
+            # where the C library's headers call, it is who calls them
+            if not match[1] or not at:
+                at = place(root, match[2], match[3])
         elif match := CALLED.search(line):
             if match[1] in names and at and CALL.match(before):
                 found[at] = match[1]
@@ -79,10 +90,9 @@ def failed(root: pathlib.Path, build: pathlib.Path) -> set[Place]:
             continue
         # the address behind a call may be of the next line
         behind = [int(site, 16) - 1 for site in note.read_text().split()]
-        for line in tell("addr2line", "-e", program,
-                         *map(hex, behind)).splitlines():
-            path, _, number = line.partition(" (")[0].rpartition(":")
-            found.add(place(root, path, number))
+        for chain in re.split(r"(?m)^0x.*\n", tell(
+                "addr2line", "-aie", program, *map(hex, behind))):
+            found.add(first(root, chain.splitlines()))
     return found - {None}
 
 

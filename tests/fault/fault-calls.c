@@ -266,21 +266,25 @@ static void test_what_goes_byte_by_byte_is_whole_or_not_there(void **state)
     assert_true(n_faults >= 10);
 }
 
-/* Read what is there; the answer, once that is all of the request. */
-static void take_long_request(int peer, size_t *len)
+/* Read what is there; the answer, once that is all of the request. After a
+ * fault no more may come: then without. Answers false as long as it waits. */
+static bool take_long_request(int peer, size_t *len)
 {
     static char bytes[65536];
+    bool is_over;
     ssize_t n;
 
     call_fault_hold(true);
     while (*len < LONG_REQUEST &&
            (n = recv(peer, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
         *len += (size_t) n;
-    if (*len == LONG_REQUEST) {
+    if (*len == LONG_REQUEST)
         (void) send(peer, ANSWER, strlen(ANSWER), MSG_NOSIGNAL);
+    is_over = *len == LONG_REQUEST || call_fault_name()[0] != '\0';
+    if (is_over)
         fd_close(peer);
-    }
     call_fault_hold(false);
+    return is_over;
 }
 
 /* More than the kernel takes at once. */
@@ -291,6 +295,7 @@ static Ended exchange_much(int *ret_r)
     static const char request[LONG_REQUEST];
     _cleanup_(exchange_freep) Exchange *exchange = NULL;
     Ended ended = { .ended = false };
+    bool is_over = false;
     size_t len = 0;
     int peer = -1;
 
@@ -301,11 +306,11 @@ static Ended exchange_much(int *ret_r)
         if (peer < 0)
             peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         call_fault_hold(false);
-        if (peer >= 0 && len < LONG_REQUEST)
-            take_long_request(peer, &len);
+        if (peer >= 0 && !is_over)
+            is_over = take_long_request(peer, &len);
         assert_true(sd_event_run(event, 1000) >= 0);
     }
-    if (peer >= 0 && len < LONG_REQUEST)
+    if (!is_over)
         fd_close(peer);
     return ended;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -78,9 +80,13 @@ static void on_admin_event(const AdminEvent *admin_event, void *userdata)
     (void) userdata;
 }
 
+static size_t n_changes;
+
 static void on_change(void *userdata)
 {
     (void) userdata;
+
+    n_changes++;
 }
 
 static void test_an_exchange_and_a_call_are_made_or_not(void **state)
@@ -442,6 +448,33 @@ static void test_who_has_gone_costs_nobody_else(void **state)
     assert_true(n_faults >= 4);
 }
 
+/* Without memory it is not known that more is to come: that is told twice. */
+static void test_a_new_file_is_told_of_without_memory(void **state)
+{
+    _cleanup_(rules_dir_freep) RulesDir *dir = NULL;
+    char path[] = "/tmp/fault-io-XXXXXX", file[64];
+    size_t n_faults = 0;
+    bool delivered = true;
+
+    (void) state;
+
+    assert_non_null(mkdtemp(path));
+    (void) snprintf(file, sizeof(file), "%s/a.rules", path);
+    assert_int_equal(rules_dir_new(&dir, event, path, on_change, NULL), 0);
+    for (size_t n = 0; delivered; n++) {
+        fault_begin(n);
+        n_changes = 0;
+        fd_close(open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        LOOP_UNTIL(event, n_changes > 0);
+        delivered = fault_end();
+        n_faults += delivered;
+        assert_return_code(unlink(file), errno);
+        loop_settle(event);
+    }
+    assert_true(n_faults >= 2);
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* And with a fault between the bytes: what is told is the answer's beginning.
  */
 static void test_a_connection_goes_byte_by_byte(void **state)
@@ -491,6 +524,7 @@ int main(void)
         test(test_a_connection_without_memory_costs_only_itself),
         test(test_a_call_that_fails_costs_only_its_connection),
         test(test_who_has_gone_costs_nobody_else),
+        test(test_a_new_file_is_told_of_without_memory),
         test(test_a_connection_goes_byte_by_byte),
     };
 #undef test

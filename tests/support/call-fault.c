@@ -27,6 +27,7 @@
 
 static bool armed;
 static unsigned int held;
+static bool new_only;
 static bool byte_by_byte;
 static bool writes_too;
 static bool interrupted;
@@ -37,11 +38,18 @@ static const char *failed;
 void call_fault_begin(size_t n, int error)
 {
     armed = true;
+    new_only = false;
     byte_by_byte = false;
     interrupted = false;
     countdown = n;
     error_given = error;
     failed = NULL;
+}
+
+void call_fault_begin_new(int error)
+{
+    call_fault_begin(0, error);
+    new_only = true;
 }
 
 void call_fault_shorten(bool writes)
@@ -85,7 +93,9 @@ bool call_fault_is_transfer(void)
 
 bool call_fault_fails_at(const char *name, const void *site)
 {
-    if (!armed || failed || held > 0 || countdown-- > 0)
+    if (!armed || failed || held > 0)
+        return false;
+    if (new_only ? fault_site_is_noted(site) : countdown-- > 0)
         return false;
 
     failed = name;

@@ -22,6 +22,9 @@
 #include <stddef.h>
 
 void call_fault_begin(size_t n, int error);
+/* Not the n-th one, but the first from a place where none has failed so far in
+ * this process: where others take part, the n-th may be another each time. */
+void call_fault_begin_new(int error);
 /* Until the end each read and recv, and with @writes each write and send, moves
  * one byte, and every other one is interrupted first: that is not counted. */
 void call_fault_shorten(bool writes);

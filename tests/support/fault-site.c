@@ -37,18 +37,27 @@ static void append(uintptr_t site)
     (void) syscall(SYS_close, fd);
 }
 
+static uintptr_t site_of(const void *address)
+{
+    return (uintptr_t) address - (uintptr_t) __ehdr_start;
+}
+
+bool fault_site_is_noted(const void *address)
+{
+    for (size_t i = 0; i < n_sites; i++)
+        if (sites[i] == site_of(address))
+            return true;
+    return false;
+}
+
 void fault_site_note(const void *address)
 {
-    const char *at = address;
+    uintptr_t site = site_of(address);
     int error = errno;
-    uintptr_t site = (uintptr_t) (at - __ehdr_start);
 
     /* a library's call is none of ours */
-    if (at < __ehdr_start || at >= etext)
+    if (site >= site_of(etext) || fault_site_is_noted(address))
         return;
-    for (size_t i = 0; i < n_sites; i++)
-        if (sites[i] == site)
-            return;
     if (n_sites < SITES_MAX)
         sites[n_sites++] = site;
     append(site);
