@@ -249,6 +249,7 @@ static void test_each_system_call_may_fail(void **state)
     /* one of each kind; the parts have tests of their own with more */
     static const int errors[] = { EINTR, EAGAIN, EPIPE, ENOSPC, EMFILE };
     size_t n_faults = 0, n_before;
+    bool told_all;
 
     (void) state;
 
@@ -256,8 +257,6 @@ static void test_each_system_call_may_fail(void **state)
     n_before = n_descriptors();
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
         for (size_t n = 0;; n++) {
-            bool told_all;
-
             /* of libudev, these would say that there is no device */
             call_fault_hold_udev(errors[i] != EMFILE);
             call_fault_begin(n, errors[i]);
@@ -274,6 +273,11 @@ static void test_each_system_call_may_fail(void **state)
         }
     call_fault_hold_udev(false);
     assert_true(n_faults >= 20 * ARRAY_SIZE(errors));
+    do {
+        call_fault_begin_new(EMFILE);
+        told_all = forward_once();
+    } while (call_fault_end());
+    assert_true(told_all);
 }
 
 static void test_it_goes_byte_by_byte(void **state)

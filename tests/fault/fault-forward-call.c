@@ -128,6 +128,11 @@ static void test_each_system_call_may_fail(void **state)
             must_work();
         }
     assert_true(n_faults >= 6 * ARRAY_SIZE(errors));
+    do {
+        call_fault_begin_new(EMFILE);
+        (void) call_once();
+    } while (call_fault_end());
+    assert_int_equal(n_lines, 1);
 }
 
 static void test_it_goes_byte_by_byte(void **state)

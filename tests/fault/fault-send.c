@@ -107,6 +107,7 @@ static void test_each_system_call_may_fail(void **state)
 {
     static const int errors[] = { EINTR, EAGAIN, EPIPE, EIO, EMFILE, ENOMEM };
     size_t n_faults = 0, n_before;
+    int r;
 
     (void) state;
 
@@ -114,8 +115,6 @@ static void test_each_system_call_may_fail(void **state)
     n_before = n_descriptors();
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
         for (size_t n = 0;; n++) {
-            int r;
-
             call_fault_begin(n, errors[i]);
             r = send_once();
             if (!call_fault_end()) {
@@ -131,6 +130,12 @@ static void test_each_system_call_may_fail(void **state)
             assert_int_equal(send_once(), 0);
         }
     assert_true(n_faults >= 10 * ARRAY_SIZE(errors));
+    do {
+        call_fault_begin_new(EMFILE);
+        r = send_once();
+        check_end(r);
+    } while (call_fault_end());
+    assert_int_equal(r, 0);
 }
 
 static void test_it_goes_byte_by_byte(void **state)
