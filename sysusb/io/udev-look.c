@@ -204,7 +204,7 @@ static UdevUse use_of_one(int *ret_error,
 
     (void) text_format(file, sizeof(file), "%s/dev", path);
     r = read_file(&text, &len, file, FILE_MIN);
-    if (r < 0) {
+    if (!text) {
         note_error(ret_error, -r);
         return UDEV_USE_NONE;
     }

@@ -93,14 +93,14 @@ static bool seemed_attached(const Claim *claim)
            claim->seat->told_at_tick >= claim->since;
 }
 
-/* It was told to have failed, and its event has come after that: what has ended
- * it since is still to be told. */
+/* It was told to have failed, and its event has come: what has ended it since
+ * is still to be told. */
 static bool was_told_late(const Claim *claim)
 {
     return claim->seat->claim >= STATUS_INTERNAL &&
            claim->seat->put_tick >= claim->seat->claim_since &&
            claim->seat->told_at == claim->target &&
-           claim->seat->told_at_tick >= claim->since;
+           claim->seat->told_at_tick >= claim->seat->claim_since;
 }
 
 static void check_attached(const Claim *claim)
