@@ -55,11 +55,13 @@ static void policy_on_heard(Manager *m, bool is_own, Instant now)
 
     watch->any = false;
     watch->calm_usec = now.monotonic_usec + MANAGER_POLICY_MAX_USEC;
-    for (Device *device; (device = next_unjudged(m));) {
-        device->waits_for_policy = false;
-        device->waits_for_room = true;
-        m->lacks_room = true;
-    }
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        for (Device *device = m->sources[i] ? m->sources[i]->devices : NULL;
+             device; device = device->next) {
+            device->waits_for_room |= device->waits_for_policy;
+            m->lacks_room |= device->waits_for_policy;
+            device->waits_for_policy = false;
+        }
 }
 
 static void policy_on_answer(Manager *m,
