@@ -349,12 +349,16 @@ static Sure group_come_back(Model *m, int index, const Record *record)
         group_forget(m, source, port);
     else if (same == SURE_MAYBE)
         doubt(&group->left_alone);
-    /* its disks cannot be told from one another if their names change */
+    /* its disks cannot be told from one another if their names change; and one
+     * that has not come back yet may not have been of this plug, whatever that
+     * is the same as later */
     if (same == SURE_MAYBE ||
         (same == SURE_YES && m->things[THING_READER].port == port)) {
         for (int i = 0; i < SEATS; i++)
-            if (seat_source(i) == source && m->seats[i].port == port)
+            if (seat_source(i) == source && m->seats[i].port == port) {
                 doubt(&m->seats[i].refused);
+                m->seats[i].restores_sure = false;
+            }
     }
     return same;
 }
