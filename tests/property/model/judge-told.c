@@ -591,6 +591,14 @@ static void on_attached(Model *m, const StreamEvent *event)
     if (event->cause == CAUSE_ECHO && dev != NONE &&
         seat->ours == seat->told_at && !m->devs[dev].attached_told)
         seat->ours_doubt = true;
+    /* that of an Attach before ours of which nobody could tell whether it was
+     * done: it looks like the event of ours, and that of ours like another's */
+    if (event->actor == ACTOR_DAEMON && event->tick < seat->unsure_tick &&
+        seat->unsure_tick < seat->ours_tick &&
+        seat->unsure_at == seat->told_at && seat->ours == seat->told_at) {
+        seat->ours_doubt = true;
+        seat->unclear_tick = m->tick;
+    }
     if (dev != NONE && m->devs[dev].attached_to == seat->told_at)
         m->devs[dev].attached_told = true;
     if (event->actor == ACTOR_DAEMON && event->tick >= seat->ours_tick &&
@@ -1338,6 +1346,12 @@ void judge_on_answer(Model *m, const Call *call)
     if (call->answer.listing.listed) {
         seat->ours_told = true;
         return;
+    }
+    /* an Attach that was bound to nothing is answered the same where nothing
+     * was there to be attached (WIRE 1) */
+    if (!seat->ours_told) {
+        seat->unsure_tick = m->tick;
+        seat->unsure_at = call->qube;
     }
     /* a record that was told 503 when it was there is still to be decided */
     if (seat->plugged && is_undecided(m, seat))
