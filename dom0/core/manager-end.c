@@ -390,8 +390,10 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
     } else if (device_has_to_close(device)) {
         device_begin_detach(m, device, now);
     } else {
+        /* what was decided again may be wanted no more */
         if (managed->kind == JOB_KIND_ATTACH)
-            device_make_way(m, device, managed->job.outcome);
+            device_make_way(m, device,
+                            again ? device->status : managed->job.outcome);
         device_release(device);
     }
 }

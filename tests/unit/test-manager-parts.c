@@ -160,6 +160,25 @@ static void test_nor_of_what_the_person_has_taken_away(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The person has changed the rules while it was asked for. */
+static void test_a_part_is_decided_when_no_rule_wants_the_other(void **state)
+{
+    Prompt prompt;
+    uint64_t window;
+
+    (void) state;
+
+    rig_set_rules(&rig, ASK);
+    begin_in_the_way();
+    window = window_opens(1, &prompt);
+    rig_set_rules(&rig, "disks: allow block type disk to work\n");
+    answer_prompt(window, PROMPT_YES);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    see_block_attach();
+    assert_string_equal(last_outcome()->device.s, "sda");
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* Each is in the way of the next. */
 static void test_the_parts_are_decided_one_after_the_other(void **state)
 {
@@ -188,6 +207,7 @@ int main(void)
         TEST(test_so_does_what_waits_for_its_target),
         TEST(test_nothing_is_decided_again_of_what_goes),
         TEST(test_nor_of_what_the_person_has_taken_away),
+        TEST(test_a_part_is_decided_when_no_rule_wants_the_other),
         TEST(test_the_parts_are_decided_one_after_the_other),
     };
 
