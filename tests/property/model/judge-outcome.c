@@ -775,6 +775,20 @@ bool is_at_rest(const Model *m, const ReportJob *job)
     return (strcmp(state, "undoing") == 0) && is_overdue(m, job);
 }
 
+/* Whether a job in that state only detaches, or does away with a disposable:
+ * nothing of it has been decided by rules that are over. */
+static bool only_undoes(const char *state)
+{
+    static const char *const states[] = { "detaching", "verifying-detach",
+                                          "closing-disposable",
+                                          "discarding-disposable" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (strcmp(state, states[i]) == 0)
+            return true;
+    return false;
+}
+
 void judge_on_report(Model *m, const Report *report)
 {
     m->report_tick = m->tick;
@@ -796,7 +810,6 @@ void judge_on_report(Model *m, const Report *report)
             strcmp(job->state, "awaiting-qubesd") == 0)
             continue;
         m->seats[index].looked_at = strcmp(job->state, "looking") == 0;
-        m->seats[index].discards =
-            strcmp(job->state, "discarding-disposable") == 0;
+        m->seats[index].discards = only_undoes(job->state);
     }
 }

@@ -389,7 +389,7 @@ typedef struct Seat {
     uint64_t permit_tick; /* one would be understood */
     uint64_t job_tick;    /* when it was in work last */
     bool looked_at;       /* that was a look */
-    bool discards;        /* that has ended, but for the disposable it made */
+    bool discards;        /* that has ended, but for what it is to undo */
 
     /* what the daemon says has come of it */
     bool unjudged;  /* the policy daemon gave no answer */
