@@ -327,14 +327,16 @@ static bool device_has_to_close(const Device *device)
            device->close[0].s[0] != '\0';
 }
 
-/* The same if @managed was of that plug, and the next one has come. */
+/* The same if @managed was of that plug, and the next one has come: but not if
+ * the person has attached that to one of them. */
 static bool managed_leaves_more_to_close(const ManagedJob *managed,
                                          const Device *device)
 {
     return managed->plug != device->plug &&
            device->holding == HOLDING_NOTHING &&
            device->close[0].s[0] != '\0' &&
-           !device_closes(device, &managed->job.target);
+           !device_closes(device, &managed->job.target) &&
+           !device_closes(device, &device->attached_to);
 }
 
 void managed_end(Manager *m, ManagedJob *managed, Instant now)

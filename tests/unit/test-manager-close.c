@@ -88,6 +88,30 @@ static void test_so_are_they_if_the_stick_is_back_at_once(void **state)
     attach_into("disp3");
 }
 
+/* The person has attached the next plug to one of them: that is hers until it
+ * is unplugged, too. */
+static void test_not_what_the_person_has_attached_the_next_plug_to(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    attach_again_into("disp2");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp2");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp2");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    serve_to(ADMIN_DETACH, "disp2", answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    serve_to(ADMIN_SHUTDOWN, "disp2", answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("disp1"));
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_is_closed("disp1");
+}
+
 /* The second attach is undone. */
 static void test_so_is_the_first_one_if_the_stick_is_back_at_once(void **state)
 {
@@ -332,6 +356,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_all_disposables_of_a_plug_are_closed_with_it),
         TEST(test_so_are_they_if_the_stick_is_back_at_once),
+        TEST(test_not_what_the_person_has_attached_the_next_plug_to),
         TEST(test_so_is_the_first_one_if_the_stick_is_back_at_once),
         TEST(test_so_are_they_after_a_restart),
         TEST(test_a_disposable_is_closed_though_another_qube_had_it_since),
