@@ -74,7 +74,7 @@ static void reason_text(const View *view,
         (void) text_format(
             ret, size, "asks for %s; this has %s", condition.s,
             untrusted_found[0]
-                ? show_quoted(&found, untrusted_found, view->utf8)
+                ? show_quoted_escaped(&found, untrusted_found, view->utf8)
                 : "none");
 }
 

@@ -126,7 +126,7 @@ void outcome_text(const View *view,
     size_t len;
 
     if (untrusted_label[0])
-        show_quoted(&label, untrusted_label, view->utf8);
+        show_quoted_escaped(&label, untrusted_label, view->utf8);
     len =
         text_format(ret, size, "%s%s%s: ", view_device(view, &device, outcome),
                     label.s[0] ? " " : "", label.s);

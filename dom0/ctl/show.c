@@ -40,12 +40,13 @@ static size_t show_one(char ret[static PIECE],
     return n;
 }
 
-/* Fill @ret between @used and @end; what has no room ends in an ellipsis. */
+/* Fill @ret between @used and @end, with a backslash before each @special
+ * letter; what has no room ends in an ellipsis. */
 static size_t fill(ShowText *ret,
                    size_t used,
                    size_t end,
                    const char *untrusted_text,
-                   bool quoted,
+                   const char *special,
                    bool utf8)
 {
     size_t len = untrusted_text ? strlen(untrusted_text) : 0;
@@ -55,8 +56,8 @@ static size_t fill(ShowText *ret,
         size_t n = show_one(piece, untrusted_text, len, utf8);
         size_t piece_len;
 
-        if (quoted && *untrusted_text == '"')
-            (void) text_format(piece, sizeof(piece), "\\\"");
+        if (strchr(special, *untrusted_text))
+            (void) text_format(piece, sizeof(piece), "\\%c", *untrusted_text);
         piece_len = strlen(piece);
         if (used + piece_len + strlen(ELLIPSIS) > end) {
             memcpy(ret->s + used, ELLIPSIS, strlen(ELLIPSIS));
@@ -72,21 +73,36 @@ static size_t fill(ShowText *ret,
 
 const char *show_text(ShowText *ret, const char *untrusted_text, bool utf8)
 {
-    size_t used = fill(ret, 0, SHOW_TEXT_MAX, untrusted_text, false, utf8);
+    size_t used = fill(ret, 0, SHOW_TEXT_MAX, untrusted_text, "", utf8);
 
+    ret->s[used] = '\0';
+    return ret->s;
+}
+
+static const char *quote(ShowText *ret,
+                         const char *untrusted_text,
+                         const char *special,
+                         bool utf8)
+{
+    size_t used;
+
+    ret->s[0] = '"';
+    used = fill(ret, 1, SHOW_TEXT_MAX - 1, untrusted_text, special, utf8);
+    ret->s[used++] = '"';
     ret->s[used] = '\0';
     return ret->s;
 }
 
 const char *show_quoted(ShowText *ret, const char *untrusted_text, bool utf8)
 {
-    size_t used;
+    return quote(ret, untrusted_text, "\"\\", utf8);
+}
 
-    ret->s[0] = '"';
-    used = fill(ret, 1, SHOW_TEXT_MAX - 1, untrusted_text, true, utf8);
-    ret->s[used++] = '"';
-    ret->s[used] = '\0';
-    return ret->s;
+const char *show_quoted_escaped(ShowText *ret,
+                                const char *untrusted_text,
+                                bool utf8)
+{
+    return quote(ret, untrusted_text, "\"", utf8);
 }
 
 /* The width of one character that show_text() let pass. */

@@ -24,9 +24,14 @@ typedef struct ShowText {
  */
 const char *show_text(ShowText *ret, const char *untrusted_text, bool utf8);
 
-/* The same between double quotes, which no text can end: somebody's own
- * words. */
+/* Somebody's own words as they are, between double quotes, which no text can
+ * end. A backslash is doubled: no text looks as if it were escaped. */
 const char *show_quoted(ShowText *ret, const char *untrusted_text, bool utf8);
+
+/* The same of words that text_escape() made: a backslash stays. */
+const char *show_quoted_escaped(ShowText *ret,
+                                const char *untrusted_text,
+                                bool utf8);
 
 /* In columns, of what show_text() made. */
 size_t show_width(const char *text);

@@ -79,7 +79,7 @@ const char *view_words(const View *view,
     if (untrusted_words[0] == '\0')
         return ret->s;
 
-    show_quoted(&text, untrusted_words, view->utf8);
+    show_quoted_escaped(&text, untrusted_words, view->utf8);
     if (show_width(text.s) > CELL_COLUMNS) {
         /* cut, but the quotes stay closed */
         len = show_fit(text.s, CELL_COLUMNS - strlen("...\""));

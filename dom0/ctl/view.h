@@ -54,7 +54,8 @@ const char *view_cell(const View *view,
                       Cell *ret,
                       const json_t *object,
                       const char *key);
-/* The same for the device's own words, in quotes; "" if there are none. */
+/* The same for the device's own words, which come escaped, in quotes; "" if
+ * there are none. */
 const char *view_words(const View *view,
                        Cell *ret,
                        const json_t *object,

@@ -763,6 +763,22 @@ class HostileTest(CommandCase):
         self.assertIn("sys-usb:sda \"Evil\\u{202e}\\u{200b} \\\"to vault\": attached to "
                       "work by rule stick\n", self.command(rig, "history"))
 
+    def test_a_backslash_of_its_own_escapes_nothing(self):
+        rig = self.start("stick: allow block serial x to work\n")
+        connection = self.forwarder(rig)
+        connection.answer(connection.add("block", "sda", vendor="V\\",
+                                         serial='4C53\\" (checked by dom0)',
+                                         fs_label="\\u{202e}"))
+        for status, *arguments in ((0, "devices", "-v"),
+                                   (3, "explain", "-v", "sys-usb:sda")):
+            text = self.command(rig, *arguments, status=status)
+            self.assertIn(r' "4C53\\\" (checked by dom0)"', text)
+            self.assertIn(r' "\\u{202e}"', text)
+            self.assertEqual(text.count(r' "V\\"'), 2, text)
+            self.assertNotIn(r'\\\\', text)
+        self.assertIn(r'this has "4C53\\\" (checked by dom0)"', text)
+        self.assertIn(r'sys-usb:sda "V\\": ', self.command(rig, "history"))
+
     def test_columns_stand_whatever_the_text(self):
         rig = self.start("stick: allow block to work\n")
         connection = self.forwarder(rig)

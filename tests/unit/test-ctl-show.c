@@ -70,6 +70,37 @@ static void test_quotes_cannot_be_ended_from_within(void **state)
     assert_string_equal(show_quoted(&shown, NULL, true), "\"\"");
 }
 
+/* What looks like one of our escapes is none. */
+static void test_a_backslash_in_quotes_escapes_nothing(void **state)
+{
+    static const struct {
+        const char *text, *wanted;
+    } cases[] = {
+        { "V\\", "\"V\\\\\"" },
+        { "4C53\\\" (checked by dom0)", "\"4C53\\\\\\\" (checked by dom0)\"" },
+        { "\\u{202e}", "\"\\\\u{202e}\"" },
+        { "\xe2\x80\xae", "\"\\u{202e}\"" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        ShowText shown;
+
+        assert_string_equal(show_quoted(&shown, cases[i].text, true),
+                            cases[i].wanted);
+    }
+}
+
+static void test_what_is_escaped_is_not_escaped_again_in_quotes(void **state)
+{
+    ShowText shown;
+
+    (void) state;
+    assert_string_equal(
+        show_quoted_escaped(&shown, "V\\\\u{202e} \\\\\" x", true),
+        "\"V\\\\u{202e} \\\\\\\" x\"");
+}
+
 static void test_a_long_text_is_cut_between_characters(void **state)
 {
     char text[SHOW_TEXT_MAX * 2];
@@ -217,6 +248,8 @@ int main(void)
         cmocka_unit_test(test_escaping_twice_is_escaping_once),
         cmocka_unit_test(test_without_utf8_all_is_ascii),
         cmocka_unit_test(test_quotes_cannot_be_ended_from_within),
+        cmocka_unit_test(test_a_backslash_in_quotes_escapes_nothing),
+        cmocka_unit_test(test_what_is_escaped_is_not_escaped_again_in_quotes),
         cmocka_unit_test(test_a_long_text_is_cut_between_characters),
         cmocka_unit_test(test_widths_are_those_of_a_terminal),
         cmocka_unit_test(test_the_width_of_a_beginning_is_of_what_is_shown),
