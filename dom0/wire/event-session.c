@@ -4,6 +4,8 @@
 
 #include "dom0/wire/event-session.h"
 
+#define SECOND_HELLO "a second hello"
+
 static const char *check_event(const EventSession *session,
                                const WireMessage *message)
 {
@@ -21,7 +23,7 @@ static const char *check(const EventSession *session,
 {
     switch (message->type) {
     case WIRE_HELLO:
-        return session->greeted ? "a second hello" : NULL;
+        return session->greeted ? SECOND_HELLO : NULL;
     case WIRE_EVENT:
         return check_event(session, message);
     case WIRE_SYNCED:
@@ -63,7 +65,12 @@ SessionResult event_session_take(EventSession *session,
     Status status = wire_decode(ret, untrusted_line, untrusted_len, ret_error);
     const char *error;
 
-    if (status == STATUS_UNSUPPORTED_VERSION && !session->greeted)
+    if (status == STATUS_UNSUPPORTED_VERSION && session->greeted) {
+        /* it is one, of whatever version */
+        status = STATUS_MALFORMED;
+        *ret_error = SECOND_HELLO;
+    }
+    if (status == STATUS_UNSUPPORTED_VERSION)
         wire_decode_agent(session->agent, untrusted_line, untrusted_len);
     if (status != STATUS_INVALID) {
         *ret_answer = (WireAnswer){ .seq = ret->seq, .status = status };

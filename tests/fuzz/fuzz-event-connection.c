@@ -86,9 +86,10 @@ static Status want(const Connection *connection, const json_t *line)
     Status status = form_of_line(line);
     bool good = status == STATUS_INVALID;
 
+    /* hello comes once, of whatever version the second one is */
     if (json_says(line, "type", "hello"))
-        good = good && !connection->greeted;
-    else if (json_says(line, "type", "synced"))
+        return connection->greeted ? STATUS_MALFORMED : status;
+    if (json_says(line, "type", "synced"))
         good = good && connection->greeted && !connection->synced;
     else
         good = good && connection->greeted &&

@@ -157,6 +157,8 @@ class Hello(ProtocolCase):
 
     def test_a_second_hello_is_malformed(self):
         self.assert_refused(self.raw(line(HELLO) * 2), 400)
+        self.assert_refused(self.raw(line(HELLO) + line({**HELLO, "version": 2})),
+                            400)
 
     def test_each_key_is_needed(self):
         for key in HELLO:

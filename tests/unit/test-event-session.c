@@ -112,6 +112,17 @@ static void test_hello_comes_once(void **state)
     expect_refused(take(HELLO), STATUS_MALFORMED, 0);
 }
 
+static void test_a_second_hello_is_one_of_whatever_version(void **state)
+{
+    (void) state;
+
+    assert_int_equal(take(HELLO), SESSION_HELLO);
+    expect_refused(take("{\"type\":\"hello\",\"version\":2}"), STATUS_MALFORMED,
+                   0);
+    assert_string_equal(error, "a second hello");
+    assert_string_equal(session.agent, "test/1");
+}
+
 static void test_synced_comes_once(void **state)
 {
     (void) state;
@@ -178,6 +189,8 @@ int main(void)
                                set_up),
         cmocka_unit_test_setup(test_nothing_comes_before_hello, set_up),
         cmocka_unit_test_setup(test_hello_comes_once, set_up),
+        cmocka_unit_test_setup(test_a_second_hello_is_one_of_whatever_version,
+                               set_up),
         cmocka_unit_test_setup(test_synced_comes_once, set_up),
         cmocka_unit_test_setup(test_seq_grows_strictly, set_up),
         cmocka_unit_test_setup(test_no_present_comes_after_synced, set_up),
