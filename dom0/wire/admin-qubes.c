@@ -102,6 +102,8 @@ int admin_decode_qubes(QubeList **ret,
         return -EBADMSG;
     data = untrusted_data + 2;
     end = untrusted_data + untrusted_len;
+    if (data < end && end[-1] != '\n') /* it was cut */
+        return -EBADMSG;
     max = count_lines(data, end);
     if (max > QUBE_LIST_MAX)
         return -EBADMSG;

@@ -10,7 +10,8 @@
 #include "dom0/core/qube-list.h"
 
 /*
- * -EBADMSG for an exception and for whatever else is no such list, -ENOMEM.
+ * -EBADMSG for an exception and for whatever else is no such list, also for one
+ * whose last line does not end; -ENOMEM.
  * Keys that are not known are passed over.
  */
 int admin_decode_qubes(QubeList **ret,

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Answers to admin.vm.List: what is taken from it is what its lines say, in
- * order, and each qube is found by its name. Said in our own words, it is taken
- * as the same list.
+ * Answers to admin.vm.List: what is of their form (WIRE 1) is taken, and
+ * nothing else. What is taken from it is what its lines say, in order, and each
+ * qube is found by its name. Said in our own words, it is taken as the same
+ * list.
  */
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "dom0/wire/admin-qubes.h"
-#include "tests/support/bytes.h"
+#include "tests/support/names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,13 +47,15 @@ static PowerState state_of(Bytes word)
 }
 
 /* NAME, and words, of which class= and state= come once at most. */
-static QubeInfo read_line(Bytes line)
+static bool read_line(QubeInfo *ret, Bytes line)
 {
     Bytes name = bytes_before(line, ' ', &line), class = {};
-    QubeInfo qube = {};
     size_t n_classes = 0, n_states = 0;
 
-    assert(qube_name_parse(&qube.name, name.start, name.len));
+    *ret = (QubeInfo){};
+    if (!name_is_qube(name))
+        return false;
+    memcpy(ret->name.s, name.start, name.len);
     while (line.len > 0) {
         Bytes word = bytes_before(line, ' ', &line);
 
@@ -60,15 +64,34 @@ static QubeInfo read_line(Bytes line)
             n_classes++;
         }
         if (bytes_begin(word, "state=")) {
-            qube.power = state_of(bytes_behind(word, strlen("state=")));
+            ret->power = state_of(bytes_behind(word, strlen("state=")));
             n_states++;
         }
     }
-    assert(n_classes <= 1 && n_states <= 1);
-    assert(class.len <= QUBE_CLASS_MAX && bytes_are_all_of(class, LETTERS));
+    if (n_classes > 1 || n_states > 1 || class.len > QUBE_CLASS_MAX ||
+        (n_classes == 1 && class.len == 0) || !bytes_are_all_of(class, LETTERS))
+        return false;
     if (class.len > 0)
-        memcpy(qube.class, class.start, class.len);
-    return qube;
+        memcpy(ret->class, class.start, class.len);
+    return true;
+}
+
+/* Lines behind "0\0", each with its end. */
+static bool is_list(Bytes data)
+{
+    size_t n = 0;
+
+    if (data.len < 2 || memcmp(data.start, "0\0", 2) != 0 ||
+        (data.len > 2 && data.start[data.len - 1] != '\n'))
+        return false;
+    data = bytes_behind(data, 2);
+    for (; data.len > 0; n++) {
+        QubeInfo qube;
+
+        if (!read_line(&qube, bytes_before(data, '\n', &data)))
+            return false;
+    }
+    return n <= QUBE_LIST_MAX;
 }
 
 static bool has(const QubeList *list, const QubeInfo *qube)
@@ -86,11 +109,11 @@ static void check_meaning(const QubeList *list, Bytes data)
 {
     size_t n = 0;
 
-    assert(data.len >= 2 && memcmp(data.start, "0\0", 2) == 0);
     data = bytes_behind(data, 2);
     for (; data.len > 0; n++) {
-        QubeInfo qube = read_line(bytes_before(data, '\n', &data));
+        QubeInfo qube;
 
+        assert(read_line(&qube, bytes_before(data, '\n', &data)));
         assert(has(list, &qube));
     }
     assert(n == list->n_qubes);
@@ -151,15 +174,18 @@ static void check_again(const QubeList *list)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(qube_list_freep) QubeList *list = NULL;
+    const Bytes bytes = { (const char *) data, size };
+    int r = admin_decode_qubes(&list, bytes.start, bytes.len);
 
-    if (admin_decode_qubes(&list, (const char *) data, size) < 0) {
+    assert(r == (is_list(bytes) ? 0 : -EBADMSG));
+    if (r < 0) {
         assert(!list);
         return 0;
     }
     assert(list->n_qubes <= QUBE_LIST_MAX && list->n_qubes <= size);
     for (size_t i = 0; i < list->n_qubes; i++)
         check_qube(list, i);
-    check_meaning(list, (Bytes){ (const char *) data, size });
+    check_meaning(list, bytes);
     check_again(list);
     return 0;
 }

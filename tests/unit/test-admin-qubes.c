@@ -38,14 +38,22 @@ static void test_a_list_is_read_and_put_into_order(void **state)
     assert_null(qube_list_find(list, &(QubeName){ "works" }));
 }
 
-static void test_the_last_line_need_not_end(void **state)
+static void test_a_list_that_was_cut_is_refused(void **state)
 {
-    _cleanup_(qube_list_freep) QubeList *list = NULL;
+    static const char whole[] = "0\0dom0 class=AdminVM state=Running\n"
+                                "work class=AppVM state=Paused\n";
+    const size_t first = sizeof("0\0dom0 class=AdminVM state=Running\n") - 1;
 
     (void) state;
 
-    assert_int_equal(DECODE(&list, "0\0work class=AppVM state=Paused"), 0);
-    assert_int_equal(list->qubes[0].power, POWER_PAUSED);
+    for (size_t len = 0; len < sizeof(whole); len++) {
+        _cleanup_(qube_list_freep) QubeList *list = NULL;
+        bool ends = len == 2 || len == first || len == sizeof(whole) - 1;
+
+        assert_int_equal(admin_decode_qubes(&list, whole, len),
+                         ends ? 0 : -EBADMSG);
+        assert_int_equal(list != NULL, ends);
+    }
 }
 
 static void test_no_qubes_are_a_list_too(void **state)
@@ -108,7 +116,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_list_is_read_and_put_into_order),
-        cmocka_unit_test(test_the_last_line_need_not_end),
+        cmocka_unit_test(test_a_list_that_was_cut_is_refused),
         cmocka_unit_test(test_no_qubes_are_a_list_too),
         cmocka_unit_test(test_what_is_no_list_is_refused),
         cmocka_unit_test(test_too_many_are_refused),
