@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -158,20 +157,42 @@ char *text_escape(char *ret,
     return ret;
 }
 
-size_t text_format(char *ret, size_t size, const char *format, ...)
+/* The length without the beginning of a character at the end. */
+static size_t whole_length(const char *text, size_t len)
 {
-    va_list args;
+    for (size_t n = 1; n <= 3 && n <= len; n++) {
+        unsigned char byte = (unsigned char) text[len - n];
+
+        if ((byte & 0xc0) != 0x80)
+            return sequence_length(byte) > n ? len - n : len;
+    }
+    return len;
+}
+
+size_t text_format_list(char *ret,
+                        size_t size,
+                        const char *format,
+                        va_list args)
+{
+    size_t len = 0;
     int n;
 
     assert(size > 0);
 
-    va_start(args, format);
     n = vsnprintf(ret, size, format, args);
-    va_end(args);
+    if (n > 0)
+        len = (size_t) n < size ? (size_t) n : whole_length(ret, size - 1);
+    ret[len] = '\0';
+    return len;
+}
 
-    if (n < 0) {
-        ret[0] = '\0';
-        return 0;
-    }
-    return (size_t) n < size ? (size_t) n : size - 1;
+size_t text_format(char *ret, size_t size, const char *format, ...)
+{
+    va_list args;
+    size_t len;
+
+    va_start(args, format);
+    len = text_format_list(ret, size, format, args);
+    va_end(args);
+    return len;
 }

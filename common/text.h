@@ -8,6 +8,8 @@
  * U+10FFFF) without control characters (U+0000-001F, U+007F-009F).
  */
 
+#include <stdarg.h>
+
 #include "common/util.h"
 
 /*
@@ -43,8 +45,12 @@ char *text_escape(char *ret,
                   size_t untrusted_len);
 
 /*
- * Format into a fixed buffer; what does not fit is cut. Answers the length
- * that is in the buffer.
+ * Format into a fixed buffer; what does not fit is cut, at a character's
+ * boundary. Answers the length that is in the buffer.
  */
 size_t text_format(char *ret, size_t size, const char *format, ...)
     _printf_(3, 4);
+size_t text_format_list(char *ret,
+                        size_t size,
+                        const char *format,
+                        va_list args) _printf_(3, 0);

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -97,7 +96,7 @@ void log_message(int priority, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    (void) vsnprintf(message, sizeof(message), format, args);
+    (void) text_format_list(message, sizeof(message), format, args);
     va_end(args);
 
     log_fields(priority, NULL, NULL, 0, message);

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "common/sys/rules-write.h"
-#include "common/text.h"
 
 #define MODE_NEW     0644
 #define MODE_FOREIGN (S_IWGRP | S_IWOTH)
@@ -88,8 +87,8 @@ int rules_file_write(const char *path, const char *text, size_t len)
     if (dir < 0)
         return dir;
     /* a name that begins with a dot is no rule file */
-    if (text_format(next, sizeof(next), ".%s.%d.new", name, (int) getpid()) >=
-        sizeof(next) - 1)
+    if ((size_t) snprintf(next, sizeof(next), ".%s.%d.new", name,
+                          (int) getpid()) >= sizeof(next))
         return -ENAMETOOLONG;
     (void) unlinkat(dir, next, 0); /* left by a write that was interrupted */
     fd = openat(dir, next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -37,7 +36,7 @@ _printf_(3,
     va_list args;
 
     va_start(args, format);
-    (void) vsnprintf(error->s, sizeof(error->s), format, args);
+    (void) text_format_list(error->s, sizeof(error->s), format, args);
     va_end(args);
     error->name = (ControlName){};
     return r;

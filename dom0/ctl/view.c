@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -126,7 +125,7 @@ void view_print(View *view,
     va_list args;
 
     va_start(args, format);
-    (void) vsnprintf(text, sizeof(text), format, args);
+    (void) text_format_list(text, sizeof(text), format, args);
     va_end(args);
     screen_text(&view->screen, style, indent, hang, text);
 }

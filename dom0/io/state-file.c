@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/text.h"
 #include "dom0/io/state-file.h"
 
 #define STATE_NAME  "state"
@@ -160,10 +159,10 @@ static int replace(StateFile *file, const char *text, size_t size)
     _cleanup_(fd_closep) int fd = -1;
     int r;
 
-    if (text_format(next, sizeof(next), "%s/" STATE_NEXT, file->dir_path) ==
-            sizeof(next) - 1 ||
-        text_format(path, sizeof(path), "%s/" STATE_NAME, file->dir_path) ==
-            sizeof(path) - 1)
+    if ((size_t) snprintf(next, sizeof(next), "%s/" STATE_NEXT,
+                          file->dir_path) >= sizeof(next) ||
+        (size_t) snprintf(path, sizeof(path), "%s/" STATE_NAME,
+                          file->dir_path) >= sizeof(path))
         return -ENAMETOOLONG;
 
     fd = create_next(next);

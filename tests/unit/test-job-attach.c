@@ -2,6 +2,9 @@
 
 /* What an Attach leaves behind, also when its device has gone already. */
 
+#include <string.h>
+
+#include "common/text.h"
 #include "tests/support/manager-rig.h"
 #include "tests/support/test.h"
 
@@ -138,6 +141,33 @@ static void test_what_was_refused_at_once_is_not_held(void **state)
     }
 }
 
+/* Our words are put before them, so that they are cut. */
+static void test_words_of_qubesd_are_cut_at_a_character(void **state)
+{
+    static const char sign[] = "\u20ac";
+
+    (void) state;
+
+    for (size_t shift = 0; shift < strlen(sign); shift++) {
+        AdminAnswer answer = answer_error(ADMIN_ERROR_PERMISSION);
+        const History *history = manager_history(rig.manager);
+        const HistoryEntry *entry;
+
+        memset(answer.detail, 'x', shift);
+        for (size_t i = shift; i + strlen(sign) <= ADMIN_DETAIL_MAX;
+             i += strlen(sign))
+            memcpy(answer.detail + i, sign, sizeof(sign));
+        assert_int_equal(rig_tell(&rig, usb, RECORD_ADD, "sda"), 0);
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        rig_serve(&rig, ADMIN_ATTACH, answer);
+        assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+        entry = history_find(history, history_last_serial(history));
+        assert_true(text_is_plain(entry->detail, strlen(entry->detail)));
+        assert_true(strlen(entry->detail) > HISTORY_DETAIL_MAX - strlen(sign));
+        rig_pass(&rig, 60 * USEC_PER_SEC);
+    }
+}
+
 static AdminAnswer answer_to(const AdminRequest *request)
 {
     AdminAnswer answer = answer_of(ADMIN_OK);
@@ -189,6 +219,7 @@ int main(void)
         TEST(test_what_was_refused_needs_no_detach),
         TEST(test_what_may_have_been_attached_is_detached),
         TEST(test_what_was_refused_at_once_is_not_held),
+        TEST(test_words_of_qubesd_are_cut_at_a_character),
         TEST(test_a_disposable_that_was_killed_holds_nothing),
     };
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -150,12 +151,17 @@ static void test_a_link_or_a_folder_is_not_replaced(void **state)
 static void test_what_fails_leaves_nothing_behind(void **state)
 {
     Folder *folder = *state;
-    char path[2 * PATH_SIZE];
+    char path[2 * PATH_SIZE + NAME_MAX];
+    size_t len;
 
     (void) snprintf(path, sizeof(path), "%s/no/50-a.rules", folder->path);
     assert_int_equal(rules_file_write(path, "# a\n", 4), -ENOENT);
     assert_int_equal(rules_file_delete(path), -ENOENT);
     (void) snprintf(path, sizeof(path), "%s/%0240d.rules", folder->path, 0);
+    assert_int_equal(rules_file_write(path, "# a\n", 4), -ENAMETOOLONG);
+    len = (size_t) snprintf(path, sizeof(path), "%s/", folder->path);
+    for (size_t n = 0; n < NAME_MAX / 3; n++) /* no room for a dot before it */
+        len += (size_t) snprintf(path + len, sizeof(path) - len, "\u20ac");
     assert_int_equal(rules_file_write(path, "# a\n", 4), -ENAMETOOLONG);
     assert_int_equal(count_entries(folder, false), 0);
     assert_int_equal(rules_folder_is_writable(folder->path), 0);

@@ -219,6 +219,34 @@ static void test_formatting_cuts_what_does_not_fit(void **state)
     assert_string_equal(small, "");
 }
 
+static void test_formatting_cuts_at_a_character(void **state)
+{
+    static const struct {
+        const char *text, *wanted;
+    } cases[] = {
+        { "1234\u20ac", "1234" },
+        { "123\u20ac", "123" },
+        { "12\u20ac4", "12" },
+        { "1\u20ac4", "1\u20ac" },
+        { "\U0001f50c4", "\U0001f50c" },
+        { "1\U0001f50c", "1" },
+        /* what is no character cannot be halved */
+        { "123\x80\x80", "123\x80" },
+        { "1\x80\x80\x80\x80", "1\x80\x80\x80" },
+        { "123\xff\xff", "123\xff" },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char small[5];
+
+        assert_int_equal(text_format(small, sizeof(small), "%s", cases[i].text),
+                         strlen(cases[i].wanted));
+        assert_string_equal(small, cases[i].wanted);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -233,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_escaped_text_stays_within_any_size),
         cmocka_unit_test(test_no_byte_needs_more_than_the_factor),
         cmocka_unit_test(test_formatting_cuts_what_does_not_fit),
+        cmocka_unit_test(test_formatting_cuts_at_a_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
