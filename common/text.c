@@ -117,7 +117,8 @@ static size_t escape_one(char ret[static 16], const char *text, size_t len)
         (void) snprintf(ret, 16, "\\\\");
     else if (code_point == '\n')
         (void) snprintf(ret, 16, "\\n");
-    else if (is_control(code_point) || text_is_deceptive(code_point))
+    else if (is_control(code_point) || text_is_deceptive(code_point) ||
+             text_is_mark(code_point))
         (void) snprintf(ret, 16, "\\u{%x}", (unsigned int) code_point);
     else
         (void) snprintf(ret, 16, "%.*s", (int) n, text);

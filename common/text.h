@@ -29,15 +29,20 @@ bool text_is_hex(const char *untrusted_text, size_t len, bool lower_only);
  * controls, zero-width and other format characters. */
 bool text_is_deceptive(uint32_t code_point);
 
+/* Characters that have no width of their own, but are drawn onto or into the
+ * one before them, and several of them onto each other and onto what is around:
+ * combining marks. Letters of many languages are made with them. */
+bool text_is_mark(uint32_t code_point);
+
 /* longest output for one byte of input, as "\xNN" or "\u{10ffff}" */
 #define TEXT_ESCAPE_FACTOR 10U
 
 /*
  * Write @untrusted_text so that it is safe on a terminal and in a log: plain
- * characters as they are, a backslash doubled, everything else as \n, \xNN (a
- * byte that is no UTF-8) or \u{N}. Never more than @size bytes, NUL included;
- * what does not fit is left out at a character's boundary and marked by
- * "..." if there is room. Answers @ret.
+ * characters that are neither deceptive nor marks as they are, a backslash
+ * doubled, everything else as \n, \xNN (a byte that is no UTF-8) or \u{N}.
+ * Never more than @size bytes, NUL included; what does not fit is left out at a
+ * character's boundary and marked by "..." if there is room. Answers @ret.
  */
 char *text_escape(char *ret,
                   size_t size,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "common/text.h"
 #include "tests/support/test.h"
@@ -151,6 +153,42 @@ static void test_what_is_unsafe_to_show_is_escaped(void **state)
     assert_escaped("", 0, "");
 }
 
+static void test_what_has_no_width_of_its_own_is_escaped(void **state)
+{
+    static const uint32_t marks[] = {
+        0x300,  0x338,  0x36f,   0x483,   0x489,   0x5b0,   0x64b,
+        0x941,  0xe31,  0x1161,  0x11ff,  0x20dd,  0x302a,  0xd7b0,
+        0xd7fb, 0xfe20, 0x101fd, 0x13430, 0x13438, 0x1e944, 0x1e94a,
+    };
+    static const uint32_t letters[] = {
+        ' ',    'a',    0xe9,   0x2ff,  0x370,   0x482,   0x48a,
+        0x5d0,  0x627,  0x905,  0x93f,  0xe32,   0x115e,  0x1200,
+        0x309b, 0xac00, 0xd7a3, 0x4e2d, 0x1342f, 0x1e94b, 0x1f600,
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+        assert_true(text_is_mark(marks[i]));
+    for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
+        assert_false(text_is_mark(letters[i]));
+    assert_escaped("b\u0338c", 4, "b\\u{338}c");
+    assert_escaped("\u0489", 2, "\\u{489}");
+    assert_escaped("\U00013430", 4, "\\u{13430}");
+}
+
+/* Nothing is escaped that a terminal gives a column. */
+static void test_no_mark_has_a_width(void **state)
+{
+    (void) state;
+
+    /* part of glibc */
+    assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+    for (uint32_t c = 0; c <= 0x10ffff; c++)
+        if (text_is_mark(c) && wcwidth((wchar_t) c) > 0)
+            fail_msg("U+%x", c);
+}
+
 static void test_what_does_not_fit_is_left_out_and_marked(void **state)
 {
     char small[8];
@@ -257,6 +295,8 @@ int main(void)
         cmocka_unit_test(test_hex_is_told_by_case),
         cmocka_unit_test(test_bidi_and_zero_width_characters_are_deceptive),
         cmocka_unit_test(test_what_is_unsafe_to_show_is_escaped),
+        cmocka_unit_test(test_what_has_no_width_of_its_own_is_escaped),
+        cmocka_unit_test(test_no_mark_has_a_width),
         cmocka_unit_test(test_what_does_not_fit_is_left_out_and_marked),
         cmocka_unit_test(test_escaped_text_stays_within_any_size),
         cmocka_unit_test(test_no_byte_needs_more_than_the_factor),
