@@ -60,7 +60,7 @@ typedef struct AdminRequest {
     QubeName dest;
     QubeName backend; /* "" if the method has none */
     DeviceName port;  /* "" if the method has none */
-    bool pinned;      /* @identity is to be sent */
+    bool pinned;      /* @identity, which is safe, is to be sent */
     DeviceIdentity identity;
     AttachOptions options;
     AdminProperty property;
@@ -112,10 +112,10 @@ typedef enum Attachment {
 /* The line of one device in an answer to Available or Attached. */
 typedef struct DeviceListing {
     bool listed;
-    bool has_identity; /* known and safe to send */
-    DeviceIdentity identity;
-    Attachment attachment; /* Available only */
-    QubeName attached_to;  /* for ATTACHMENT_QUBE */
+    bool has_identity;       /* it is known, and may not be safe to send */
+    DeviceIdentity identity; /* else "" */
+    Attachment attachment;   /* Available only */
+    QubeName attached_to;    /* for ATTACHMENT_QUBE */
     /* Attached only: another source's device of this name is there as well */
     bool namesake;
 } DeviceListing;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <assert.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -8,7 +9,7 @@
 #define UNKNOWN_INTERFACE "?******"
 #define UNKNOWN_ENCODED   "_______"
 #define UNKNOWN_LEN       (sizeof(UNKNOWN_INTERFACE) - 1)
-/* "VVVV+PPPP" */
+/* "VVVV:PPPP" */
 #define HALF_LEN 4U
 #define IDS_LEN  (2 * HALF_LEN + 1)
 /* "uCCSSPP" */
@@ -22,32 +23,53 @@ static bool is_safe(char c)
            c == '-';
 }
 
+static bool is_unknown_interface(const char *text)
+{
+    return strncmp(text, UNKNOWN_INTERFACE, UNKNOWN_LEN) == 0;
+}
+
 bool identity_parse(DeviceIdentity *ret,
                     const char *untrusted_devid,
                     size_t untrusted_len)
 {
-    DeviceIdentity identity = {};
-    size_t i = 0;
-
-    if (untrusted_len == 0 || untrusted_len > IDENTITY_MAX)
+    if (untrusted_len == 0 || untrusted_len > IDENTITY_MAX ||
+        memchr(untrusted_devid, '\0', untrusted_len))
         return false;
 
-    while (i < untrusted_len) {
-        char c = untrusted_devid[i];
+    *ret = (DeviceIdentity){};
+    memcpy(ret->s, untrusted_devid, untrusted_len);
+    return true;
+}
 
-        if (untrusted_len - i >= UNKNOWN_LEN &&
-            memcmp(untrusted_devid + i, UNKNOWN_INTERFACE, UNKNOWN_LEN) == 0) {
-            memcpy(identity.s + i, UNKNOWN_ENCODED, UNKNOWN_LEN);
+bool identity_is_safe(const DeviceIdentity *identity)
+{
+    const char *at = identity->s;
+
+    while (*at != '\0')
+        if (is_unknown_interface(at))
+            at += UNKNOWN_LEN;
+        else if (!is_safe(*at++))
+            return false;
+    return at != identity->s && at - identity->s <= IDENTITY_SAFE_MAX;
+}
+
+void identity_encode(char ret[IDENTITY_SAFE_MAX + 1],
+                     const DeviceIdentity *identity)
+{
+    const char *s = identity->s;
+    size_t i = 0;
+
+    assert(identity_is_safe(identity));
+    while (s[i] != '\0') {
+        if (is_unknown_interface(s + i)) {
+            memcpy(ret + i, UNKNOWN_ENCODED, UNKNOWN_LEN);
             i += UNKNOWN_LEN;
             continue;
         }
-        if (!is_safe(c))
-            return false;
-        identity.s[i++] = c == ':' ? '+' : c;
+        ret[i] = s[i] == ':' ? '+' : s[i];
+        i++;
     }
-
-    *ret = identity;
-    return true;
+    ret[i] = '\0';
 }
 
 bool identity_equal(const DeviceIdentity *a, const DeviceIdentity *b)
@@ -63,7 +85,7 @@ bool identity_is_of(const DeviceIdentity *identity,
 
     if (vendor_id[0] == '\0' || product_id[0] == '\0')
         return false;
-    (void) text_format(ids, sizeof(ids), "%s+%s", vendor_id, product_id);
+    (void) text_format(ids, sizeof(ids), "%s:%s", vendor_id, product_id);
     return strncasecmp(identity->s, ids, IDS_LEN) == 0;
 }
 
@@ -71,11 +93,11 @@ bool identity_has_ids(const DeviceIdentity *identity)
 {
     const char *s = identity->s;
 
-    return strlen(s) >= IDS_LEN && s[HALF_LEN] == '+' &&
+    return strlen(s) >= IDS_LEN && s[HALF_LEN] == ':' &&
            text_is_hex(s, HALF_LEN, false) &&
            text_is_hex(s + HALF_LEN + 1, HALF_LEN, false) &&
-           (s[IDS_LEN] == '\0' || s[IDS_LEN] == '+') &&
-           strncmp(s, "0000+0000", IDS_LEN) != 0;
+           (s[IDS_LEN] == '\0' || s[IDS_LEN] == ':') &&
+           strncmp(s, "0000:0000", IDS_LEN) != 0;
 }
 
 bool identity_contradicts(const DeviceIdentity *identity,
@@ -87,30 +109,10 @@ bool identity_contradicts(const DeviceIdentity *identity,
            !identity_is_of(identity, vendor_id, product_id);
 }
 
-/* Behind the last "+", "" if there is none. */
-static const char *interfaces_of(const DeviceIdentity *identity)
-{
-    const char *plus = strrchr(identity->s, '+');
-
-    return plus ? plus + 1 : "";
-}
-
 static bool is_interface(const char *text)
 {
     return text[0] == USB_INTERFACE && strlen(text + 1) >= CODE_LEN &&
            text_is_hex(text + 1, CODE_LEN, false);
-}
-
-bool identity_has_interfaces(const DeviceIdentity *identity)
-{
-    const char *text = interfaces_of(identity);
-
-    if (!identity_has_ids(identity) || text[0] == '\0')
-        return false;
-    for (; text[0] != '\0'; text += 1 + CODE_LEN)
-        if (!is_interface(text))
-            return false;
-    return true;
 }
 
 static bool is_code_of(const char *text, const InterfaceCode *codes, size_t n)
@@ -125,20 +127,28 @@ bool identity_contradicts_interfaces(const DeviceIdentity *identity,
                                      const InterfaceCode *codes,
                                      size_t n)
 {
-    const char *text = interfaces_of(identity);
+    const char *text = strrchr(identity->s, ':');
 
-    if (!identity_has_interfaces(identity))
-        return false;
-    for (; text[0] != '\0'; text += 1 + CODE_LEN)
-        if (!is_code_of(text, codes, n))
+    for (text = text ? text + 1 : ""; text[0] != '\0'; text += 1 + CODE_LEN)
+        if (!is_unknown_interface(text) &&
+            (!is_interface(text) || !is_code_of(text, codes, n)))
             return true;
     return false;
 }
 
-/* The length of the serial, which stands behind the ids and a "+". */
+/* The length of the serial, which stands behind the ids and a ":" and may hold
+ * some, in front of the interfaces. */
 static size_t serial_len(const DeviceIdentity *identity)
 {
-    return identity->s[IDS_LEN] ? strcspn(identity->s + IDS_LEN + 1, "+") : 0;
+    const char *serial, *end = NULL;
+
+    if (identity->s[IDS_LEN] == '\0')
+        return 0;
+    serial = identity->s + IDS_LEN + 1;
+    for (const char *at = serial; (at = strchr(at, ':')); at++)
+        if (!end || is_interface(at + 1) || is_unknown_interface(at + 1))
+            end = at;
+    return end ? (size_t) (end - serial) : strlen(serial);
 }
 
 bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b)

@@ -6,27 +6,37 @@
  *
  * Made of what the device says of itself, so it may hold any byte, and weak:
  * it serves to attach exactly the device that was looked at, never to match a
- * rule. An identity can go into a request header only if identity_parse() has
- * found it safe, and then only in the form it has here.
+ * rule. It goes into a request header only if it is safe, as identity_encode()
+ * writes it.
  */
 
 #include "common/record.h"
 
-/* two numbers, a serial and 32 interfaces of 7 characters fit well */
-#define IDENTITY_MAX 511U
+/* Two numbers, a serial of 126 characters of 3 bytes, and the 73 interfaces
+ * that udev tells at most fit. */
+#define IDENTITY_MAX 1023U
+/* what is sent: the same with ASCII and 32 interfaces fits well */
+#define IDENTITY_SAFE_MAX 511U
 
 typedef struct DeviceIdentity {
-    char s[IDENTITY_MAX + 1]; /* in the form of the wire: ":" is "+" */
+    char s[IDENTITY_MAX + 1]; /* as qubesd shows it; "" if not known */
 } DeviceIdentity;
 
-/*
- * Take DEVID as qubesd shows it, as "0781:5581:4C53:u080650". False if it is
- * too long or, after WIRE's own encoding (":" is "+", "?******" is "_______"),
- * holds a character outside A-Za-z0-9:._-: such a one is never sent.
- */
+/* Take DEVID as qubesd shows it, as "0781:5581:4C53:u080650". False if it is
+ * empty, too long, or holds a NUL. */
 _must_check_ bool identity_parse(DeviceIdentity *ret,
                                  const char *untrusted_devid,
                                  size_t untrusted_len);
+
+/* Whether it is not empty and of at most IDENTITY_SAFE_MAX bytes, and these are
+ * A-Za-z0-9:._- and "?******" (an unknown interface): another one is never
+ * sent. */
+bool identity_is_safe(const DeviceIdentity *identity);
+
+/* Write a safe one in the form of the wire: ":" is "+", "?******" is
+ * "_______". */
+void identity_encode(char ret[IDENTITY_SAFE_MAX + 1],
+                     const DeviceIdentity *identity);
 
 bool identity_equal(const DeviceIdentity *a, const DeviceIdentity *b);
 
@@ -43,17 +53,15 @@ bool identity_is_of(const DeviceIdentity *identity,
                     const char *vendor_id,
                     const char *product_id);
 
-/* Whether it begins with the ids of a device, other than 0000+0000. */
+/* Whether it begins with the ids of a device, other than 0000:0000. */
 bool identity_has_ids(const DeviceIdentity *identity);
 
 /*
- * The identity of a USB device ends with its interfaces, all of which are known
- * as "uCCSSPP": what comes before the last of them was not cut off.
+ * The identity of a USB device ends with its interfaces, as "uCCSSPP". Whether
+ * one of them is none of the @n of @codes, or cannot be read; what qubesd
+ * itself does not know is no contradiction. @codes may be more: the forwarder
+ * also sees those that udev overlooks.
  */
-bool identity_has_interfaces(const DeviceIdentity *identity);
-
-/* Whether it has an interface that is none of the @n of @codes. These may be
- * more: the forwarder also sees those that udev overlooks. */
 bool identity_contradicts_interfaces(const DeviceIdentity *identity,
                                      const InterfaceCode *codes,
                                      size_t n);

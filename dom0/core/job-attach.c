@@ -35,19 +35,34 @@ static bool is_of_the_past(const Job *job,
            !qube_name_equal(&job->known_at, holder);
 }
 
-/* Whether what qubesd lists is surely not what the record tells of: of other
- * ids, or a USB device of other interfaces, by which rules go as well. If the
- * identity should be readable, one that is not is of another, too. */
+/* Whether what qubesd lists is not what the record tells of: of other ids, or a
+ * USB device of other interfaces, by which rules go as well. An identity that
+ * cannot be read was made so, and is of another, too. */
 static bool contradicts_record(const JobTask *task,
                                const DeviceListing *listing)
 {
     if (!listing->has_identity)
-        return task->is_identifiable;
+        return task->vendor_id[0] != '\0' || task->n_interfaces > 0;
     return identity_contradicts(&listing->identity, task->vendor_id,
                                 task->product_id) ||
            (task->n_interfaces > 0 &&
             identity_contradicts_interfaces(
                 &listing->identity, task->interfaces, task->n_interfaces));
+}
+
+/* Whether it is not what was listed when the person was asked, or before its
+ * target was started. The ids of a disk's parent may be unknown meanwhile
+ * (WIRE 1), those of a USB device are its own. */
+static bool contradicts_known(const JobTask *task, const DeviceListing *listing)
+{
+    if (task->known_as.s[0] == '\0')
+        return false;
+    if (!listing->has_identity)
+        return true;
+    return identity_is_of_another(&listing->identity, &task->known_as) ||
+           (task->class == DEVICE_CLASS_USB &&
+            identity_has_ids(&task->known_as) &&
+            !identity_has_ids(&listing->identity));
 }
 
 static void forget_listing(Job *job)
@@ -107,9 +122,8 @@ static JobWish job_on_holder(Job *job,
         job->target = job->held_by;
         return job_call(job, JOB_LOOKING_FURTHER, ADMIN_CURRENT_STATE);
     }
-    job->pinned = listing->has_identity;
-    if (job->pinned)
-        job->identity = listing->identity;
+    job->identity = listing->identity;
+    job->pinned = identity_is_safe(&job->identity);
     return job_select(job, now_usec);
 }
 
@@ -137,8 +151,7 @@ JobWish job_on_listing(Job *job,
 {
     forget_listing(job);
     if (contradicts_record(&job->task, listing) ||
-        (listing->has_identity &&
-         identity_is_of_another(&listing->identity, &job->task.known_as)))
+        contradicts_known(&job->task, listing))
         return job_await_change(job, now_usec);
     return job_on_holder(job, listing, now_usec);
 }
@@ -417,7 +430,9 @@ JobWish job_on_verified(Job *job, const AdminAnswer *answer, uint64_t now_usec)
         return job_call(job, JOB_VERIFYING, ADMIN_ATTACHED);
     if (!listing->listed)
         return job_on_missing(job, now_usec);
-    if (!job->pinned && contradicts_record(&job->task, listing)) {
+    if (!job->pinned &&
+        (contradicts_record(&job->task, listing) ||
+         identity_is_of_another(&listing->identity, &job->identity))) {
         job_decide(job, STATUS_ATTACH_FAILED,
                    "another device was attached under this name");
         return job_detach(job);

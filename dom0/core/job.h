@@ -134,9 +134,6 @@ typedef struct JobTask {
     /* of the record of a USB device; none if it does not tell */
     InterfaceCode interfaces[RECORD_INTERFACES_MAX];
     size_t n_interfaces;
-    /* qubesd's identity of the device is made of what its record tells, and
-     * of no character that keeps it off the wire */
-    bool is_identifiable;
     const Target *targets; /* borrowed */
     size_t n_targets;      /* 1..APPROVAL_TARGETS_MAX */
     bool ask;              /* the rule says so */

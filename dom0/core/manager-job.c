@@ -64,9 +64,6 @@ static void task_set_port(JobTask *task, const Device *device)
 /* What qubesd's identity of the device has to agree with. */
 static void task_set_identity(JobTask *task, const Properties *properties)
 {
-    const char *serial = properties->serial;
-    DeviceIdentity unused;
-
     memcpy(task->vendor_id, properties->vendor_id, sizeof(task->vendor_id));
     memcpy(task->product_id, properties->product_id, sizeof(task->product_id));
     if (task->class != DEVICE_CLASS_USB)
@@ -74,10 +71,6 @@ static void task_set_identity(JobTask *task, const Properties *properties)
     task->n_interfaces = properties->n_interfaces;
     memcpy(task->interfaces, properties->interfaces,
            task->n_interfaces * sizeof(task->interfaces[0]));
-    task->is_identifiable =
-        task->vendor_id[0] != '\0' && task->product_id[0] != '\0' &&
-        task->n_interfaces > 0 &&
-        (serial[0] == '\0' || identity_parse(&unused, serial, strlen(serial)));
 }
 
 JobTask task_of(const Manager *m, const Device *device)

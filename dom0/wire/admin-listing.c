@@ -9,6 +9,8 @@
 #define KEYS_MAX  64U
 #define VALUE_MAX 1023U
 
+#define DEVICE_ID "device_id"
+
 typedef struct Span {
     const char *start;
     size_t len;
@@ -68,8 +70,6 @@ static bool value_is(const Pair *pair, const char *text, size_t len)
 
 /* What one line says, as far as it can be believed. */
 typedef struct Line {
-    Span devid;
-    bool has_device_id;
     Attachment attachment;
     QubeName attached_to;
 } Line;
@@ -77,10 +77,6 @@ typedef struct Line {
 /* False if the pair contradicts what is known of the line. */
 static bool line_take(Line *line, const Pair *pair, const AdminRequest *request)
 {
-    if (span_is(pair->key, "device_id")) {
-        line->has_device_id = true;
-        return value_is(pair, line->devid.start, line->devid.len);
-    }
     if (span_is(pair->key, "port_id"))
         return value_is(pair, request->port.s, strlen(request->port.s));
     if (span_is(pair->key, "attachment")) {
@@ -117,7 +113,35 @@ static bool line_parse(Line *line,
         if (!line_take(line, &pair, request))
             return false;
     }
-    return line->has_device_id;
+    return true;
+}
+
+/*
+ * The length of DEVID at @at, in front of " KEY='VALUE'"; 0 if it cannot be
+ * told. It is what the device says of itself, and may look like keys and values
+ * itself; but it stands in a key as well, where its quotes are escaped. So if
+ * there is no more than one such key to be seen, it is the true one.
+ */
+static size_t find_devid(const char *at, const char *end)
+{
+    static const char mark[] = " " DEVICE_ID "='";
+    const size_t mark_len = sizeof(mark) - 1;
+    const char *key = memmem(at, (size_t) (end - at), mark, mark_len);
+    const char *next;
+    Pair pair;
+
+    if (!key)
+        return 0;
+    next = key + mark_len;
+    if (memmem(next, (size_t) (end - next), mark, mark_len))
+        return 0;
+    next = key + 1;
+    if (!take_pair(&pair, &next, end) ||
+        (size_t) (end - at) <= pair.value_len ||
+        memcmp(at, pair.value, pair.value_len) != 0 ||
+        at[pair.value_len] != ' ')
+        return 0;
+    return pair.value_len;
 }
 
 /* The line's port is ours: what does the rest say? */
@@ -126,30 +150,19 @@ static void read_line(AdminAnswer *ret,
                       const char *end,
                       const AdminRequest *request)
 {
-    const char *space = memchr(at, ' ', (size_t) (end - at));
+    size_t devid_len = find_devid(at, end);
     Line line = {};
-    DeviceIdentity identity;
-    bool has_identity;
 
     ret->listing.listed = true;
     ret->listing.attachment = ATTACHMENT_UNKNOWN;
-
-    line.devid = (Span){ at, (size_t) ((space ? space : end) - at) };
-    if (line_parse(&line, space ? space : end, end, request)) {
-        ret->listing.attachment = line.attachment;
-        ret->listing.attached_to = line.attached_to;
-    } else if (request->class != DEVICE_CLASS_USB) {
+    if (devid_len == 0)
         return;
-    }
-    has_identity = identity_parse(&identity, line.devid.start, line.devid.len);
-    /* a USB device may have spoilt the rest of the line; what stands before is
-     * its identity, if it was not cut by a blank */
-    if (has_identity && ret->listing.attachment == ATTACHMENT_UNKNOWN)
-        has_identity = identity_has_interfaces(&identity);
-    if (has_identity) {
-        ret->listing.has_identity = true;
-        ret->listing.identity = identity;
-    }
+    ret->listing.has_identity =
+        identity_parse(&ret->listing.identity, at, devid_len);
+    if (!line_parse(&line, at + devid_len, end, request))
+        return;
+    ret->listing.attachment = line.attachment;
+    ret->listing.attached_to = line.attached_to;
 }
 
 /* R4.2: "PORT device_node=... ", without an identity */

@@ -42,13 +42,17 @@ static size_t encode_argument(char *ret,
                               size_t size,
                               const AdminRequest *request)
 {
+    char identity[IDENTITY_SAFE_MAX + 1];
+
     switch (request->method) {
     case ADMIN_AVAILABLE:
         return text_format(ret, size, "%s", request->port.s);
     case ADMIN_ATTACH:
-        if (request->pinned)
+        if (request->pinned) {
+            identity_encode(identity, &request->identity);
             return text_format(ret, size, "%s+%s+%s", request->backend.s,
-                               request->port.s, request->identity.s);
+                               request->port.s, identity);
+        }
         return text_format(ret, size, "%s+%s", request->backend.s,
                            request->port.s);
     case ADMIN_DETACH:

@@ -44,58 +44,80 @@ static bool agrees(const Pairs *pairs, const char *key, Bytes wanted)
                      memcmp(pair->value, wanted.start, wanted.len) == 0);
 }
 
-/* The identity is DEVID as it goes into a request, and can. */
+/* DEVID as it goes into a request; false if that must not be. */
+static bool want_argument(char ret[IDENTITY_SAFE_MAX + 1], Bytes devid)
+{
+    size_t i = 0;
+
+    if (devid.len > IDENTITY_SAFE_MAX)
+        return false;
+    while (i < devid.len) {
+        if (bytes_begin(bytes_behind(devid, i), "?******")) {
+            memcpy(ret + i, "_______", 7);
+            i += 7;
+            continue;
+        }
+        if (!bytes_are_all_of((Bytes){ devid.start + i, 1 },
+                              LETTERS DIGITS ":._-"))
+            return false;
+        ret[i] = devid.start[i] == ':' ? '+' : devid.start[i];
+        i++;
+    }
+    ret[i] = '\0';
+    return true;
+}
+
+/* The identity is DEVID, and goes into a request if it is safe. */
 static void check_identity(const AdminRequest *asked,
                            const DeviceListing *listing,
                            Bytes devid)
 {
     AdminRequest request = *asked;
-    char wanted[IDENTITY_MAX + 1] = "";
-    bool safe = devid.len > 0 && devid.len <= IDENTITY_MAX;
+    char wanted[IDENTITY_SAFE_MAX + 1], text[IDENTITY_SAFE_MAX + 1];
+    bool good = devid.len > 0 && devid.len <= IDENTITY_MAX &&
+                !memchr(devid.start, '\0', devid.len);
 
-    for (size_t i = 0; safe && i < devid.len;) {
-        if (bytes_begin(bytes_behind(devid, i), "?******")) {
-            memcpy(wanted + i, "_______", 7);
-            i += 7;
-            continue;
-        }
-        safe = bytes_are_all_of((Bytes){ devid.start + i, 1 },
-                                LETTERS DIGITS ":._-");
-        wanted[i] = devid.start[i] == ':' ? '+' : devid.start[i];
-        i++;
-    }
-    assert(listing->has_identity == safe);
-    if (!safe)
+    assert(listing->has_identity == good);
+    if (!good)
         return;
-    assert(strcmp(listing->identity.s, wanted) == 0);
+    assert(bytes_are(devid, listing->identity.s));
+    assert(identity_is_safe(&listing->identity) ==
+           want_argument(wanted, devid));
+    if (!identity_is_safe(&listing->identity))
+        return;
+    identity_encode(text, &listing->identity);
+    assert(strcmp(text, wanted) == 0);
     request.method = ADMIN_ATTACH;
     request.pinned = true;
     request.identity = listing->identity;
     assert(request_header_is_true(&request));
 }
 
-/* VVVV:PPPP, not of zeros, and at the end "uCCSSPP" for each interface: then
- * the bytes before a blank are the identity of a USB device, whatever follows.
- */
-static bool is_whole(Bytes devid)
+/* What stands in front of the line's keys, and in the only " device_id='" that
+ * is to be seen in all of it; nothing if that is not so. */
+static Bytes want_devid(Bytes line)
 {
-    Bytes rest, vendor = bytes_before(devid, ':', &rest);
-    Bytes product = bytes_before(rest, ':', &rest), last = {};
+    static const char mark[] = " device_id='";
+    Bytes value, rest;
+    char text[VALUE_MAX + 1];
+    size_t len = 0;
 
-    if (vendor.len != 4 || !bytes_are_all_of(vendor, HEX) || product.len != 4 ||
-        !bytes_are_all_of(product, HEX) ||
-        (bytes_are(vendor, "0000") && bytes_are(product, "0000")))
-        return false;
-    while (rest.len > 0)
-        last = bytes_before(rest, ':', &rest);
-    if (last.len == 0 || last.len % 7 != 0 ||
-        devid.start + devid.len != last.start + last.len)
-        return false;
-    for (; last.len > 0; last = bytes_behind(last, 7))
-        if (!bytes_begin(last, "u") ||
-            !bytes_are_all_of((Bytes){ last.start + 1, 6 }, HEX))
-            return false;
-    return true;
+    if (!bytes_find(line, mark, &value) || bytes_find(value, mark, &rest))
+        return (Bytes){};
+    for (size_t i = 0; i < value.len && value.start[i] != '\''; i++) {
+        if (bytes_begin(bytes_behind(value, i), "\\'"))
+            i++;
+        if (len == VALUE_MAX)
+            return (Bytes){};
+        text[len++] = value.start[i];
+        /* the line ends before the value does */
+        if (i + 1 == value.len)
+            return (Bytes){};
+    }
+    if (len == 0 || line.len <= len || memcmp(line.start, text, len) != 0 ||
+        line.start[len] != ' ')
+        return (Bytes){};
+    return (Bytes){ line.start, len };
 }
 
 /* The line of the device, behind "PORT:". */
@@ -103,28 +125,23 @@ static void check_line(const AdminRequest *request,
                        const DeviceListing *listing,
                        Bytes line)
 {
-    Bytes rest, devid = bytes_before(line, ' ', &rest);
+    Bytes devid = want_devid(line);
     const Bytes port = { request->port.s, strlen(request->port.s) };
-    const Bytes id_key = { "device_id", strlen("device_id") };
     const Bytes at_key = { "attachment", strlen("attachment") };
     Pairs pairs;
-    const Pair *at = NULL;
-    bool good = pairs_read(&pairs, bytes_behind(line, devid.len)) &&
-                pairs_find(&pairs, id_key) &&
-                agrees(&pairs, "device_id", devid) &&
-                agrees(&pairs, "port_id", port);
+    const Pair *at;
 
-    if (good)
-        at = pairs_find(&pairs, at_key);
-    if (!good || (at && !is_qube((Bytes){ at->value, at->len }))) {
+    check_identity(request, listing, devid);
+    if (devid.len == 0 || !pairs_read(&pairs, bytes_behind(line, devid.len)) ||
+        !agrees(&pairs, "port_id", port)) {
         assert(listing->attachment == ATTACHMENT_UNKNOWN);
-        if (request->class == DEVICE_CLASS_USB && is_whole(devid))
-            check_identity(request, listing, devid);
-        else
-            assert(!listing->has_identity);
         return;
     }
-    check_identity(request, listing, devid);
+    at = pairs_find(&pairs, at_key);
+    if (at && !is_qube((Bytes){ at->value, at->len })) {
+        assert(listing->attachment == ATTACHMENT_UNKNOWN);
+        return;
+    }
     assert(listing->attachment == (at ? ATTACHMENT_QUBE : ATTACHMENT_NONE));
     if (at)
         assert(

@@ -153,7 +153,7 @@ static void check_request(const AdminEvent *event)
                              .dest = event->subject,
                              .backend = event->backend,
                              .port = event->port,
-                             .pinned = event->has_identity,
+                             .pinned = identity_is_safe(&event->identity),
                              .identity = event->identity };
 
     assert(request_header_is_true(&request));

@@ -321,7 +321,7 @@ static AdminAnswer random_answer(World *world, const AdminRequest *request)
                                : random_bool(random)   ? "work"
                                                        : "vault");
         if (random_below(random, 8) == 0)
-            answer.listing.has_identity = false;
+            answer.listing = (DeviceListing){ .listed = true };
         if (random_below(random, 16) == 0)
             assert_true(
                 identity_parse(&answer.listing.identity, "dead:beef:x:u0", 14));

@@ -77,22 +77,31 @@ static inline AdminAnswer answer_disposable(void)
     return answer;
 }
 
-/* It is listed, in a line that cannot be read. */
-static inline AdminAnswer answer_unreadable(void)
+/* It is free, under an identity that cannot be sent. */
+static inline AdminAnswer answer_odd(void)
 {
     AdminAnswer answer = answer_listed(NULL);
 
-    answer.listing.attachment = ATTACHMENT_UNKNOWN;
-    answer.listing.has_identity = false;
+    assert_true(
+        identity_parse(&answer.listing.identity, "0781:5581:4 C:u080650", 21));
     return answer;
 }
 
-/* It is free, but what it is cannot be read. */
-static inline AdminAnswer answer_unidentified(void)
+/* The same, in a line that does not tell who has it. */
+static inline AdminAnswer answer_unreadable(void)
 {
-    AdminAnswer answer = answer_listed(NULL);
+    AdminAnswer answer = answer_odd();
 
-    answer.listing.has_identity = false;
+    answer.listing.attachment = ATTACHMENT_UNKNOWN;
+    return answer;
+}
+
+/* It is listed, in a line of which nothing can be told. */
+static inline AdminAnswer answer_unknown(void)
+{
+    AdminAnswer answer = answer_of(ADMIN_OK);
+
+    answer.listing.listed = true;
     return answer;
 }
 

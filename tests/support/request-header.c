@@ -26,6 +26,7 @@ static bool split(char *text, char mark, char **ret, size_t n)
 static bool is_argument(char *text, const AdminRequest *request)
 {
     char *port = strchr(text, '+'), *identity = NULL;
+    char wanted[IDENTITY_SAFE_MAX + 1];
 
     if (request->method != ADMIN_AVAILABLE) {
         if (!port)
@@ -41,9 +42,10 @@ static bool is_argument(char *text, const AdminRequest *request)
         if (!identity)
             return false;
         *identity++ = '\0';
+        identity_encode(wanted, &request->identity);
     }
     return strcmp(port, request->port.s) == 0 &&
-           (!identity || strcmp(identity, request->identity.s) == 0);
+           (!identity || strcmp(identity, wanted) == 0);
 }
 
 bool request_header_is_true(const AdminRequest *request)

@@ -175,7 +175,7 @@ static void test_frames_come_in_any_pieces(void **state)
         assert_string_equal(got[0].subject.s, "work");
         assert_int_equal(got[1].type, ADMIN_EVENT_DEVICE_ADDED);
         assert_string_equal(got[1].port.s, "sda");
-        assert_string_equal(got[1].identity.s, "1+2+x");
+        assert_string_equal(got[1].identity.s, "1:2:x");
     }
     assert_int_equal(n_lost, 0);
     fd_close(fd);

@@ -49,6 +49,18 @@ static void expect_free(const AdminAnswer *answer, const char *identity)
     assert_false(answer->old_release);
 }
 
+/* Who has it is not believed. */
+static void expect_only_identity(const AdminAnswer *answer,
+                                 const char *identity)
+{
+    assert_int_equal(answer->result, ADMIN_OK);
+    assert_true(answer->listing.listed);
+    assert_true(answer->listing.has_identity);
+    assert_string_equal(answer->listing.identity.s, identity);
+    assert_int_equal(answer->listing.attachment, ATTACHMENT_UNKNOWN);
+    assert_string_equal(answer->listing.attached_to.s, "");
+}
+
 /* It is there, and nothing else of it is believed. */
 static void expect_unknown(const AdminAnswer *answer)
 {
@@ -70,7 +82,7 @@ static void test_a_line_of_the_wire_is_read(void **state)
 
     (void) state;
 
-    expect_free(&answer, "0781+5581+4C53+u080650");
+    expect_free(&answer, "0781:5581:4C53:u080650");
 }
 
 static void test_an_unknown_port_is_an_empty_listing(void **state)
@@ -119,35 +131,19 @@ static void test_keys_may_come_in_any_order(void **state)
                         pairs[order[3]]);
         answer = available(line);
         if (seen != 15) { /* a key comes twice: tampered with */
-            expect_unknown(&answer);
+            size_t n_ids = 0;
+
+            for (size_t i = 0; i < 4; i++)
+                n_ids += order[i] == 0;
+            if (n_ids == 1)
+                expect_only_identity(&answer, DEVID);
+            else
+                expect_unknown(&answer);
             continue;
         }
         assert_true(answer.listing.has_identity);
         assert_string_equal(answer.listing.attached_to.s, "work");
     }
-}
-
-/* A USB device can spoil its line by what it calls itself, but not what stands
- * before that. */
-static void test_a_spoilt_line_of_a_usb_device_has_its_identity(void **state)
-{
-    static const char rest[] = " name='a' b' port_id='2-1'\n";
-    AdminAnswer answer;
-    char line[512];
-
-    (void) state;
-
-    (void) snprintf(line, sizeof(line), "2-1:%s%s", DEVID, rest);
-    answer = decode(ADMIN_AVAILABLE, "2-1", line);
-    assert_true(answer.listing.listed);
-    assert_int_equal(answer.listing.attachment, ATTACHMENT_UNKNOWN);
-    assert_true(answer.listing.has_identity);
-    assert_string_equal(answer.listing.identity.s, "0781+5581+4C53+u080650");
-
-    /* cut by a blank in its serial */
-    (void) snprintf(line, sizeof(line), "2-1:0781:5581:a b:u080650%s", rest);
-    answer = decode(ADMIN_AVAILABLE, "2-1", line);
-    expect_unknown(&answer);
 }
 
 static void test_lines_of_other_ports_say_nothing(void **state)
@@ -171,7 +167,7 @@ static void test_lines_of_other_ports_say_nothing(void **state)
         (void) snprintf(data, sizeof(data), "%s:%s%ssda:%s%s%s:%s%s", others[i],
                         DEVID, line, DEVID, line, others[i], DEVID, line);
         answer = available(data);
-        expect_free(&answer, "0781+5581+4C53+u080650");
+        expect_free(&answer, "0781:5581:4C53:u080650");
     }
 }
 
@@ -206,51 +202,29 @@ static void test_an_answer_cut_within_a_line_is_garbage(void **state)
     }
 }
 
+/* Without an identity that can be told nothing is believed. */
 static void test_a_line_that_was_tampered_with_is_unknown(void **state)
 {
     static const char *const lines[] = {
-        /* an identity with a space, a quote, a backslash */
-        "sda:0781:5581:a b:u0 device_id='0781:5581:a b:u0'",
-        "sda:0781:5581:a'b:u0 device_id='0781:5581:a\\'b:u0' x=''y='z'",
-        "sda:0781:5581:a\\ device_id='0781:5581:a\\' port_id='sda'",
         /* one that forges the end of itself and what follows */
         "sda:1:2:A device_id='1:2:A' k=' device_id='1:2:A device_id=\\'1:2:A"
         "\\' k=\\''",
-        /* backslashes at the end of values, to swallow what follows */
-        "sda:" DEVID " device_id='" DEVID "' name='x\\' attachment='work'",
-        "sda:" DEVID " name='x\\' serial=' attachment=' device_id='" DEVID "'",
+        "sda:" DEVID " device_id='" DEVID "' name=' device_id='",
+        "sda:0781:5581:a\\ device_id='0781:5581:a\\' port_id='sda'",
         /* the identity before and the one behind differ */
         "sda:" DEVID " device_id='0781:5581:4C53:u08065'",
         "sda:" DEVID " device_id='0781:5581:4C53:u0806500'",
         "sda:" DEVID " device_id=''",
-        /* another port */
-        "sda:" DEVID " device_id='" DEVID "' port_id='sdb'",
+        "sda:0781:5581:x device_id='" DEVID "'",
         /* without an identity */
         "sda:" DEVID " port_id='sda'",
         "sda:" DEVID,
         "sda:",
         "sda: device_id=' '",
-        /* not of the form */
-        "sda:" DEVID " device_id='" DEVID "' ",
-        "sda:" DEVID "  device_id='" DEVID "'",
-        "sda:" DEVID " device_id='" DEVID "'name='x'",
-        "sda:" DEVID " device_id='" DEVID "' name='x",
-        "sda:" DEVID " device_id='" DEVID "' name=x",
-        "sda:" DEVID " device_id='" DEVID "' name='x\\'",
-        "sda:" DEVID " device_id='" DEVID "' ='x'",
-        "sda:" DEVID " device_id='" DEVID "' na me='x'",
-        "sda:" DEVID " device_id='" DEVID "' NAME='x'",
         "sda:" DEVID " device_id=\"" DEVID "\"",
-        "sda:" DEVID " device_id='" DEVID "' name",
-        "sda:" DEVID " device_id='" DEVID "' name=",
-        "sda:" DEVID " device_id='" DEVID "' name='",
+        "sda:" DEVID "device_id='" DEVID "'",
         /* twice */
         "sda:" DEVID " device_id='" DEVID "' device_id='" DEVID "'",
-        "sda:" DEVID " device_id='" DEVID "' attachment='a' attachment='b'",
-        "sda:" DEVID " device_id='" DEVID "' x='' x=''",
-        /* who has it is no qube */
-        "sda:" DEVID " device_id='" DEVID "' attachment='no qube'",
-        "sda:" DEVID " device_id='" DEVID "' attachment=''",
     };
 
     (void) state;
@@ -261,13 +235,87 @@ static void test_a_line_that_was_tampered_with_is_unknown(void **state)
 
         (void) snprintf(data, sizeof(data), "%s\n", lines[i]);
         answer = available(data);
-        if (answer.listing.attachment != ATTACHMENT_UNKNOWN)
+        if (answer.listing.has_identity)
             print_message("%s\n", lines[i]);
         expect_unknown(&answer);
     }
 }
 
-static void test_an_identity_that_is_not_safe_is_never_taken(void **state)
+/* What a device calls itself can spoil its line, but not what stands before. */
+static void test_a_spoilt_line_has_its_identity(void **state)
+{
+    static const char *const rests[] = {
+        /* backslashes at the end of values, to swallow what follows */
+        " device_id='" DEVID "' name='x\\' attachment='work'",
+        " name='x\\' serial=' attachment=' device_id='" DEVID "'",
+        " device_id='" DEVID "' name='a' b' port_id='sda'",
+        /* another port */
+        " device_id='" DEVID "' port_id='sdb'",
+        /* not of the form */
+        " device_id='" DEVID "' ",
+        "  device_id='" DEVID "'",
+        " device_id='" DEVID "'name='x'",
+        " device_id='" DEVID "' name='x",
+        " device_id='" DEVID "' name=x",
+        " device_id='" DEVID "' name='x\\'",
+        " device_id='" DEVID "' ='x'",
+        " device_id='" DEVID "' na me='x'",
+        " device_id='" DEVID "' NAME='x'",
+        " device_id='" DEVID "' name",
+        " device_id='" DEVID "' name=",
+        " device_id='" DEVID "' name='",
+        /* twice */
+        " device_id='" DEVID "' attachment='a' attachment='b'",
+        " device_id='" DEVID "' x='' x=''",
+        /* who has it is no qube */
+        " device_id='" DEVID "' attachment='no qube'",
+        " device_id='" DEVID "' attachment=''",
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rests); i++) {
+        char data[1024];
+        AdminAnswer answer;
+
+        (void) snprintf(data, sizeof(data), "sda:%s%s\n", DEVID, rests[i]);
+        answer = available(data);
+        if (answer.listing.attachment != ATTACHMENT_UNKNOWN ||
+            !answer.listing.has_identity)
+            print_message("%s\n", rests[i]);
+        expect_only_identity(&answer, DEVID);
+    }
+}
+
+static void test_an_identity_may_hold_what_looks_like_the_rest(void **state)
+{
+    static const char *const cases[][2] = {
+        { "0781:5581:a b:u0", "0781:5581:a b:u0" },
+        { "0781:5581:it's:u0", "0781:5581:it\\'s:u0" },
+        { "0781:5581:a\\b\\:u0", "0781:5581:a\\b\\:u0" },
+        { "0781:5581:a\\'b:u0", "0781:5581:a\\\\'b:u0" },
+        { "0781:5581:a' attachment='evil' x='y:u0",
+          "0781:5581:a\\' attachment=\\'evil\\' x=\\'y:u0" },
+        { "0781:5581:X:u080650 y:u030101", "0781:5581:X:u080650 y:u030101" },
+        { "0781:5581: device_id=:u0", "0781:5581: device_id=:u0" },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char data[1024];
+        AdminAnswer answer;
+
+        (void) snprintf(data, sizeof(data), "sda:%s x='y' device_id='%s'\n",
+                        cases[i][0], cases[i][1]);
+        answer = available(data);
+        expect_free(&answer, cases[i][0]);
+        assert_false(identity_is_safe(&answer.listing.identity));
+    }
+}
+
+static void test_an_identity_that_is_not_safe_is_known_all_the_same(
+    void **state)
 {
     static const char *const devids[] = { "0781:5581:a+b:u0",
                                           "0781:5581:a/b",
@@ -287,9 +335,28 @@ static void test_an_identity_that_is_not_safe_is_never_taken(void **state)
         (void) snprintf(data, sizeof(data), "sda:%s device_id='%s'\n",
                         devids[i], devids[i]);
         answer = available(data);
-        assert_true(answer.listing.listed);
-        assert_false(answer.listing.has_identity);
-        assert_int_equal(answer.listing.attachment, ATTACHMENT_NONE);
+        expect_free(&answer, devids[i]);
+        assert_false(identity_is_safe(&answer.listing.identity));
+    }
+}
+
+/* No device has a longer one. */
+static void test_a_longer_identity_is_not_known(void **state)
+{
+    (void) state;
+
+    for (size_t n = IDENTITY_MAX; n <= IDENTITY_MAX + 1; n++) {
+        char devid[IDENTITY_MAX + 2] = "", data[4096];
+        AdminAnswer answer;
+
+        memset(devid, 'a', n);
+        (void) snprintf(data, sizeof(data), "sda:%s device_id='%s'\n", devid,
+                        devid);
+        answer = available(data);
+        if (n == IDENTITY_MAX)
+            expect_free(&answer, devid);
+        else
+            expect_unknown(&answer);
     }
 }
 
@@ -301,7 +368,7 @@ static void test_what_a_device_says_of_itself_may_hold_anything(void **state)
 
     (void) state;
 
-    expect_free(&answer, "0781+5581+4C53+u080650");
+    expect_free(&answer, "0781:5581:4C53:u080650");
 }
 
 static void test_a_line_may_have_so_many_keys_and_such_long_values(void **state)
@@ -322,9 +389,9 @@ static void test_a_line_may_have_so_many_keys_and_such_long_values(void **state)
         (void) snprintf(data + len, sizeof(data) - len, "\n");
         answer = available(data);
         if (n == 63)
-            expect_free(&answer, "0781+5581+4C53+u080650");
+            expect_free(&answer, "0781:5581:4C53:u080650");
         else
-            expect_unknown(&answer);
+            expect_only_identity(&answer, DEVID);
     }
     for (size_t n = 1023; n <= 1024; n++) {
         char data[4096];
@@ -336,9 +403,9 @@ static void test_a_line_may_have_so_many_keys_and_such_long_values(void **state)
         memcpy(data + len + n, "'\n", 3);
         answer = available(data);
         if (n == 1023)
-            expect_free(&answer, "0781+5581+4C53+u080650");
+            expect_free(&answer, "0781:5581:4C53:u080650");
         else
-            expect_unknown(&answer);
+            expect_only_identity(&answer, DEVID);
     }
 }
 
@@ -356,7 +423,7 @@ static void test_attached_names_the_source_before_the_port(void **state)
 
     (void) snprintf(data, sizeof(data), "sys-usb+sda%s", rest);
     answer = decode(ADMIN_ATTACHED, "sda", data);
-    expect_free(&answer, "0781+5581+4C53+u080650");
+    expect_free(&answer, "0781:5581:4C53:u080650");
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         (void) snprintf(data, sizeof(data), "%s%s", others[i], rest);
         answer = decode(ADMIN_ATTACHED, "sda", data);
@@ -397,13 +464,13 @@ static void test_usb_ports_and_weak_identities_are_read(void **state)
 
     (void) state;
 
-    expect_free(&answer, "1050+0407++u030101");
+    expect_free(&answer, "1050:0407::u030101");
     answer = decode(ADMIN_AVAILABLE, "sdb", "sdb::None device_id=':None'\n");
-    expect_free(&answer, "+None");
+    expect_free(&answer, ":None");
     answer = decode(ADMIN_AVAILABLE, "sda1",
                     "sda1:0000:0000::?******:1 "
                     "device_id='0000:0000::?******:1'\n");
-    expect_free(&answer, "0000+0000++_______+1");
+    expect_free(&answer, "0000:0000::?******:1");
 }
 
 static void test_the_form_of_an_old_release_is_known(void **state)
@@ -427,12 +494,15 @@ int main(void)
         cmocka_unit_test(test_an_unknown_port_is_an_empty_listing),
         cmocka_unit_test(test_an_attachment_names_its_qube),
         cmocka_unit_test(test_keys_may_come_in_any_order),
-        cmocka_unit_test(test_a_spoilt_line_of_a_usb_device_has_its_identity),
+        cmocka_unit_test(test_a_spoilt_line_has_its_identity),
         cmocka_unit_test(test_lines_of_other_ports_say_nothing),
         cmocka_unit_test(test_two_lines_of_one_port_are_garbage),
         cmocka_unit_test(test_an_answer_cut_within_a_line_is_garbage),
         cmocka_unit_test(test_a_line_that_was_tampered_with_is_unknown),
-        cmocka_unit_test(test_an_identity_that_is_not_safe_is_never_taken),
+        cmocka_unit_test(test_an_identity_may_hold_what_looks_like_the_rest),
+        cmocka_unit_test(
+            test_an_identity_that_is_not_safe_is_known_all_the_same),
+        cmocka_unit_test(test_a_longer_identity_is_not_known),
         cmocka_unit_test(test_what_a_device_says_of_itself_may_hold_anything),
         cmocka_unit_test(
             test_a_line_may_have_so_many_keys_and_such_long_values),

@@ -51,6 +51,7 @@ static AdminRequest request_pinned(DeviceClass class,
 
     request.pinned = true;
     assert_true(identity_parse(&request.identity, devid, strlen(devid)));
+    assert_true(identity_is_safe(&request.identity));
     return request;
 }
 
@@ -261,11 +262,12 @@ static void test_the_longest_request_fits(void **state)
     memset(request.dest.s, 'd', QUBE_NAME_MAX);
     memset(request.backend.s, 'b', QUBE_NAME_MAX);
     memset(request.port.s, 'p', DEVICE_NAME_MAX);
-    memset(request.identity.s, 'i', IDENTITY_MAX);
+    memset(request.identity.s, 'i', IDENTITY_SAFE_MAX);
     len = admin_encode(text, &request);
     assert_int_equal(strlen(text),
                      strlen("admin.vm.device.block.Attach+++ dom0 name ") +
-                         2 * QUBE_NAME_MAX + DEVICE_NAME_MAX + IDENTITY_MAX);
+                         2 * QUBE_NAME_MAX + DEVICE_NAME_MAX +
+                         IDENTITY_SAFE_MAX);
     assert_int_equal(len, strlen(text) + 1 +
                               strlen("_read-only='yes' _frontend-dev='xvdj' "
                                      "_devtype='cdrom'"));

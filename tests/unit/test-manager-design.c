@@ -111,7 +111,6 @@ static void test_other_interfaces_than_the_record_s_are_311(void **state)
     }
 }
 
-/* Its name and serial are such that nothing keeps its identity off the wire. */
 static void test_what_cannot_be_identified_but_should_is_311(void **state)
 {
     (void) state;
@@ -120,7 +119,50 @@ static void test_what_cannot_be_identified_but_should_is_311(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:it's odd:u030101"));
     expect_other();
     assert_int_equal(plug_storage("4C53"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_unreadable());
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unknown());
+    expect_other();
+}
+
+/* The ids stand in front of whatever keeps an identity off the wire. */
+static void test_other_numbers_before_an_odd_serial_are_311(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("dead:beef:A=B:u080650:1.0"));
+    expect_other();
+    assert_int_equal(plug_storage("MY=SERIAL"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("dead:beef:MY=SERIAL:u080650"));
+    expect_other();
+}
+
+static void test_other_interfaces_behind_an_odd_serial_are_311(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug_storage("MY=SERIAL"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:MY=SERIAL:u030101"));
+    expect_other();
+}
+
+static void test_other_interfaces_behind_no_numbers_are_311(void **state)
+{
+    (void) state;
+
+    assert_int_equal(plug_storage("4C53"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0000:0000:4C53:u030101"));
+    expect_other();
+    assert_int_equal(plug_storage("4C53"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:4C53:u08065"));
+    expect_other();
+}
+
+static void test_a_disk_of_which_nothing_can_be_told_is_311(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unknown());
     expect_other();
 }
 
@@ -135,6 +177,85 @@ static void test_an_odd_usb_device_is_attached_unpinned(void **state)
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     (void) rig_call_to(&rig, ADMIN_ATTACH, &request);
     assert_false(request.pinned);
+}
+
+/* Ask, get a yes for the one that is listed as @approved, and list @then. */
+static void approve_and_list(DeviceClass class,
+                             const char *approved,
+                             AdminAnswer then)
+{
+    Prompt prompt;
+    uint64_t window;
+
+    rig_set_rules(&rig, "r: ask any to work\n");
+    assert_int_equal(class == DEVICE_CLASS_USB ? tell(RECORD_ADD, "2-1")
+                                               : tell(RECORD_ADD, "sda"),
+                     0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as(approved));
+    window = window_opens(1, &prompt);
+    answer_prompt(window, PROMPT_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, then);
+}
+
+static void test_another_than_was_approved_is_311(void **state)
+{
+    static const struct {
+        DeviceClass class;
+        const char *approved, *then;
+    } cases[] = {
+        { DEVICE_CLASS_BLOCK, "0781:5581:A=B:u080650:1.0",
+          "0781:5581:A=C:u080650:1.0" },
+        { DEVICE_CLASS_BLOCK, "0781:5581:4C53:u080650:1.0",
+          "0781:5581:A=B:u080650:1.0" },
+        { DEVICE_CLASS_BLOCK, "0781:5581:4C53:u080650:1.0", "" },
+        { DEVICE_CLASS_USB, STORAGE, "0000:0000:4C53:u080650" },
+        { DEVICE_CLASS_USB, STORAGE, ":None" },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        approve_and_list(cases[i].class, cases[i].approved,
+                         cases[i].then[0] ? listed_as(cases[i].then)
+                                          : answer_unknown());
+        expect_other();
+    }
+}
+
+/* What has no ids can be told from another by what it was listed as. */
+static void test_what_was_approved_has_to_be_known_again(void **state)
+{
+    Record record = rig_record(RECORD_ADD, "sda");
+    Prompt prompt;
+    uint64_t window;
+
+    (void) state;
+
+    record.properties.vendor_id[0] = record.properties.product_id[0] = '\0';
+    rig_set_rules(&rig, "r: ask any to work\n");
+    assert_int_equal(rig_tell_record(&rig, usb, &record), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as(":None"));
+    window = window_opens(1, &prompt);
+    answer_prompt(window, PROMPT_YES);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unknown());
+    expect_other();
+}
+
+/* Success of an Attach that was bound to nothing proves nothing. */
+static void test_another_than_was_looked_at_is_521(void **state)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:A=B:u080650:1.0"));
+    call = rig_call_to(&rig, ADMIN_ATTACH, &request);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, listed_as("0781:5581:A=C:u080650:1.0"));
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
 }
 
 /* A yes to a stick is not one to the keyboard that it has become. */
@@ -169,7 +290,7 @@ static void test_without_a_safe_identity_it_is_unpinned_and_told_so(void **s)
     assert_false(request.pinned);
     /* success is no proof then */
     rig_reply(&rig, call, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, listed_as("0781:5581:it's odd"));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
     assert_string_equal(last_outcome()->detail,
                         "not bound to the device's identity");
@@ -273,7 +394,7 @@ static void test_what_was_seen_last_is_what_it_is_pinned_to(void **state)
     rig_serve(&rig, ADMIN_AVAILABLE, listed_as("0781:5581:4C53:u080662"));
     (void) rig_call_to(&rig, ADMIN_ATTACH, &request);
     assert_true(request.pinned);
-    assert_string_equal(request.identity.s, "0781+5581+4C53+u080662");
+    assert_string_equal(request.identity.s, "0781:5581:4C53:u080662");
 }
 
 /* The person has not answered in time: the window that is still open. */
@@ -1022,7 +1143,14 @@ int main(void)
         WITH_RIG(test_other_numbers_than_the_record_s_are_311),
         WITH_RIG(test_other_interfaces_than_the_record_s_are_311),
         WITH_RIG(test_what_cannot_be_identified_but_should_is_311),
+        WITH_RIG(test_other_numbers_before_an_odd_serial_are_311),
+        WITH_RIG(test_other_interfaces_behind_an_odd_serial_are_311),
+        WITH_RIG(test_other_interfaces_behind_no_numbers_are_311),
+        WITH_RIG(test_a_disk_of_which_nothing_can_be_told_is_311),
         WITH_RIG(test_an_odd_usb_device_is_attached_unpinned),
+        WITH_RIG(test_another_than_was_approved_is_311),
+        WITH_RIG(test_what_was_approved_has_to_be_known_again),
+        WITH_RIG(test_another_than_was_looked_at_is_521),
         WITH_RIG(test_what_was_approved_must_have_its_interfaces),
         WITH_RIG(test_without_a_safe_identity_it_is_unpinned_and_told_so),
         WITH_RIG(test_one_that_is_being_undone_keeps_its_usb_turn),

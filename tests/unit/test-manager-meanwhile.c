@@ -781,7 +781,7 @@ static void test_what_was_announced_goes_with_the_plug(void **state)
                                .class = DEVICE_CLASS_BLOCK,
                                .port = { "sda" },
                                .has_identity = true,
-                               .identity = { "0781+5581+A+u080650+1.0" } };
+                               .identity = { "0781:5581:A:u080650:1.0" } };
 
     (void) state;
 
@@ -996,7 +996,7 @@ static void goes_while_verifying(const char *device)
 
     assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_odd());
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
     call = rig_call(&rig, ADMIN_ATTACHED);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");

@@ -628,7 +628,7 @@ static void test_so_it_is_if_it_could_not_be_read_in_between(void **state)
     assert_true(identity_parse(&other.listing.identity, devid, strlen(devid)));
     begin("sda");
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_PROTOCOL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_odd());
     rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_NOT_RUNNING));
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
     rig_serve(&rig, ADMIN_AVAILABLE, other);
@@ -692,7 +692,7 @@ static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_odd());
     call = rig_call(&rig, ADMIN_ATTACH);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
@@ -702,9 +702,9 @@ static void test_a_shutdown_told_between_two_looks_is_no_detach(void **state)
     rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
     rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "work");
     rig_pass(&rig, USEC_PER_SEC);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_odd());
     rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    rig_serve(&rig, ADMIN_ATTACHED, answer_listed("work"));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_odd());
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
@@ -715,7 +715,7 @@ static void test_what_goes_while_it_is_looked_for_was_not_detached(void **state)
     (void) state;
 
     assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_unidentified());
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_odd());
     call = rig_call(&rig, ADMIN_ATTACH);
     rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));

@@ -82,7 +82,7 @@ static void test_a_running_target_takes_two_calls(void **state)
     assert_string_equal(request.dest.s, "work");
     assert_string_equal(request.backend.s, "sys-usb");
     assert_true(request.pinned);
-    assert_string_equal(request.identity.s, "0781+5581+4C53+u080650");
+    assert_string_equal(request.identity.s, "0781:5581:4C53:u080650");
     assert_int_equal(rig_answer(&rig), 0);
 
     rig_reply(&rig, call, answer_of(ADMIN_OK));

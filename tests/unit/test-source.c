@@ -478,10 +478,10 @@ static void test_an_early_attach_is_of_the_device_that_its_identity_names(
     source_note_early(source, &event);
     assert_false(source_has_early_of(source, &usb));
     event.has_identity = true;
-    event.identity = (DeviceIdentity){ "0781+5580+x" };
+    event.identity = (DeviceIdentity){ "0781:5580:x" };
     source_note_early(source, &event);
     assert_false(source_has_early_of(source, &usb));
-    event.identity = (DeviceIdentity){ "0781+5581+x" };
+    event.identity = (DeviceIdentity){ "0781:5581:x" };
     source_note_early(source, &event);
     assert_true(source_has_early_of(source, &usb));
 }

@@ -224,7 +224,7 @@ static bool is_pinned_to(const AdminRequest *request,
                          uint64_t tick)
 {
     return told->tick > 0 && told->tick >= tick &&
-           request->pinned == told->has_identity &&
+           request->pinned == told_is_safe(told) &&
            (!request->pinned ||
             strcmp(request->identity.s, told->identity.s) == 0);
 }

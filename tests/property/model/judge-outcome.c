@@ -116,7 +116,7 @@ static void check_attached(const Claim *claim)
                 seemed_attached(claim) || was_told_late(claim) ||
                 /* it cannot be read: what was told last counts */
                 (claim->seat->looked.tick >= claim->since &&
-                 !claim->seat->looked.has_identity &&
+                 !told_is_safe(&claim->seat->looked) &&
                  (claim->seat->told_at == claim->target ||
                   was_there_before_gap(claim))),
             "it was not attached");
@@ -272,7 +272,7 @@ static bool is_elsewhere(const Claim *claim)
              told_at_since(&m->seats[i], claim->since) ||
              /* it could not be read */
              (m->seats[i].looked.tick >= claim->since &&
-              !m->seats[i].looked.has_identity) ||
+              !told_is_safe(&m->seats[i].looked)) ||
              m->seats[i].job_tick >= before || m->seats[i].trigger_tick > 0 ||
              m->seats[i].permit_tick == m->tick ||
              m->seats[i].ours != NOWHERE || is_open(&m->seats[i])))

@@ -367,10 +367,10 @@ static Sure group_come_back(Model *m, int index, const Record *record)
 static bool is_another(const Seat *seat, const Told *told)
 {
     const Properties *properties = &seat->record.properties;
-    const char *identity = told->identity.s; /* "VVVV+PPPP+..." */
+    const char *identity = told->identity.s; /* "VVVV:PPPP:..." */
 
     return told->has_identity && strncmp(identity, "0000", 4) != 0 &&
-           identity[0] != '+' && properties->vendor_id[0] &&
+           identity[0] != ':' && properties->vendor_id[0] &&
            (strncmp(identity, properties->vendor_id, 4) != 0 ||
             strncmp(identity + 5, properties->product_id, 4) != 0);
 }
@@ -687,7 +687,7 @@ static void permit_anew(Model *m, Seat *seat, uint64_t tick)
         (seat->claim == STATUS_ALREADY_ATTACHED ||
          seat->claim == STATUS_ATTACHED_ELSEWHERE ||
          /* by an Attach that was bound to nothing */
-         (seat->claim == STATUS_ATTACHED && !seat->looked.has_identity)))
+         (seat->claim == STATUS_ATTACHED && !told_is_safe(&seat->looked))))
         permit(m, seat);
 }
 
@@ -1306,7 +1306,7 @@ void judge_on_answer(Model *m, const Call *call)
     /* an Attach that was bound to nothing has taken another device */
     if (call->request.method == ADMIN_ATTACHED && result == ADMIN_OK &&
         call->answer.listing.listed && seat->ours == call->qube &&
-        !seat->looked.has_identity &&
+        !told_is_safe(&seat->looked) &&
         is_another(seat,
                    &(Told){ .has_identity = call->answer.listing.has_identity,
                             .identity = call->answer.listing.identity }))

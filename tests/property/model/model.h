@@ -313,6 +313,12 @@ typedef struct Told {
     DeviceIdentity identity;
 } Told;
 
+/* Whether an Attach can be pinned to it. */
+static inline bool told_is_safe(const Told *told)
+{
+    return told->has_identity && identity_is_safe(&told->identity);
+}
+
 /*
  * What the daemon has been told of one seat, what it has said of it, and until
  * when something was so. Ticks are 0 for what never was.

@@ -217,8 +217,8 @@ static void list(const Model *m, AdminAnswer *answer, const Dev *dev)
     if (busy)
         listing->attached_to = m->qubes[at].name;
     listing->attachment = busy ? ATTACHMENT_QUBE : ATTACHMENT_NONE;
-    /* such a line cannot be read for sure */
-    if (!listing->has_identity) {
+    /* such a one has spoilt the rest of its line */
+    if (!identity_is_safe(&listing->identity)) {
         listing->attachment = ATTACHMENT_UNKNOWN;
         listing->attached_to = (QubeName){};
     }
