@@ -64,7 +64,7 @@ stage_paths[machine]+='|^(common/sys|dom0/io)/|^dom0/[a-z-]*\.[ch]$'
 stage_command[machine]='tests/vm/run.sh'
 
 # a third each, by the letter that the name of a file of tests begins with
-for part in '1 7 [a-c]' '2 6 d' '3 6 [^a-d]'; do
+for part in '1 10 [a-c]' '2 7 d' '3 7 [^a-d]'; do
     read -r part minutes letters <<<"$part"
     part=integration-memory-$part
     stage_minutes[$part]=$minutes
