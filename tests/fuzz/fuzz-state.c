@@ -18,6 +18,7 @@
 #include "tests/support/bytes.h"
 #include "tests/support/json-input.h"
 #include "tests/support/record-form.h"
+#include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -149,7 +150,13 @@ static void check_limit(const State *state, const char *text, size_t len)
     assert(r == -EBADMSG);
 }
 
-/* All that it wants is answered with a yes; it may detach, and ask. */
+static bool is_about_a_device(AdminMethod method)
+{
+    return method == ADMIN_AVAILABLE || method == ADMIN_DETACH;
+}
+
+/* All that it wants is answered with a yes; it may detach, and ask, of what the
+ * state names. */
 static void serve(Manager *manager)
 {
     static const AdminAnswer good = { .result = ADMIN_OK };
@@ -161,6 +168,8 @@ static void serve(Manager *manager)
         assert(request.method != ADMIN_ATTACH &&
                request.method != ADMIN_START &&
                request.method != ADMIN_CREATE_DISPOSABLE);
+        assert(!is_about_a_device(request.method) ||
+               request_header_is_true(&request));
         manager_on_answer(manager, call, &good, now);
     }
 }
