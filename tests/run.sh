@@ -116,7 +116,7 @@ run_one() {
         steady=(setarch -R)
     fi
     setup_as_user . "${steady[@]}" ctest --test-dir "$build" \
-        -j"$((2 * $(nproc)))" --output-on-failure --timeout 600 \
+        -j"$((3 * $(nproc)))" --output-on-failure --timeout 600 \
         --no-tests=error "${ctest_options[@]}" </dev/null 2>&1 |
         tee "$log"
     # "97% tests passed, 1 tests failed out of 40"
