@@ -25,7 +25,7 @@ stages_number() {
 stages_quick=(analysers fuzz packages)
 # These take turns, by the number of the commit, so that none is always left out.
 stages_long=(memory coverage integration-memory-1 machine integration-memory-2
-    integration-memory-3)
+    integration-memory-3 integration-memory-4)
 stages=("${stages_quick[@]}" "${stages_long[@]}")
 declare -A stage_minutes stage_paths stage_command
 
@@ -63,8 +63,8 @@ stage_paths[machine]='^(tests/vm|tests/sim|tests/packaging|packaging|sysusb)/'
 stage_paths[machine]+='|^(common/sys|dom0/io)/|^dom0/[a-z-]*\.[ch]$'
 stage_command[machine]='tests/vm/run.sh'
 
-# a third each, by the letter that the name of a file of tests begins with
-for part in '1 10 [a-c]' '2 7 d' '3 7 [^a-d]'; do
+# a part each, by the letter that the name of a file of tests begins with
+for part in '1 5 [ab]' '2 6 c' '3 7 d' '4 7 [^a-d]'; do
     read -r part minutes letters <<<"$part"
     part=integration-memory-$part
     stage_minutes[$part]=$minutes
