@@ -100,6 +100,12 @@ bool identity_has_ids(const DeviceIdentity *identity)
            strncmp(s, "0000:0000", IDS_LEN) != 0;
 }
 
+bool identity_is_whole(const DeviceIdentity *identity)
+{
+    return identity_has_ids(identity) &&
+           !strstr(identity->s, UNKNOWN_INTERFACE);
+}
+
 bool identity_contradicts(const DeviceIdentity *identity,
                           const char *vendor_id,
                           const char *product_id)

@@ -56,6 +56,9 @@ bool identity_is_of(const DeviceIdentity *identity,
 /* Whether it begins with the ids of a device, other than 0000:0000. */
 bool identity_has_ids(const DeviceIdentity *identity);
 
+/* The same, and no interface is unknown. */
+bool identity_is_whole(const DeviceIdentity *identity);
+
 /*
  * The identity of a USB device ends with its interfaces, as "uCCSSPP". Whether
  * one of them is none of the @n of @codes, or cannot be read; what qubesd

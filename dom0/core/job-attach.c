@@ -52,17 +52,16 @@ static bool contradicts_record(const JobTask *task,
 
 /* Whether it is not what was listed when the person was asked, or before its
  * target was started. The ids of a disk's parent may be unknown meanwhile
- * (WIRE 1), those of a USB device are its own. */
+ * (WIRE 1); what is known in whole of a USB device does not change. */
 static bool contradicts_known(const JobTask *task, const DeviceListing *listing)
 {
     if (task->known_as.s[0] == '\0')
         return false;
     if (!listing->has_identity)
         return true;
-    return identity_is_of_another(&listing->identity, &task->known_as) ||
-           (task->class == DEVICE_CLASS_USB &&
-            identity_has_ids(&task->known_as) &&
-            !identity_has_ids(&listing->identity));
+    if (task->class == DEVICE_CLASS_USB && identity_is_whole(&task->known_as))
+        return !identity_equal(&listing->identity, &task->known_as);
+    return identity_is_of_another(&listing->identity, &task->known_as);
 }
 
 static void forget_listing(Job *job)

@@ -187,6 +187,30 @@ static void test_another_device_has_other_numbers_or_another_serial(
     }
 }
 
+static void test_with_ids_and_known_interfaces_it_is_whole(void **state)
+{
+    static const struct {
+        const char *identity;
+        bool whole;
+    } cases[] = {
+        { "0781:5581:4C53:u080650", true },
+        { "0781:5581", true },
+        { "0781:5581:4C53:?******", false },
+        { "0781:5581:4C53:u080650?******", false },
+        { "0000:0000:4C53:u080650", false },
+        { ":None", false },
+        { "", false },
+    };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const DeviceIdentity identity = identity_of(cases[i].identity);
+
+        assert_int_equal(identity_is_whole(&identity), cases[i].whole);
+    }
+}
+
 static void test_an_interface_of_another_kind_contradicts(void **state)
 {
     static const struct {
@@ -241,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_an_identity_may_be_so_long),
         cmocka_unit_test(test_a_refused_identity_changes_nothing),
         cmocka_unit_test(test_only_known_numbers_can_contradict),
+        cmocka_unit_test(test_with_ids_and_known_interfaces_it_is_whole),
         cmocka_unit_test(test_an_interface_of_another_kind_contradicts),
         cmocka_unit_test(
             test_another_device_has_other_numbers_or_another_serial),

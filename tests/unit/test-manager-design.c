@@ -210,6 +210,11 @@ static void test_another_than_was_approved_is_311(void **state)
         { DEVICE_CLASS_BLOCK, "0781:5581:4C53:u080650:1.0", "" },
         { DEVICE_CLASS_USB, STORAGE, "0000:0000:4C53:u080650" },
         { DEVICE_CLASS_USB, STORAGE, ":None" },
+        { DEVICE_CLASS_USB, STORAGE, "0781:5581:4C53:?******" },
+        { DEVICE_CLASS_USB, STORAGE, KEYBOARD },
+        { DEVICE_CLASS_USB, STORAGE, "0781:5581:4C54:u080650" },
+        { DEVICE_CLASS_USB, "0781:5581:4C53:?******",
+          "0781:5581:4C54:?******" },
     };
 
     (void) state;
@@ -220,6 +225,18 @@ static void test_another_than_was_approved_is_311(void **state)
                                           : answer_unknown());
         expect_other();
     }
+}
+
+/* qubesd may come to know what it is. */
+static void test_what_was_approved_may_become_known(void **state)
+{
+    (void) state;
+
+    approve_and_list(DEVICE_CLASS_USB, "0781:5581:4C53:?******",
+                     listed_as(STORAGE));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
 /* What has no ids can be told from another by what it was listed as. */
@@ -1149,6 +1166,7 @@ int main(void)
         WITH_RIG(test_a_disk_of_which_nothing_can_be_told_is_311),
         WITH_RIG(test_an_odd_usb_device_is_attached_unpinned),
         WITH_RIG(test_another_than_was_approved_is_311),
+        WITH_RIG(test_what_was_approved_may_become_known),
         WITH_RIG(test_what_was_approved_has_to_be_known_again),
         WITH_RIG(test_another_than_was_looked_at_is_521),
         WITH_RIG(test_what_was_approved_must_have_its_interfaces),
