@@ -429,7 +429,8 @@ static void daemon_reload(Daemon *daemon)
 {
     if (rules_reload(daemon->rules) < 0)
         log_message(LOG_ERR, "out of memory: the old rules stay in force");
-    manager_set_rules(daemon->manager, rules_get(daemon->rules));
+    manager_set_rules(daemon->manager, rules_get(daemon->rules), instant_now());
+    daemon_wake_later(daemon);
 }
 
 static void on_rules_changed(void *userdata)
@@ -602,7 +603,7 @@ static int daemon_open(Daemon *daemon)
     r = rules_reload(daemon->rules);
     if (r < 0)
         return r;
-    manager_set_rules(daemon->manager, rules_get(daemon->rules));
+    manager_set_rules(daemon->manager, rules_get(daemon->rules), instant_now());
 
     r = daemon_open_approver(daemon);
     if (r < 0)

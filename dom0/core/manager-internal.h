@@ -327,6 +327,10 @@ void manager_give_turn_to_parts(Manager *m, const Device *device);
  * be dead afterwards, but it is not freed before manager_settle(). */
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now);
 
+/* Whether what the job wishes for is to attach: to make or start the target for
+ * that, too. It is done only by the rules that are in force then. */
+bool managed_acts(const ManagedJob *managed, JobWish wish);
+
 /* End a job with STATUS_SUPERSEDED: its device is gone or another one, or no
  * rule wants it any more. What it may have attached is detached first. */
 void managed_supersede(Manager *m,

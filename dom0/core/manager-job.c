@@ -216,11 +216,25 @@ static bool is_held_up(const Manager *m,
             wish == JOB_WISH_TURN);
 }
 
+bool managed_acts(const ManagedJob *managed, JobWish wish)
+{
+    const AdminMethod method = managed->job.request.method;
+
+    if (managed->kind != JOB_KIND_ATTACH)
+        return false;
+    return wish == JOB_WISH_START ||
+           (wish == JOB_WISH_CALL &&
+            (method == ADMIN_ATTACH || method == ADMIN_CREATE_DISPOSABLE));
+}
+
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
 {
     for (;;) {
         if (is_held_up(m, managed, wish))
             wish = job_on_withdrawn(&managed->job, true, STATUS_PAUSED, "");
+        /* its turn may have come before the rules changed */
+        else if (managed_acts(managed, wish) && managed_is_outdated(m, managed))
+            wish = managed_end_outdated(managed);
         if (managed->job.outcome != STATUS_INVALID && !managed->told)
             managed_tell(m, managed, now);
         if (managed->port_turn && !job_holds_port_turn(&managed->job) &&
@@ -233,12 +247,6 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         case JOB_WISH_NOTHING:
             return;
         case JOB_WISH_CALL:
-            /* its turn may have come before the rules changed */
-            if (managed->job.request.method == ADMIN_ATTACH &&
-                managed_is_outdated(m, managed)) {
-                wish = managed_end_outdated(managed);
-                break;
-            }
             /* a call of the job that is still under way was given up by it */
             managed->ignores_call = managed->call != 0;
             managed->wants_call = true;

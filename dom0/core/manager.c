@@ -61,14 +61,6 @@ Manager *manager_free(Manager *m)
     return NULL;
 }
 
-void manager_set_rules(Manager *m, Ruleset *ruleset)
-{
-    (void) rule_hits_set_rules(&m->hits, ruleset);
-    ruleset_ref(ruleset);
-    ruleset_unref(m->ruleset);
-    m->ruleset = ruleset;
-}
-
 /* Free jobs and sources that are done with. Only manager_settle() calls it, so
  * that a loop over the jobs never meets a freed one. */
 static void manager_sweep(Manager *m, Instant now)
@@ -105,6 +97,21 @@ void manager_settle(Manager *m, Instant now)
         manager_sweep(m, now);
     } while (manager_give_room(m, now));
     census_step(m, now);
+}
+
+void manager_set_rules(Manager *m, Ruleset *ruleset, Instant now)
+{
+    (void) rule_hits_set_rules(&m->hits, ruleset);
+    ruleset_ref(ruleset);
+    ruleset_unref(m->ruleset);
+    m->ruleset = ruleset;
+
+    /* what waits to be sent may not be wanted any more */
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (managed->wants_call && managed_acts(managed, JOB_WISH_CALL) &&
+            managed_is_outdated(m, managed))
+            managed_apply(m, managed, managed_end_outdated(managed), now);
+    manager_settle(m, now);
 }
 
 void manager_on_time(Manager *m, Instant now)

@@ -73,8 +73,9 @@ uint64_t manager_state_digest(const Manager *manager);
  * be; after a failure the manager is of no use and has to be freed. */
 int manager_restore(Manager *manager, const State *state);
 
-/* The rules in force from now on; takes a reference. */
-void manager_set_rules(Manager *manager, Ruleset *ruleset);
+/* The rules in force from now on; takes a reference. What waits to be sent and
+ * is not by these is not sent. */
+void manager_set_rules(Manager *manager, Ruleset *ruleset, Instant now);
 
 /* The source opens a connection. STATUS_INVALID (0): granted, @ret_id is its
  * id; else STATUS_TOO_MANY, or STATUS_INTERNAL without memory. */

@@ -42,7 +42,7 @@ void rig_set_rules(ManagerRig *rig, const char *rules)
 {
     Ruleset *ruleset = rig_parse_rules(rules);
 
-    manager_set_rules(rig->manager, ruleset);
+    manager_set_rules(rig->manager, ruleset, rig->now);
     ruleset_unref(rig->ruleset);
     rig->ruleset = ruleset;
 }
@@ -72,7 +72,7 @@ void rig_restart(ManagerRig *rig)
     manager_free(rig->manager);
     assert_int_equal(manager_new(&rig->manager, false), 0);
     assert_int_equal(manager_restore(rig->manager, state), 0);
-    manager_set_rules(rig->manager, rig->ruleset);
+    manager_set_rules(rig->manager, rig->ruleset, rig->now);
 }
 
 void rig_pass(ManagerRig *rig, uint64_t usec)

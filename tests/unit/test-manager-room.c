@@ -177,6 +177,108 @@ static void test_what_found_no_room_and_went_is_forgotten(void **state)
     assert_int_equal(end_all_jobs(), SOURCE_JOBS_MAX);
 }
 
+/* As many calls as may be are out, and one more waits, of the first disk: the
+ * others ask for theirs. Answers the call of disk @i. */
+static uint64_t fill_calls(size_t i)
+{
+    uint64_t first = 0, found = 0;
+
+    for (size_t disk = 0; disk <= SOURCE_CALLS_MAX; disk++) {
+        assert_int_equal(tell_disk(RECORD_ADD, disk), 0);
+        if (disk < SOURCE_CALLS_MAX) {
+            const uint64_t call = rig_call(&rig, ADMIN_AVAILABLE);
+
+            first = disk == 0 ? call : first;
+            found = disk == i ? call : found;
+        }
+    }
+    rig_reply(&rig, first, answer_of(ADMIN_EMPTY));
+    (void) rig_call(&rig, ADMIN_AVAILABLE); /* of the last one */
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    assert_true(rig_is_quiet(&rig));
+    return found;
+}
+
+/* The next free place is the first disk's: what disk @i wants has to wait. */
+static uint64_t take_turn(size_t i)
+{
+    const uint64_t call = fill_calls(i);
+
+    rig_reply(&rig, call, answer_listed(NULL));
+    return rig_call(&rig, ADMIN_AVAILABLE);
+}
+
+static void test_no_attach_is_sent_that_the_rules_forbid_by_then(void **state)
+{
+    const uint64_t call = take_turn(20);
+
+    (void) state;
+
+    assert_true(rig_is_quiet(&rig));
+    rig_set_rules(&rig, "all: deny any\n");
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(last_outcome()->status, STATUS_DENIED_BY_RULE);
+    rig_reply(&rig, call, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_waits_to_be_sent_is_sent_by_rules_that_say_so(void **s)
+{
+    const uint64_t call = take_turn(20);
+
+    (void) s;
+
+    assert_true(rig_is_quiet(&rig));
+    rig_set_rules(&rig, "no: deny usb\n" RULES);
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_GARBAGE));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+}
+
+static void test_no_attach_is_sent_that_a_pause_forbids_by_then(void **state)
+{
+    const uint64_t call = take_turn(20);
+
+    (void) state;
+
+    assert_true(rig_is_quiet(&rig));
+    manager_pause(rig.manager, MANAGER_PAUSE_FOREVER, rig.now);
+    rig_reply(&rig, call, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(count_outcomes(STATUS_PAUSED), SOURCE_CALLS_MAX + 1);
+}
+
+static void test_no_disposable_is_made_that_the_rules_forbid_by_then(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    rig_set_rules(&rig, "disks: allow block type disk to @dispvm:media\n");
+    call = take_turn(20);
+    assert_true(rig_is_quiet(&rig));
+    rig_set_rules(&rig, "all: deny any\n");
+    rig_reply(&rig, call, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* Its Attach was sent before the rules changed. */
+static void test_no_target_is_started_that_the_rules_forbid_by_then(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    assert_int_equal(tell_disk(RECORD_ADD, 0), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_set_rules(&rig, "all: deny any\n");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(last_outcome()->status, STATUS_DENIED_BY_RULE);
+}
+
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -189,6 +291,11 @@ int main(void)
         WITH_RIG(test_what_finds_no_room_when_resumed_is_decided_later),
         WITH_RIG(test_what_finds_no_room_is_decided_when_a_job_has_ended),
         WITH_RIG(test_what_found_no_room_and_went_is_forgotten),
+        WITH_RIG(test_no_attach_is_sent_that_the_rules_forbid_by_then),
+        WITH_RIG(test_what_waits_to_be_sent_is_sent_by_rules_that_say_so),
+        WITH_RIG(test_no_attach_is_sent_that_a_pause_forbids_by_then),
+        WITH_RIG(test_no_disposable_is_made_that_the_rules_forbid_by_then),
+        WITH_RIG(test_no_target_is_started_that_the_rules_forbid_by_then),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,16 @@ static const BookRule *leave_of(const Model *m, int index, uint64_t *ret_since)
     return rule_of(m, index, seat->yes_set);
 }
 
+/* The same, if it is in force still. */
+static const BookRule *leave_by_now(const Model *m,
+                                    int index,
+                                    uint64_t *ret_since)
+{
+    const BookRule *rule = leave_of(m, index, ret_since);
+
+    return rule_of(m, index, m->rules) == rule ? rule : NULL;
+}
+
 static void check_leave(Model *m, int index, int qube)
 {
     const Seat *seat = &m->seats[index];
@@ -356,7 +366,7 @@ static bool is_start_wanted(Model *m, int qube)
 
         if (!m->seats[i].plugged)
             continue;
-        rule = leave_of(m, i, &since);
+        rule = leave_by_now(m, i, &since);
         /* what the person has stopped is not started by a record */
         if (m->seats[i].restores == qube && m->seats[i].restores_sure &&
             m->seats[i].yes_tick <= m->seats[i].restores_tick)
@@ -417,7 +427,7 @@ static void on_create(Model *m)
 
         if (!m->seats[i].plugged)
             continue;
-        rule = leave_of(m, i, &since);
+        rule = leave_by_now(m, i, &since);
         if (rule && since > 0 &&
             (is_allowed_to(m, i, rule, CHOICE_DISPVM, since) ||
              is_allowed_to(m, i, rule, CHOICE_DISPVM_DVM, since)))

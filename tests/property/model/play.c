@@ -387,7 +387,7 @@ static void daemon_start(Model *m)
     assert(manager_new(&m->manager, m->knobs.unlimited) == 0);
     if (m->state)
         assert(manager_restore(m->manager, m->state) == 0);
-    manager_set_rules(m->manager, book_ruleset(m->rules));
+    manager_set_rules(m->manager, book_ruleset(m->rules), m->now);
     m->daemon_life++;
     input(m);
     judge_on_restart(m);

@@ -355,7 +355,7 @@ static void do_rules(Model *m, const Step *step)
     m->rules_tick = ++m->tick;
     judge_on_rules(m);
     if (m->manager)
-        manager_set_rules(m->manager, book_ruleset(m->rules));
+        manager_set_rules(m->manager, book_ruleset(m->rules), m->now);
 }
 
 static void do_policy(Model *m, const Step *step)
