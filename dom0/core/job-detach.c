@@ -5,6 +5,9 @@
 JobWish job_on_detached(Job *job)
 {
     job->holding = HOLDING_NOTHING;
+    /* else what has been told since is somebody else's doing */
+    if (!job->told_detached && qube_name_equal(&job->known_at, &job->target))
+        job->known_at = (QubeName){};
     job_decide(job, STATUS_DETACHED, "");
     return job->task.close ? job_call(job, JOB_CLOSING, ADMIN_SHUTDOWN)
                            : job_done(job);

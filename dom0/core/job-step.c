@@ -5,13 +5,29 @@
 #include "common/text.h"
 #include "dom0/core/job-internal.h"
 
+bool job_has_filled_disposable(const Job *job)
+{
+    const QubeName *disposable = &job->disposable;
+
+    switch (job->holding) {
+    case HOLDING_DEVICE:
+        return qube_name_equal(&job->target, disposable);
+    case HOLDING_NOTHING:
+        return disposable->s[0] != '\0' &&
+               (qube_name_equal(&job->known_at, disposable) ||
+                qube_name_equal(&job->seen_at, disposable));
+    case HOLDING_MAYBE:
+        break;
+    }
+    return false;
+}
+
 JobWish job_done(Job *job)
 {
     assert(job->outcome != STATUS_INVALID);
 
     /* once the device is attached to it, a disposable belongs to the person */
-    if (job->made &&
-        !(job->holding == HOLDING_DEVICE && job_is_in_disposable(job))) {
+    if (job->made && !job_has_filled_disposable(job)) {
         job->made = false;
         return job_discard(job);
     }
@@ -23,6 +39,8 @@ JobWish job_done(Job *job)
 
 JobWish job_discard(Job *job)
 {
+    if (job_has_filled_disposable(job))
+        return job_done(job);
     if (!job->disposable_gone)
         return job_call(job, JOB_DISCARDING, ADMIN_KILL);
     if (qube_name_equal(&job->target, &job->disposable))

@@ -418,6 +418,10 @@ JobWish job_on_withdrawn(Job *job,
 
 /* Whether the job's target is the disposable that it has made. */
 bool job_is_in_disposable(const Job *job);
+/* Whether the device is in the disposable that the job has made, whoever
+ * attached it there; not if it may be there by an Attach that is not known to
+ * have gone well. */
+bool job_has_filled_disposable(const Job *job);
 /* The template of that disposable; "" if it is not so. */
 QubeName job_made_from(const Job *job);
 

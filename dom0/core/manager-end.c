@@ -218,7 +218,8 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
     device_learn(m, device, managed, now);
     if (device->made.s[0] != '\0' &&
         (device->holding == HOLDING_NOTHING ||
-         !qube_name_equal(&device->held_by, &device->made)))
+         !qube_name_equal(&device->held_by, &device->made)) &&
+        !qube_name_equal(&device->attached_to, &device->made))
         (void) orphans_add(&m->orphans, &device->made);
     if (device->holding != HOLDING_MAYBE ||
         !qube_name_equal(&device->held_by, &device->made))

@@ -101,6 +101,14 @@ static void device_learn_lost(Manager *m,
     plug_withdraw(m, device, now);
 }
 
+/* The disposable that the job has made and left is to be shut down with the
+ * device, if its rule says so. */
+static void device_learn_disposable(Device *device, const ManagedJob *managed)
+{
+    if (job_is_in_disposable(&managed->job) && managed->rule->options.close)
+        device_add_close(device, &managed->job.disposable);
+}
+
 /* The job attached nothing; it may have seen who has the device. */
 static void device_learn_seen(Device *device, const Job *job)
 {
@@ -158,8 +166,7 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
     if (managed->kind == JOB_KIND_DETACH && job->task.close &&
         job->holding == HOLDING_NOTHING)
         device_drop_close(device, &job->target);
-    if (job_is_in_disposable(job) && managed->rule->options.close)
-        device_add_close(device, &job->target);
+    device_learn_disposable(device, managed);
     if (device->holding != HOLDING_NOTHING && managed->rule)
         device->held_rule = managed->rule->name;
     if (device->holding == HOLDING_DEVICE) {
@@ -204,6 +211,7 @@ void device_learn(Manager *m,
         }
         if (!job->tried || job->outcome == STATUS_ALREADY_ATTACHED) {
             device_learn_seen(device, job);
+            device_learn_disposable(device, managed);
             return;
         }
         break;

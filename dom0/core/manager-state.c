@@ -88,7 +88,7 @@ static const QubeName *disposable_of(const ManagedJob *managed)
 
     return !managed->dead && managed->kind == JOB_KIND_ATTACH &&
                    (job->made || state == JOB_DISCARDING) &&
-                   !job->disposable_gone &&
+                   !job->disposable_gone && !job_has_filled_disposable(job) &&
                    (job->holding == HOLDING_NOTHING ||
                     !qube_name_equal(&job->target, &job->disposable))
                ? &job->disposable

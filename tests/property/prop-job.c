@@ -13,6 +13,7 @@
  *     what may be attached in the end is known to be held
  *     after "gone" nothing is left attached, unless Detach failed
  *     a disposable of its making is discarded, unless the device is attached
+ *     there, by whomever
  */
 
 #include <string.h>
@@ -210,6 +211,13 @@ static void check_deaf(Walk *walk, const Node *node)
     REQUIRE(walk, job_next_usec(&job) == UINT64_MAX);
 }
 
+/* Somebody else has attached the device to the disposable that was made. */
+static bool is_seen_in_disposable(const Job *job)
+{
+    return job->disposable.s[0] != '\0' &&
+           qube_name_equal(&job->seen_at, &job->disposable);
+}
+
 static void check_done(Walk *walk, const Node *node)
 {
     REQUIRE(walk, node->job.state == JOB_DONE);
@@ -217,7 +225,10 @@ static void check_done(Walk *walk, const Node *node)
     REQUIRE(walk,
             !node->may_be_attached || node->job.holding != HOLDING_NOTHING);
     REQUIRE(walk, !node->gone || !node->may_be_attached || node->detach_failed);
-    REQUIRE(walk, !node->made || node->job.holding == HOLDING_DEVICE);
+    REQUIRE(walk, !node->made || node->job.holding == HOLDING_DEVICE ||
+                      is_seen_in_disposable(&node->job));
+    REQUIRE(walk, node->job.outcome != STATUS_ALREADY_ATTACHED ||
+                      !is_seen_in_disposable(&node->job) || node->made);
     /* what comes of a disposable in the making would be nobody's */
     REQUIRE(walk,
             !node->call || node->job.request.method != ADMIN_CREATE_DISPOSABLE);

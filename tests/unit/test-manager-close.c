@@ -350,6 +350,111 @@ static void test_nor_is_one_of_an_earlier_run_killed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* While the new disposable starts the person attaches the device to it: what
+ * she did is not undone. */
+static void fill_by_person(const char *rules)
+{
+    rig_set_rules(&rig, rules);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+}
+
+static void test_a_disposable_that_the_person_attached_it_to_is_left(void **s)
+{
+    (void) s;
+
+    fill_by_person("d: allow block to @dispvm:media\n");
+    be_found_at("disp1", STATUS_ALREADY_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_so_is_it_if_attaching_is_paused_then(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    fill_by_person("d: allow block to @dispvm:media\n");
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    manager_pause(rig.manager, MANAGER_PAUSE_FOREVER, rig.now);
+    assert_int_equal(rig_answer(&rig), STATUS_PAUSED);
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_listed("disp1"));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_so_is_it_after_a_restart(void **state)
+{
+    (void) state;
+
+    fill_by_person("d: allow block to @dispvm:media\n");
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_so_is_it_if_she_had_taken_it_away_before(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "d: allow block to @dispvm:media\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    be_found_at("disp1", STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* It is to be shut down with the device all the same. */
+static void test_it_is_closed_with_what_the_person_attached_to_it(void **state)
+{
+    (void) state;
+
+    fill_by_person(RULES);
+    be_found_at("disp1", STATUS_ALREADY_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_is_closed("disp1");
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* Nor is it hers once our Attach into it is undone. */
+static void test_a_disposable_goes_once_its_attach_is_undone(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    serve_to(ADMIN_DETACH, "disp1", answer_of(ADMIN_OK));
+    serve_to(ADMIN_KILL, "disp1", answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -370,6 +475,12 @@ int main(void)
         TEST(test_nothing_is_done_to_a_disposable_that_has_stopped),
         TEST(test_nor_is_the_device_attached_to_one_of_its_name),
         TEST(test_nor_is_one_of_an_earlier_run_killed),
+        TEST(test_a_disposable_that_the_person_attached_it_to_is_left),
+        TEST(test_so_is_it_if_attaching_is_paused_then),
+        TEST(test_so_is_it_after_a_restart),
+        TEST(test_so_is_it_if_she_had_taken_it_away_before),
+        TEST(test_it_is_closed_with_what_the_person_attached_to_it),
+        TEST(test_a_disposable_goes_once_its_attach_is_undone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
