@@ -321,11 +321,13 @@ static void device_make_way(Manager *m, const Device *device, Status outcome)
     }
 }
 
-/* Whether it is gone, and what is left of it are disposables to shut down. */
+/* Whether it is gone, and what is left of it are disposables to shut down: but
+ * not if the next plug, of which no record has come, was attached to one. */
 static bool device_has_to_close(const Device *device)
 {
     return !device->plugged && device->holding == HOLDING_NOTHING &&
-           device->close[0].s[0] != '\0';
+           device->close[0].s[0] != '\0' &&
+           !device_closes(device, &device->attached_to);
 }
 
 /* The same if @managed was of that plug, and the next one has come: but not if

@@ -197,6 +197,11 @@ static void device_on_attached(Manager *m,
     if (!ours && managed && qube_name_equal(&managed->job.target, target) &&
         is_not_what_is_undone(m, device))
         job_on_told_detached(&managed->job);
+    /* what the next plug has been attached to is not shut down with the last */
+    if (managed && managed->kind == JOB_KIND_DETACH &&
+        managed->job.told_detached &&
+        qube_name_equal(&managed->job.target, target))
+        managed->job.task.close = false;
     /* told of what was listed so before, it may be an echo; and how what is
      * ours has come from there to another qube was missed */
     device->suspect &= device->holding != HOLDING_NOTHING ||

@@ -112,6 +112,70 @@ static void test_not_what_the_person_has_attached_the_next_plug_to(void **state)
     assert_is_closed("disp1");
 }
 
+/* The same while our Detach is out: qubesd's events tell of its end and of what
+ * she did before it is answered. */
+static void test_nor_what_she_attaches_it_to_before_the_detach_is_answered(
+    void **state)
+{
+    static const AdminError late[] = { ADMIN_ERROR_NOT_ATTACHED,
+                                       ADMIN_ERROR_NOT_RUNNING };
+
+    (void) state;
+
+    for (size_t i = 0; i <= ARRAY_SIZE(late); i++) {
+        Record next = rig_record_at(RECORD_ADD, "sda", "2-2", "B");
+        uint64_t call;
+
+        rig_set_rules(&rig, "d: allow block serial A to @dispvm:media close\n");
+        assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+        attach_into("disp1");
+        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+        rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+        assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+        call = rig_call(&rig, ADMIN_DETACH);
+        assert_int_equal(rig_tell_record(&rig, usb, &next), STATUS_NO_RULE);
+        rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+        rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+        rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+        rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+        rig_reply(&rig, call,
+                  i < ARRAY_SIZE(late) ? answer_error(late[i])
+                                       : answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+        assert_true(rig_is_quiet(&rig));
+
+        next.action = RECORD_REMOVE;
+        assert_int_equal(rig_tell_record(&rig, usb, &next), 0);
+        assert_is_closed("disp1");
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    }
+}
+
+/* Nor if the record of that comes last of all. */
+static void test_nor_what_she_attaches_the_next_plug_to_before_its_record(
+    void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_NOT_ATTACHED));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+    come_attached("sda", "disp1", STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* The second attach is undone. */
 static void test_so_is_the_first_one_if_the_stick_is_back_at_once(void **state)
 {
@@ -462,6 +526,8 @@ int main(void)
         TEST(test_all_disposables_of_a_plug_are_closed_with_it),
         TEST(test_so_are_they_if_the_stick_is_back_at_once),
         TEST(test_not_what_the_person_has_attached_the_next_plug_to),
+        TEST(test_nor_what_she_attaches_it_to_before_the_detach_is_answered),
+        TEST(test_nor_what_she_attaches_the_next_plug_to_before_its_record),
         TEST(test_so_is_the_first_one_if_the_stick_is_back_at_once),
         TEST(test_so_are_they_after_a_restart),
         TEST(test_a_disposable_is_closed_though_another_qube_had_it_since),
