@@ -83,17 +83,26 @@ static bool on_probed(Manager *m,
     return false;
 }
 
+/* What was attached to the job's own target meanwhile may be its own doing. */
+static void managed_doubt_taken(ManagedJob *managed)
+{
+    if (managed->job.holding != HOLDING_NOTHING &&
+        qube_name_equal(&managed->taken_from, &managed->job.target))
+        managed->taken_from = (QubeName){};
+}
+
 static void managed_tell_answer(Manager *m,
                                 ManagedJob *managed,
                                 const AdminAnswer *answer,
                                 Instant now)
 {
     bool appeared = managed->appeared;
+    JobWish wish;
 
     managed->appeared = false;
-    managed_apply(m, managed,
-                  job_on_answer(&managed->job, answer, now.monotonic_usec),
-                  now);
+    wish = job_on_answer(&managed->job, answer, now.monotonic_usec);
+    managed_doubt_taken(managed);
+    managed_apply(m, managed, wish, now);
     if (appeared && !managed->dead)
         managed_apply(m, managed,
                       job_on_appeared(&managed->job, NULL, now.monotonic_usec),

@@ -45,7 +45,8 @@ void device_unplug(Manager *m, Device *device, const char *detail, Instant now)
         device->detach_told ||
         (device->job && (device->job->kind == JOB_KIND_LOOK
                              ? !device->job->job.look_further
-                             : device->job->job.taken && !device->job->told));
+                             : (device->job->job.taken && !device->job->told) ||
+                                   managed_was_taken(device->job)));
 
     if (taken)
         device_mark_detached(device);
@@ -163,8 +164,8 @@ static bool device_will_tell(const Device *device)
 
     return managed &&
            (managed->kind == JOB_KIND_LOOK ||
-            (managed->detached_meanwhile && managed->overdue_call == 0 &&
-             managed_is_attaching(managed)));
+            ((managed->detached_meanwhile || managed_was_taken(managed)) &&
+             managed->overdue_call == 0 && managed_is_attaching(managed)));
 }
 
 bool device_is_looked_at(const Device *device)

@@ -342,13 +342,24 @@ static bool managed_leaves_more_to_close(const ManagedJob *managed,
            !device_closes(device, &device->attached_to);
 }
 
+/* The job's Attach came to nothing, and the person has taken the device away
+ * meanwhile, or the next plug of it. */
+static bool managed_leaves_taken(const ManagedJob *managed)
+{
+    const Device *device = managed->device;
+
+    return managed->kind == JOB_KIND_ATTACH && managed_was_taken(managed) &&
+           device->holding == HOLDING_NOTHING &&
+           device->attached_to.s[0] == '\0' && !device_is_left_alone(device);
+}
+
 void managed_end(Manager *m, ManagedJob *managed, Instant now)
 {
     Device *device = managed->device;
     /* the event of our own Detach says all there is to say */
     bool look = managed->kind == JOB_KIND_ATTACH && managed->detached_meanwhile;
     const QubeName target = managed->job.target;
-    bool again, more;
+    bool again, more, taken;
 
     if (device->queued == managed) {
         /* its time was over before the job ahead of it had ended */
@@ -362,8 +373,18 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
                         managed->lineage != device->lineage;
     again = managed_calls_for_decision(m, managed);
     more = managed_leaves_more_to_close(managed, device);
+    taken = managed_leaves_taken(managed);
+    m->turns_changed |= taken;
     managed_bury(m, managed);
 
+    if (taken) {
+        device_drop_queued(m, device, STATUS_SUPERSEDED, DETACHED_MEANWHILE,
+                           now);
+        device->waits_for_qubesd = true; /* it may tell of the plug before */
+        device_begin_look(m, device, &managed->taken_from, now);
+        if (device->job)
+            return;
+    }
     if (more) {
         device->held_before = true;
         device_begin_detach(m, device, now);

@@ -157,6 +157,22 @@ static bool device_was_detached(const Manager *m,
             now.monotonic_usec >= m->suspect_until_usec);
 }
 
+/* The same while the job's Attach is out. Which plug that is is clear as long
+ * as there is one only, or if qubesd has listed the next one since. */
+static void managed_on_told_attached(Manager *m,
+                                     ManagedJob *managed,
+                                     const Device *device,
+                                     bool echo)
+{
+    bool clear =
+        managed->plug == device->plug || (device->removed && device->relisted);
+
+    managed->told_plug = clear && !echo ? device->plug : 0;
+    /* see device_will_tell() */
+    m->turns_changed |= managed->taken_from.s[0] != '\0';
+    managed->taken_from = (QubeName){};
+}
+
 /* An event: @target has the device. @echo: or it may never have had it, and
  * our own Attach, which is under way, tells which. */
 static void device_on_attached(Manager *m,
@@ -204,6 +220,9 @@ static void device_on_attached(Manager *m,
         managed->job.task.close = false;
     /* told of what was listed so before, it may be an echo; and how what is
      * ours has come from there to another qube was missed */
+    if (managed && managed->kind == JOB_KIND_ATTACH &&
+        managed_is_attaching(managed))
+        managed_on_told_attached(m, managed, device, echo);
     device->suspect &= device->holding != HOLDING_NOTHING ||
                        qube_name_equal(&device->attached_to, target);
     device->attached_to = *target;
@@ -380,6 +399,13 @@ bool device_was_found_attached(const Device *device)
             (device->status == STATUS_ATTACHED && !device->bound));
 }
 
+/* Whether the job's Attach is not answered yet. */
+static bool managed_attach_is_out(const ManagedJob *managed)
+{
+    return managed->call != 0 && !managed->wants_call &&
+           managed->job.request.method == ADMIN_ATTACH;
+}
+
 /* An event: @target, known to have the device, has it no longer. @echo: perhaps
  * it never had. */
 static void device_on_detached(Manager *m,
@@ -389,6 +415,7 @@ static void device_on_detached(Manager *m,
                                Instant now)
 {
     ManagedJob *managed = device->job;
+    const bool told = qube_name_equal(&device->attached_to, target);
 
     /* An attached device stays on qubesd's list. This one was put on it anew,
      * so it had been off the list, and that event was missed, or forgotten for
@@ -415,6 +442,11 @@ static void device_on_detached(Manager *m,
         managed->job.look_further = false; /* the event tells what happened */
         managed->job.restarted = false;    /* nor was it a stop before that */
     }
+    if (managed && managed->kind == JOB_KIND_ATTACH && told && !echo &&
+        !device->removed && managed_is_attaching(managed) &&
+        (managed_attach_is_out(managed) ||
+         !qube_name_equal(&managed->job.target, target)))
+        managed->taken_from = *target;
     if (!device->plugged)
         return;
     if (device->removed) {
@@ -437,7 +469,7 @@ static void device_on_detached(Manager *m,
      * done */
     if (managed && managed->kind == JOB_KIND_ATTACH &&
         managed->job.holding == HOLDING_NOTHING) {
-        managed_supersede(m, managed, "it was detached meanwhile", now);
+        managed_supersede(m, managed, DETACHED_MEANWHILE, now);
         device->waits_for_qubesd = true; /* it may tell of the plug before */
     }
     if (!device->job)

@@ -90,6 +90,12 @@ struct ManagedJob {
     bool attached_meanwhile;
     /* job.target no longer has the device; told before the job knew so */
     bool detached_meanwhile;
+    /* Somebody has attached that plug of the device, to whatever qube, after
+     * Attach was sent (0: nobody, or it is not clear which plug); and this
+     * qube, which had it, has it no longer ("": none). If our Attach turns out
+     * to have failed, this was the person. */
+    uint64_t told_plug;
+    QubeName taken_from;
     /* job.target stopped while Attach or Detach was out: the device is not
      * attached there any more, and that was not the person's detach */
     bool target_stopped;
@@ -390,6 +396,10 @@ void device_look_at_suspect(Manager *m, Device *device, Instant now);
 /* Whether the job's Attach was sent, and has not failed as far as is known. */
 bool managed_is_attaching(const ManagedJob *managed);
 
+/* Whether the person has taken the device away while the job's Attach was out,
+ * unless that has gone well. */
+bool managed_was_taken(const ManagedJob *managed);
+
 /* manager-end */
 
 /* The outcome of a job is known: into the history, and to who asked. */
@@ -543,6 +553,8 @@ void device_stop_waiting(Device *device);
 
 /* The detail of a job that ends because its rule is no longer in force. */
 #define RULES_CHANGED "the rules have changed meanwhile"
+/* and as the person may have taken the device away */
+#define DETACHED_MEANWHILE "it was detached meanwhile"
 /* The details of what device_decide() settles without a job. */
 #define PART_IN_THE_WAY "another part of the same device is attached or in work"
 #define QUBESD_TOO_OLD  "qubesd is of a release before R4.3"

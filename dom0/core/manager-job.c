@@ -216,6 +216,22 @@ static bool is_held_up(const Manager *m,
             wish == JOB_WISH_TURN);
 }
 
+bool managed_was_taken(const ManagedJob *managed)
+{
+    return managed->taken_from.s[0] != '\0' && managed->device->plugged &&
+           managed->told_plug == managed->device->plug;
+}
+
+/* Whether it must not go on: its Attach has failed. What it verifies may be
+ * there all the same. */
+static bool managed_is_taken(const ManagedJob *managed)
+{
+    const Job *job = &managed->job;
+
+    return managed_was_taken(managed) && job->outcome == STATUS_INVALID &&
+           job->holding == HOLDING_NOTHING && job->state != JOB_VERIFYING;
+}
+
 bool managed_acts(const ManagedJob *managed, JobWish wish)
 {
     const AdminMethod method = managed->job.request.method;
@@ -230,7 +246,10 @@ bool managed_acts(const ManagedJob *managed, JobWish wish)
 void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
 {
     for (;;) {
-        if (is_held_up(m, managed, wish))
+        if (managed_is_taken(managed))
+            wish = job_on_withdrawn(&managed->job, true, STATUS_SUPERSEDED,
+                                    DETACHED_MEANWHILE);
+        else if (is_held_up(m, managed, wish))
             wish = job_on_withdrawn(&managed->job, true, STATUS_PAUSED, "");
         /* its turn may have come before the rules changed */
         else if (managed_acts(managed, wish) && managed_is_outdated(m, managed))
@@ -262,6 +281,8 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
                 /* see device_will_tell() */
                 m->turns_changed |= managed->detached_meanwhile;
                 managed->detached_meanwhile = false;
+                managed->told_plug = 0;
+                managed->taken_from = (QubeName){};
                 managed->attach_usec = now.monotonic_usec;
             }
             return;

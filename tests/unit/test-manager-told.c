@@ -596,32 +596,100 @@ static void test_an_attach_told_late_is_ended_by_our_detach(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
-/* The person attaches and detaches it where our Attach is to bring it; that
- * fails, and is made anew. */
+/* What is told of the port's last attachment, and of its end, are echoes: our
+ * Attach fails, and is made anew. */
 static void test_a_detach_before_the_second_try_says_nothing_of_that(void **s)
 {
     uint64_t call;
 
     (void) s;
 
-    call = attach_half("sda");
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
-    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_set_rules(&rig, "ports: allow usb to work\n");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    call = attach_half("2-1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
     call = rig_call(&rig, ADMIN_ATTACH);
-    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
     assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     finish_detach();
 }
 
-/* Nor does what waited for the answer to the first wait for ever. */
-static void test_a_part_goes_on_when_an_attach_is_made_anew(void **state)
+/* The person attaches it elsewhere while our Attach is out, and takes it away
+ * again: so it is left alone, whatever error that Attach meets. */
+static void test_what_is_taken_from_elsewhere_meanwhile_stays_away(void **state)
 {
-    uint64_t call, other;
+    static const AdminError errors[] = { ADMIN_ERROR_ALREADY_ATTACHED,
+                                         ADMIN_ERROR_PROTOCOL,
+                                         ADMIN_ERROR_NOT_RUNNING };
 
     (void) state;
+
+    rig_set_rules(&rig, "all: allow any to work\n");
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        const uint64_t call = attach_half("2-1");
+
+        rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+        rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+        rig_reply(&rig, call, answer_error(errors[i]));
+        assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+        be_found_detached();
+        assert_string_equal(last_outcome()->target, "vault");
+        rig_pass(&rig, 4 * USEC_PER_SEC);
+        assert_true(rig_is_quiet(&rig));
+        assert_int_equal(tell(RECORD_CHANGE, "2-1"), STATUS_DETACHED_BY_USER);
+        assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_DETACHED_BY_USER);
+        (void) tell(RECORD_REMOVE, "sda");
+        (void) tell(RECORD_REMOVE, "2-1");
+        rig_pass(&rig, 4 * USEC_PER_SEC);
+        while (rig_answer(&rig) != STATUS_INVALID)
+            continue;
+    }
+}
+
+static void test_a_disk_that_is_taken_from_elsewhere_stays_away(void **state)
+{
+    const uint64_t call = attach_half("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* not at work */
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    be_found_detached(); /* nor at vault */
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* So is it if the kernel probes it anew before our Attach is answered. */
+static void test_a_port_that_is_taken_from_elsewhere_is_known_again(void **s)
+{
+    uint64_t call;
+
+    (void) s;
+
+    rig_set_rules(&rig, "all: allow any to work\n");
+    call = attach_half("2-1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "vault");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* Where our Attach was to bring it, too; and of the whole stick. */
+static void test_what_is_taken_from_there_before_an_error_stays_away(void **s)
+{
+    uint64_t call;
+
+    (void) s;
 
     rig_set_rules(&rig, "r: allow block type partition to work\n");
     assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
@@ -631,14 +699,97 @@ static void test_a_part_goes_on_when_an_attach_is_made_anew(void **state)
     begin("sda2");
     assert_true(rig_is_quiet(&rig));
     rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
-    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
-    call = rig_call(&rig, ADMIN_ATTACH);
-    other = rig_call(&rig, ADMIN_AVAILABLE);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_CHANGE, "sda1"), STATUS_DETACHED_BY_USER);
+}
+
+/* The same with the next plug, while the Attach of the one before is out. */
+static void test_a_next_plug_that_is_taken_away_meanwhile_stays_away(void **s)
+{
+    const Record next = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
+    const uint64_t call = attach_half("sda");
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    assert_int_equal(rig_tell_record(&rig, usb, &next), 0);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
+    be_found_detached();
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_tell_record(&rig, usb, &next),
+                     STATUS_DETACHED_BY_USER);
+}
+
+/* But not if it is not clear which of them that was. */
+static void test_a_next_plug_is_attached_if_that_may_be_of_the_last(void **s)
+{
+    const Record next = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
+    const uint64_t call = attach_half("sda");
+
+    (void) s;
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_int_equal(rig_answer(&rig), 0);
+    assert_int_equal(rig_tell_record(&rig, usb, &next), 0);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_block_attach();
+}
+
+/* Nor was it the person if qubesd took it off its list. */
+static void test_what_goes_from_elsewhere_meanwhile_was_not_taken(void **state)
+{
+    const uint64_t call = attach_half("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
+    finish_block_attach();
+}
+
+/* Nor is it looked at once our Attach has gone well. */
+static void test_an_attach_after_it_was_taken_from_elsewhere_holds(void **state)
+{
+    const uint64_t call = attach_half("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
     rig_reply(&rig, call, answer_of(ADMIN_OK));
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    rig_reply(&rig, other, answer_listed(NULL));
-    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The event was a spurious one: the look finds it where it was. */
+static void test_what_is_found_elsewhere_all_the_same_is_not_taken(void **state)
+{
+    const uint64_t call = attach_half("sda");
+
+    (void) state;
+
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_PROTOCOL));
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    be_found_at("vault", STATUS_ATTACHED_ELSEWHERE);
 }
 
 /* A Detach that failed is made up for by the hypervisor. */
@@ -1504,7 +1655,15 @@ int main(void)
         TEST(test_what_is_attached_after_our_detach_is_known_to_be),
         TEST(test_an_attach_told_late_is_ended_by_our_detach),
         TEST(test_a_detach_before_the_second_try_says_nothing_of_that),
-        TEST(test_a_part_goes_on_when_an_attach_is_made_anew),
+        TEST(test_what_is_taken_from_elsewhere_meanwhile_stays_away),
+        TEST(test_a_disk_that_is_taken_from_elsewhere_stays_away),
+        TEST(test_a_port_that_is_taken_from_elsewhere_is_known_again),
+        TEST(test_what_is_taken_from_there_before_an_error_stays_away),
+        TEST(test_a_next_plug_that_is_taken_away_meanwhile_stays_away),
+        TEST(test_a_next_plug_is_attached_if_that_may_be_of_the_last),
+        TEST(test_what_goes_from_elsewhere_meanwhile_was_not_taken),
+        TEST(test_an_attach_after_it_was_taken_from_elsewhere_holds),
+        TEST(test_what_is_found_elsewhere_all_the_same_is_not_taken),
         TEST(test_what_may_be_held_is_told_to_be_gone),
         TEST(test_what_may_be_held_is_told_to_be_attached),
         TEST(test_the_next_plug_may_be_where_the_one_before_was),
