@@ -45,7 +45,7 @@ static void silence(Manager *m, const Source *source, Instant now)
 /*
  * The job that an answer is for: the one that has asked, or one that has taken
  * its place for the same plug and the same rule, to which @dispvm means the
- * same, and waits for a prompt of its own.
+ * same, and waits for a prompt of its own, or for the answer to that.
  */
 static ManagedJob *window_job(const Manager *m, const Window *window)
 {
@@ -54,7 +54,9 @@ static ManagedJob *window_job(const Manager *m, const Window *window)
 
     if (window->managed)
         return window->managed;
-    return managed && managed->job.state == JOB_AWAITING_PROMPT &&
+    return managed &&
+                   (managed->job.state == JOB_AWAITING_PROMPT ||
+                    managed->job.state == JOB_ASKING) &&
                    rule_equal(managed->rule, window->rule) &&
                    qube_name_equal(&managed->job.default_dispvm,
                                    &window->default_dispvm)

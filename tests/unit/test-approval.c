@@ -349,6 +349,58 @@ static void test_a_yes_after_the_window_s_ten_minutes_still_counts(void **state)
 }
 
 /* The window may have been there for hours. */
+static const char *last_target(void)
+{
+    const History *history = manager_history(rig.manager);
+
+    return history_get(history, history_count(history) - 1)->target;
+}
+
+/* Its next window is open by then: that one is of no use any more. */
+static void test_a_yes_in_the_first_of_two_windows_counts(void **state)
+{
+    static const PromptResult results[] = { PROMPT_NO, PROMPT_DIED };
+    uint64_t first, second;
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+        plug("sda");
+        first = show("sda");
+        rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+        assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+        plug("sda");
+        second = show("sda");
+        answer(first, PROMPT_YES, 1);
+        assert_int_equal(serve(), 1);
+        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+        assert_string_equal(last_target(), "vault");
+        answer(second, results[i], 0);
+        assert_true(rig_is_quiet(&rig));
+        assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"), 0);
+        rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    }
+}
+
+static void test_a_no_in_the_first_of_two_windows_counts(void **state)
+{
+    uint64_t first, second;
+
+    (void) state;
+
+    plug("sda");
+    first = show("sda");
+    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    plug("sda");
+    second = show("sda");
+    answer(first, PROMPT_NO, 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
+    answer(second, PROMPT_YES, 0);
+    assert_int_equal(serve(), 0);
+}
+
 static void test_a_late_yes_is_bound_by_what_policy_says_by_then(void **state)
 {
     uint64_t id;
@@ -1083,6 +1135,8 @@ int main(void)
         TEST(test_a_source_of_many_devices_does_not_keep_others_waiting),
         TEST(test_an_answer_makes_room_for_the_next_at_once),
         TEST(test_a_yes_after_the_window_s_ten_minutes_still_counts),
+        TEST(test_a_yes_in_the_first_of_two_windows_counts),
+        TEST(test_a_no_in_the_first_of_two_windows_counts),
         TEST(test_a_late_yes_is_bound_by_what_policy_says_by_then),
         TEST(test_a_yes_is_for_the_device_that_was_listed_then),
         TEST(test_a_late_yes_is_for_the_device_that_was_listed_then),
