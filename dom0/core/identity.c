@@ -12,6 +12,9 @@
 /* "VVVV:PPPP" */
 #define HALF_LEN 4U
 #define IDS_LEN  (2 * HALF_LEN + 1)
+/* FNV-1a of 64 bits */
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+#define HASH_PRIME UINT64_C(0x100000001b3)
 /* "uCCSSPP" */
 #define USB_INTERFACE 'u'
 #define CODE_LEN      (sizeof(((InterfaceCode *) 0)->s) - 1)
@@ -167,4 +170,23 @@ bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b)
     return strncasecmp(a->s, b->s, IDS_LEN) != 0 || serial_len(b) != len ||
            (len > 0 &&
             memcmp(a->s + IDS_LEN + 1, b->s + IDS_LEN + 1, len) != 0);
+}
+
+uint64_t identity_hash(const DeviceIdentity *identity)
+{
+    uint64_t hash = HASH_BEGIN;
+    size_t len;
+
+    if (!identity_has_ids(identity))
+        return 0;
+    len = serial_len(identity);
+    len = len > 0 ? IDS_LEN + 1 + len : IDS_LEN;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char) identity->s[i];
+
+        if (i < IDS_LEN && c >= 'A' && c <= 'F')
+            c = (unsigned char) (c - 'A' + 'a');
+        hash = (hash ^ c) * HASH_PRIME;
+    }
+    return hash != 0 ? hash : 1;
 }

@@ -74,3 +74,9 @@ bool identity_contradicts_interfaces(const DeviceIdentity *identity,
  * serials behind them are not the same. What follows may change by itself.
  */
 bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b);
+
+/* A number that differs where identity_is_of_another() tells two identities
+ * apart, and else is the same; 0 for one that tells nothing. Not keyed: a
+ * device that takes pains may pass for another one, as it may by its identity.
+ */
+uint64_t identity_hash(const DeviceIdentity *identity);

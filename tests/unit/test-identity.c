@@ -140,6 +140,13 @@ static DeviceIdentity identity_of(const char *devid)
     return identity;
 }
 
+static bool hash_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b)
+{
+    const uint64_t one = identity_hash(a), other = identity_hash(b);
+
+    return one != 0 && other != 0 && one != other;
+}
+
 static void test_another_device_has_other_numbers_or_another_serial(
     void **state)
 {
@@ -184,6 +191,7 @@ static void test_another_device_has_other_numbers_or_another_serial(
 
         assert_int_equal(identity_is_of_another(&a, &b), cases[i].other);
         assert_int_equal(identity_is_of_another(&b, &a), cases[i].other);
+        assert_int_equal(hash_is_of_another(&a, &b), cases[i].other);
     }
 }
 
@@ -209,6 +217,20 @@ static void test_with_ids_and_known_interfaces_it_is_whole(void **state)
 
         assert_int_equal(identity_is_whole(&identity), cases[i].whole);
     }
+}
+
+static void test_only_what_tells_something_has_a_hash(void **state)
+{
+    const DeviceIdentity a = identity_of("ABCD:EF01:4C53:u080650");
+    const DeviceIdentity b = identity_of("abcd:ef01:4C53:u030101:1.0");
+    const DeviceIdentity c = identity_of("abcd:ef01:4c53:u080650");
+    const DeviceIdentity none = identity_of("0000:0000:4C53:u080650");
+
+    (void) state;
+
+    assert_true(identity_hash(&a) == identity_hash(&b));
+    assert_true(identity_hash(&a) != identity_hash(&c));
+    assert_true(identity_hash(&none) == 0);
 }
 
 static void test_an_interface_of_another_kind_contradicts(void **state)
@@ -266,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_a_refused_identity_changes_nothing),
         cmocka_unit_test(test_only_known_numbers_can_contradict),
         cmocka_unit_test(test_with_ids_and_known_interfaces_it_is_whole),
+        cmocka_unit_test(test_only_what_tells_something_has_a_hash),
         cmocka_unit_test(test_an_interface_of_another_kind_contradicts),
         cmocka_unit_test(
             test_another_device_has_other_numbers_or_another_serial),
