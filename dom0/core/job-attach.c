@@ -226,6 +226,7 @@ JobWish job_attach(Job *job)
     job->told_detached = false;
     job->port_left = false;
     job->holding = HOLDING_MAYBE;
+    job->bound_to = job->pinned ? identity_hash(&job->identity) : 0;
     return job_call(job, JOB_ATTACHING, ADMIN_ATTACH);
 }
 

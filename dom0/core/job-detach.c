@@ -23,21 +23,15 @@ JobWish job_on_closed(Job *job, const AdminAnswer *answer, uint64_t now_usec)
     return job_done(job);
 }
 
-static JobWish job_look_first(Job *job)
-{
-    job->look_first = true;
-    return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
-}
-
 /* Whether the device that is listed on the target is surely not the one to
- * which our Attach was pinned. An attach may change the identity (WIRE 1), but
- * not its ids. */
+ * which our Attach was bound. An attach may change the identity (WIRE 1), but
+ * not to that of another device. */
 static bool is_of_another(const Job *job, const DeviceListing *listing)
 {
-    return job->pinned && identity_has_ids(&job->identity) &&
-           listing->has_identity &&
-           identity_contradicts(&listing->identity, job->task.vendor_id,
-                                job->task.product_id);
+    const uint64_t hash =
+        listing->has_identity ? identity_hash(&listing->identity) : 0;
+
+    return job->bound_to != 0 && hash != 0 && job->bound_to != hash;
 }
 
 /* The target had the device no longer when we came to detach it. */
@@ -47,12 +41,15 @@ static JobWish job_on_found_detached(Job *job)
     return job_on_detached(job);
 }
 
+/* qubesd's Detach looks at the name only, and takes the first it finds of that,
+ * whatever qube it is of. So look first what is attached there: nobody else
+ * knows all that the person may have attached. */
 JobWish job_detach(Job *job)
 {
     if (job->told_detached)
         return job_on_found_detached(job);
-    return job->task.namesakes ? job_look_first(job)
-                               : job_call(job, JOB_DETACHING, ADMIN_DETACH);
+    job->look_first = true;
+    return job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
 }
 
 JobWish job_on_found(Job *job, const AdminAnswer *answer, uint64_t now_usec)
@@ -138,14 +135,19 @@ static bool target_exists(const AdminAnswer *answer)
 
 JobWish job_on_looked(Job *job, const AdminAnswer *answer, uint64_t now_usec)
 {
+    bool listed;
+
     if (target_exists(answer) && answer->result != ADMIN_OK)
         return job_look_again(job, answer, now_usec);
     if (job_rereads(job))
         return job_call(job, JOB_LOOKING, ADMIN_ATTACHED);
-    if (answer->listing.listed && job_port_is_stale(job, now_usec))
+    listed = answer->listing.listed && !is_of_another(job, &answer->listing);
+    if (answer->listing.listed && !listed)
+        job->seen_at = job->target; /* another one is there */
+    if (listed && job_port_is_stale(job, now_usec))
         return job_retry(job, JOB_LOOKING, STATUS_ALREADY_ATTACHED, "",
                          now_usec);
-    if (answer->listing.listed)
+    if (listed)
         return job_finish(job, STATUS_ALREADY_ATTACHED, "");
     if (job->restarted)
         return job_finish(job, STATUS_TARGET_NOT_RUNNING, "");
@@ -226,10 +228,6 @@ JobWish job_on_undoable(Job *job, const AdminAnswer *answer)
     if (job->holding == HOLDING_NOTHING ||
         (answer->pending && job_is_in_disposable(job)))
         return job_done(job);
-    /* Attach may have failed: what is attached there may be somebody else's
-     * doing */
-    if (answer->result == ADMIN_EMPTY || answer->result == ADMIN_EXCEPTION)
-        return job_look_first(job);
     return job_detach(job);
 }
 
@@ -289,13 +287,17 @@ JobWish job_on_detach_verified(Job *job,
                                const AdminAnswer *answer,
                                uint64_t now_usec)
 {
-    /* an event has told, whatever comes instead of an answer */
-    bool over =
-        job->told_detached ||
-        (answer->result == ADMIN_OK &&
-         (!answer->listing.listed || is_of_another(job, &answer->listing)));
+    const bool other = answer->result == ADMIN_OK && answer->listing.listed &&
+                       is_of_another(job, &answer->listing);
 
-    if (over)
+    if (other) {
+        /* a disposable with that in it is not shut down, nor done away with */
+        job->task.close = false;
+        job->seen_at = job->target;
+    }
+    /* an event has told, whatever comes instead of an answer */
+    if (other || job->told_detached ||
+        (answer->result == ADMIN_OK && !answer->listing.listed))
         return job->look_first ? job_on_found_detached(job)
                                : job_on_detached(job);
 
@@ -315,7 +317,11 @@ JobWish job_on_detach_verified(Job *job,
     case ADMIN_UNREACHABLE:
         return job_lose_qubesd(job, JOB_DETACHING, answer->detail, now_usec);
     case ADMIN_TIMED_OUT:
-        return job_finish(job, STATUS_TIMEOUT, answer->detail);
+        /* nothing was begun yet */
+        return job->look_first
+                   ? job_retry(job, JOB_DETACHING, STATUS_TIMEOUT,
+                               answer->detail, now_usec)
+                   : job_finish(job, STATUS_TIMEOUT, answer->detail);
     case ADMIN_EMPTY:
         return job_retry(job, JOB_DETACHING, STATUS_QUBESD_REFUSED,
                          answer->detail, now_usec);

@@ -239,6 +239,7 @@ void job_init(Job *ret, const JobTask *task, uint64_t now_usec)
         .port_detached_usec = task->port_detached_usec,
         .known_at = task->known_at,
         .past_holder = task->past_holder,
+        .bound_to = task->bound_to,
         .held_by = task->held_surely ? task->held_by : (QubeName){},
     };
 }

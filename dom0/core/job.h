@@ -147,9 +147,7 @@ typedef struct JobTask {
     QubeName known_at;      /* the qube that has it, as far as known; "" */
     QubeName past_holder;   /* that had the plug before, see ExpectedDetach */
     bool close;             /* shut down the target once it is detached */
-    /* another source has a device of this name: qubesd's Detach looks at the
-     * name only, and would take whichever it finds first */
-    bool namesakes;
+    uint64_t bound_to;      /* what is to be detached, or looked at; see Job */
     /* a target that had it by a rule and was stopped; qubesd may still list a
      * USB device as attached there */
     QubeName stopped;
@@ -204,7 +202,10 @@ typedef struct Job {
     bool restarted;      /* LOOKING: its target has started meanwhile */
     bool look_further;   /* see job_begin_look() */
     bool look_first;     /* DETACH_VERIFYING comes before Detach */
-    bool missing;        /* our Detach came when @target had it no longer */
+    /* identity_hash() of what was attached to @target because of us; 0: it was
+     * bound to nothing, or that is not known */
+    uint64_t bound_to;
+    bool missing; /* our Detach came when @target had it no longer */
     /* a Detach of ours was not clearly answered: it may have been done */
     bool detach_unsure;
     bool detached;      /* our Detach has gone well */

@@ -43,17 +43,6 @@ void managed_free(ManagedJob *managed)
     free(managed);
 }
 
-/* Whether another source has a device of the same name. */
-static bool device_has_namesakes(const Manager *m, const Device *device)
-{
-    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
-        if (m->sources[i] && m->sources[i] != device->source &&
-            source_find(m->sources[i], device->record.class,
-                        &device->record.device))
-            return true;
-    return false;
-}
-
 static void task_set_port(JobTask *task, const Device *device)
 {
     if (task->class == DEVICE_CLASS_USB)
@@ -78,7 +67,6 @@ JobTask task_of(const Manager *m, const Device *device)
     JobTask task = { .source = device->source->name,
                      .class = device->record.class,
                      .device = device->record.device,
-                     .namesakes = device_has_namesakes(m, device),
                      .connected = m->qubesd == QUBESD_CONNECTED };
 
     task_set_port(&task, device);
@@ -114,6 +102,16 @@ void device_set_stopped(Device *device, const QubeName *target)
         job_on_holder_stopped(&device->queued->job, target);
 }
 
+/* What a job of ours is to find at @target: nothing is known of what others
+ * attached there. */
+static uint64_t device_bound_at(const Device *device, const QubeName *target)
+{
+    return device->holding != HOLDING_NOTHING &&
+                   qube_name_equal(&device->held_by, target)
+               ? device->bound_to
+               : 0;
+}
+
 void device_begin_detach(Manager *m, Device *device, Instant now)
 {
     JobTask task = task_of(m, device);
@@ -133,6 +131,7 @@ void device_begin_detach(Manager *m, Device *device, Instant now)
     }
     device->held_before = false;
     task.close = device_closes(device, &target);
+    task.bound_to = device_bound_at(device, &target);
     device->job = managed;
     managed_apply(
         m, managed,
@@ -145,9 +144,11 @@ void device_begin_look(Manager *m,
                        const QubeName *target,
                        Instant now)
 {
-    const JobTask task = task_of(m, device);
+    JobTask task = task_of(m, device);
     const QubeName name = *target;
     ManagedJob *managed;
+
+    task.bound_to = device_bound_at(device, target);
 
     if (managed_new(m, &managed, JOB_KIND_LOOK, device, NULL, now) < 0)
         return;

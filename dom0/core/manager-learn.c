@@ -28,7 +28,8 @@ static void device_learn_look(Manager *m,
         device->holding = HOLDING_NOTHING;
         device->held_by = (QubeName){};
     }
-    if (qube_name_equal(&device->attached_to, &job->target))
+    if (qube_name_equal(&device->attached_to, &job->target) &&
+        !qube_name_equal(&job->seen_at, &job->target))
         device->attached_to = (QubeName){};
     if (!known)
         /* it may never have been attached: then nobody has detached it */
@@ -142,6 +143,8 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
             ? managed->begun_usec
             : 0;
     device->bound = managed->kind == JOB_KIND_ATTACH && job->pinned;
+    if (!managed->by_person) /* that job takes whatever is there */
+        device->bound_to = job->bound_to;
     device->attach_untold = managed->kind == JOB_KIND_ATTACH &&
                             job->holding == HOLDING_DEVICE &&
                             !managed->attached_meanwhile && !managed->unheard;
@@ -169,7 +172,9 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
     device_learn_disposable(device, managed);
     if (device->holding != HOLDING_NOTHING && managed->rule)
         device->held_rule = managed->rule->name;
-    if (device->holding == HOLDING_DEVICE) {
+    /* else another one is, see job_on_detach_verified() */
+    if (device->holding == HOLDING_DEVICE ||
+        qube_name_equal(&job->seen_at, &job->target)) {
         device->attached_to = job->target;
     } else if (!job->told_detached && /* what came then is told as well */
                (device->holding == HOLDING_NOTHING ||

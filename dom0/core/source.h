@@ -151,6 +151,9 @@ struct Device {
     /* qubesd's events were missed while a job was in work */
     bool missed_events;
     bool bound; /* our last Attach was pinned to the device's identity */
+    /* identity_hash() of that, if a target has the device because of us; 0: not
+     * known */
+    uint64_t bound_to;
     /* our last Attach has gone well, and its event has not come: a detach that
      * is told before is of the plug before, or of none at all (WIRE 1) */
     bool attach_untold;

@@ -197,6 +197,12 @@ class Recording:
         def copied(call: Call) -> Call:
             answer, frames = self.answers[call]
             copy = call[0], renamed(call[1])
+            if b".Attached+" in call[1]:  # the target has it as well
+                name = b"+" + like.disk.encode("ascii") + b":"
+                line, = (each for each in answer[2:].splitlines(True)
+                         if name in each)
+                self.answers[call] = answer + renamed(line), frames
+                return call
             self.answers[copy] = renamed(answer), renamed(frames)
             return copy
 
@@ -279,6 +285,7 @@ class Recording:
             events[key] = events.get(key, b"") + self._frame(entry)
 
         calls: dict[str, list[Call]] = {stick.disk: [] for stick in sticks}
+        at = {stick.target: stick.disk for stick in sticks}
         policy: dict[str, Call] = {}
         for call in sim.calls(since=self._n):
             self._n = max(self._n, call["n"])
@@ -290,6 +297,8 @@ class Recording:
             verb = call["method"].rpartition(".")[2]
             disk = next((word for word in call["arg"].split("+")
                          if word in calls), "")
+            if verb == "Attached":
+                disk = at.get(call["dest"], "")
             frames = events.get((verb.lower(), disk), b"")
             self._keep(key, bytes.fromhex(call["answer"]), frames)
             if call["service"] == "policy":

@@ -155,11 +155,12 @@ static bool is_about_a_device(AdminMethod method)
     return method == ADMIN_AVAILABLE || method == ADMIN_DETACH;
 }
 
-/* All that it wants is answered with a yes; it may detach, and ask, of what the
- * state names. */
+/* All that it wants is answered with a yes, and what it asks about is listed;
+ * it may detach, and ask, of what the state names. */
 static void serve(Manager *manager)
 {
-    static const AdminAnswer good = { .result = ADMIN_OK };
+    static const AdminAnswer good = { .result = ADMIN_OK,
+                                      .listing = { .listed = true } };
     AdminRequest request;
     uint64_t call;
 

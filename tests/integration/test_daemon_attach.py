@@ -460,9 +460,8 @@ class Unneeded(DaemonCase):
         rig = self.start()
         connection = self.attach_stick(rig)
         self.assert_told(connection, connection.remove("block", "sda"), 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
         self.assertEqual(told(1, 203)["status"], "detached")
-        self.assertEqual(rig.calls(method=ATTACHED), [])
 
 
 if __name__ == "__main__":

@@ -262,7 +262,7 @@ class DetachedByPerson(DaemonCase):
         rig.daemon.wait_no_jobs()
         self.assert_told(connection, connection.change("block", "sda", **STICK), 201)
         self.assert_told(connection, connection.remove("block", "sda"), 203)
-        self.assertEqual(rig.requests(), [SHOW, LOOK, TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, LOOK, SHOW, TAKE_OFF])
 
     def test_a_detach_of_what_we_did_not_know_attached_counts_nothing(self):
         rig = self.start()
@@ -612,7 +612,7 @@ class Deny(DaemonCase):
         rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
         # but it is still ours: an unplug detaches it
         self.assert_told(connection, connection.remove("block", "sda"), 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
 
     def test_a_rule_for_another_source_is_none(self):
         rig = self.start("r: allow block type disk from sys-net to work\n")

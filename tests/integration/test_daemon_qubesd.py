@@ -263,7 +263,7 @@ class Silence(DaemonCase):
         # qubesd's event tells that it is attached after all
         rig.daemon.wait_outcome("sda", 200)
         self.assert_told(connection, connection.remove("block", "sda"), 203)
-        self.assertEqual(rig.requests(), [LOOK, PINNED, TAKE_OFF])
+        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW, TAKE_OFF])
 
 
 class Away(DaemonCase):

@@ -40,7 +40,7 @@ class Pictures(DaemonCase):
         self.attach_stick(rig)
         self.forwarder(rig)
         rig.daemon.wait_outcome("sda", 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
 
     def test_without_synced_nothing_is_compared(self):
         rig = self.start()
@@ -143,7 +143,7 @@ class BootId(DaemonCase):
             rig.sim.wait_held(id=hold)
             again.present("block", "sda", **STICK)
         self.assert_told(again, 1, 200)
-        self.assertEqual(rig.requests(), [TAKE_OFF, LOOK, PINNED])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF, LOOK, PINNED])
 
     def test_what_the_person_detached_is_forgotten(self):
         rig = self.start()

@@ -19,7 +19,7 @@ class Remove(DaemonCase):
         self.assert_told(connection, connection.remove("block", "sda"), 203)
         rig.sim.wait_detached(backend="sys-usb", port="sda")
         self.assert_last(rig, "sda", 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
 
     def test_what_went_away_by_itself_is_detached_all_the_same(self):
         rig = self.start()
@@ -39,7 +39,7 @@ class Remove(DaemonCase):
         connection = self.attach_stick(rig)
         self.assert_told(connection, connection.remove("block", "sda"), 203)
         self.assert_told(connection, connection.remove("block", "sda"), 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
 
     def test_two_removes_at_once_share_one_detach(self):
         rig = self.start()
@@ -50,7 +50,7 @@ class Remove(DaemonCase):
             connection.remove("block", "sda")
         self.assert_told(connection, 2, 203)
         self.assert_told(connection, 3, 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
 
     def test_what_a_person_attached_is_not_touched(self):
         rig = self.start()
@@ -86,14 +86,14 @@ class Remove(DaemonCase):
         connection = self.attach_stick(rig)
         rig.sim.fault(method=DETACH, do="empty-after")
         self.assert_told(connection, connection.remove("block", "sda"), 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF, SHOW])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF, SHOW])
 
     def test_a_detach_that_failed_once_is_tried_again(self):
         rig = self.start()
         connection = self.attach_stick(rig)
         rig.sim.fault(method=DETACH, do="fail")
         self.assert_told(connection, connection.remove("block", "sda"), 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF, SHOW, TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF, SHOW, SHOW, TAKE_OFF])
         rig.sim.wait_detached(backend="sys-usb", port="sda")
 
     def test_a_detach_that_always_fails_is_told_as_not_attached(self):
@@ -120,7 +120,7 @@ class Remove(DaemonCase):
             self.assert_told(connection, connection.remove("block", "sda"), 203)
             self.assert_told(connection,
                              connection.add("block", "sda", **STICK), 200)
-        self.assertEqual(rig.requests(), [TAKE_OFF, LOOK, PINNED] * 3)
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF, LOOK, PINNED] * 3)
 
     def test_an_add_during_the_detach_waits_for_it(self):
         rig = self.start()
@@ -130,10 +130,10 @@ class Remove(DaemonCase):
             rig.sim.wait_held(id=hold)
             add = connection.add("block", "sda", **STICK)
             self.assertEqual(rig.daemon.wait_job("queued")["device"], "sda")
-            self.assertEqual(rig.requests(), [TAKE_OFF])
+            self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
         self.assert_told(connection, remove, 203)
         self.assert_told(connection, add, 200)
-        self.assertEqual(rig.requests(), [TAKE_OFF, LOOK, PINNED])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF, LOOK, PINNED])
 
     def test_a_remove_of_what_waits_for_the_detach_ends_it(self):
         rig = self.start()
@@ -145,7 +145,7 @@ class Remove(DaemonCase):
             again = connection.remove("block", "sda")
             self.assert_told(connection, add, 300)
         self.assert_told(connection, again, 203)
-        self.assertEqual(rig.requests(), [TAKE_OFF])
+        self.assertEqual(rig.requests(), [SHOW, TAKE_OFF])
         self.assertEqual([o["code"] for o in rig.daemon.outcomes("sda")],
                          [200, 311, 203])
 
@@ -190,11 +190,11 @@ class AtEachPoint(DaemonCase):
 
     def test_after_the_attach_is_done_but_not_answered(self):
         rig, _ = self.interrupt(ATTACH, "answer")
-        self.assertEqual(rig.requests(), [LOOK, PINNED, TAKE_OFF])
+        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW, TAKE_OFF])
 
     def test_while_the_hypervisor_works_on_the_attach(self):
         rig, _ = self.interrupt(ATTACH, "work")
-        self.assertEqual(rig.requests(), [LOOK, PINNED, TAKE_OFF])
+        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW, TAKE_OFF])
 
     def test_while_an_attach_fails(self):
         rig, _ = self.interrupt(ATTACH, faults=({"method": ATTACH, "do": "fail"},))
@@ -229,7 +229,7 @@ class AtEachPoint(DaemonCase):
     def test_while_verifying(self):
         rig, _ = self.interrupt(ATTACHED, faults=(
             {"method": ATTACH, "do": "empty-after"},))
-        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW, TAKE_OFF])
+        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW, SHOW, TAKE_OFF])
 
     def test_while_diagnosing_a_start(self):
         rig, _ = self.interrupt(
@@ -290,7 +290,7 @@ class AtEachPoint(DaemonCase):
             rig.daemon.wait_job("queued")
         self.assert_told(connection, remove, 203)
         self.assert_told(connection, second, 200)
-        self.assertEqual(rig.requests(), [LOOK, PINNED, TAKE_OFF, LOOK, PINNED])
+        self.assertEqual(rig.requests(), [LOOK, PINNED, SHOW, TAKE_OFF, LOOK, PINNED])
         rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
 
     def test_the_undoing_detach_that_fails_leaves_300(self):
@@ -309,18 +309,29 @@ class AtEachPoint(DaemonCase):
 class Replaced(DaemonCase):
     """Another plug under the same name, without a remove."""
 
-    def check_attached(self, change: dict, identity: str = "") -> None:
+    def check_attached(self, change: dict) -> None:
         """What was attached is detached, then the new one is attached."""
         rig = self.start("r: allow block type disk to work\n")
         connection = self.attach_stick(rig)
-        if identity:
-            rig.sim.set_identity(backend="sys-usb", port="2-1", identity=identity)
         self.assert_told(connection, connection.add(
             "block", "sda", **{**STICK, **change}), 200)
-        self.assertEqual(rig.requests()[:2], [TAKE_OFF, LOOK])
+        self.assertEqual(rig.requests()[:3], [SHOW, TAKE_OFF, LOOK])
         self.assertEqual(rig.count("Attach"), 1)
         self.assertEqual([o["code"] for o in rig.daemon.outcomes("sda")],
                          [200, 203, 200])
+
+    def check_others(self, change: dict, identity: str) -> None:
+        """What the target has is the new one: we did not attach that."""
+        rig = self.start("r: allow block type disk to work\n")
+        connection = self.attach_stick(rig)
+        rig.sim.set_identity(backend="sys-usb", port="2-1", identity=identity)
+        self.assert_told(connection, connection.add(
+            "block", "sda", **{**STICK, **change}), 201)
+        self.assertEqual(rig.requests(), [SHOW, LOOK])
+        self.assertEqual([o["code"] for o in rig.daemon.outcomes("sda")],
+                         [200, 203, 201])
+        self.assert_told(connection, connection.remove("block", "sda"), 203)
+        self.assertEqual(rig.requests(), [SHOW, LOOK])
 
     def test_another_diskseq(self):
         self.check_attached({"diskseq": 8})
@@ -332,10 +343,10 @@ class Replaced(DaemonCase):
         self.check_attached({"path": "pci-0000:00:14.0-usb-0:2"})
 
     def test_another_product(self):
-        self.check_attached({"product_id": "5582"}, "0781:5582:4C530001:u080650")
+        self.check_others({"product_id": "5582"}, "0781:5582:4C530001:u080650")
 
     def test_another_vendor(self):
-        self.check_attached({"vendor_id": "0782"}, "0782:5581:4C530001:u080650")
+        self.check_others({"vendor_id": "0782"}, "0782:5581:4C530001:u080650")
 
     def test_in_work_ends_the_old_job_311(self):
         rig = self.start()
@@ -407,7 +418,7 @@ class Wrong(DaemonCase):
         self.assert_last(rig, "sda", 521, "another device")
         rig.sim.wait_detached(backend="sys-usb", port="sda")
         self.assertEqual(rig.requests(), [
-            LOOK, request(ATTACH, "sys-usb+sda", "work"), SHOW, TAKE_OFF])
+            LOOK, request(ATTACH, "sys-usb+sda", "work"), SHOW, SHOW, TAKE_OFF])
 
     def test_an_unpinned_attach_that_took_another_port_is_no_success(self):
         rig = self.start(scenario=world(devices=stick(serial="a b") + stick(
@@ -448,7 +459,7 @@ class Crash(DaemonCase):
         self.attach_stick(rig).close()
         again = self.by_hand(rig)
         self.assert_told(again, again.remove("block", "sda"), 203)
-        self.assertEqual(self.about_devices(rig), [TAKE_OFF])
+        self.assertEqual(self.about_devices(rig), [SHOW, TAKE_OFF])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
  *     a job that is done is done once, has an outcome and ignores everything
  *     what may be attached in the end is known to be held
  *     after "gone" nothing is left attached, unless Detach failed
+ *     Detach is wished for only where a look has just found the device
  *     a disposable of its making is discarded, unless the device is attached
  *     there, by whomever
  */
@@ -47,6 +48,8 @@ typedef struct Node {
     uint8_t n_turns;
     uint8_t n_attaches;
     bool may_be_attached;
+    uint64_t attached_as; /* identity_hash() that Attach was bound to; 0 */
+    bool found;           /* by the last call: it is attached */
     bool detach_failed;
     bool gone;
     bool made; /* a disposable, not done away with */
@@ -114,6 +117,8 @@ static uint64_t hash_of(const Node *node)
         job->unlisted,
         job->stale,
         job->missing,
+        job->look_first,
+        job->bound_to,
         job->tried,
         job->attach_result,
         job->attach_error,
@@ -148,6 +153,8 @@ static uint64_t hash_of(const Node *node)
         node->n_parts,
         node->n_turns - node->n_attaches,
         node->may_be_attached,
+        node->attached_as,
+        node->found,
         node->detach_failed,
         node->gone,
         node->made,
@@ -326,6 +333,8 @@ static void take(Walk *walk, const Node *after, JobWish wish)
             check_attach(walk, node);
             REQUIRE(walk, node->outcome == STATUS_INVALID);
         }
+        if (job->request.method == ADMIN_DETACH)
+            REQUIRE(walk, node->found);
         if (job->request.method == ADMIN_CREATE_DISPOSABLE) {
             REQUIRE(walk, job->outcome == STATUS_INVALID);
             REQUIRE(walk, !node->waited);
@@ -405,11 +414,9 @@ static AdminAnswer listed(bool with_identity, const char *devid)
 /* Whether it is another device that is attached under the name. */
 static bool is_of_another(const Node *node, const AdminAnswer *answer)
 {
-    return node->job.state == JOB_DETACH_VERIFYING && node->job.pinned &&
-           answer->listing.has_identity &&
-           identity_contradicts(&answer->listing.identity,
-                                node->job.task.vendor_id,
-                                node->job.task.product_id);
+    return node->job.state == JOB_DETACH_VERIFYING &&
+           answer->listing.has_identity && node->attached_as != 0 &&
+           identity_hash(&answer->listing.identity) != node->attached_as;
 }
 
 /* What the world is like after this answer to this call. */
@@ -419,6 +426,8 @@ static void learn(Node *node, const AdminAnswer *answer)
     bool ok = answer->result == ADMIN_OK;
     bool exception = answer->result == ADMIN_EXCEPTION;
 
+    node->found = request->method == ADMIN_ATTACHED && ok &&
+                  answer->listing.listed && !is_of_another(node, answer);
     switch (request->method) {
     case ADMIN_ATTACH:
         if (ok || answer->result == ADMIN_EMPTY ||
@@ -427,6 +436,8 @@ static void learn(Node *node, const AdminAnswer *answer)
             (exception && answer->error == ADMIN_ERROR_OTHER &&
              request->class == DEVICE_CLASS_BLOCK))
             node->may_be_attached = true;
+        node->attached_as =
+            request->pinned ? identity_hash(&request->identity) : 0;
         node->fresh = false;
         node->running = false;
         break;

@@ -96,15 +96,6 @@ static inline AdminAnswer answer_unreadable(void)
     return answer;
 }
 
-/* It is listed, in a line of which nothing can be told. */
-static inline AdminAnswer answer_unknown(void)
-{
-    AdminAnswer answer = answer_of(ADMIN_OK);
-
-    answer.listing.listed = true;
-    return answer;
-}
-
 /* The call goes on when its time is over. */
 static inline AdminAnswer answer_overdue(void)
 {

@@ -55,7 +55,8 @@ Status rig_answer(ManagerRig *rig);
 
 /* qubesd */
 
-/* The id of the next call, which must be of this method. */
+/* The id of the next call, which must be of this method. Before a Detach what
+ * is attached is looked at: the rig lists it, so that the Detach comes. */
 uint64_t rig_call(ManagerRig *rig, AdminMethod method);
 uint64_t rig_call_to(ManagerRig *rig,
                      AdminMethod method,
@@ -67,6 +68,8 @@ AdminAnswer answer_of(AdminResult result);
 AdminAnswer answer_error(AdminError error);
 /* Listed with an identity; @attached_to may be NULL. */
 AdminAnswer answer_listed(const char *attached_to);
+/* It is listed, in a line of which nothing can be told. */
+AdminAnswer answer_unknown(void);
 AdminAnswer answer_power(PowerState power);
 
 void rig_reply(ManagerRig *rig, uint64_t call, AdminAnswer answer);

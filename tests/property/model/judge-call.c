@@ -335,12 +335,15 @@ static void on_detach(Model *m, const AdminRequest *request)
             ? seat_find((unsigned int) source, request->class, request->port.s)
             : NO_SEAT;
     int qube = qube_find(m, request->dest.s);
-    const Seat *seat;
+    Seat *seat;
     int dev;
 
     if (index == NO_SEAT)
         wrong(m, "a device that never was is detached");
     seat = &m->seats[index];
+    if (seat->found_at != qube)
+        wrong(m, "it is detached from where nobody has looked");
+    seat->found_at = NOWHERE;
     dev = dev_attached_at(m, index);
     m->coverage->detaches++;
     if (dev != NONE && m->devs[dev].attached_to == qube &&

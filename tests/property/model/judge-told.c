@@ -110,6 +110,7 @@ void judge_begin(Model *m)
         m->seats[i].claim_target = NOWHERE;
         m->seats[i].taken_from = NOWHERE;
         m->seats[i].missed_at = NOWHERE;
+        m->seats[i].found_at = NOWHERE;
         m->seats[i].past_at = NOWHERE;
         m->seats[i].gap_at = NOWHERE;
     }
@@ -1299,6 +1300,10 @@ void judge_on_answer(Model *m, const Call *call)
     if (call->request.method == ADMIN_DETACH && result == ADMIN_EXCEPTION)
         group_of(m, call->seat)->detach_usec = m->now.monotonic_usec;
     on_detach_unclear(m, seat, call);
+    if (call->request.method == ADMIN_ATTACHED)
+        seat->found_at = result == ADMIN_OK && call->answer.listing.listed
+                             ? call->qube
+                             : NOWHERE;
     if (call->request.method == ADMIN_DETACH &&
         (result == ADMIN_OK || result == ADMIN_EXCEPTION) &&
         seat->ours == call->qube)
@@ -1318,6 +1323,8 @@ void judge_on_answer(Model *m, const Call *call)
      * dead, or before the look: nobody can know that it was not there all the
      * time */
     if (call->answer.listing.listed && seat->ours == NOWHERE &&
+        /* nor may it be about the plug before, which is to be detached */
+        seat->plug_tick <= call->tick &&
         m->told_down_tick[call->qube] < call->tick &&
         ((seat->claim_target == call->qube && status_is_success(seat->claim) &&
           seat->claim_tick > seat->unplug_tick) ||

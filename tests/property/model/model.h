@@ -345,6 +345,7 @@ typedef struct Seat {
     bool detach_unclear; /* what came of our last Detach was not answered */
     int detached_from;
     int missed_at; /* a look did not find it at this one */
+    int found_at;  /* one found it there, and no Detach since; NOWHERE */
     Sure listed;
     Told looked;               /* by an answer to Available */
     uint64_t looked_call_tick; /* of that call */
