@@ -146,9 +146,11 @@ static bool device_was_detached(const Manager *m,
                                 const Device *device,
                                 Instant now)
 {
+    if (device->added_attached)
+        return true;
     if (device->told)
         return device->removed && !device->attachment_known;
-    if (device->removed || device->added_attached)
+    if (device->removed)
         return true;
     /* An earlier run of the daemon had the answer to its Attach, and so its
      * event as well; but see is_echo(). */
@@ -447,6 +449,9 @@ static void device_on_detached(Manager *m,
         (managed_attach_is_out(managed) ||
          !qube_name_equal(&managed->job.target, target)))
         managed->taken_from = *target;
+    if (managed && device->removed && !echo &&
+        qube_name_equal(&managed->job.target, target))
+        managed->ended_meanwhile |= managed->attached_meanwhile;
     if (!device->plugged)
         return;
     if (device->removed) {

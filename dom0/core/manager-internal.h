@@ -96,6 +96,9 @@ struct ManagedJob {
      * to have failed, this was the person. */
     uint64_t told_plug;
     QubeName taken_from;
+    /* both of that was told, and that the device went off the list before it
+     * was detached: nothing is left of our Attach, whatever is answered */
+    bool ended_meanwhile;
     /* job.target stopped while Attach or Detach was out: the device is not
      * attached there any more, and that was not the person's detach */
     bool target_stopped;

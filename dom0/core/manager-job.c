@@ -284,6 +284,7 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
                 managed->detached_meanwhile = false;
                 managed->told_plug = 0;
                 managed->taken_from = (QubeName){};
+                managed->ended_meanwhile = false;
                 managed->attach_usec = now.monotonic_usec;
             }
             return;

@@ -164,6 +164,8 @@ static void device_learn_holding(Device *device, const ManagedJob *managed)
     device->held_by = job->target;
     if (device->holding == HOLDING_NOTHING)
         device->held_by = (QubeName){};
+    if (managed->ended_meanwhile)
+        device->holding = HOLDING_NOTHING;
     device->held_template = job_made_from(job);
     /* after a Detach that failed it is still to be shut down */
     if (managed->kind == JOB_KIND_DETACH && job->task.close &&

@@ -295,6 +295,45 @@ static void test_a_look_that_takes_too_long_is_made_again(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* It came and went while qubesd's answer was on its way. */
+static void test_what_went_before_its_attach_was_answered_is_over(void **state)
+{
+    static const char *const devices[] = { "sda", "2-1" };
+
+    (void) state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        const uint64_t call = attach_half(devices[i]);
+
+        be_told(ADMIN_EVENT_ATTACH, devices[i]);
+        be_told(ADMIN_EVENT_DEVICE_REMOVED, devices[i]);
+        be_told(ADMIN_EVENT_DETACH, devices[i]);
+        rig_reply(&rig, call, answer_of(ADMIN_OK));
+        assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+        rig_pass(&rig, 5 * USEC_PER_SEC);
+        attach_next(devices[i]);
+        be_gone_late(devices[i]);
+    }
+}
+
+/* Of a USB device its end is told first, and then its attach. */
+static void test_what_is_attached_after_it_was_listed_anew_is_hers(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    call = attach_half("2-1");
+    be_told(ADMIN_EVENT_DEVICE_REMOVED, "2-1");
+    be_told(ADMIN_EVENT_DETACH, "2-1");
+    be_told(ADMIN_EVENT_ATTACH, "2-1");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_pass(&rig, 5 * USEC_PER_SEC);
+    attach_next("2-1");
+    be_gone_late("2-1");
+}
+
 /* The person has detached it, pulled it, and attached the next one: a look that
  * is made because of the first finds the last. */
 static void test_a_look_takes_no_other_stick_for_ours(void **state)
@@ -337,6 +376,23 @@ static void test_nor_where_that_was_told_before(void **state)
     be_gone_late("sda");
 }
 
+/* Both sticks look alike. */
+static void test_nor_one_that_is_listed_anew_after_the_look(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach("sda");
+    be_told(ADMIN_EVENT_ATTACH, "sda");
+    be_told(ADMIN_EVENT_DETACH, "sda");
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    be_told(ADMIN_EVENT_DEVICE_REMOVED, "sda");
+    rig_reply(&rig, call, answer_listed(NULL));
+    attach_next("sda");
+    be_gone_late("sda");
+}
+
 /* What others have attached is not bound to anything of ours. */
 static void test_a_look_at_what_is_hers_compares_nothing(void **state)
 {
@@ -372,8 +428,11 @@ int main(void)
         TEST(test_what_was_bound_to_nothing_is_detached_as_what_it_is),
         TEST(test_the_command_detaches_what_is_there),
         TEST(test_a_look_that_takes_too_long_is_made_again),
+        TEST(test_what_went_before_its_attach_was_answered_is_over),
+        TEST(test_what_is_attached_after_it_was_listed_anew_is_hers),
         TEST(test_a_look_takes_no_other_stick_for_ours),
         TEST(test_nor_where_that_was_told_before),
+        TEST(test_nor_one_that_is_listed_anew_after_the_look),
         TEST(test_a_look_at_what_is_hers_compares_nothing),
     };
 
