@@ -260,9 +260,13 @@ void job_on_target_started(Job *job)
     job->stale = true;
 }
 
-void job_on_told_detached(Job *job)
+void job_on_told_detached(Job *job, bool sent)
 {
     job->told_detached = true;
+    if (sent || job->request.method != ADMIN_DETACH)
+        return;
+    job->look_first = true;
+    (void) job_call(job, JOB_DETACH_VERIFYING, ADMIN_ATTACHED);
 }
 
 void job_on_port_detached(Job *job, uint64_t now_usec)

@@ -384,8 +384,9 @@ void job_on_disposable_stopped(Job *job);
 void job_on_target_started(Job *job);
 
 /* qubesd's event says that the job's target has the device no longer. If
- * something is attached there from now on, it is not ours to detach. */
-void job_on_told_detached(Job *job);
+ * something is attached there from now on, it is not ours to detach: of a
+ * Detach that was wished for and not @sent, a look is made. */
+void job_on_told_detached(Job *job, bool sent);
 
 /* The USB port of the job's device was detached, by whomever. */
 void job_on_port_detached(Job *job, uint64_t now_usec);

@@ -214,7 +214,7 @@ static void device_on_attached(Manager *m,
     /* the same before our Detach is made */
     if (!ours && managed && qube_name_equal(&managed->job.target, target) &&
         is_not_what_is_undone(m, device))
-        job_on_told_detached(&managed->job);
+        job_on_told_detached(&managed->job, !managed->wants_call);
     /* what the next plug has been attached to is not shut down with the last */
     if (managed && managed->kind == JOB_KIND_DETACH &&
         managed->job.told_detached &&
@@ -513,7 +513,7 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     }
     if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
         (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))
-        job_on_told_detached(&managed->job);
+        job_on_told_detached(&managed->job, !managed->wants_call);
     if (device && device_may_be_at(device, &event->subject))
         device_on_detached(m, device, &event->subject, echo, now);
     else if (device)

@@ -295,6 +295,22 @@ static void test_a_look_that_takes_too_long_is_made_again(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* The look found it, but events come before the Detach is sent. */
+static void test_a_detach_is_not_sent_for_what_was_told_detached(void **state)
+{
+    (void) state;
+
+    attach("sda");
+    be_told(ADMIN_EVENT_ATTACH, "sda");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    look_finds("sda", "work", answer_listed(NULL));
+    be_told(ADMIN_EVENT_DEVICE_REMOVED, "sda");
+    be_told(ADMIN_EVENT_DETACH, "sda");
+    attach_next("sda");
+    look_finds("sda", "work", answer_listed(NULL));
+    be_left_alone();
+}
+
 /* It came and went while qubesd's answer was on its way. */
 static void test_what_went_before_its_attach_was_answered_is_over(void **state)
 {
@@ -428,6 +444,7 @@ int main(void)
         TEST(test_what_was_bound_to_nothing_is_detached_as_what_it_is),
         TEST(test_the_command_detaches_what_is_there),
         TEST(test_a_look_that_takes_too_long_is_made_again),
+        TEST(test_a_detach_is_not_sent_for_what_was_told_detached),
         TEST(test_what_went_before_its_attach_was_answered_is_over),
         TEST(test_what_is_attached_after_it_was_listed_anew_is_hers),
         TEST(test_a_look_takes_no_other_stick_for_ours),
