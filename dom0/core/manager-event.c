@@ -146,11 +146,11 @@ static bool device_was_detached(const Manager *m,
                                 const Device *device,
                                 Instant now)
 {
-    if (device->added_attached)
-        return true;
+    /* of an Attach that may have failed, the event may still come */
     if (device->told)
-        return device->removed && !device->attachment_known;
-    if (device->removed)
+        return (device->removed && !device->attachment_known) ||
+               (device->added_attached && device->holding == HOLDING_DEVICE);
+    if (device->removed || device->added_attached)
         return true;
     /* An earlier run of the daemon had the answer to its Attach, and so its
      * event as well; but see is_echo(). */

@@ -350,6 +350,23 @@ static void test_what_is_attached_after_it_was_listed_anew_is_hers(void **state)
     be_gone_late("2-1");
 }
 
+/* That it is listed is told late, and then of our own attach, of which it was
+ * not known whether it went well. */
+static void test_but_not_what_may_be_of_our_own_attach(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_odd());
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_GARBAGE));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+    be_told(ADMIN_EVENT_DEVICE_ADDED, "sda");
+    be_told(ADMIN_EVENT_ATTACH, "sda");
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+    unplug("sda");
+}
+
 /* The person has detached it, pulled it, and attached the next one: a look that
  * is made because of the first finds the last. */
 static void test_a_look_takes_no_other_stick_for_ours(void **state)
@@ -447,6 +464,7 @@ int main(void)
         TEST(test_a_detach_is_not_sent_for_what_was_told_detached),
         TEST(test_what_went_before_its_attach_was_answered_is_over),
         TEST(test_what_is_attached_after_it_was_listed_anew_is_hers),
+        TEST(test_but_not_what_may_be_of_our_own_attach),
         TEST(test_a_look_takes_no_other_stick_for_ours),
         TEST(test_nor_where_that_was_told_before),
         TEST(test_nor_one_that_is_listed_anew_after_the_look),
