@@ -9,6 +9,8 @@ bool job_has_filled_disposable(const Job *job)
 {
     const QubeName *disposable = &job->disposable;
 
+    if (job->filled)
+        return true;
     switch (job->holding) {
     case HOLDING_DEVICE:
         return qube_name_equal(&job->target, disposable);

@@ -254,6 +254,11 @@ void job_on_disposable_stopped(Job *job)
     job->disposable_gone = true;
 }
 
+void job_on_disposable_filled(Job *job)
+{
+    job->filled = true;
+}
+
 void job_on_target_started(Job *job)
 {
     job->restarted = true;

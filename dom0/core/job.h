@@ -252,6 +252,7 @@ typedef struct Job {
     /* @disposable was made by this job, and still is its own */
     bool made;
     QubeName disposable; /* only this is ever killed or removed */
+    bool filled;         /* somebody has attached another device to it */
     /* it has stopped, and so removed itself: its name may be another's now */
     bool disposable_gone;
     unsigned int n_retries;
@@ -379,6 +380,10 @@ void job_on_target_stopped(Job *job);
 /* The disposable that the job has made has stopped. */
 void job_on_disposable_stopped(Job *job);
 
+/* Somebody has attached another device to the disposable that the job has made:
+ * it is hers. */
+void job_on_disposable_filled(Job *job);
+
 /* The target of a look has started: if it has not got the device, that is
  * because it had stopped. */
 void job_on_target_started(Job *job);
@@ -421,8 +426,8 @@ JobWish job_on_withdrawn(Job *job,
 /* Whether the job's target is the disposable that it has made. */
 bool job_is_in_disposable(const Job *job);
 /* Whether the device is in the disposable that the job has made, whoever
- * attached it there; not if it may be there by an Attach that is not known to
- * have gone well. */
+ * attached it there, or another one is; not if it may be there by an Attach
+ * that is not known to have gone well. */
 bool job_has_filled_disposable(const Job *job);
 /* The template of that disposable; "" if it is not so. */
 QubeName job_made_from(const Job *job);

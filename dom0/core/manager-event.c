@@ -256,6 +256,18 @@ static bool device_is_told_free(const Device *device)
             managed->job.told_detached);
 }
 
+/* A disposable that a job has made is none to do away with once somebody has
+ * attached another device to it, as the stick that its disk is a part of. */
+static void keep_filled(Manager *m,
+                        const Device *device,
+                        const AdminEvent *event)
+{
+    for (ManagedJob *managed = m->jobs; managed; managed = managed->next)
+        if (!managed->dead && managed->device != device &&
+            qube_name_equal(&managed->job.disposable, &event->subject))
+            job_on_disposable_filled(&managed->job);
+}
+
 static void on_attached(Manager *m, const AdminEvent *event, Instant now)
 {
     const QubeName *target = &event->subject;
@@ -264,6 +276,7 @@ static void on_attached(Manager *m, const AdminEvent *event, Instant now)
         source ? source_find(source, event->class, &event->port) : NULL;
     bool echo, attaching;
 
+    keep_filled(m, device, event);
     if (!source)
         on_stranger(m, event, now);
     /* an attach may change the device's identity (WIRE 1) */

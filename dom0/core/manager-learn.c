@@ -103,11 +103,14 @@ static void device_learn_lost(Manager *m,
 }
 
 /* The disposable that the job has made and left is to be shut down with the
- * device, if its rule says so. */
+ * device, if its rule says so: but not where only another device is in it. */
 static void device_learn_disposable(Device *device, const ManagedJob *managed)
 {
-    if (job_is_in_disposable(&managed->job) && managed->rule->options.close)
-        device_add_close(device, &managed->job.disposable);
+    const Job *job = &managed->job;
+
+    if (job_is_in_disposable(job) && managed->rule->options.close &&
+        (!job->filled || job->holding == HOLDING_DEVICE))
+        device_add_close(device, &job->disposable);
 }
 
 /* The job attached nothing; it may have seen who has the device. */

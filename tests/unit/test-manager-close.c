@@ -486,6 +486,36 @@ static void test_so_is_it_if_she_had_taken_it_away_before(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* She attaches the whole stick to it. */
+static void test_so_is_it_if_she_attached_another_part_to_it(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "disp1");
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* Or anything else. */
+static void test_so_is_it_if_she_attached_something_else_to_it(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-net", "sda", "disp1");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* It is to be shut down with the device all the same. */
 static void test_it_is_closed_with_what_the_person_attached_to_it(void **state)
 {
@@ -545,6 +575,8 @@ int main(void)
         TEST(test_so_is_it_if_attaching_is_paused_then),
         TEST(test_so_is_it_after_a_restart),
         TEST(test_so_is_it_if_she_had_taken_it_away_before),
+        TEST(test_so_is_it_if_she_attached_another_part_to_it),
+        TEST(test_so_is_it_if_she_attached_something_else_to_it),
         TEST(test_it_is_closed_with_what_the_person_attached_to_it),
         TEST(test_a_disposable_goes_once_its_attach_is_undone),
     };

@@ -409,6 +409,16 @@ static void on_start(Model *m, const AdminRequest *request)
     starts[n % TARGET_STARTS] = now_usec;
 }
 
+/* The person has attached something to it, as was told. */
+static bool is_filled(const Model *m, int qube)
+{
+    for (size_t i = 0; i < m->n_devs; i++)
+        if (m->devs[i].exists && m->devs[i].attached_to == qube &&
+            m->devs[i].attached_told && m->devs[i].attached_by == ACTOR_PERSON)
+            return true;
+    return false;
+}
+
 static void on_disposable(Model *m, const AdminRequest *request)
 {
     int qube = qube_find(m, request->dest.s);
@@ -416,8 +426,11 @@ static void on_disposable(Model *m, const AdminRequest *request)
     if (qube != NOWHERE && !m->qubes[qube].disposable)
         wrong(m, "the daemon calls %s of %s, which it has not made",
               method_name(request->method), request->dest.s);
+    if (qube != NOWHERE && request->method == ADMIN_KILL && is_filled(m, qube))
+        wrong(m, "%s is killed, though the person has put something into it",
+              request->dest.s);
     if (qube != NOWHERE && request->method == ADMIN_SHUTDOWN &&
-        !m->qubes[qube].closes)
+        !m->qubes[qube].closes && !m->qubes[qube].filled)
         wrong(m, "%s is shut down, though no rule says `close`",
               request->dest.s);
 }

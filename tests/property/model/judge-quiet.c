@@ -188,13 +188,14 @@ static void check_attachment(Model *m, const Dev *dev)
               m->qubes[dev->attached_to].name.s);
 }
 
-/* A `close` disposable of which all has been heard, and whose plug is gone. */
+/* A `close` disposable of which all has been heard, and whose plug is gone;
+ * what else the person has put into it may be why it is left. */
 static bool is_to_be_closed(const Model *m, const Qube *qube)
 {
     const Seat *seat = &m->seats[qube->seat];
 
     /* what could not be detached is still to be closed */
-    return qube->closes && qube->power == POWER_RUNNING &&
+    return qube->closes && !qube->filled && qube->power == POWER_RUNNING &&
            seat->fault_tick == 0 && m->stream_down_tick < qube->put_tick &&
            m->restart_tick < qube->put_tick &&
            (!seat->plugged || seat->plug != qube->plug);

@@ -77,8 +77,9 @@ typedef struct Qube {
     bool disposable;
     uint64_t last_idle_tick; /* when it was seen not to run last */
     /* disposables: of the job that has made it */
-    bool used; /* a device was attached to it */
-    int seat;  /* the first that was; NO_SEAT */
+    bool used;   /* a device was attached to it */
+    bool filled; /* by the person */
+    int seat;    /* the first that was; NO_SEAT */
     bool closes;
     uint64_t plug;     /* that was attached to it last, and when that was */
     uint64_t put_tick; /* called for */

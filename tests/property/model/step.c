@@ -22,6 +22,18 @@ static int target_of(uint32_t number)
     return QUBE_WORK + (int) (number % TARGETS);
 }
 
+/* The same, or the disposable that was made last. */
+static int target_or_disposable(const Model *m, uint32_t number)
+{
+    int last = QUBES_MAX - 1;
+
+    if (number / TARGETS % 2 > 0)
+        return target_of(number);
+    while (last > QUBE_DISPOSABLE && !m->qubes[last].exists)
+        last--;
+    return m->qubes[last].exists ? last : target_of(number);
+}
+
 static int thing_of(const Step *step)
 {
     return (int) (step->a % THINGS);
@@ -180,9 +192,10 @@ static void do_fwd_kill(Model *m, const Step *step)
 static void do_attach(Model *m, const Step *step)
 {
     int seat = seat_of(m, step->a);
+    int qube = target_or_disposable(m, step->b);
 
     if (seat != NO_SEAT)
-        person_attach(m, seat, target_of(step->b));
+        person_attach(m, seat, qube);
 }
 
 static void do_detach(Model *m, const Step *step)

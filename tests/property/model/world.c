@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "tests/property/model/hotplug.h"
 #include "tests/property/model/judge.h"
+#include "tests/property/model/person.h"
 #include "tests/property/model/play.h"
 #include "tests/property/model/qubesd.h"
 #include "tests/property/model/world.h"
@@ -264,6 +265,16 @@ bool qube_start(Model *m, int index)
     return true;
 }
 
+/* The person sees it come up, and puts something into it by hand. */
+static void fill_disposable(Model *m, int index)
+{
+    int seat = (int) random_below(&m->random, SEATS);
+
+    for (int i = 0; i < SEATS && dev_listed_at(m, seat) == NONE; i++)
+        seat = (seat + 1) % SEATS;
+    person_attach(m, seat, index);
+}
+
 void qube_on_up(Model *m, const Due *due)
 {
     Qube *qube = &m->qubes[due->a];
@@ -282,6 +293,8 @@ void qube_on_up(Model *m, const Due *due)
                  due->a, 0, qube->power_changes);
     if (due->a < SOURCES)
         source_boot(m, (unsigned int) due->a);
+    if (qube->disposable && !m->is_last && chance(m, 4))
+        fill_disposable(m, due->a);
     qubesd_on_power(m, due->a);
     if (qube->goes_down)
         qube_shutdown(m, due->a);
@@ -448,8 +461,9 @@ void dev_attach(Model *m, int index, int qube, Actor actor)
     trace(m, "        %s:%s is attached to %s by %s",
           m->qubes[dev->source].name.s, seat_name(dev->seat).s,
           m->qubes[qube].name.s, actor_name(actor));
-    if (actor == ACTOR_DAEMON)
-        m->qubes[qube].used = true;
+    m->qubes[qube].used = true;
+    if (actor == ACTOR_PERSON)
+        m->qubes[qube].filled = true;
     judge_on_truth_attached(m, dev);
     dev_tell(m, dev, ADMIN_EVENT_ATTACH, qube, CAUSE_DAEMON, actor);
     source_refresh(m, dev->source);
