@@ -341,7 +341,8 @@ static void on_detach(Model *m, const AdminRequest *request)
     if (index == NO_SEAT)
         wrong(m, "a device that never was is detached");
     seat = &m->seats[index];
-    if (seat->found_at != qube)
+    /* a disposable that has stopped is no more */
+    if (qube != NOWHERE && seat->found_at != qube)
         wrong(m, "it is detached from where nobody has looked");
     seat->found_at = NOWHERE;
     dev = dev_attached_at(m, index);
