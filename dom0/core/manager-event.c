@@ -523,6 +523,8 @@ static void on_detached(Manager *m, const AdminEvent *event, Instant now)
     if (managed) {
         job_on_changed(&managed->job);
         managed->job.past_holder = (QubeName){};
+        if (qube_name_equal(&managed->job.known_at, &event->subject))
+            managed->job.known_at = (QubeName){};
     }
     if (managed && qube_name_equal(&managed->job.target, &event->subject) &&
         (managed->kind == JOB_KIND_DETACH || managed->attached_meanwhile))

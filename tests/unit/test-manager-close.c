@@ -549,6 +549,29 @@ static void test_a_disposable_goes_once_its_attach_is_undone(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* What qubesd tells of the end of our own Attach, before it answers, is no more
+ * somebody's doing than the answer. */
+static void test_so_does_it_if_events_tell_before_the_answers(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    serve_disposable_named("disp1");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    call = rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    serve_to(ADMIN_KILL, "disp1", answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -579,6 +602,7 @@ int main(void)
         TEST(test_so_is_it_if_she_attached_something_else_to_it),
         TEST(test_it_is_closed_with_what_the_person_attached_to_it),
         TEST(test_a_disposable_goes_once_its_attach_is_undone),
+        TEST(test_so_does_it_if_events_tell_before_the_answers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
