@@ -1513,13 +1513,15 @@ static void forgive(Model *m, int index)
 void judge_on_rules(Model *m)
 {
     /* what is only permitted, and not in work, is decided by these; so is what
-     * was told 503, and has been looked at since qubesd is there */
+     * was told 503, and has been looked at since qubesd is there, and what the
+     * policy daemon's answer has called for meanwhile */
     for (Seat *seat = m->seats; seat < m->seats + SEATS; seat++)
         if (seat->trigger_tick == 0
                 ? !is_in_work(m, seat) || seat->looked_at || seat->discards
                 : is_in_work(m, seat) && seat->looked_at &&
                       seat->claim == STATUS_UNAVAILABLE &&
-                      seat->last_trigger_tick == m->stream_down_tick + 1)
+                      (seat->last_trigger_tick == m->stream_down_tick + 1 ||
+                       seat->by_answer))
             seat->trigger_set = m->rules;
 }
 
