@@ -145,19 +145,21 @@ bool identity_contradicts_interfaces(const DeviceIdentity *identity,
     return false;
 }
 
-/* The length of the serial, which stands behind the ids and a ":" and may hold
- * some, in front of the interfaces. */
-static size_t serial_len(const DeviceIdentity *identity)
+/* The length of what tells devices apart: the ids, and behind a ":" the serial,
+ * which may hold some and stands in front of the interfaces. */
+static size_t key_len(const DeviceIdentity *identity)
 {
     const char *serial, *end = NULL;
+    size_t len;
 
     if (identity->s[IDS_LEN] == '\0')
-        return 0;
+        return IDS_LEN;
     serial = identity->s + IDS_LEN + 1;
     for (const char *at = serial; (at = strchr(at, ':')); at++)
         if (!end || is_interface(at + 1) || is_unknown_interface(at + 1))
             end = at;
-    return end ? (size_t) (end - serial) : strlen(serial);
+    len = end ? (size_t) (end - serial) : strlen(serial);
+    return len > 0 ? IDS_LEN + 1 + len : IDS_LEN;
 }
 
 bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b)
@@ -166,10 +168,9 @@ bool identity_is_of_another(const DeviceIdentity *a, const DeviceIdentity *b)
 
     if (!identity_has_ids(a) || !identity_has_ids(b))
         return false;
-    len = serial_len(a);
-    return strncasecmp(a->s, b->s, IDS_LEN) != 0 || serial_len(b) != len ||
-           (len > 0 &&
-            memcmp(a->s + IDS_LEN + 1, b->s + IDS_LEN + 1, len) != 0);
+    len = key_len(a);
+    return key_len(b) != len || strncasecmp(a->s, b->s, IDS_LEN) != 0 ||
+           memcmp(a->s + IDS_LEN, b->s + IDS_LEN, len - IDS_LEN) != 0;
 }
 
 uint64_t identity_hash(const DeviceIdentity *identity)
@@ -179,8 +180,7 @@ uint64_t identity_hash(const DeviceIdentity *identity)
 
     if (!identity_has_ids(identity))
         return 0;
-    len = serial_len(identity);
-    len = len > 0 ? IDS_LEN + 1 + len : IDS_LEN;
+    len = key_len(identity);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char) identity->s[i];
 
