@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Calls and replies of the control socket: what is accepted, encodes to the
- * JSON that it came from, and is accepted again. A call goes to the method of
+ * Calls and replies of the control socket: what is of their form is accepted,
+ * and nothing else; it encodes to the JSON that it came from, and is accepted
+ * again. A call goes to the method of
  * its name, and names the device or the rule that its parameters say. Messages
  * that come in pieces are those that stand between the NULs, however they are
  * cut.
@@ -15,7 +16,7 @@
 #include "dom0/wire/control-buffer.h"
 #include "dom0/wire/control-methods.h"
 #include "dom0/wire/control-values.h"
-#include "tests/support/bytes.h"
+#include "tests/support/control-form.h"
 #include "tests/support/json-input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -290,7 +291,7 @@ static bool is_all_poison(const void *value, size_t size)
     return true;
 }
 
-static void fuzz_call(const char *data, size_t size)
+static void fuzz_call(const char *data, size_t size, bool is_form)
 {
     ControlCall call, again;
     ControlMethod method;
@@ -299,10 +300,12 @@ static void fuzz_call(const char *data, size_t size)
 
     memset(&call, POISON, sizeof(call));
     if (control_call_decode(&call, data, size) < 0) {
+        assert(!is_form);
         assert(is_all_poison(&call, sizeof(call)));
         return;
     }
 
+    assert(is_form);
     check_json(data, size, control_call_to_json(&call));
     text = encode(control_call_to_json(&call), &len);
     if (len - 1 <= CONTROL_CALL_MAX) {
@@ -326,7 +329,7 @@ static void fuzz_call(const char *data, size_t size)
     control_call_clear(&call);
 }
 
-static void fuzz_reply(const char *data, size_t size)
+static void fuzz_reply(const char *data, size_t size, bool is_form)
 {
     ControlReply reply, again;
     size_t len;
@@ -334,10 +337,12 @@ static void fuzz_reply(const char *data, size_t size)
 
     memset(&reply, POISON, sizeof(reply));
     if (control_reply_decode(&reply, data, size) < 0) {
+        assert(!is_form);
         assert(is_all_poison(&reply, sizeof(reply)));
         return;
     }
 
+    assert(is_form);
     check_json(data, size, control_reply_to_json(&reply));
     text = encode(control_reply_to_json(&reply), &len);
     if (len - 1 <= CONTROL_REPLY_MAX) {
@@ -373,8 +378,13 @@ static void fuzz_pieces(const char *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_pieces((const char *) data, size);
-    fuzz_call((const char *) data, size);
-    fuzz_reply((const char *) data, size);
+    const char *text = (const char *) data;
+    _cleanup_(json_decrefp) json_t *input = json_input(text, size);
+
+    fuzz_pieces(text, size);
+    fuzz_call(text, size,
+              input && size <= CONTROL_CALL_MAX && form_is_call(input));
+    fuzz_reply(text, size,
+               input && size <= CONTROL_REPLY_MAX && form_is_reply(input));
     return 0;
 }

@@ -3,10 +3,11 @@
 /*
  * Any bytes as the state file
  *
- * What is refused gives nothing but a line and a sentence. What is taken is
- * written again by the encoder with the same JSON, and read back as the same; a
- * manager that starts from it either says that it cannot be, or lives on:
- * without rules nothing is attached, and what it then saves is a state again.
+ * What is of its form is taken, and nothing else. What is refused gives nothing
+ * but a line and a sentence. What is taken is written again by the encoder with
+ * the same JSON, and read back as the same; a manager that starts from it
+ * either says that it cannot be, or lives on: without rules nothing is
+ * attached, and what it then saves is a state again.
  */
 
 #include <assert.h>
@@ -15,10 +16,10 @@
 
 #include "dom0/core/manager.h"
 #include "dom0/wire/state-wire.h"
-#include "tests/support/bytes.h"
 #include "tests/support/json-input.h"
 #include "tests/support/record-form.h"
 #include "tests/support/request-header.h"
+#include "tests/support/state-form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -230,6 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text;
     int r = state_decode(&state, (const char *) data, size, &line, &error);
 
+    assert((r == 0) == form_is_state((Bytes){ (const char *) data, size }));
     if (r < 0) {
         assert(r == -EBADMSG);
         assert(!state && error && error[0] != '\0' && line <= size);
