@@ -67,8 +67,9 @@ void job_decide(Job *job, Status outcome, const char *detail)
     job->outcome = outcome;
     (void) text_format(job->detail, sizeof(job->detail), "%s", detail);
     /* what is left to undo has no deadline: it waits for qubesd as long as it
-     * takes */
+     * takes; and it has all its tries */
     job->deadline_usec = UINT64_MAX;
+    job->n_retries = 0;
 }
 
 JobWish job_finish(Job *job, Status outcome, const char *detail)

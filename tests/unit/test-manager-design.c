@@ -1119,6 +1119,55 @@ static void test_what_came_before_the_attach_takes_none_of_its_tries(
     assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
 }
 
+/* Its Attach comes to nothing until the last of its tries has begun. */
+static void use_up_tries(void)
+{
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+        if (i + 1 == JOB_RETRIES_MAX)
+            return;
+        rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+        rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    }
+}
+
+static void test_the_attach_takes_none_of_the_tries_of_its_undoing(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    begin("sda");
+    use_up_tries();
+    call = rig_call(&rig, ADMIN_ATTACH);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_EMPTY));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    finish_detach();
+}
+
+static void test_nor_of_doing_away_with_its_disposable(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "d: allow block to @dispvm:media\n");
+    begin("sda");
+    serve_disposable();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    use_up_tries();
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_EMPTY));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_EMPTY));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+}
+
 static void test_a_disposable_to_be_closed_is_known_after_a_restart(void **s)
 {
     (void) s;
@@ -1220,6 +1269,8 @@ int main(void)
         WITH_RIG(test_a_failed_detach_is_tried_after_1_2_and_4_s),
         WITH_RIG(test_a_job_goes_on_when_qubesd_is_back),
         WITH_RIG(test_what_came_before_the_attach_takes_none_of_its_tries),
+        WITH_RIG(test_the_attach_takes_none_of_the_tries_of_its_undoing),
+        WITH_RIG(test_nor_of_doing_away_with_its_disposable),
         WITH_RIG(test_a_disposable_to_be_closed_is_known_after_a_restart),
         WITH_RIG(test_noes_are_counted_over_a_restart),
     };
