@@ -202,6 +202,17 @@ bool device_lacks_decision(const Manager *m, const Device *device)
            !device_is_attached(device) && !device_is_left_alone(device);
 }
 
+/* Whether the job has shut down the disposable with its device. */
+static bool managed_has_closed(const ManagedJob *managed,
+                               const QubeName *disposable)
+{
+    const Job *job = &managed->job;
+
+    return managed->kind == JOB_KIND_DETACH && job->task.close &&
+           job->holding == HOLDING_NOTHING &&
+           qube_name_equal(&job->target, disposable);
+}
+
 /* Note at the device what the end of its job means, and answer who waits for
  * the device to be detached. The device has no job afterwards. */
 static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
@@ -217,6 +228,7 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
 
     device_learn(m, device, managed, now);
     if (device->made.s[0] != '\0' &&
+        !managed_has_closed(managed, &device->made) &&
         (device->holding == HOLDING_NOTHING ||
          !qube_name_equal(&device->held_by, &device->made)) &&
         !qube_name_equal(&device->attached_to, &device->made))

@@ -110,7 +110,7 @@ static void device_learn_disposable(Device *device, const ManagedJob *managed)
 
     if (job_is_in_disposable(job) && managed->rule->options.close &&
         (!job->filled || job->holding == HOLDING_DEVICE))
-        device_add_close(device, &job->disposable);
+        close_list_add(device->close, &job->disposable);
 }
 
 /* The job attached nothing; it may have seen who has the device. */

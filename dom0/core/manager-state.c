@@ -58,8 +58,11 @@ static StatePlug plug_of(const Device *device)
         plug.held_by = job->target;
         plug.held_template = job_made_from(job);
         plug.held_rule = device->job->rule->name;
-        if (job_is_in_disposable(job))
+        if (job_is_in_disposable(job)) {
             plug.made = job->target;
+            if (device->job->rule->options.close)
+                close_list_add(plug.close, &job->target);
+        }
     }
     /* the job detaches a plug that went, and the next plug has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)

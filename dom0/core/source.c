@@ -295,11 +295,11 @@ bool device_closes(const Device *device, const QubeName *disposable)
     return false;
 }
 
-void device_add_close(Device *device, const QubeName *disposable)
+void close_list_add(QubeName list[static DEVICE_CLOSE_MAX],
+                    const QubeName *disposable)
 {
-    memmove(device->close + 1, device->close,
-            (DEVICE_CLOSE_MAX - 1) * sizeof(device->close[0]));
-    device->close[0] = *disposable;
+    memmove(list + 1, list, (DEVICE_CLOSE_MAX - 1) * sizeof(list[0]));
+    list[0] = *disposable;
 }
 
 void device_drop_close(Device *device, const QubeName *disposable)

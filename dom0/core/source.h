@@ -442,10 +442,11 @@ void source_clear_expected(Source *source);
  * known. */
 bool device_is_attached(const Device *device);
 
-/* See Device.close: whether @disposable is among them; it is one more, which it
- * was not; it is none of them. */
+/* See Device.close: whether @disposable is among them; it is one more of such a
+ * list, which it was not; it is none of them. */
 bool device_closes(const Device *device, const QubeName *disposable);
-void device_add_close(Device *device, const QubeName *disposable);
+void close_list_add(QubeName list[static DEVICE_CLOSE_MAX],
+                    const QubeName *disposable);
 void device_drop_close(Device *device, const QubeName *disposable);
 
 /* Whether @ancestor is the USB device or the disk that @device is part of. */

@@ -572,6 +572,44 @@ static void test_so_does_it_if_events_tell_before_the_answers(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The daemon is started anew while the Attach to a new disposable is out. */
+static void restart_amid_attach(void)
+{
+    begin("sda");
+    serve_disposable_named("disp1");
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_restart(&rig);
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    usb = rig_connect(&rig, "sys-usb", 'a');
+}
+
+static void test_a_restart_amid_its_attach_does_not_forget_close(void **state)
+{
+    (void) state;
+
+    restart_amid_attach();
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_listed(NULL));
+    be_found_at("disp1", STATUS_ALREADY_ATTACHED);
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    rig_serve(&rig, ADMIN_DETACH, answer_of(ADMIN_OK));
+    serve_to(ADMIN_SHUTDOWN, "disp1", answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_what_went_amid_its_attach_is_closed_once(void **state)
+{
+    (void) state;
+
+    restart_amid_attach();
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* it is not there */
+    serve_to(ADMIN_SHUTDOWN, "disp1", answer_of(ADMIN_OK));
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -603,6 +641,8 @@ int main(void)
         TEST(test_it_is_closed_with_what_the_person_attached_to_it),
         TEST(test_a_disposable_goes_once_its_attach_is_undone),
         TEST(test_so_does_it_if_events_tell_before_the_answers),
+        TEST(test_a_restart_amid_its_attach_does_not_forget_close),
+        TEST(test_what_went_amid_its_attach_is_closed_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
