@@ -256,8 +256,9 @@ static bool device_is_told_free(const Device *device)
             managed->job.told_detached);
 }
 
-/* A disposable that a job has made is none to do away with once somebody has
- * attached another device to it, as the stick that its disk is a part of. */
+/* A disposable that a job has made, of this run or an earlier one, is none to
+ * do away with once somebody has attached another device to it, as the stick
+ * that its disk is a part of. */
 static void keep_filled(Manager *m,
                         const Device *device,
                         const AdminEvent *event)
@@ -266,6 +267,10 @@ static void keep_filled(Manager *m,
         if (!managed->dead && managed->device != device &&
             qube_name_equal(&managed->job.disposable, &event->subject))
             job_on_disposable_filled(&managed->job);
+    orphans_forget(&m->orphans, &event->subject);
+    for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++)
+        if (m->sources[i])
+            source_on_filled(m->sources[i], device, &event->subject);
 }
 
 static void on_attached(Manager *m, const AdminEvent *event, Instant now)

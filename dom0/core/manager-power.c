@@ -266,7 +266,7 @@ static void surveys_ask_again(Manager *m, Instant now)
 void manager_on_qube_stopped(Manager *m, const QubeName *name, Instant now)
 {
     strangers_on_qube_stopped(m, name, now);
-    orphans_on_stopped(&m->orphans, name);
+    orphans_forget(&m->orphans, name);
     census_on_qube_stopped(m, name);
     for (size_t i = 0; i < MANAGER_SOURCES_MAX; i++) {
         Source *source = m->sources[i];

@@ -56,13 +56,11 @@ static void orphan_take_answer(Orphan *orphan,
         *orphan = (Orphan){};
         return;
     }
-    if (answer->result == ADMIN_UNREACHABLE) {
+    /* or qubesd has gone down in the middle, or the hypervisor has failed */
+    if (answer->result == ADMIN_UNREACHABLE || answer->result == ADMIN_EMPTY) {
         orphan->retry_usec = retry_usec;
         return;
     }
-    /* qubesd has gone down in the middle: wait for it to come back */
-    if (answer->result == ADMIN_EMPTY)
-        return;
     if (answer->result == ADMIN_EXCEPTION &&
         answer->error == ADMIN_ERROR_NOT_STARTED && !orphan->never_ran) {
         orphan->never_ran = true;
@@ -86,7 +84,7 @@ bool orphans_on_answer(Orphans *orphans,
     return false;
 }
 
-void orphans_on_stopped(Orphans *orphans, const QubeName *name)
+void orphans_forget(Orphans *orphans, const QubeName *name)
 {
     for (size_t i = 0; i < ORPHANS_MAX; i++) {
         Orphan *orphan = &orphans->orphans[i];

@@ -19,7 +19,7 @@ typedef struct Orphan {
     QubeName name; /* "": a free place */
     bool wants_call;
     bool never_ran;
-    bool gone;           /* it has stopped, and so removed itself */
+    bool gone;           /* it has stopped, or is somebody's */
     uint64_t call;       /* under way; 0: none */
     uint64_t retry_usec; /* when to make it again; 0: not by time */
 } Orphan;
@@ -46,9 +46,9 @@ bool orphans_on_answer(Orphans *orphans,
                        uint64_t call,
                        const AdminAnswer *answer,
                        uint64_t retry_usec);
-/* A qube has stopped: if it is one of them, nothing is done to that name any
- * more. */
-void orphans_on_stopped(Orphans *orphans, const QubeName *name);
+/* A qube has stopped, or somebody has attached a device to it: if it is one of
+ * them, nothing is done to that name any more. */
+void orphans_forget(Orphans *orphans, const QubeName *name);
 /* qubesd can be reached again: make anew the calls that did not reach it. */
 void orphans_on_qubesd(Orphans *orphans);
 /* Make anew the calls whose time has come. */

@@ -19,6 +19,15 @@ void source_note_early(Source *source, const AdminEvent *event)
     source->next_early %= SOURCE_EARLY_MAX;
 }
 
+void source_on_filled(Source *source,
+                      const Device *filler,
+                      const QubeName *disposable)
+{
+    for (Device *device = source->devices; device; device = device->next)
+        if (device != filler && qube_name_equal(&device->made, disposable))
+            device->made = (QubeName){};
+}
+
 Announced *source_find_announced(Source *source,
                                  DeviceClass class,
                                  const DeviceName *device)

@@ -403,6 +403,11 @@ void source_unannounce(Source *source,
                        DeviceClass class,
                        const DeviceName *device);
 void source_clear_announced(Source *source);
+/* Somebody has attached @filler, NULL if that is not known, to a disposable: if
+ * it was made for another device it is not to be removed any more. */
+void source_on_filled(Source *source,
+                      const Device *filler,
+                      const QubeName *disposable);
 /* NULL if nothing was told. */
 Announced *source_find_announced(Source *source,
                                  DeviceClass class,

@@ -610,6 +610,22 @@ static void test_what_went_amid_its_attach_is_closed_once(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* She has put another device into what was made for the first one. */
+static void test_what_was_filled_after_a_restart_is_left(void **state)
+{
+    (void) state;
+
+    restart_amid_attach();
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sdb", "disp1");
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK)); /* it is not there */
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("other"));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -643,6 +659,7 @@ int main(void)
         TEST(test_so_does_it_if_events_tell_before_the_answers),
         TEST(test_a_restart_amid_its_attach_does_not_forget_close),
         TEST(test_what_went_amid_its_attach_is_closed_once),
+        TEST(test_what_was_filled_after_a_restart_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -476,9 +476,34 @@ static void test_a_kill_that_qubesd_went_down_in_is_made_again(void **state)
     leave_disposable_behind();
     manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
     rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_EMPTY));
-    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+    assert_true(rig_is_quiet(&rig));
     reconnect();
     rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
+/* An empty answer may as well mean that the hypervisor has failed (WIRE 1). */
+static void test_so_is_one_that_failed_without_a_word(void **state)
+{
+    (void) state;
+
+    leave_disposable_behind();
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_EMPTY));
+    rig_pass(&rig, ORPHAN_RETRY_USEC);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+}
+
+static void test_what_has_got_a_device_since_is_not_killed_again(void **state)
+{
+    (void) state;
+
+    leave_disposable_behind();
+    manager_set_qubesd(rig.manager, QUBESD_CONNECTED, rig.now);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_UNREACHABLE));
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sdb", "disp1");
+    rig_pass(&rig, ORPHAN_RETRY_USEC);
+    assert_true(rig_is_quiet(&rig));
 }
 
 static void test_without_qubesd_nobody_is_woken_for_a_kill(void **state)
@@ -664,6 +689,8 @@ int main(void)
         WITH_RIG(test_a_source_that_could_not_be_asked_for_is_asked_again),
         WITH_RIG(test_a_kill_that_qubesd_had_no_time_for_is_made_again),
         WITH_RIG(test_a_kill_that_qubesd_went_down_in_is_made_again),
+        WITH_RIG(test_so_is_one_that_failed_without_a_word),
+        WITH_RIG(test_what_has_got_a_device_since_is_not_killed_again),
         WITH_RIG(test_without_qubesd_nobody_is_woken_for_a_kill),
         WITH_RIG(test_a_disposable_goes_with_what_is_being_taken_out),
         WITH_RIG(test_a_disposable_that_comes_up_late_calls_for_no_other),
