@@ -382,7 +382,7 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
     assert(device->job == managed);
     managed_leave_device(m, managed, now);
     m->turns_changed |= managed->kind != JOB_KIND_ATTACH || look ||
-                        managed->lineage != device->lineage;
+                        managed->plug != device->plug;
     again = managed_calls_for_decision(m, managed);
     more = managed_leaves_more_to_close(managed, device);
     taken = managed_leaves_taken(managed);

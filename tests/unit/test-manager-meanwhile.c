@@ -1221,6 +1221,33 @@ static void test_a_detach_from_the_boot_before_is_expected(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* The event of the Detach of the stick gives the one that came back the lineage
+ * of the one that went. */
+static void test_a_disk_has_its_turn_once_the_stick_before_is_detached(
+    void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "u: allow usb to work\nb: allow block to work\n");
+    call = attach_half("2-1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    assert_int_equal(tell(RECORD_REMOVE, "2-1"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_SUPERSEDED);
+    rig_set_rules(&rig, "b: allow block to work\n");
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_NO_RULE);
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    finish_block_attach();
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1292,6 +1319,7 @@ int main(void)
         test(test_what_went_later_is_not_what_came_before),
         test(test_a_start_says_nothing_of_an_attach_of_unknown_end),
         test(test_a_detach_from_the_boot_before_is_expected),
+        test(test_a_disk_has_its_turn_once_the_stick_before_is_detached),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
