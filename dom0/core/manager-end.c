@@ -317,9 +317,7 @@ static bool device_is_still_wanted(const Device *device, Status outcome)
            device->waits_for_policy || device->waits_for_room;
 }
 
-/* The device's job has ended. If it has attached nothing and there is no more
- * to come, those that it was in the way of are decided again. */
-static void device_make_way(Manager *m, const Device *device, Status outcome)
+void device_make_way(Manager *m, const Device *device, Status outcome)
 {
     if (device_is_still_wanted(device, outcome))
         return;

@@ -415,6 +415,11 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now);
  * came while qubesd was away (see waits_for_qubesd) has still to be decided. */
 bool device_lacks_decision(const Manager *m, const Device *device);
 
+/* The device's job has ended, or a window that it had left open was answered.
+ * If nothing is attached and there is no more to come, those that the device
+ * was in the way of are decided again. */
+void device_make_way(Manager *m, const Device *device, Status outcome);
+
 /* End the job that waits for the device's other job, if there is one. */
 void device_drop_queued(Manager *m,
                         Device *device,

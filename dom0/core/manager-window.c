@@ -29,6 +29,29 @@ static Device *window_device(const Manager *m, const Window *window)
                                                                      : NULL;
 }
 
+/* Whether a yes may still be given for the plug. */
+static bool plug_has_window(const Manager *m, const Device *device)
+{
+    for (size_t i = 0; i < WINDOWS_MAX; i++)
+        if (m->desk.windows[i].id != 0 &&
+            window_device(m, &m->desk.windows[i]) == device)
+            return !device_is_refused(device);
+    return false;
+}
+
+/* A window that outlived its job was answered: where it was the last one, and
+ * has attached nothing, the plug is in nobody's way any more. */
+static void window_make_way(Manager *m, const Window *window)
+{
+    const Device *device = window_device(m, window);
+
+    if (device && !device->job && !plug_has_window(m, device))
+        device_make_way(m, device,
+                        device->status == STATUS_APPROVAL_TIMEOUT
+                            ? STATUS_DENIED_BY_USER
+                            : device->status);
+}
+
 /* If the source's prompts are silenced now, end its jobs that wait for one. */
 static void silence(Manager *m, const Source *source, Instant now)
 {
@@ -218,6 +241,7 @@ void manager_on_prompt(Manager *m,
         on_yes(m, &window, managed, answer->target, now);
         break;
     }
+    window_make_way(m, &window);
     window_free(&window);
     manager_settle(m, now);
 }

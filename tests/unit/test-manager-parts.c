@@ -195,6 +195,38 @@ static void test_the_parts_are_decided_one_after_the_other(void **state)
     assert_string_equal(last_outcome()->device.s, "sda1");
 }
 
+static void part_waits_for_late_answer(PromptResult result)
+{
+    uint64_t window;
+
+    rig_set_rules(&rig, "b: ask block to work timeout 10s\n"
+                        "u: allow usb to work\n");
+    prompt_opens("sda", &window);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), STATUS_ATTACHED_ELSEWHERE);
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    assert_true(rig_is_quiet(&rig));
+    answer_prompt(window, result);
+}
+
+static void test_a_late_no_makes_way_for_the_other_part(void **state)
+{
+    (void) state;
+
+    part_waits_for_late_answer(PROMPT_NO);
+    serve_usb_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
+static void test_so_does_an_agent_that_goes_away_late(void **state)
+{
+    (void) state;
+
+    part_waits_for_late_answer(PROMPT_DIED);
+    serve_usb_attach();
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -209,6 +241,8 @@ int main(void)
         TEST(test_nor_of_what_the_person_has_taken_away),
         TEST(test_a_part_is_decided_when_no_rule_wants_the_other),
         TEST(test_the_parts_are_decided_one_after_the_other),
+        TEST(test_a_late_no_makes_way_for_the_other_part),
+        TEST(test_so_does_an_agent_that_goes_away_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
