@@ -271,6 +271,15 @@ static Status device_put_off(Manager *m,
     return status;
 }
 
+static Status device_lack_memory(Manager *m,
+                                 Device *device,
+                                 const Rule *rule,
+                                 Instant now)
+{
+    m->room_usec = now.monotonic_usec + MANAGER_ROOM_USEC;
+    return device_put_off(m, device, rule, STATUS_INTERNAL, NO_MEMORY, now);
+}
+
 /* Whether the job (NULL: there is none) already does what @rule wants; if so,
  * @waiter waits for its outcome, too. */
 static bool managed_joins(ManagedJob *managed, const Rule *rule, Waiter *waiter)
@@ -307,6 +316,18 @@ JobTask task_by_rule(const Manager *m, const Device *device, const Rule *rule)
     return task;
 }
 
+/* Another part of the device is in the way. */
+static Status device_exclude(Manager *m,
+                             Device *device,
+                             const Rule *rule,
+                             Instant now)
+{
+    (void) device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
+                         PART_IN_THE_WAY, now);
+    device->waits_for_part = true;
+    return STATUS_ATTACHED_ELSEWHERE;
+}
+
 static Status device_attach(Manager *m,
                             Device *device,
                             const Rule *rule,
@@ -323,18 +344,12 @@ static Status device_attach(Manager *m,
     device_drop_queued(m, device, STATUS_SUPERSEDED, DECIDED_ANEW, now);
     if (device->job && device->job->kind == JOB_KIND_ATTACH)
         managed_supersede(m, device->job, DECIDED_ANEW, now);
-    if (device_is_excluded(device)) {
-        (void) device_settle(m, device, rule, STATUS_ATTACHED_ELSEWHERE,
-                             PART_IN_THE_WAY, now);
-        device->waits_for_part = true;
-        return STATUS_ATTACHED_ELSEWHERE;
-    }
+    if (device_is_excluded(device))
+        return device_exclude(m, device, rule, now);
     if (device->source->n_jobs >= SOURCE_JOBS_MAX)
         return device_put_off(m, device, rule, STATUS_TOO_MANY, JOBS_FULL, now);
-    if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0) {
-        m->room_usec = now.monotonic_usec + MANAGER_ROOM_USEC;
-        return device_put_off(m, device, rule, STATUS_INTERNAL, NO_MEMORY, now);
-    }
+    if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
+        return device_lack_memory(m, device, rule, now);
 
     announced = source_find_announced(device->source, device->record.class,
                                       &device->record.device);
@@ -373,9 +388,21 @@ void device_attach_approved(Manager *m,
         (void) device_settle(m, device, rule, STATUS_PAUSED, "", now);
         return;
     }
-    if (device->job || device_is_excluded(device) ||
-        managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0)
+    if (device_is_excluded(device)) {
+        (void) device_exclude(m, device, rule, now);
         return;
+    }
+    /* one that has another job has its yes when it comes to its prompt */
+    if (device->job) {
+        if (device_attach(m, device, rule, NULL, now) == STATUS_INVALID)
+            managed_note_yes(device->queued ? device->queued : device->job,
+                             window, choice);
+        return;
+    }
+    if (managed_new(m, &managed, JOB_KIND_ATTACH, device, rule, now) < 0) {
+        (void) device_lack_memory(m, device, rule, now);
+        return;
+    }
 
     device->job = managed;
     managed_apply(m, managed,

@@ -360,7 +360,7 @@ JobTask task_by_rule(const Manager *m, const Device *device, const Rule *rule);
 void task_set_holder(JobTask *task, const Device *device);
 
 /* The person has approved the target of index @choice, but the job that asked
- * has ended: begin one that attaches there. */
+ * has ended: begin one that attaches there, or say why not. */
 void device_attach_approved(Manager *m,
                             Device *device,
                             const Rule *rule,
@@ -530,8 +530,11 @@ void managed_refuse_outdated(Manager *m, ManagedJob *managed, Instant now);
 /* The window @id, or with 0 a free place for one; NULL if there is none. */
 Window *desk_find_window(PromptDesk *desk, uint64_t id);
 void window_free(Window *window);
-/* Whether the person has approved the job, which wishes for its prompt, in the
- * window of an earlier one. If so, it goes on with *@ret. */
+/* The person has approved the job, which has still to come to its prompt, in
+ * the window of an earlier one: to @choice of its targets. */
+void managed_note_yes(ManagedJob *managed, const Window *window, size_t choice);
+/* Whether she has, and the job wishes for its prompt. If so, it goes on with
+ * *@ret. */
 bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now);
 
 /* manager-notify */

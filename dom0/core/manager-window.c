@@ -126,6 +126,14 @@ static void on_no(Manager *m,
     silence(m, source, now);
 }
 
+void managed_note_yes(ManagedJob *managed, const Window *window, size_t choice)
+{
+    managed->approved_early = true;
+    managed->yes_choice = choice;
+    managed->yes_dispvm = window->default_dispvm;
+    managed->yes_identity = window->identity;
+}
+
 bool managed_take_early_yes(ManagedJob *managed, JobWish *ret, Instant now)
 {
     Job *job = &managed->job;
@@ -157,10 +165,7 @@ static void on_late_yes(Manager *m,
         device_attach_approved(m, device, rule, window, choice, now);
         return;
     }
-    next->approved_early = true;
-    next->yes_choice = choice;
-    next->yes_dispvm = window->default_dispvm;
-    next->yes_identity = window->identity;
+    managed_note_yes(next, window, choice);
 }
 
 /* A yes counts for the plug and the rule that it was asked for. */

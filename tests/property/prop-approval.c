@@ -241,15 +241,21 @@ static AdminAnswer answer_to(Walk *walk, const AdminRequest *request)
     return answer;
 }
 
-/* What has an outcome is no longer approved: the next time it is asked anew. */
+/* What has an outcome is no longer approved: the next time it is asked anew. But
+ * that of a job that makes way for the approved one is none of the device. */
 static void note_outcomes(Walk *walk)
 {
-    uint64_t serial = history_last_serial(manager_history(walk->rig.manager));
+    const History *history = manager_history(walk->rig.manager);
+    const uint64_t serial = history_last_serial(history);
+    const size_t n = history_count(history);
     static Report report;
 
     report = (Report){};
     manager_report(walk->rig.manager, &report, walk->rig.now);
-    if (serial != walk->last_serial || report.n_jobs == 0)
+    for (size_t i = 1; i <= serial - walk->last_serial; i++)
+        if (history_get(history, n - i)->status != STATUS_SUPERSEDED)
+            forget_approvals(walk);
+    if (report.n_jobs == 0)
         forget_approvals(walk);
     walk->last_serial = serial;
 }

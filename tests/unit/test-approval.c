@@ -349,11 +349,16 @@ static void test_a_yes_after_the_window_s_ten_minutes_still_counts(void **state)
 }
 
 /* The window may have been there for hours. */
-static const char *last_target(void)
+static const HistoryEntry *last_outcome(void)
 {
     const History *history = manager_history(rig.manager);
 
-    return history_get(history, history_count(history) - 1)->target;
+    return history_get(history, history_count(history) - 1);
+}
+
+static const char *last_target(void)
+{
+    return last_outcome()->target;
 }
 
 /* Its next window is open by then: that one is of no use any more. */
@@ -1122,6 +1127,31 @@ static void test_what_goes_on_at_once_is_judged_once(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* The first of two windows is answered while it is looked at whether what the
+ * second one has attached is still there. */
+static void test_a_late_yes_counts_behind_a_look(void **state)
+{
+    uint64_t first, second, call;
+
+    (void) state;
+
+    plug("sda");
+    first = show("sda");
+    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    plug("sda");
+    second = show("sda");
+    answer(second, PROMPT_YES, 0);
+    assert_int_equal(serve(), 1);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    call = rig_call(&rig, ADMIN_ATTACHED);
+    answer(first, PROMPT_YES, 1);
+    rig_reply(&rig, call, answer_listed_as(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("work"));
+    assert_int_equal(last_outcome()->status, STATUS_ALREADY_ATTACHED);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1168,6 +1198,7 @@ int main(void)
         TEST(test_a_policy_that_is_silent_meanwhile_is_a_no),
         TEST(test_what_is_judged_again_needs_its_turn_again),
         TEST(test_what_goes_on_at_once_is_judged_once),
+        TEST(test_a_late_yes_counts_behind_a_look),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

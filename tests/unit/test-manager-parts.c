@@ -227,6 +227,23 @@ static void test_so_does_an_agent_that_goes_away_late(void **state)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
+static void test_a_late_yes_to_what_another_part_keeps_out_is_told(void **s)
+{
+    uint64_t window;
+
+    (void) s;
+
+    rig_set_rules(&rig, "b: ask block to work timeout 10s\n"
+                        "u: allow usb to work\n");
+    prompt_opens("sda", &window);
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    answer_prompt(window, PROMPT_YES);
+    assert_string_equal(last_outcome()->device.s, "sda");
+    assert_int_equal(last_outcome()->status, STATUS_ATTACHED_ELSEWHERE);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -243,6 +260,7 @@ int main(void)
         TEST(test_the_parts_are_decided_one_after_the_other),
         TEST(test_a_late_no_makes_way_for_the_other_part),
         TEST(test_so_does_an_agent_that_goes_away_late),
+        TEST(test_a_late_yes_to_what_another_part_keeps_out_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
