@@ -118,6 +118,16 @@ static Device *find_plugged(const Manager *m, const DeviceRef *ref)
     return device && device->plugged ? device : NULL;
 }
 
+/* The person wants the device attached: a job of it that began when that did
+ * not start its target may start it now. */
+static void managed_let_start(ManagedJob *managed)
+{
+    if (!managed || managed->kind != JOB_KIND_ATTACH || managed->told)
+        return;
+    managed->job.task.start = managed->rule->options.start;
+    managed->job.task.qubes_only = false;
+}
+
 Status manager_retry(Manager *m,
                      const DeviceRef *ref,
                      uint64_t asker,
@@ -134,6 +144,8 @@ Status manager_retry(Manager *m,
         return STATUS_INTERNAL;
 
     device_forgive(device);
+    managed_let_start(device->job);
+    managed_let_start(device->queued);
     device->wanted = true;
     device_stop_waiting(device);
     status = device_decide(m, device, waiter, now);

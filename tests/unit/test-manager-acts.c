@@ -763,6 +763,22 @@ static void test_a_disposable_is_closed_only_when_it_is_unplugged(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
 }
 
+/* A job that was not to start it waits for qubesd's list. */
+static void test_a_retry_starts_the_target_that_was_stopped(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work\n");
+    attach("sda");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_OK)); /* not listed yet */
+    assert_int_equal(retry("sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    serve_block_not_running();
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -814,6 +830,7 @@ int main(void)
         WITH_RIG(test_what_goes_before_it_is_found_is_not_detached),
         WITH_RIG(test_a_detach_that_cannot_find_it_says_so),
         WITH_RIG(test_a_disposable_is_closed_only_when_it_is_unplugged),
+        WITH_RIG(test_a_retry_starts_the_target_that_was_stopped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
