@@ -144,6 +144,8 @@ Status manager_retry(Manager *m,
         return STATUS_INTERNAL;
 
     device_forgive(device);
+    if (device->job)
+        device->job->detach_behind = false;
     managed_let_start(device->job);
     managed_let_start(device->queued);
     device->wanted = true;
@@ -155,9 +157,7 @@ Status manager_retry(Manager *m,
     return status;
 }
 
-/* Begin to detach a device that has no job from the qube that has it.
- * STATUS_INVALID (0) if a job has begun, else the outcome. */
-static Status person_begin_detach(Manager *m, Device *device, Instant now)
+Status person_begin_detach(Manager *m, Device *device, Instant now)
 {
     JobTask task = task_of(m, device);
     const QubeName *target = device->holding != HOLDING_NOTHING
@@ -208,6 +208,9 @@ Status manager_detach(Manager *m,
         managed_supersede(m, device->job, "", now);
     if (!device->job)
         status = person_begin_detach(m, device, now);
+    else
+        device->job->detach_behind =
+            !device->job->by_person || device->job->plug != device->plug;
     if (status == STATUS_INVALID)
         waiters_push(&device->job->remove_waiters, waiter);
     else

@@ -202,6 +202,46 @@ bool device_lacks_decision(const Manager *m, const Device *device)
            !device_is_attached(device) && !device_is_left_alone(device);
 }
 
+/* Answer the records that wait, but not the person. */
+static void waiters_answer_records(Manager *m, WaiterList *list, Status status)
+{
+    WaiterList persons;
+    Waiter *waiter;
+
+    waiters_init(&persons);
+    while ((waiter = waiters_pop(list))) {
+        waiter->status = status;
+        waiters_push(waiter->source ? &m->answers : &persons, waiter);
+    }
+    while ((waiter = waiters_pop(&persons)))
+        waiters_push(list, waiter);
+}
+
+/* Whether the job leaves attached what the person wants detached. */
+static bool managed_leaves_detach(const ManagedJob *managed)
+{
+    const Device *device = managed->device;
+
+    return managed->detach_behind && device->plugged &&
+           device->holding == HOLDING_NOTHING &&
+           device->attached_to.s[0] != '\0';
+}
+
+/* The job in the way of that has ended: who waited for it waits for this. */
+static void device_detach_behind(Manager *m,
+                                 Device *device,
+                                 WaiterList *persons,
+                                 Instant now)
+{
+    const Status status = person_begin_detach(m, device, now);
+    Waiter *waiter;
+
+    if (status != STATUS_INVALID)
+        waiters_answer(m, persons, status);
+    while ((waiter = waiters_pop(persons)))
+        waiters_push(&device->job->remove_waiters, waiter);
+}
+
 /* Whether the job has shut down the disposable with its device. */
 static bool managed_has_closed(const ManagedJob *managed,
                                const QubeName *disposable)
@@ -224,7 +264,7 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
         (managed->kind == JOB_KIND_ATTACH &&
          managed->job.attach_result == ADMIN_OK &&
          !managed->attached_meanwhile && !managed->target_stopped);
-    Holding left;
+    Status left;
 
     device_learn(m, device, managed, now);
     if (device->made.s[0] != '\0' &&
@@ -254,10 +294,14 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
         source_on_port_detached(managed->source, &device->record.device,
                                 &managed->job.target, now.monotonic_usec);
     /* what others had attached is not ours after a Detach that failed either */
-    left = managed->by_person ? managed->job.holding : device->holding;
-    waiters_answer(m, &managed->remove_waiters,
-                   left == HOLDING_NOTHING ? STATUS_DETACHED
-                                           : STATUS_NOT_ATTACHED);
+    left = (managed->by_person ? managed->job.holding : device->holding) ==
+                   HOLDING_NOTHING
+               ? STATUS_DETACHED
+               : STATUS_NOT_ATTACHED;
+    if (managed_leaves_detach(managed))
+        waiters_answer_records(m, &managed->remove_waiters, left);
+    else
+        waiters_answer(m, &managed->remove_waiters, left);
     device->job = NULL;
     /* else a look tells whether it still is */
     if (!managed->detached_meanwhile)
@@ -369,7 +413,7 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
     /* the event of our own Detach says all there is to say */
     bool look = managed->kind == JOB_KIND_ATTACH && managed->detached_meanwhile;
     const QubeName target = managed->job.target;
-    bool again, more, taken;
+    bool again, more, taken, behind;
 
     if (device->queued == managed) {
         /* its time was over before the job ahead of it had ended */
@@ -384,9 +428,15 @@ void managed_end(Manager *m, ManagedJob *managed, Instant now)
     again = managed_calls_for_decision(m, managed);
     more = managed_leaves_more_to_close(managed, device);
     taken = managed_leaves_taken(managed);
+    behind = managed_leaves_detach(managed);
     m->turns_changed |= taken;
     managed_bury(m, managed);
 
+    if (behind) {
+        device_detach_behind(m, device, &managed->remove_waiters, now);
+        if (device->job)
+            return;
+    }
     if (taken) {
         device_drop_queued(m, device, STATUS_SUPERSEDED, DETACHED_MEANWHILE,
                            now);

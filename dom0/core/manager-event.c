@@ -227,6 +227,8 @@ static void device_on_attached(Manager *m,
         managed_on_told_attached(m, managed, device, echo);
     device->suspect &= device->holding != HOLDING_NOTHING ||
                        qube_name_equal(&device->attached_to, target);
+    if (managed)
+        managed->detach_behind = false;
     device->attached_to = *target;
     device->attachment_known = true;
     device->attach_untold = false;

@@ -68,7 +68,11 @@ struct ManagedJob {
     Ruleset *ruleset; /* what @rule belongs to */
     const Rule *rule; /* of an attach */
     uint64_t begun_usec;
-    bool by_person;       /* a detach that the person has asked for */
+    bool by_person; /* a detach that the person has asked for */
+    /* The person has asked for a detach while the job was in work: so what the
+     * job leaves attached, by whomever, is detached behind it. But not what was
+     * attached after that. */
+    bool detach_behind;
     uint64_t attach_usec; /* when its last Attach was wished for; 0: never */
     uint64_t plug;        /* of the device, when the job began */
     uint64_t lineage;     /* the same */
@@ -550,6 +554,12 @@ void manager_notify_late(Manager *m, const Device *device, Instant now);
 /* The device with the lowest plug number above @plug, of those plugged in; NULL
  * if there is none. */
 Device *next_plug(const Source *source, uint64_t plug);
+
+/* Begin to detach a device that has no job from the qube that has it, as the
+ * person has asked for. STATUS_INVALID (0) if a job has begun, else the
+ * outcome.
+ */
+Status person_begin_detach(Manager *m, Device *device, Instant now);
 
 void pause_on_time(Manager *m, Instant now);
 

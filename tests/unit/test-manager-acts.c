@@ -779,6 +779,80 @@ static void test_a_retry_starts_the_target_that_was_stopped(void **state)
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
 }
 
+/* Our Attach is out when the person has it detached from another qube. */
+static void test_a_detach_during_our_attach_is_from_who_has_it(void **state)
+{
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow block to work\n");
+    call = attach_half("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "other");
+    assert_int_equal(detach("sda"), 0);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    rig_reply(&rig, call, answer_error(ADMIN_ERROR_ALREADY_ATTACHED));
+    assert_int_equal(rig_answer(&rig), 0);
+    call = rig_call_to(&rig, ADMIN_DETACH, &request);
+    assert_string_equal(request.dest.s, "other");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The plug before is being detached from its target. */
+static uint64_t next_plug_is_attached_to(const char *other)
+{
+    const Record next = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
+    uint64_t call;
+
+    rig_set_rules(&rig, "a: allow block to work\n");
+    attach("sda");
+    rig_set_rules(&rig, "a: allow block serial A to work\n");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    assert_int_equal(rig_tell_record(&rig, usb, &next), STATUS_NO_RULE);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", other);
+    return call;
+}
+
+static void test_a_detach_of_the_next_plug_is_not_that_of_the_last(void **state)
+{
+    const uint64_t first = next_plug_is_attached_to("other");
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(detach("sda"), 0);
+    rig_reply(&rig, first, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED); /* the record */
+    assert_int_equal(rig_answer(&rig), 0);
+    call = rig_call_to(&rig, ADMIN_DETACH, &request);
+    assert_string_equal(request.dest.s, "other");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+}
+
+static void test_what_is_attached_after_the_detach_stays(void **state)
+{
+    const uint64_t call = next_plug_is_attached_to("other");
+
+    (void) state;
+
+    assert_int_equal(detach("sda"), 0);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "other");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "vault");
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -831,6 +905,9 @@ int main(void)
         WITH_RIG(test_a_detach_that_cannot_find_it_says_so),
         WITH_RIG(test_a_disposable_is_closed_only_when_it_is_unplugged),
         WITH_RIG(test_a_retry_starts_the_target_that_was_stopped),
+        WITH_RIG(test_a_detach_during_our_attach_is_from_who_has_it),
+        WITH_RIG(test_a_detach_of_the_next_plug_is_not_that_of_the_last),
+        WITH_RIG(test_what_is_attached_after_the_detach_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
