@@ -241,8 +241,8 @@ static AdminAnswer answer_to(Walk *walk, const AdminRequest *request)
     return answer;
 }
 
-/* What has an outcome is no longer approved: the next time it is asked anew. But
- * that of a job that makes way for the approved one is none of the device. */
+/* What has an outcome is no longer approved: the next time it is asked anew.
+ * That of a job that makes way for the approved one is none of the device. */
 static void note_outcomes(Walk *walk)
 {
     const History *history = manager_history(walk->rig.manager);
