@@ -120,7 +120,11 @@ static void managed_on_answer(Manager *m,
     managed->call = 0;
     managed->source->n_calls--;
     managed->ignores_call = false;
-    if (answer->pending) {
+    if (answer->pending &&
+        managed->job.request.method == ADMIN_CREATE_DISPOSABLE) {
+        /* the job takes it for none; what is made yet is done away with */
+        orphans_await(&m->orphans, call);
+    } else if (answer->pending) {
         /*
          * A USB attach is over its time, but qubesd goes on with it. Until that
          * ends no other is made into the target, and this one cannot be undone.

@@ -4,17 +4,34 @@
 
 #include "dom0/core/orphans.h"
 
-bool orphans_add(Orphans *orphans, const QubeName *name)
+/* A free place; NULL if there is none. */
+static Orphan *find_place(Orphans *orphans)
 {
     for (size_t i = 0; i < ORPHANS_MAX; i++) {
         Orphan *orphan = &orphans->orphans[i];
 
-        if (orphan->name.s[0] != '\0')
-            continue;
-        *orphan = (Orphan){ .name = *name, .wants_call = true };
-        return true;
+        if (orphan->name.s[0] == '\0' && !orphan->awaited)
+            return orphan;
     }
-    return false;
+    return NULL;
+}
+
+bool orphans_add(Orphans *orphans, const QubeName *name)
+{
+    Orphan *orphan = find_place(orphans);
+
+    if (!orphan)
+        return false;
+    *orphan = (Orphan){ .name = *name, .wants_call = true };
+    return true;
+}
+
+void orphans_await(Orphans *orphans, uint64_t call)
+{
+    Orphan *orphan = find_place(orphans);
+
+    if (orphan)
+        *orphan = (Orphan){ .awaited = true, .call = call };
 }
 
 const QubeName *orphans_get(const Orphans *orphans, size_t index)
@@ -52,7 +69,11 @@ static void orphan_take_answer(Orphan *orphan,
                                uint64_t retry_usec)
 {
     orphan->call = 0;
-    if (orphan->gone) {
+    if (orphan->awaited && answer->result == ADMIN_OK) {
+        *orphan = (Orphan){ .name = answer->qube, .wants_call = true };
+        return;
+    }
+    if (orphan->awaited || orphan->gone) {
         *orphan = (Orphan){};
         return;
     }

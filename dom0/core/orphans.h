@@ -4,10 +4,11 @@
 /*
  * Orphans: disposables that were made for nothing, and whose job is no more
  *
- * An earlier run of the daemon made them. Each is killed, or removed if it
- * never ran (WIRE 1). A call that does not reach qubesd is made again once
- * qubesd is there, and after ORPHAN_RETRY_USEC if it is but has too much to do.
- * Pure like the jobs: the calls are got by orphans_next_call().
+ * An earlier run of the daemon made them, or qubesd after its time. Each is
+ * killed, or removed if it never ran (WIRE 1). A call that does not reach
+ * qubesd is made again once qubesd is there, and after ORPHAN_RETRY_USEC if it
+ * is but has too much to do. Pure like the jobs: the calls are got by
+ * orphans_next_call().
  */
 
 #include "dom0/core/admin.h"
@@ -16,7 +17,8 @@
 #define ORPHAN_RETRY_USEC (10 * USEC_PER_SEC)
 
 typedef struct Orphan {
-    QubeName name; /* "": a free place */
+    QubeName name; /* "": a free place, or with @awaited: not known yet */
+    bool awaited;  /* @call is still to tell whether it was made */
     bool wants_call;
     bool never_ran;
     bool gone;           /* it has stopped, or is somebody's */
@@ -30,6 +32,10 @@ typedef struct Orphans {
 
 /* False when there are too many: the disposable is left to the person then. */
 bool orphans_add(Orphans *orphans, const QubeName *name);
+
+/* @call, a CreateDisposable that nobody waits for any more, will be answered.
+ */
+void orphans_await(Orphans *orphans, uint64_t call);
 
 /* The disposable in place @index, which is less than ORPHANS_MAX; NULL: none.
  */

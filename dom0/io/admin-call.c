@@ -77,12 +77,14 @@ static int call_on_overdue(sd_event_source *source,
     return 0;
 }
 
-/* qubesd goes on with a USB attach even if we hang up, and until it has ended
- * no other may be made into that target: so its end has to be waited for. */
+/* qubesd goes on even if we hang up. Until a USB attach has ended no other may
+ * be made into that target, and what disposable was made only the answer tells:
+ * so the end of these has to be waited for. */
 static bool outlives_deadline(const AdminRequest *request)
 {
-    return request->method == ADMIN_ATTACH &&
-           request->class == DEVICE_CLASS_USB;
+    return request->method == ADMIN_CREATE_DISPOSABLE ||
+           (request->method == ADMIN_ATTACH &&
+            request->class == DEVICE_CLASS_USB);
 }
 
 int admin_call_new(AdminCall **ret,

@@ -5,8 +5,8 @@
  * One call to qubesd: a connection, a request, an answer (WIRE 1)
  *
  * Within the deadline of its method, see admin_deadline_usec(). Only a USB
- * attach goes on after it: it is answered twice then, the first time with
- * ADMIN_TIMED_OUT that is @pending.
+ * attach and CreateDisposable go on after it: they are answered twice then, the
+ * first time with ADMIN_TIMED_OUT that is @pending.
  */
 
 #include <systemd/sd-event.h>

@@ -288,6 +288,28 @@ static void test_a_usb_attach_is_answered_also_after_its_deadline(void **state)
     assert_false(answer.pending);
 }
 
+static void test_so_is_the_making_of_a_disposable(void **state)
+{
+    int fd;
+
+    (void) state;
+
+    loop_divisor = 10000;
+    frees = false;
+    begin(ADMIN_CREATE_DISPOSABLE);
+    fd = take();
+    LOOP_UNTIL(event, n_answers == 1);
+    assert_int_equal(answer.result, ADMIN_TIMED_OUT);
+    assert_true(answer.pending);
+
+    frees = true;
+    reply(fd, "0\0disp1234", 10);
+    fd_close(fd);
+    LOOP_UNTIL(event, n_answers == 2);
+    assert_int_equal(answer.result, ADMIN_OK);
+    assert_string_equal(answer.qube.s, "disp1234");
+}
+
 /* Fill the queue of the listener. Answers how many. */
 static size_t crowd(int *ret_fds, size_t max)
 {
@@ -404,6 +426,7 @@ int main(void)
         test(test_nobody_there_is_an_answer_too),
         test(test_silence_ends_with_the_deadline),
         test(test_a_usb_attach_is_answered_also_after_its_deadline),
+        test(test_so_is_the_making_of_a_disposable),
         test(test_a_full_queue_is_tried_again),
         test(test_a_call_may_be_given_up),
         test(test_an_answer_is_told_once),

@@ -660,6 +660,40 @@ static void test_an_attach_told_while_the_plug_before_is_detached_counts(
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
 }
 
+static void test_a_disposable_that_is_made_too_late_is_done_away(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, CLOSE);
+    begin("sda");
+    call = rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+    rig_reply(&rig, call, answer_overdue());
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    assert_true(rig_is_quiet(&rig));
+    rig_reply(&rig, call, answer_disposable());
+    rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_NOT_STARTED));
+    rig_serve(&rig, ADMIN_REMOVE, answer_of(ADMIN_OK));
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
+static void test_nothing_is_done_if_none_was_made_in_the_end(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, CLOSE);
+    begin("sda");
+    call = rig_call(&rig, ADMIN_CREATE_DISPOSABLE);
+    rig_reply(&rig, call, answer_overdue());
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    rig_reply(&rig, call, answer_of(ADMIN_EMPTY));
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -699,6 +733,8 @@ int main(void)
         WITH_RIG(test_a_disposable_goes_with_the_source_of_its_device),
         WITH_RIG(test_a_disposable_is_closed_once_qubesd_can),
         WITH_RIG(test_a_detach_takes_the_place_of_a_second_look),
+        WITH_RIG(test_a_disposable_that_is_made_too_late_is_done_away),
+        WITH_RIG(test_nothing_is_done_if_none_was_made_in_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
