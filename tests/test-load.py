@@ -2,10 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What flood.py and soak.py make of what they have seen."""
 
+import collections
+import contextlib
+import io
+import json
 import pathlib
+import random
+import socket
 import sys
 import types
 import unittest
+import unittest.mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -31,12 +38,41 @@ def life(memory: list[int], descriptors: list[int] | None = None) -> soak.Life:
     return made
 
 
-class Unheard:
-    """Where a flooder is connected, and nobody reads."""
+class Peer:
+    """What a caller is connected to, with room for so many bytes, of
+    which it takes so many at once."""
 
-    def send(self, _) -> int:
-        """Not one byte is taken."""
+    def __init__(self, room: int = 1 << 20, at_once: int = 1 << 20):
+        self.room, self.at_once, self.data = room, at_once, b""
+
+    def send(self, data: bytes) -> int:
+        """As much as there is room for."""
+        n = min(self.room, self.at_once, len(data))
+        if not n:
+            raise BlockingIOError
+        self.room -= n
+        self.data += data[:n]
+        return n
+
+    def recv(self, _) -> bytes:
+        """Nothing yet."""
         raise BlockingIOError
+
+    def close(self) -> None:
+        """Nobody reads it any more."""
+
+    def records(self) -> list[tuple[str, str]]:
+        """Action and device of each whole line."""
+        lines = map(json.loads, self.data.splitlines(keepends=True))
+        return [(line["action"], line["device"]) for line in lines]
+
+
+def caller(kind, peer: Peer, **words):
+    """One that is connected to it, and has said hello if it does."""
+    made = kind("/nowhere", collections.Counter(), random.Random(1), **words)
+    made.connect()
+    made.socket, made.out = peer, b""
+    return made
 
 
 class SoakTest(unittest.TestCase):
@@ -88,29 +124,93 @@ class SoakTest(unittest.TestCase):
 class FloodTest(unittest.TestCase):
     """What was offered, and limits."""
 
-    def test_what_is_offered_is_not_yet_made_nor_taken(self):
-        counts = dict.fromkeys(("offered", "made", "written", "names"), 0)
-        flooder = flooders.Flooder("", counts, None, names=1000, at_once=10)
-        flooder.socket = Unheard()
-        for _ in range(100):
+    def test_each_record_is_made_and_the_socket_asked_to_take_it(self):
+        peer = Peer(room=1000)
+        flooder = caller(flooders.Namer, peer, names=1000, at_once=600)
+        with unittest.mock.patch.object(peer, "send", wraps=peer.send) as send:
             flooder.offer(500)
-            flooder.send()
-        self.assertEqual(counts["offered"], 50000)
-        self.assertLess(counts["made"], 2000)
-        self.assertEqual(counts["written"], 0)
+        self.assertEqual(send.call_count, 500)
+        self.assertEqual(len(peer.data), 1000)
+        self.assertEqual(flooder.counts["offered"], 500)
+        self.assertEqual(flooder.counts["names"], 500)
+        self.assertEqual(flooder.counts["taken"], 1 + peer.data.count(b"\n"))
+        self.assertEqual(flooder.counts["names taken"], flooder.counts["taken"])
+
+    def test_nothing_is_offered_to_nobody(self):
+        flooder = caller(flooders.Namer, None, names=1000, at_once=600)
+        flooder.offer(500)
+        self.assertEqual(flooder.counts["offered"], 0)
+
+    def test_what_was_taken_in_part_goes_on_before_another_record(self):
+        peer = Peer(at_once=50)
+        flooder = caller(flooders.Swapper, peer)
+        flooder.offer(20)
+        self.assertEqual(flooder.counts["offered"], 20)
+        self.assertLess(flooder.counts["taken"], 20)
+        peer.at_once = 1 << 20
+        flooder.send()
+        self.assertEqual(peer.records(), [
+            (("add", "remove")[number % 2], "sde")
+            for number in range(flooder.counts["taken"])])
 
     def test_names_are_plugged_in_before_they_are_pulled_out_and_go_on(self):
-        counts = dict.fromkeys(("offered", "made", "names"), 0)
-        flooder = flooders.Flooder("", counts, None, names=1000, at_once=2)
-        flooder.socket = Unheard()
-        flooder.offer(3)
-        flooder.out, flooder.seq = b"", 0  # another connection
-        flooder.offer(3)
-        words = [(line.split(b'"action": "')[1].split(b'"')[0],
-                  line.split(b'"device": "')[1].split(b'"')[0])
-                 for line in flooder.out.splitlines()]
-        self.assertEqual(words, [(b"remove", b"sd1"), (b"add", b"sd2"),
-                                 (b"add", b"sd3")])
+        peer = Peer()
+        flooder = caller(flooders.Namer, peer, names=1000, at_once=2)
+        flooder.offer(5)
+        self.assertEqual(peer.records(), [
+            ("add", "sd1"), ("add", "sd2"), ("remove", "sd1"), ("remove", "sd2"),
+            ("add", "sd3")])
+
+    def test_a_name_is_known_if_it_was_not_answered_429(self):
+        flooder = caller(flooders.Namer, Peer(), names=1000, at_once=600)
+        flooder.offer(2)
+        for seq, code in ((1, 429), (2, 300)):
+            flooder.on_answer({"seq": seq, "code": code})
+        self.assertEqual(flooder.counts["names taken"], 2)
+        self.assertEqual(flooder.counts["names known"], 1)
+
+    def test_a_slow_caller_says_a_whole_descriptor_then_byte_by_byte(self):
+        for is_stranger, first in ((False, len(flooders.DESCRIPTOR)), (True, 0)):
+            peer = Peer()
+            loris = caller(flooders.Loris, peer, is_stranger=is_stranger)
+            loris.out = flooders.DESCRIPTOR[:first]
+            n_slow = len(loris.slow)
+            lengths = []
+            for _ in range(n_slow):
+                loris.step()
+                lengths.append(len(peer.data))
+            self.assertEqual(lengths, list(range(first + 1, first + 1 + n_slow)))
+            whole = flooders.DESCRIPTOR + flooders.HELLO + flooders.HALF_LINE
+            self.assertTrue(whole.startswith(peer.data))
+
+    def test_a_slow_caller_begins_anew_where_it_is_connected_anew(self):
+        loris = caller(flooders.Loris, Peer(), is_stranger=False)
+        for _ in range(5):
+            loris.step()
+        with unittest.mock.patch("socket.socket"):
+            loris.connect()
+        self.assertEqual(loris.out, flooders.DESCRIPTOR)
+        self.assertTrue((flooders.HELLO + flooders.HALF_LINE).startswith(loris.slow))
+
+    def test_a_refusal_is_read_also_where_nothing_more_can_be_said(self):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        loris = caller(flooders.Loris, ours, is_stranger=False)
+        theirs.sendall(b'{"seq":null,"code":429,"status":"too-many"}\n')
+        theirs.close()
+        loris.step()
+        self.assertEqual(loris.counts["callers told 429"], 1)
+
+    def test_less_than_what_is_to_be_offered_is_told(self):
+        for offered, wrong in ((599_000, 0), (500_000, 1)):
+            counts = collections.Counter({"offered": offered, "callers told 400": 1})
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(len(flood.offers(counts, 60)), wrong)
+
+    def test_random_bytes_that_nobody_read_are_told(self):
+        counts = collections.Counter({"offered": 600_000, "callers told 429": 9})
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(len(flood.offers(counts, 60)), 1)
 
     def test_a_limit_must_be_reached_and_not_be_passed(self):
         for most, wrong in ((61, True), (60, False), (59, True)):
