@@ -183,7 +183,8 @@ def is_for_hostile(call: dict) -> bool:
         call["dest"] == "sys-usb" or call["arg"].startswith("sys-usb+"))
 
 
-def limits_of(sim: Sim, counts: collections.Counter, seconds: float, seen: Watch) -> list[Limit]:
+def limits_of(sim: Sim, counts: collections.Counter, seconds: float,
+              seen: Watch) -> list[Limit]:
     """What was reached of each."""
     attaches = [call for call in sim.calls(method="*.Attach") if is_for_hostile(call)]
     of_disk = {disk: [call["time"] for call in attaches
@@ -322,8 +323,8 @@ def all_names() -> list[str]:
           ", ".join(f"{codes} {n} times" for codes, n in told.items()))
     print(f"qubesd        called {n_calls} times: most were pulled out before")
     print(f"CPU           {cpu:.1f} s")
-    print(f"memory        {memory[0] / 1024:.0f} KiB with the first {NAMES_AT_ONCE}, at most "
-          f"{max(memory) / 1024:.0f} KiB, {memory[-1] / 1024:.0f} KiB in the end")
+    print(f"memory        {memory[0] / 1024:.0f} KiB with the first {NAMES_AT_ONCE}, "
+          f"at most {max(memory) / 1024:.0f} KiB, {memory[-1] / 1024:.0f} KiB in the end")
     wrong = []
     if told != {(300, 203): N_NAMES}:
         wrong.append("not each name was plugged in and pulled out")
