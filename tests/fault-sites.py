@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 FOLDERS = ("common", "dom0", "sysusb")
-WRAPPERS = ("fault.c.o", "call-fault.c.o", "udev-fault.c.o")
+WRAPPERS = ("fault.c.o", "call-fault.c.o", "udev-fault.c.o", "loop.c.o")
 # as objdump tells them: where in the source, a call, and what it calls. A jump
 # to what is called last in a function leaves no address of its own.
 SOURCE = re.compile(r"^(inlined by )?(/\S+):(\d+)")
@@ -37,8 +37,8 @@ def tell(*command: object) -> str:
 
 
 def wrapped(build: pathlib.Path) -> set[str]:
-    folder = build / "tests/fault"
-    objects = [path for path in folder.rglob("*.o") if path.name in WRAPPERS]
+    objects = [path for path in (build / "tests").rglob("*.o")
+               if path.name in WRAPPERS]
     return set(re.findall(r"\bT __wrap_(\w+)", tell("nm", *objects)))
 
 

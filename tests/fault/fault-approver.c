@@ -132,6 +132,7 @@ static int set_up(void **state)
 {
     (void) state;
 
+    loop_add_time_fails = call_fault_fails_at;
     json_set_alloc_funcs(malloc, free);
     memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     assert_non_null(mkdtemp(folder));

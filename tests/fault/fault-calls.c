@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,6 +45,7 @@ static int set_up(void **state)
 {
     (void) state;
 
+    loop_add_time_fails = call_fault_fails_at;
     memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     assert_non_null(mkdtemp(folder));
     (void) snprintf(path, sizeof(path), "%s/s", folder);
@@ -358,6 +360,64 @@ static void test_a_line_is_said_whatever_fails(void **state)
     assert_true(n >= 2);
 }
 
+/* How many lines went to a file that is the standard error, where that passes
+ * for the journal. */
+static size_t say_to_journal(void)
+{
+    int stderr_was, fd;
+    char stream[64], text[128];
+    struct stat st;
+    size_t n = 0;
+    FILE *file;
+
+    call_fault_hold(true);
+    file = tmpfile();
+    assert_non_null(file);
+    stderr_was = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    fd = dup2(fileno(file), STDERR_FILENO);
+    assert_return_code(fd, errno);
+    assert_return_code(fstat(fd, &st), errno);
+    (void) snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t) st.st_dev,
+                    (uintmax_t) st.st_ino);
+    assert_return_code(setenv("JOURNAL_STREAM", stream, 1), errno);
+    call_fault_hold(false);
+
+    log_message(LOG_INFO, "a line");
+
+    call_fault_hold(true);
+    assert_return_code(dup2(stderr_was, STDERR_FILENO), errno);
+    fd_close(stderr_was);
+    assert_return_code(unsetenv("JOURNAL_STREAM"), errno);
+    rewind(file);
+    while (fgets(text, sizeof(text), file)) {
+        assert_string_equal(text, "a line\n");
+        n++;
+    }
+    (void) fclose(file);
+    call_fault_hold(false);
+    return n;
+}
+
+static void test_a_line_that_the_journal_does_not_take_is_said(void **state)
+{
+    bool delivered, refused = false;
+
+    (void) state;
+
+    assert_int_equal(say_to_journal(), 0);
+    for (size_t n = 0; n == 0 || delivered; n++) {
+        size_t n_said;
+
+        call_fault_begin(n, EMFILE);
+        n_said = say_to_journal();
+        delivered = call_fault_end();
+        refused |= strcmp(call_fault_name(), "sd_journal_sendv") == 0;
+        /* also where it cannot be told whether there is a journal */
+        assert_int_equal(n_said, delivered);
+    }
+    assert_true(refused);
+}
+
 /* the stream of events */
 
 static size_t n_connected, n_started;
@@ -662,6 +722,7 @@ int main(void)
         TEST(test_what_goes_byte_by_byte_is_whole_or_not_there),
         TEST(test_a_long_request_is_sent_or_not),
         TEST(test_a_line_is_said_whatever_fails),
+        TEST(test_a_line_that_the_journal_does_not_take_is_said),
         TEST(test_the_stream_of_events_is_always_found_again),
         TEST(test_the_stream_of_events_comes_byte_by_byte),
         TEST(test_a_state_file_is_the_old_or_the_new_one),

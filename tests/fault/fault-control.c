@@ -7,7 +7,9 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -89,11 +91,6 @@ static const ControlHandler handler = { .on_call = on_call,
                                         .on_gone = on_gone,
                                         .on_log = on_log };
 
-static bool set_time_fails(void)
-{
-    return call_fault_fails("sd_event_source_set_time_relative");
-}
-
 /* Whether the service could be made. */
 static bool make_service(void)
 {
@@ -122,10 +119,11 @@ static int set_up(void **state)
 {
     (void) state;
 
+    loop_add_time_fails = call_fault_fails_at;
     json_set_alloc_funcs(malloc, free);
     assert_return_code(sd_event_new(&event), 0);
     loop_divisor = 20;
-    loop_set_time_fails = set_time_fails;
+    loop_set_time_fails = call_fault_fails_at;
     return 0;
 }
 
@@ -234,6 +232,107 @@ static void test_it_goes_byte_by_byte(void **state)
     (void) call_fault_end();
 }
 
+static void test_what_goes_byte_by_byte_is_a_beginning(void **state)
+{
+    size_t n_faults = 0;
+
+    (void) state;
+
+    assert_true(make_service());
+    for (size_t n = 0;; n++) {
+        char bytes[512];
+        size_t len;
+
+        call_fault_begin(n, ENOMEM);
+        call_fault_shorten(true);
+        len = converse(bytes, sizeof(bytes));
+        if (!call_fault_end()) {
+            assert_int_equal(len, sizeof(ANSWER));
+            break;
+        }
+        n_faults++;
+        assert_true(len <= sizeof(ANSWER));
+        assert_memory_equal(bytes, ANSWER, len);
+        must_work();
+    }
+    assert_true(n_faults >= 10);
+}
+
+static rlim_t descriptors_max;
+
+/* Answers how many there could be before. */
+static rlim_t set_descriptors_max(rlim_t n)
+{
+    struct rlimit limit;
+    rlim_t before;
+
+    call_fault_hold(true);
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &limit), errno);
+    before = limit.rlim_cur;
+    limit.rlim_cur = n;
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &limit), errno);
+    call_fault_hold(false);
+    return before;
+}
+
+/* A place that fails is noted in a file, for which there has to be one. */
+static bool set_time_fails(const char *name, const void *site)
+{
+    rlim_t n = set_descriptors_max(descriptors_max);
+    bool fails = call_fault_fails_at(name, site);
+    int error = errno;
+
+    (void) set_descriptors_max(n);
+    errno = error;
+    return fails;
+}
+
+/* Who waits to be accepted, while there is no descriptor for that. */
+static int call_in_vain(void)
+{
+    int fd, next;
+
+    call_fault_hold(true);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_return_code(connect(fd, (struct sockaddr *) &address, address_len),
+                       errno);
+    next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    assert_return_code(next, errno);
+    fd_close(next);
+    call_fault_hold(false);
+
+    descriptors_max = set_descriptors_max((rlim_t) next);
+    loop_set_time_fails = set_time_fails;
+    assert_true(sd_event_run(event, GIVE_UP_USEC) > 0);
+    loop_set_time_fails = call_fault_fails_at;
+    (void) set_descriptors_max(descriptors_max);
+    return fd;
+}
+
+/* It accepts none for a while, or tries again at once. */
+static void test_out_of_descriptors_it_goes_on_whatever_fails(void **state)
+{
+    bool delivered, failed = false;
+
+    (void) state;
+
+    assert_true(make_service());
+    must_work();
+    for (size_t n = 0; n == 0 || delivered; n++) {
+        int fd;
+
+        call_fault_begin(n, ENOMEM);
+        fd = call_in_vain();
+        delivered = call_fault_end();
+        failed |=
+            strcmp(call_fault_name(), "sd_event_source_set_time_relative") == 0;
+        assert_int_equal(control_service_count(service), 0);
+        fd_close(fd);
+        must_work();
+    }
+    assert_true(failed);
+}
+
 static void test_each_allocation_may_fail(void **state)
 {
     size_t n_faults = 0, n_before;
@@ -328,6 +427,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_each_system_call_may_fail),
         TEST(test_it_goes_byte_by_byte),
+        TEST(test_what_goes_byte_by_byte_is_a_beginning),
+        TEST(test_out_of_descriptors_it_goes_on_whatever_fails),
         TEST(test_each_allocation_may_fail),
         TEST(test_a_service_is_made_or_not),
         TEST(test_a_text_is_made_or_not),

@@ -341,6 +341,7 @@ static int set_up(void **state)
 {
     (void) state;
 
+    loop_add_time_fails = call_fault_fails_at;
     json_set_alloc_funcs(malloc, free);
     loop_divisor = SPEED;
     begun_usec = clock_monotonic_usec();

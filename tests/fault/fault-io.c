@@ -33,6 +33,7 @@ static int set_up(void **state)
 {
     (void) state;
 
+    loop_add_time_fails = call_fault_fails_at;
     json_set_alloc_funcs(malloc, free);
     return sd_event_new(&event);
 }
@@ -89,49 +90,97 @@ static void on_change(void *userdata)
     n_changes++;
 }
 
-static void test_an_exchange_and_a_call_are_made_or_not(void **state)
+enum { N_KINDS = 5 };
+
+/* Make one of each kind, and free it. Nobody is there. */
+static int make_once(size_t kind)
 {
     static const ExchangeLimits limits = { .answer_max = 16,
                                            .timeout_usec = 1000000 };
-    static const AdminRequest request = { .method = ADMIN_START,
-                                          .dest = { "work" } };
+    static const AdminRequest start = { .method = ADMIN_START,
+                                        .dest = { "work" } };
+    /* outlives its deadline */
+    static const AdminRequest create = { .method = ADMIN_CREATE_DISPOSABLE,
+                                         .dest = { "work" } };
     static const AdminEventsHooks hooks = { on_state, on_admin_event };
+    _cleanup_(exchange_freep) Exchange *exchange = NULL;
+    _cleanup_(admin_call_freep) AdminCall *call = NULL;
+    _cleanup_(admin_events_freep) AdminEvents *events = NULL;
+    _cleanup_(rules_dir_freep) RulesDir *dir = NULL;
+    ExchangeEnd end;
+    AdminResult result;
+    int r = kind == 0   ? exchange_new(&exchange, event, "/nowhere", "x", 1,
+                                       &limits, on_end, &end)
+            : kind == 1 ? admin_call_new(&call, event, "/nowhere", &start,
+                                         on_answer, &result)
+            : kind == 2 ? admin_call_new(&call, event, "/nowhere", &create,
+                                         on_answer, &result)
+            : kind == 3
+                ? admin_events_new(&events, event, "/nowhere", &hooks, NULL)
+                : rules_dir_new(&dir, event, "/tmp", on_change, NULL);
+
+    assert_int_equal(r >= 0, exchange || call || events || dir);
+    return r;
+}
+
+static void test_an_exchange_and_a_call_are_made_or_not(void **state)
+{
     size_t n_faults = 0, n_before = n_descriptors();
 
     (void) state;
 
-    for (size_t kind = 0; kind < 4; kind++) {
+    for (size_t kind = 0; kind < N_KINDS; kind++) {
         FAULT_LOOP(n) {
-            _cleanup_(exchange_freep) Exchange *exchange = NULL;
-            _cleanup_(admin_call_freep) AdminCall *call = NULL;
-            _cleanup_(admin_events_freep) AdminEvents *events = NULL;
-            _cleanup_(rules_dir_freep) RulesDir *dir = NULL;
-            ExchangeEnd end;
-            AdminResult result;
-            int r =
-                kind == 0   ? exchange_new(&exchange, event, "/nowhere", "x", 1,
-                                           &limits, on_end, &end)
-                : kind == 1 ? admin_call_new(&call, event, "/nowhere", &request,
-                                             on_answer, &result)
-                : kind == 2
-                    ? admin_events_new(&events, event, "/nowhere", &hooks, NULL)
-                    : rules_dir_new(&dir, event, "/tmp", on_change, NULL);
+            int r = make_once(kind);
 
             if (!fault_end()) {
                 assert_int_equal(r, 0);
                 break;
             }
             assert_int_equal(r, -ENOMEM);
-            assert_null(exchange);
-            assert_null(call);
-            assert_null(events);
-            assert_null(dir);
             n_faults++;
         }
     }
-    assert_true(n_faults >= 5);
+    assert_true(n_faults >= 6);
     loop_settle(event);
     assert_true(n_descriptors() <= n_before + 1); /* of inotify */
+}
+
+/* Also where the call has to be made again from the loop, as nobody is there.
+ */
+static void test_a_call_without_a_timer_is_not_made(void **state)
+{
+    size_t n_timers = 0, n_before;
+
+    (void) state;
+
+    for (size_t kind = 0; kind < N_KINDS; kind++)
+        assert_int_equal(make_once(kind), 0);
+    loop_settle(event);
+    n_before = n_descriptors();
+    for (size_t kind = 0; kind < N_KINDS; kind++)
+        for (size_t n = 0;; n++) {
+            bool is_timer;
+            int r;
+
+            call_fault_begin(n, ENOMEM);
+            r = make_once(kind);
+            if (!call_fault_end()) {
+                assert_int_equal(r, 0);
+                break;
+            }
+            is_timer =
+                strcmp(call_fault_name(), "sd_event_add_time_relative") == 0;
+            if (is_timer)
+                assert_int_equal(r, -ENOMEM);
+            n_timers += is_timer;
+            loop_settle(event);
+            assert_int_equal(n_descriptors(), n_before);
+            assert_int_equal(make_once(kind), 0);
+        }
+    /* deadline and connect of three calls, and of the stream of events when to
+     * try again */
+    assert_int_equal(n_timers, 3 * 2 + 1);
 }
 
 static void test_an_answer_without_memory_is_broken(void **state)
@@ -520,6 +569,7 @@ int main(void)
 #define test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         test(test_an_exchange_and_a_call_are_made_or_not),
+        test(test_a_call_without_a_timer_is_not_made),
         test(test_an_answer_without_memory_is_broken),
         test(test_a_connection_without_memory_costs_only_itself),
         test(test_a_call_that_fails_costs_only_its_connection),

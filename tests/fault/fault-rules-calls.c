@@ -35,6 +35,7 @@ static int set_up(void **state)
 {
     (void) state;
 
+    loop_add_time_fails = call_fault_fails_at;
     memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     assert_non_null(mkdtemp(folder));
     (void) snprintf(path, sizeof(path), "%s/a.rules", folder);

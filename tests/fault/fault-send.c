@@ -21,6 +21,7 @@
 #include "tests/support/call-fault.h"
 #include "tests/support/fault.h"
 #include "tests/support/forwarder-rig.h"
+#include "tests/support/loop.h"
 #include "tests/support/test.h"
 
 #define DESCRIPTION                                                    \
@@ -43,6 +44,7 @@ static int set_up(void **state)
 
     (void) state;
 
+    loop_add_time_fails = call_fault_fails_at;
     forwarder_begin(SCRIPT);
     testbed = umockdev_testbed_new();
     assert_true(umockdev_testbed_add_from_string(testbed, DESCRIPTION, NULL));
@@ -73,7 +75,8 @@ static int send_once(void)
     char *devices[] = { name };
     const SendOptions options = { .qrexec_client = forwarder_client,
                                   .devices = devices,
-                                  .n_devices = 1 };
+                                  .n_devices = 1,
+                                  .timeout_usec = GIVE_UP_USEC };
     sd_event *event = NULL;
     int r;
 

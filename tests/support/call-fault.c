@@ -19,6 +19,8 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <systemd/sd-id128.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "tests/support/call-fault.h"
@@ -351,6 +353,10 @@ WRAP_NEGATIVE(+,
               posix_spawn_file_actions_addclosefrom_np,
               (posix_spawn_file_actions_t * actions, int fd),
               (actions, fd))
+WRAP_NEGATIVE(-,
+              sd_journal_sendv,
+              (const struct iovec *fields, int n),
+              (fields, n))
 WRAP_NEGATIVE(-, sd_id128_get_boot, (sd_id128_t * ret), (ret))
 WRAP_NEGATIVE(-,
               sd_listen_fds_with_names,

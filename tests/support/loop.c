@@ -25,7 +25,8 @@ int __wrap_sd_event_source_set_time_relative(sd_event_source *source,
                                              uint64_t usec);
 
 uint64_t loop_divisor = 1;
-bool (*loop_set_time_fails)(void);
+bool (*loop_add_time_fails)(const char *name, const void *site);
+bool (*loop_set_time_fails)(const char *name, const void *site);
 
 int __wrap_sd_event_add_time_relative(sd_event *event,
                                       sd_event_source **ret,
@@ -35,6 +36,9 @@ int __wrap_sd_event_add_time_relative(sd_event *event,
                                       sd_event_time_handler_t fn,
                                       void *userdata)
 {
+    if (loop_add_time_fails && loop_add_time_fails("sd_event_add_time_relative",
+                                                   __builtin_return_address(0)))
+        return -errno;
     /* the accuracy of a quarter of a second is not enough then */
     return __real_sd_event_add_time_relative(
         event, ret, clock, usec / loop_divisor, loop_divisor > 1 ? 1 : accuracy,
@@ -44,8 +48,10 @@ int __wrap_sd_event_add_time_relative(sd_event *event,
 int __wrap_sd_event_source_set_time_relative(sd_event_source *source,
                                              uint64_t usec)
 {
-    if (loop_set_time_fails && loop_set_time_fails())
-        return -ENOMEM;
+    if (loop_set_time_fails &&
+        loop_set_time_fails("sd_event_source_set_time_relative",
+                            __builtin_return_address(0)))
+        return -errno;
     if (loop_divisor > 1)
         (void) sd_event_source_set_time_accuracy(source, 1);
     return __real_sd_event_source_set_time_relative(source,

@@ -19,8 +19,10 @@
 /* by what all relative times are divided from now on */
 extern uint64_t loop_divisor;
 
-/* Where set: asked before a time is set anew, which fails if it says so. */
-extern bool (*loop_set_time_fails)(void);
+/* Where set: asked before a timer is made, or one is set anew, which fails with
+ * errno if it says so; as call_fault_fails_at() does. */
+extern bool (*loop_add_time_fails)(const char *name, const void *site);
+extern bool (*loop_set_time_fails)(const char *name, const void *site);
 
 /* What is ready now, until nothing is. */
 void loop_settle(sd_event *event);
