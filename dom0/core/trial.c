@@ -475,15 +475,6 @@ static void conclude_prompt(Trial *trial, const AdminAnswer *guivm)
     conclude(trial, STATUS_ATTACHED, "");
 }
 
-/* The job waits for something that only time can bring. */
-static void conclude_wait(Trial *trial)
-{
-    if (trial->job.state == JOB_OFFLINE)
-        conclude(trial, STATUS_UNAVAILABLE, trial->job.detail);
-    else
-        conclude(trial, STATUS_QUBESD_REFUSED, trial->job.detail);
-}
-
 /* One step; false once the verdict is there. */
 static bool step(Trial *trial, JobWish *wish)
 {
@@ -521,12 +512,12 @@ static bool step(Trial *trial, JobWish *wish)
         place_prompt(trial);
         return false;
     case JOB_WISH_NOTHING:
-        if (job->state == JOB_AWAITING) {
-            /* nothing that it waits for comes */
+        if (job->state != JOB_OFFLINE) {
+            /* nothing that it waits for comes, another try finds the same */
             *wish = job_on_time(job, job->wake_usec);
             return true;
         }
-        conclude_wait(trial);
+        conclude(trial, STATUS_UNAVAILABLE, job->detail);
         return false;
     case JOB_WISH_DONE:
         break;

@@ -19,6 +19,7 @@ typedef struct World {
     const char *guivm;          /* of the source; NULL: dom0 */
     AdminResult no_guivm;       /* if set: the call ends so */
     AdminResult listing;
+    bool lost; /* nobody answers the call for the listing */
     bool unlisted;
     const char *attached_to;
 
@@ -74,7 +75,7 @@ static AdminAnswer answer_call(World *world, const AdminRequest *request)
     }
     assert_int_equal(request->method, ADMIN_AVAILABLE);
     assert_string_equal(request->dest.s, "sys-usb");
-    answer.result = world->listing;
+    answer.result = world->lost ? ADMIN_UNREACHABLE : world->listing;
     answer.listing.listed = !world->unlisted;
     answer.listing.has_identity =
         identity_parse(&answer.listing.identity, "0781:5581:x", 11);
@@ -473,6 +474,27 @@ static void test_usb_goes_into_a_running_target(void **state)
     expect(try(fixture, &world), STATUS_ATTACHED, "a", false, true);
 }
 
+static void test_what_is_tried_again_has_its_own_outcome(void **state)
+{
+    Fixture *fixture = *state;
+    World world = { .policy_allow = " a ", .running = "a" };
+
+    take_rule(fixture, "r: allow usb to a\n");
+    fixture->task.job.class = DEVICE_CLASS_USB;
+    strcpy(fixture->task.job.device.s, "2-1");
+    /* qubesd may still list what was detached then */
+    fixture->task.job.port_detached_usec = 10 * USEC_PER_SEC;
+    world.attached_to = "a";
+    expect(try(fixture, &world), STATUS_ALREADY_ATTACHED, "", false, false);
+    world.attached_to = "b";
+    expect(try(fixture, &world), STATUS_ATTACHED_ELSEWHERE, "", false, false);
+
+    /* qubesd's events show that it is there */
+    fixture->task.job.connected = true;
+    world.lost = true;
+    expect(try(fixture, &world), STATUS_UNAVAILABLE, "", false, false);
+}
+
 static void test_what_is_settled_before_a_job_is_told(void **state)
 {
     Fixture *fixture = *state;
@@ -537,6 +559,7 @@ int main(void)
         TEST(test_what_qubesd_says_of_the_device_counts),
         TEST(test_a_paused_target_takes_nothing),
         TEST(test_usb_goes_into_a_running_target),
+        TEST(test_what_is_tried_again_has_its_own_outcome),
         TEST(test_what_is_settled_before_a_job_is_told),
         TEST(test_without_a_rule_that_attaches_nothing_is_asked),
         TEST(test_rules_alone_have_a_verdict_too),
