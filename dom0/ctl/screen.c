@@ -139,21 +139,34 @@ static void print_tabbed_row(FILE *out, size_t n_cells, const ScreenRow row)
     (void) fputc('\n', out);
 }
 
-/* Take columns from the widest cells until the row fits. */
-static void shrink(size_t widths[], size_t n_cells, size_t columns)
+/* Take columns from the widest cells until the row fits, but leave the first
+ * one as many as @first_min. */
+static void take_columns(size_t widths[],
+                         size_t n_cells,
+                         size_t columns,
+                         size_t first_min)
 {
     for (;;) {
-        size_t sum = (n_cells - 1) * COLUMN_GAP, widest = 0;
+        size_t sum = (n_cells - 1) * COLUMN_GAP, widest = n_cells;
 
         for (size_t i = 0; i < n_cells; i++) {
             sum += widths[i];
-            if (widths[i] > widths[widest])
+            if (widths[i] > (i == 0 ? first_min : COLUMN_MIN) &&
+                (widest == n_cells || widths[i] > widths[widest]))
                 widest = i;
         }
-        if (sum <= columns || widths[widest] <= COLUMN_MIN)
+        if (sum <= columns || widest == n_cells)
             return;
         widths[widest]--;
     }
+}
+
+/* The first cell is the name that other commands want: half of the columns are
+ * its own, if need be, as long as the others can be cut. */
+static void shrink(size_t widths[], size_t n_cells, size_t columns)
+{
+    take_columns(widths, n_cells, columns, columns / 2);
+    take_columns(widths, n_cells, columns, COLUMN_MIN);
 }
 
 static void print_cell(FILE *out, const char *text, size_t width, bool last)

@@ -55,7 +55,8 @@ void screen_gap(Screen *screen);
  * advice, if there is no end. */
 void screen_more(Screen *screen, size_t n_left_out, size_t indent);
 
-/* A row of @n_cells texts; the first row is the heading. */
+/* A row of @n_cells texts; the first row is the heading. Of a table that is too
+ * wide the first cells keep up to half of the columns. */
 typedef const char *ScreenRow[SCREEN_CELLS_MAX];
 void screen_table(Screen *screen,
                   size_t indent,

@@ -113,18 +113,48 @@ static void test_elsewhere_cells_are_separated_by_tabs(void **state)
 static void test_a_wide_table_loses_from_its_widest_cells(void **state)
 {
     static const ScreenRow rows[] = {
-        { "NAME", "WHAT" },
-        { "日本日本日本日本日本", "abcdefgh" },
-        { "short", "x" },
+        { "NO", "NAME", "WHAT" },
+        { "1", "日本日本日本日本日本", "abcdefgh" },
+        { "2", "short", "x" },
     };
     Rig rig;
 
     (void) state;
-    rig_begin(&rig, true, 22, false);
-    screen_table(&rig.screen, 0, 2, rows, ARRAY_SIZE(rows));
-    rig_end(&rig, "NAME          WHAT\n"
-                  "日本日本...   abcdefgh\n"
-                  "short         x\n");
+    rig_begin(&rig, true, 26, false);
+    screen_table(&rig.screen, 0, 3, rows, ARRAY_SIZE(rows));
+    rig_end(&rig, "NO  NAME          WHAT\n"
+                  "1   日本日本...   abcdefgh\n"
+                  "2   short         x\n");
+}
+
+static void test_the_first_cell_of_a_table_is_cut_last(void **state)
+{
+    static const ScreenRow rows[] = {
+        { "DEVICE", "NAME", "TO" },
+        { "sys-usb-front:sda", "\"SanDisk Ultra\"", "backups" },
+    };
+    Rig rig;
+
+    (void) state;
+    rig_begin(&rig, true, 36, false);
+    screen_table(&rig.screen, 0, 3, rows, ARRAY_SIZE(rows));
+    rig_end(&rig, "DEVICE             NAME      TO\n"
+                  "sys-usb-front:sda  \"San...\"  backups\n");
+}
+
+static void test_the_first_cell_of_a_table_has_half_of_it_at_most(void **state)
+{
+    static const ScreenRow rows[] = {
+        { "DEVICE", "NAME", "TO" },
+        { "sys-usb-at-the-front:sda", "\"SanDisk Ultra\"", "backups" },
+    };
+    Rig rig;
+
+    (void) state;
+    rig_begin(&rig, true, 36, false);
+    screen_table(&rig.screen, 0, 3, rows, ARRAY_SIZE(rows));
+    rig_end(&rig, "DEVICE              NAME     TO\n"
+                  "sys-usb-at-the-...  \"Sa...\"  backups\n");
 }
 
 static void test_quoted_words_stay_in_their_quotes_when_cut(void **state)
@@ -187,6 +217,8 @@ int main(void)
         cmocka_unit_test(test_tables_are_aligned_by_width),
         cmocka_unit_test(test_elsewhere_cells_are_separated_by_tabs),
         cmocka_unit_test(test_a_wide_table_loses_from_its_widest_cells),
+        cmocka_unit_test(test_the_first_cell_of_a_table_is_cut_last),
+        cmocka_unit_test(test_the_first_cell_of_a_table_has_half_of_it_at_most),
         cmocka_unit_test(test_quoted_words_stay_in_their_quotes_when_cut),
         cmocka_unit_test(test_lines_are_counted_to_the_end_of_the_screen),
         cmocka_unit_test(test_a_whole_view_has_no_end),
