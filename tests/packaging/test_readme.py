@@ -29,7 +29,9 @@ For tests.
 SHIMS = {
     "sudo": '#!/bin/sh\nexec "$@"\n',
     # a command in the qube build, where the packages and the key are
-    "qvm-run": '#!/bin/sh\n[ "$1 $2" = "--pass-io build" ] || exit 1\n'
+    "qvm-run": '#!/bin/sh\nif [ "$1 $2 $3" = "-u root sys-usb" ]; then\n'
+               'shift 3; echo "$*" >>/root/in-sys-usb; exit\nfi\n'
+               '[ "$1 $2" = "--pass-io build" ] || exit 1\n'
                'cd /home/build && exec sh -c "$3"\n',
     "gpg": '#!/bin/sh\n[ "$*" = "--export --armor build" ] && cat key.asc\n',
     "qubes-dom0-update": '#!/bin/sh\n[ "$*" = jansson ]\n',
@@ -103,6 +105,9 @@ class ReadmeTest(unittest.TestCase):
             "etc/qubes/autoattach.d/30-user.rules"))
 
         self.do("uninstall")
+        # else it is refused from now on, each time with a notification
+        self.assertEqual(self.root.read("root/in-sys-usb"),
+                         "systemctl stop qubes-autoattach-forwarder\n")
         self.assertEqual(self.root.read("root/services"),
                          "--unset sys-usb autoattach\n")
         self.assertEqual({name for name in self.root.found()
