@@ -5,9 +5,9 @@
  * highest bit) of a USB device
  *
  * WIRE 1 is read here once more, in another way: what is taken from an answer
- * is what it says, no less and no more, and an identity that is taken cannot
- * shift the header of the request that it goes into. The same bytes as the name
- * of an icon: what is taken is that name.
+ * is what it says, no less and no more, and an identity or a qube's name that
+ * is taken cannot shift the header of the request that it goes into. The same
+ * bytes as the name of an icon: what is taken is that name.
  */
 
 #include <assert.h>
@@ -143,9 +143,10 @@ static void check_line(const AdminRequest *request,
         return;
     }
     assert(listing->attachment == (at ? ATTACHMENT_QUBE : ATTACHMENT_NONE));
-    if (at)
-        assert(
-            bytes_are((Bytes){ at->value, at->len }, listing->attached_to.s));
+    if (!at)
+        return;
+    assert(bytes_are((Bytes){ at->value, at->len }, listing->attached_to.s));
+    assert(request_of_qube_is_true(&listing->attached_to));
 }
 
 /* Whether it is one; then it says what @answer says. */
@@ -231,6 +232,7 @@ static bool check_disposable(const AdminAnswer *answer, Bytes data)
     if (!is_qube(data))
         return false;
     assert(bytes_are(data, answer->qube.s));
+    assert(request_of_qube_is_true(&answer->qube));
     return true;
 }
 

@@ -4,13 +4,14 @@
  * Any bytes as the policy agent's answer
  *
  * A yes is exactly "allow:" and the text of a target that was offered, and
- * that is a yes.
+ * that is a yes. What was chosen can go into requests of qubesd.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "dom0/wire/prompt.h"
+#include "tests/support/request-header.h"
 
 #define ALLOW "allow:"
 
@@ -59,6 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require((answer.result == PROMPT_DIED) == (size == 0));
     require(answer.result != PROMPT_NO_AGENT);
     require((answer.result == PROMPT_YES) == (target < prompt.n_targets));
-    require(answer.result != PROMPT_YES || answer.target == target);
+    if (answer.result == PROMPT_YES) {
+        require(answer.target == target);
+        require(request_of_qube_is_true(&prompt.targets[target].name));
+    }
     return 0;
 }

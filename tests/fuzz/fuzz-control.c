@@ -3,10 +3,10 @@
 /*
  * Calls and replies of the control socket: what is of their form is accepted,
  * and nothing else; it encodes to the JSON that it came from, and is accepted
- * again. A call goes to the method of
- * its name, and names the device or the rule that its parameters say. Messages
- * that come in pieces are those that stand between the NULs, however they are
- * cut.
+ * again. A call goes to the method of its name, and names the device or the
+ * rule that its parameters say; that device can go into a request of qubesd.
+ * Messages that come in pieces are those that stand between the NULs, however
+ * they are cut.
  */
 
 #include <assert.h>
@@ -18,6 +18,7 @@
 #include "dom0/wire/control-values.h"
 #include "tests/support/control-form.h"
 #include "tests/support/json-input.h"
+#include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -153,6 +154,21 @@ static bool is_untouched(const DeviceRef *ref)
            device_name_equal(&ref->device, &untouched.device);
 }
 
+/* The device can be looked for at its source, and detached. */
+static void check_request(const DeviceRef *ref)
+{
+    AdminRequest request = { .method = ADMIN_AVAILABLE,
+                             .class = ref->class,
+                             .dest = ref->source,
+                             .backend = ref->source,
+                             .port = ref->device };
+
+    assert(request_header_is_true(&request));
+    request.method = ADMIN_DETACH;
+    request.dest = (QubeName){ "work" };
+    assert(request_header_is_true(&request));
+}
+
 static void check_device(const ControlCall *call)
 {
     const char *source = json_text(call->parameters, "source");
@@ -176,6 +192,7 @@ static void check_device(const ControlCall *call)
     assert(!bad && strcmp(ref.source.s, source) == 0);
     assert(strcmp(ref.device.s, device) == 0);
     assert(device_name_parse(&port, ref.class, device, strlen(device)));
+    check_request(&ref);
 }
 
 /* Wait names a rule, and no device, or a device. */

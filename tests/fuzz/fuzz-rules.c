@@ -6,8 +6,8 @@
  * Reading them never crashes. Either something is said against them, or each
  * rule's normal form reads back as an equal rule that renders the same, and
  * what is hardly meant is only warned of. A rule of a good file begins with the
- * words that stand there, and one that is taken out leaves the others as they
- * are.
+ * words that stand there, its targets and options can go into requests of
+ * qubesd, and one that is taken out leaves the others as they are.
  */
 
 #include <stdlib.h>
@@ -17,6 +17,7 @@
 #include "dom0/core/rule-lint.h"
 #include "dom0/core/ruleset.h"
 #include "tests/support/bytes.h"
+#include "tests/support/request-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -108,6 +109,26 @@ static void require_head(const Rule *rule, const char *text, size_t len)
     }
 }
 
+/* Each target can be started or made, and a disk attached to it in this way. */
+static void require_requests(const Rule *rule)
+{
+    AdminRequest request = { .method = ADMIN_ATTACH,
+                             .class = DEVICE_CLASS_BLOCK,
+                             .dest = { "work" },
+                             .backend = { "sys-usb" },
+                             .port = { "sda" } };
+
+    request.options.read_only = rule->options.read_only;
+    request.options.cdrom = rule->options.cdrom;
+    require(strlen(rule->options.frontend) < sizeof(request.options.frontend));
+    memcpy(request.options.frontend, rule->options.frontend,
+           strlen(rule->options.frontend));
+    require(request_header_is_true(&request));
+    for (size_t i = 0; i < rule->n_targets; i++)
+        if (rule->targets[i].kind != TARGET_DISPVM_DEFAULT)
+            require(request_of_qube_is_true(&rule->targets[i].name));
+}
+
 /* With a comment behind it, of the largest size, it is the same; a byte more is
  * too much. */
 static void require_limit(const Ruleset *ruleset, const char *text, size_t len)
@@ -174,8 +195,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (diagnostics_count(diagnostics) > 0)
         return 0;
     lint(ruleset, text, size);
-    for (size_t i = 0; i < ruleset_count(ruleset); i++)
+    for (size_t i = 0; i < ruleset_count(ruleset); i++) {
         require_head(ruleset_get(ruleset, i), text, size);
+        require_requests(ruleset_get(ruleset, i));
+    }
     if (size % LIMIT_EVERY == 0)
         require_limit(ruleset, text, size);
     if (ruleset_count(ruleset) > 0) {
