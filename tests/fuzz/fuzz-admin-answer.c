@@ -15,6 +15,7 @@
 
 #include "common/text.h"
 #include "dom0/core/approval.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/bytes.h"
 #include "tests/support/pairs.h"
 #include "tests/support/request-header.h"
@@ -316,6 +317,17 @@ static void check_rest(const AdminRequest *request, const AdminAnswer *answer)
     assert(!answer->pending);
 }
 
+/* All that the method asks for is in it, or it says why not. */
+static bool is_taken(const AdminAnswer *answer)
+{
+    const DeviceListing *listing = &answer->listing;
+
+    if (answer->result != ADMIN_OK)
+        return answer->result == ADMIN_EXCEPTION;
+    return !listing->listed ||
+           (listing->has_identity && listing->attachment != ATTACHMENT_UNKNOWN);
+}
+
 static void check_answer(const AdminRequest *request,
                          const AdminAnswer *answer,
                          Bytes bytes)
@@ -334,6 +346,7 @@ static void check_answer(const AdminRequest *request,
     if (wanted == ADMIN_EXCEPTION)
         check_exception(answer, bytes_behind(bytes, 2));
     check_rest(request, answer);
+    fuzz_set_taken(is_taken(answer));
 }
 
 static void check_icon(Bytes name)

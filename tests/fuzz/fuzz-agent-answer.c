@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dom0/wire/prompt.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/request-header.h"
 
 #define ALLOW "allow:"
@@ -57,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         prompt_decode(&prompt, (const char *) data, size);
     size_t target = allowed(&prompt, data, size);
 
+    fuzz_set_taken(answer.result == PROMPT_YES);
     require((answer.result == PROMPT_DIED) == (size == 0));
     require(answer.result != PROMPT_NO_AGENT);
     require((answer.result == PROMPT_YES) == (target < prompt.n_targets));

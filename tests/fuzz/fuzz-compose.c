@@ -14,6 +14,7 @@
 #include "dom0/core/rule-compose.h"
 #include "dom0/core/rule-suggest.h"
 #include "dom0/core/ruleset.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/unicode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -98,10 +99,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     WireMessage message;
 
-    if (size > 0 &&
-        wire_decode(&message, (const char *) data + 1, size - 1, NULL) ==
-            STATUS_INVALID &&
-        message.type == WIRE_EVENT)
+    fuzz_set_taken(size > 0 &&
+                   wire_decode(&message, (const char *) data + 1, size - 1,
+                               NULL) == STATUS_INVALID &&
+                   message.type == WIRE_EVENT);
+    if (fuzz_was_taken())
         check(&message.record, data[0]);
     return 0;
 }

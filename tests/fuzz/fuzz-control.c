@@ -16,6 +16,7 @@
 #include "dom0/wire/control-buffer.h"
 #include "dom0/wire/control-methods.h"
 #include "dom0/wire/control-values.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/control-form.h"
 #include "tests/support/json-input.h"
 #include "tests/support/request-header.h"
@@ -124,8 +125,9 @@ static bool parameters_fit(const Method *method, json_t *parameters)
     return !method->of_device || n_needed == 2;
 }
 
-/* It goes where its name says, if its parameters are of their form. */
-static ControlMethod check_route(const ControlCall *call)
+/* It goes where its name says, if its parameters are of their form; else it is
+ * answered at once, which may be an error. */
+static ControlMethod check_route(const ControlCall *call, bool *ret_served)
 {
     const Method *wanted = find_method(call->method.s);
     ControlMethod method;
@@ -134,6 +136,7 @@ static ControlMethod check_route(const ControlCall *call)
 
     assert(control_call_route(&method, &answer, call) == 0);
     assert((method == CONTROL_METHOD_INVALID) == (answer != NULL));
+    *ret_served = !json_object_get(answer, "error");
     if (answer)
         free(encode(answer, &len));
     if (!wanted || call->upgrade || !parameters_fit(wanted, call->parameters))
@@ -169,7 +172,8 @@ static void check_request(const DeviceRef *ref)
     assert(request_header_is_true(&request));
 }
 
-static void check_device(const ControlCall *call)
+/* Whether it names one. */
+static bool check_device(const ControlCall *call)
 {
     const char *source = json_text(call->parameters, "source");
     const char *device = json_text(call->parameters, "device");
@@ -181,22 +185,23 @@ static void check_device(const ControlCall *call)
     if (!qube_name_parse(&qube, source, strlen(source))) {
         assert(bad && strcmp(bad, "source") == 0);
         assert(is_untouched(&ref));
-        return;
+        return false;
     }
     if (device_name_parse_any(&port, device, strlen(device)) ==
         DEVICE_CLASS_INVALID) {
         assert(bad && strcmp(bad, "device") == 0);
         assert(is_untouched(&ref));
-        return;
+        return false;
     }
     assert(!bad && strcmp(ref.source.s, source) == 0);
     assert(strcmp(ref.device.s, device) == 0);
     assert(device_name_parse(&port, ref.class, device, strlen(device)));
     check_request(&ref);
+    return true;
 }
 
 /* Wait names a rule, and no device, or a device. */
-static void check_awaited(const ControlCall *call)
+static bool check_awaited(const ControlCall *call)
 {
     const json_t *parameters = call->parameters;
     const char *rule = json_text(parameters, "rule");
@@ -211,8 +216,7 @@ static void check_awaited(const ControlCall *call)
         assert((bad != NULL) == is_untouched(&ref));
         assert((bad == NULL) ==
                (control_device_decode(&again_ref, call) == NULL));
-        check_device(call);
-        return;
+        return check_device(call);
     }
     assert(is_untouched(&ref));
     assert((bad != NULL) == (has_device || rule[0] == '\0'));
@@ -221,6 +225,7 @@ static void check_awaited(const ControlCall *call)
         assert(strcmp(name.s, rule) == 0);
     else
         assert(name.s[0] == '\0');
+    return bad == NULL;
 }
 
 /* One after the other, until there is none that is whole. */
@@ -308,10 +313,12 @@ static bool is_all_poison(const void *value, size_t size)
     return true;
 }
 
-static void fuzz_call(const char *data, size_t size, bool is_form)
+/* Whether it is a call that can be served. */
+static bool fuzz_call(const char *data, size_t size, bool is_form)
 {
     ControlCall call, again;
     ControlMethod method;
+    bool served;
     size_t len;
     char *text;
 
@@ -319,7 +326,7 @@ static void fuzz_call(const char *data, size_t size, bool is_form)
     if (control_call_decode(&call, data, size) < 0) {
         assert(!is_form);
         assert(is_all_poison(&call, sizeof(call)));
-        return;
+        return false;
     }
 
     assert(is_form);
@@ -335,18 +342,19 @@ static void fuzz_call(const char *data, size_t size, bool is_form)
     }
     free(text);
 
-    method = check_route(&call);
+    method = check_route(&call, &served);
     if (method == CONTROL_WAIT)
-        check_awaited(&call);
+        served = check_awaited(&call);
     else if (method == CONTROL_RETRY || method == CONTROL_DETACH ||
              method == CONTROL_EXPLAIN)
-        check_device(&call);
+        served = check_device(&call);
     if (size % LIMITS_EVERY == 0)
         check_call_limit(data, size);
     control_call_clear(&call);
+    return served;
 }
 
-static void fuzz_reply(const char *data, size_t size, bool is_form)
+static bool fuzz_reply(const char *data, size_t size, bool is_form)
 {
     ControlReply reply, again;
     size_t len;
@@ -356,7 +364,7 @@ static void fuzz_reply(const char *data, size_t size, bool is_form)
     if (control_reply_decode(&reply, data, size) < 0) {
         assert(!is_form);
         assert(is_all_poison(&reply, sizeof(reply)));
-        return;
+        return false;
     }
 
     assert(is_form);
@@ -373,6 +381,7 @@ static void fuzz_reply(const char *data, size_t size, bool is_form)
     if (size % LIMITS_EVERY == 0)
         check_reply_limit(data, size);
     control_reply_clear(&reply);
+    return true;
 }
 
 /* Twice, so that one ends where the other begins, and with no more room than
@@ -397,11 +406,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *) data;
     _cleanup_(json_decrefp) json_t *input = json_input(text, size);
+    bool served, replied;
 
     fuzz_pieces(text, size);
-    fuzz_call(text, size,
-              input && size <= CONTROL_CALL_MAX && form_is_call(input));
-    fuzz_reply(text, size,
-               input && size <= CONTROL_REPLY_MAX && form_is_reply(input));
+    served = fuzz_call(
+        text, size, input && size <= CONTROL_CALL_MAX && form_is_call(input));
+    replied = fuzz_reply(
+        text, size, input && size <= CONTROL_REPLY_MAX && form_is_reply(input));
+    fuzz_set_taken(served || replied);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dom0/wire/descriptor.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/descriptor-form.h"
 #include "tests/support/request-header.h"
 
@@ -58,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     DescriptorResult result = descriptor_decode(&source, &len, text, size);
     Bytes name, rest;
 
+    fuzz_set_taken(result == DESCRIPTOR_GOOD);
     assert((result == DESCRIPTOR_GOOD) ==
            descriptor_is_good((Bytes){ text, size }, &name, &rest));
     if (result != DESCRIPTOR_GOOD) {

@@ -18,6 +18,7 @@
 #include "common/wire/line-buffer.h"
 #include "dom0/wire/descriptor.h"
 #include "dom0/wire/event-session.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/descriptor-form.h"
 #include "tests/support/json-input.h"
 #include "tests/support/record-form.h"
@@ -36,6 +37,7 @@ typedef struct Taken {
     bool bad;   /* it was not */
     bool refused;
     bool too_long;
+    bool partial; /* the last line had no end */
     WireAnswer answer;
 } Taken;
 
@@ -295,6 +297,7 @@ static Taken take_all(Bytes input, size_t piece)
         on_read(&connection, size);
     }
     check_end(&connection);
+    taken->partial = line_buffer_has_partial(connection.lines);
     line_buffer_free(connection.lines);
     return *taken;
 }
@@ -310,6 +313,8 @@ static void check_pieces(Bytes input, size_t piece)
     assert(whole.too_long == pieces.too_long);
     assert(whole.answer.seq == pieces.answer.seq);
     assert(whole.answer.status == pieces.answer.status);
+    fuzz_set_taken(whole.known && !whole.refused && !whole.too_long &&
+                   !whole.partial);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "sysusb/core/mounts.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -85,11 +86,13 @@ static void check_number(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(freep) char *text = strndup((const char *) data, size);
+    bool mounted, swapped;
 
     if (!text)
         return 0;
-    (void) mounts_have(text, &sda1);
-    (void) swaps_have(text, &sda1);
+    mounted = mounts_have(text, &sda1);
+    swapped = swaps_have(text, &sda1);
+    fuzz_set_taken(mounted || swapped);
     check_number(text);
     if (strcspn(text, " \t\n") == strlen(text))
         check_word(text);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dom0/wire/policy.h"
+#include "tests/fuzz/taken.h"
 
 #define YES "result=allow"
 #define NO  "result=deny"
@@ -21,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     PolicyAnswer answer = policy_decode((const char *) data, size);
 
+    fuzz_set_taken(answer == POLICY_YES || answer == POLICY_NO);
     if ((answer == POLICY_YES) != is(data, size, YES) ||
         (answer == POLICY_NO) != is(data, size, NO))
         abort();

@@ -4,15 +4,16 @@
  * Any bytes as a line of the record protocol, from either end
  *
  * What is of the form of DESIGN 3 is taken, and nothing else. A refused line
- * leaves nothing in the result but its seq. One that is taken is what its JSON
- * says, under the names of DESIGN 3. The encoder writes the same JSON again,
- * and that is read back as the same value.
+ * leaves nothing in the result but its seq; a refused answer nothing. One that
+ * is taken is what its JSON says, under the names of DESIGN 3. The encoder
+ * writes the same JSON again, and that is read back as the same value.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/wire/record-wire.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/json-input.h"
 #include "tests/support/record-form.h"
 
@@ -80,7 +81,7 @@ static void require_json(const json_t *line, const char *text, size_t len)
     require(json_equal(line, written));
 }
 
-static void fuzz_message(const char *data, size_t size)
+static bool fuzz_message(const char *data, size_t size)
 {
     _cleanup_(freep) char *line = NULL, *line_again = NULL;
     _cleanup_(json_decrefp) json_t *json = json_input(data, size);
@@ -101,7 +102,7 @@ static void fuzz_message(const char *data, size_t size)
     require(strcmp(agent, size > WIRE_LINE_MAX ? "" : form_agent(json)) == 0);
     if (status != STATUS_INVALID) {
         require_nothing(&message);
-        return;
+        return false;
     }
 
     require(json != NULL);
@@ -117,20 +118,23 @@ static void fuzz_message(const char *data, size_t size)
     require_equal(&message, &again);
     line_again = encode(&again, &len_again);
     require(len == len_again && memcmp(line, line_again, len) == 0);
+    return true;
 }
 
-static void fuzz_answer(const char *data, size_t size)
+static bool fuzz_answer(const char *data, size_t size)
 {
     _cleanup_(freep) char *line = NULL;
     _cleanup_(json_decrefp) json_t *json = json_input(data, size);
     const WireAnswer untouched = { .seq = 77, .status = STATUS_QUIET };
     WireAnswer answer = untouched, again;
     size_t len;
+    bool taken = wire_decode_answer(&answer, data, size);
 
-    if (!wire_decode_answer(&answer, data, size)) {
+    require(taken == (size <= WIRE_LINE_MAX && form_is_answer(json)));
+    if (!taken) {
         require(answer.seq == untouched.seq &&
                 answer.status == untouched.status);
-        return;
+        return false;
     }
 
     require(answer.seq == seq_of(json));
@@ -140,11 +144,14 @@ static void fuzz_answer(const char *data, size_t size)
     require_json(json, line, len);
     require(wire_decode_answer(&again, line, len - 1));
     require(answer.seq == again.seq && answer.status == again.status);
+    return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_message((const char *) data, size);
-    fuzz_answer((const char *) data, size);
+    bool is_message = fuzz_message((const char *) data, size);
+    bool is_answer = fuzz_answer((const char *) data, size);
+
+    fuzz_set_taken(is_message || is_answer);
     return 0;
 }

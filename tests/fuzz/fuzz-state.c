@@ -16,6 +16,7 @@
 
 #include "dom0/core/manager.h"
 #include "dom0/wire/state-wire.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/json-input.h"
 #include "tests/support/record-form.h"
 #include "tests/support/request-header.h"
@@ -225,6 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text;
     int r = state_decode(&state, (const char *) data, size, &line, &error);
 
+    fuzz_set_taken(r == 0);
     assert((r == 0) == form_is_state((Bytes){ (const char *) data, size }));
     if (r < 0) {
         assert(r == -EBADMSG);

@@ -15,6 +15,7 @@
 #include "common/device.h"
 #include "common/qube-name.h"
 #include "common/text.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/names.h"
 #include "tests/support/unicode.h"
 
@@ -139,6 +140,7 @@ static void fuzz_names(const char *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_set_taken(text_is_plain((const char *) data, size));
     fuzz_characters((const char *) data, size);
     fuzz_escape((const char *) data, size);
     fuzz_names((const char *) data, size);

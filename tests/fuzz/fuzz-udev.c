@@ -20,6 +20,7 @@
 #include "common/wire/record-wire.h"
 #include "sysusb/core/export.h"
 #include "sysusb/core/udev-record.h"
+#include "tests/fuzz/taken.h"
 #include "tests/support/json-input.h"
 #include "tests/support/record-form.h"
 #include "tests/support/udev-input.h"
@@ -383,7 +384,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     udev_input_read(&input, (const char *) data, size);
     check_export(view);
-    if (udev_record_build(&record, view)) {
+    fuzz_set_taken(udev_record_build(&record, view));
+    if (fuzz_was_taken()) {
         check_meaning(&record, view);
         check_line(&record);
     } else {

@@ -4,7 +4,9 @@
  * Replay: run a fuzz target over files, without a fuzzer
  *
  * Takes files and folders of files. A property that does not hold ends the
- * program; no input at all is an error too.
+ * program; no input at all is an error too. So is a name that is not true: what
+ * is called "good-..." or "wire-..." must be taken, and "bad-..." must not; the
+ * same goes for all files of a folder "good" or "bad".
  */
 
 #include <ftw.h>
@@ -13,7 +15,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+
+#include "tests/fuzz/taken.h"
 
 #define N_OPEN_FOLDERS 8
 
@@ -40,18 +45,41 @@ static bool replay(const char *path, size_t size)
     return good;
 }
 
+static bool begins(const char *name, const char *word)
+{
+    return strncmp(name, word, strlen(word)) == 0;
+}
+
+/* Whether the file was taken, or not, as its name and its folder's say. */
+static bool is_named_truly(const char *path, const char *name)
+{
+    const char *folder = name > path ? name - 1 : path;
+    bool good, bad;
+
+    while (folder > path && folder[-1] != '/')
+        folder--;
+    good = begins(name, "good-") || begins(name, "wire-") ||
+           begins(folder, "good/");
+    bad = begins(name, "bad-") || begins(folder, "bad/");
+    if ((!good || fuzz_was_taken()) && (!bad || !fuzz_was_taken()))
+        return true;
+    fprintf(stderr, "%s: is %s\n", path,
+            fuzz_was_taken() ? "taken" : "not taken");
+    return false;
+}
+
 static int on_entry(const char *path,
                     const struct stat *st,
                     int type,
                     struct FTW *place)
 {
-    (void) place;
-
     if (type == FTW_D || type == FTW_DP)
         return 0;
     if (type != FTW_F)
         return 1;
-    return replay(path, (size_t) st->st_size) ? 0 : 1;
+    if (!replay(path, (size_t) st->st_size))
+        return 1;
+    return is_named_truly(path, path + place->base) ? 0 : 1;
 }
 
 int main(int argc, char *argv[])

@@ -216,6 +216,53 @@ Status form_of_line(const json_t *line)
     return good ? STATUS_INVALID : STATUS_MALFORMED;
 }
 
+/* what dom0 answers */
+
+static const struct {
+    json_int_t code;
+    const char *name;
+} statuses[] = {
+    { 200, "attached" },
+    { 201, "already-attached" },
+    { 203, "detached" },
+    { 300, "not-attached" },
+    { 301, "no-rule" },
+    { 302, "denied-by-rule" },
+    { 303, "denied-by-policy" },
+    { 304, "denied-by-user" },
+    { 305, "approval-timeout" },
+    { 306, "target-not-running" },
+    { 307, "waiting-for-target" },
+    { 308, "detached-by-user" },
+    { 309, "paused" },
+    { 310, "attached-elsewhere" },
+    { 311, "superseded" },
+    { 312, "quiet" },
+    { 400, "malformed" },
+    { 401, "unsupported-version" },
+    { 404, "no-such-device" },
+    { 413, "too-large" },
+    { 429, "too-many" },
+    { 500, "internal" },
+    { 502, "qubesd-refused" },
+    { 503, "unavailable" },
+    { 504, "timeout" },
+    { 520, "start-failed" },
+    { 521, "attach-failed" },
+};
+
+bool form_is_answer(const json_t *line)
+{
+    const json_t *seq = get(line, "seq"), *code = get(line, "code");
+    bool known = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
+        known |= json_integer_value(code) == statuses[i].code &&
+                 json_says(line, "status", statuses[i].name);
+    return known && json_object_size(line) == 3 &&
+           (json_is_null(seq) || json_integer_value(seq) > 0);
+}
+
 /* what a record says */
 
 static bool says_interfaces(const json_t *list, const Properties *properties)

@@ -26,6 +26,9 @@ const char *form_agent(const json_t *line);
  * STATUS_INVALID for a good one. */
 Status form_of_line(const json_t *line);
 
+/* Whether it is a line of dom0's, with a name of the table of DESIGN 3. */
+bool form_is_answer(const json_t *line);
+
 /* Whether the record is what the good line of an event says, whose properties
  * are there. */
 bool form_says(const json_t *line, const Record *record);
