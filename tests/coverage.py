@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterable
 
 FOLDERS = ("common", "dom0", "sysusb")
 LINES_MIN = 90.0
@@ -58,19 +59,75 @@ def assert_lines(source: list[str]) -> set[int]:
     return found
 
 
-def unreachable_lines(source: list[str]) -> set[int]:
-    """Each assert(false), and the line behind it, which the compiler wants."""
+def switch_above(source: list[str], end: int) -> list[str] | None:
+    """The lines of the switch that the brace at this index ends."""
+    indent = re.match(r"( +)}$", source[end])
+    if not indent:
+        return None
+    begin = end - 1
+    while begin > 0 and not re.match(rf"{indent[1]}\S", source[begin]) or \
+            source[begin].strip().startswith("case "):
+        begin -= 1
+    return source[begin:end] if source[begin].strip().startswith("switch (") else None
+
+
+def last_way_out(source: list[str], end: int) -> set[int]:
+    """Of a switch that ends at this index, the break behind which nothing else
+    stands, and its cases."""
+    at = end - 1
+    if not switch_above(source, end) or source[at].strip() != "break;":
+        return set()
+    found = {at + 1}
+    while re.match(r" *case \w+:$", source[at - 1]):
+        found.add(at)
+        at -= 1
+    return found
+
+
+def enumerators(texts: Iterable[str]) -> set[str]:
+    """All that these sources and headers define."""
     return {
-        number + behind
-        for number, line in enumerate(source, 1)
-        if line.strip() == "assert(false);"
-        for behind in (0, 1)
+        word
+        for text in texts
+        for body in re.findall(r"\benum\b[^{;()]*\{([^}]*)\}", text)
+        for word in re.findall(r"(?:^|,)\s*(\w+)", re.sub(r"(?s)/\*.*?\*/", "", body))
     }
+
+
+def last_statement(lines: list[str]) -> str:
+    """Of several lines, without its semicolon."""
+    return " ".join(line.strip() for line in lines).rstrip("; ").split(";")[-1] \
+        .split("{")[-1].split(":")[-1].strip()
+
+
+def is_exhaustive(source: list[str], end: int, values: set[str]) -> bool:
+    """Whether a switch that ends at this index is one over an enum, in which no value
+    is without a case, as the compiler sees (-Wswitch-enum), and each case returns."""
+    lines = switch_above(source, end) or []
+    cases = [match[1] for line in lines if (match := re.match(r" *case (.*):$", line))]
+    return bool(cases) and values.issuperset(cases) and not any(
+        re.search(r"\bdefault:|\bbreak;|\bgoto\b", line) for line in lines) and \
+        last_statement(lines).startswith("return ")
+
+
+def unreachable_lines(source: list[str], values: set[str]) -> set[int]:
+    """Each assert(false), the line behind it, which the compiler wants, and what of a
+    switch leads there only; and what returns behind a switch that no value of the enum
+    gets out of. @values are the enumerators that there are."""
+    found: set[int] = set()
+    for index, line in enumerate(source[1:], 1):
+        if line.strip() == "assert(false);":
+            found |= {index + 1, index + 2} | last_way_out(source, index - 1)
+        elif re.match(r" +return\b.*;$", line) and is_exhaustive(source, index - 1, values):
+            found.add(index + 1)
+    return found
 
 
 def collect(build: pathlib.Path, root: pathlib.Path) -> dict[str, File]:
     """All sources of ours that an object with a count stands for."""
     files: dict[str, File] = defaultdict(File)
+    values = enumerators(path.read_text() for folder in FOLDERS
+                         for path in (root / folder).rglob("*.[ch]"))
     for gcno in sorted(build.rglob("*.gcno")):
         relative = gcno.relative_to(build)
         if relative.parts[0] not in FOLDERS:
@@ -85,7 +142,7 @@ def collect(build: pathlib.Path, root: pathlib.Path) -> dict[str, File]:
             if pathlib.Path(name).parts[0] not in FOLDERS:
                 continue
             source = path.read_text().split("\n")
-            files[name].unreachable = unreachable_lines(source)
+            files[name].unreachable = unreachable_lines(source, values)
             add(files[name], entry, assert_lines(source))
     return files
 

@@ -395,6 +395,30 @@ static void test_a_service_is_made_or_not(void **state)
     must_work();
 }
 
+/* Whose parameters are empty, if it has none. */
+static void test_a_reply_is_read_or_not(void **state)
+{
+    static const char text[] = "{}";
+    size_t n_faults = 0;
+
+    (void) state;
+
+    FAULT_LOOP(n) {
+        _cleanup_(control_reply_clearp) ControlReply reply = {};
+        int r = control_reply_decode(&reply, text, strlen(text));
+
+        if (!fault_end()) {
+            assert_int_equal(r, 0);
+            assert_int_equal(json_object_size(reply.parameters), 0);
+            break;
+        }
+        assert_int_equal(r, -ENOMEM);
+        assert_null(reply.parameters);
+        n_faults++;
+    }
+    assert_true(n_faults >= 1);
+}
+
 /* What a device says of itself need not be UTF-8, nor short. */
 static void test_a_text_is_made_or_not(void **state)
 {
@@ -431,6 +455,7 @@ int main(void)
         TEST(test_out_of_descriptors_it_goes_on_whatever_fails),
         TEST(test_each_allocation_may_fail),
         TEST(test_a_service_is_made_or_not),
+        TEST(test_a_reply_is_read_or_not),
         TEST(test_a_text_is_made_or_not),
     };
 

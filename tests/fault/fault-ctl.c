@@ -234,6 +234,7 @@ static int set_up(void **state)
     daemon_rig_begin(RULES);
     rig.policy_answer = "result=allow";
     rig.agent_answer = "allow:work";
+    rig.parent = "2-1";
     rig.options.unlimited = true;
     (void) snprintf(new_file, sizeof(new_file), "%s/50-new.rules",
                     rig.options.rules_dir);

@@ -292,14 +292,16 @@ static void tell_record(size_t device, const char *action)
 {
     char line[256];
 
-    (void) snprintf(line, sizeof(line),
-                    "{\"type\":\"event\",\"seq\":%zu,\"action\":\"%s\","
-                    "\"class\":\"block\",\"device\":\"sd%c\",\"properties\":"
-                    "{\"vendor_id\":\"0781\",\"product_id\":\"5581\","
-                    "\"serial\":\"%zu\",\"path\":\"p-%zu\",\"devtype\":"
-                    "\"disk\",\"diskseq\":%zu}}\n",
-                    device + 1, action, letter(device), device, device,
-                    device + 7);
+    (void) snprintf(
+        line, sizeof(line),
+        "{\"type\":\"event\",\"seq\":%zu,\"action\":\"%s\","
+        "\"class\":\"block\",\"device\":\"sd%c\",%s%s%s\"properties\":"
+        "{\"vendor_id\":\"0781\",\"product_id\":\"5581\","
+        "\"serial\":\"%zu\",\"path\":\"p-%zu\",\"devtype\":"
+        "\"disk\",\"diskseq\":%zu}}\n",
+        device + 1, action, letter(device), rig.parent ? "\"parent\":\"" : "",
+        rig.parent ? rig.parent : "", rig.parent ? "\"," : "", device, device,
+        device + 7);
     say_text(forwarder, line);
 }
 

@@ -19,7 +19,8 @@ typedef struct DaemonRig {
     /* what is said */
     const char *policy_answer;
     const char *agent_answer;
-    bool halted; /* the target, until it is started */
+    const char *parent; /* the USB device that all are part of, or NULL */
+    bool halted;        /* the target, until it is started */
 
     /* what has come of it */
     bool attached[RIG_DEVICES_MAX]; /* sda and sdb, to "work" */
