@@ -76,6 +76,18 @@ static const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
+static void log_diagnostic(const Diagnostic *diagnostic)
+{
+    if (diagnostic->line == 0)
+        log_message(LOG_ERR, "%s: %s", diagnostic->file, diagnostic->message);
+    else if (diagnostic->column == 0)
+        log_message(LOG_ERR, "%s:%u: %s", diagnostic->file, diagnostic->line,
+                    diagnostic->message);
+    else
+        log_message(LOG_ERR, "%s:%u:%u: %s", diagnostic->file, diagnostic->line,
+                    diagnostic->column, diagnostic->message);
+}
+
 static void rules_log_errors(const Rules *rules)
 {
     size_t n = diagnostics_count(rules->diagnostics);
@@ -83,15 +95,12 @@ static void rules_log_errors(const Rules *rules)
         diagnostics_count_level(rules->diagnostics, DIAGNOSTIC_ERROR);
 
     log_message(LOG_ERR,
-                "the rules have %zu error%s, the old ones stay in force; see "
-                "'qvm-autoattach check'",
-                n_errors, plural(n_errors));
-    for (size_t i = 0; i < n && i < ERRORS_LOGGED_MAX; i++) {
-        const Diagnostic *diagnostic = diagnostics_get(rules->diagnostics, i);
-
-        log_message(LOG_ERR, "%s:%u:%u: %s", diagnostic->file, diagnostic->line,
-                    diagnostic->column, diagnostic->message);
-    }
+                "the rules have %zu error%s, %s; see 'qvm-autoattach check'",
+                n_errors, plural(n_errors),
+                rules->loaded_usec > 0 ? "the old ones stay in force"
+                                       : "none are in force");
+    for (size_t i = 0; i < n && i < ERRORS_LOGGED_MAX; i++)
+        log_diagnostic(diagnostics_get(rules->diagnostics, i));
 }
 
 static void rules_accept(Rules *rules, Ruleset *ruleset, size_t n_files)

@@ -77,6 +77,13 @@ void errors_view(View *view, const json_t *rules, size_t indent)
                    n_all - n_shown);
 }
 
+const char *errors_consequence(const json_t *rules)
+{
+    return member_number(rules, "loaded_usec") > 0
+               ? "the old rules stay in force"
+               : "no rules are in force";
+}
+
 /* In columns, the first @n characters of a text that is printed as it is. */
 static size_t plain_width(const char *text, size_t n)
 {

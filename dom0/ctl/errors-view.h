@@ -13,5 +13,8 @@
 /* @rules is of type Rules in org.qubes-contrib.autoattach. */
 void errors_view(View *view, const json_t *rules, size_t indent);
 
+/* Which rules are in force as long as there are errors. */
+const char *errors_consequence(const json_t *rules);
+
 /* As diagnostic_format(), with the caret right under wide characters too. */
 char *errors_format(const Diagnostic *diagnostic);

@@ -64,10 +64,11 @@ static const char reload_help[] =
     "Read the rules again. (The daemon sees changes by itself; this tells "
     "at\n"
     "once what is wrong with them, and what `" CTL_NAME " check` warns of.)\n"
-    "With any error the old rules stay in force. What is attached stays "
-    "attached, and\n"
-    "devices are decided by the new rules when they are plugged in, or with\n"
-    "`" CTL_NAME " retry`.\n"
+    "With any error the old rules stay in force, if there are any. What is "
+    "attached\n"
+    "stays attached, and devices are decided by the new rules when they are "
+    "plugged\n"
+    "in, or with `" CTL_NAME " retry`.\n"
     "\n" OPTIONS_HELP
     "Exit status: 0 if the rules are in force, 2 if they have errors or their "
     "folder\n"
@@ -160,8 +161,8 @@ static void print_rules(Terminal *terminal, const json_t *rules)
                    "to make it: " RULES_FOLDER_MAKE " %s",
                    directory.s, directory.s);
     else if (member_flag(rules, "failed"))
-        view_print(&view, STYLE_BAD, 0, 0, "%s; the old rules stay in force",
-                   n_errors.s);
+        view_print(&view, STYLE_BAD, 0, 0, "%s; %s", n_errors.s,
+                   errors_consequence(rules));
     else
         view_print(&view, STYLE_PLAIN, 0, 0, "%s of %s in force%s%s", n_rules.s,
                    n_files.s, n_warnings > 0 ? ", " : "",

@@ -363,8 +363,9 @@ static bool complain_reload(const RuleEdit *edit, const json_t *rules)
     }
     if (!member_flag(rules, "failed"))
         return true;
-    (void) fprintf(stderr, CTL_NAME ": the daemon does not take the rules, the "
-                                    "old ones stay in force:\n");
+    (void) fprintf(stderr,
+                   CTL_NAME ": the daemon does not take the rules, %s:\n",
+                   errors_consequence(rules));
     terminal_init(&terminal, stderr);
     view_init(&view, &terminal, 0, true);
     errors_view(&view, rules, VIEW_INDENT);

@@ -41,6 +41,9 @@ static void view_headline(View *view, const json_t *status)
     else if (!policy_answers(status))
         view_print(view, STYLE_BAD, 0, 0,
                    "Not working: the policy daemon did not answer");
+    else if (n_rules == 0 && member_flag(rules, "failed"))
+        view_print(view, STYLE_BAD, 0, 0,
+                   "Not working: the rules have errors, none are in force");
     else if (n_rules == 0)
         view_print(view, STYLE_WARNING, 0, 0,
                    "Working, but there are no rules: nothing is attached");

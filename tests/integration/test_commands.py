@@ -322,7 +322,10 @@ class RulesTest(CommandCase):
             r"1 error; the old rules stay in force\n\Z")
         self.assertTrue(self.json(rig, "reload", status=2)["rules"]["failed"])
         self.assertEqual(self.command(rig, "reload", "-q", status=2), "")
-
+        # nor are there old ones after a restart
+        rig.daemon.restart()
+        self.assertTrue(self.command(rig, "reload", status=2).endswith(
+            "1 error; no rules are in force\n"))
 
     def test_a_folder_that_is_missing_is_told_with_what_makes_it(self):
         rig = self.start(TO_WORK)

@@ -218,6 +218,18 @@ class Broken(RulesCase):
         self.assertEqual((rules["n_errors"], rules["errors"]), (0, []))
         self.assert_decided(302)
 
+    def test_the_journal_tells_what_is_in_force(self):
+        self.daemon.rules("x: alow block to work\n", "60-bad.rules")
+        (self.daemon.rules_dir / "70-dir.rules").mkdir()
+        self.daemon.reload()
+        self.assertIn("the rules have 2 errors, the old ones stay in force",
+                      self.daemon.process.stderr())
+        self.daemon.restart()
+        said = self.daemon.process.stderr()
+        self.assertIn("the rules have 2 errors, none are in force", said)
+        self.assertIn("60-bad.rules:1:4: ", said)
+        self.assertIn("70-dir.rules: ", said)
+
     def test_broken_at_the_start_nothing_is_attached(self):
         self.daemon.rules(BROKEN)
         self.daemon.restart()

@@ -604,7 +604,7 @@ static void test_without_any_good_rules_none_are_in_force(void **state)
     canned.report.n_rules = 0;
     canned.report.rules_diagnostics = diagnostics;
     text = view(&canned.report, true, VIEW_SCREEN);
-    assert_has(text, "there are no rules: nothing is attached\n");
+    assert_has(text, "Not working: the rules have errors, none are in force\n");
     assert_has(text, "  1 error in /rules; no rules are in force\n");
     free(text);
 }
