@@ -104,7 +104,46 @@ static void fill_row(const View *view,
     row[5] = show_rule(view, &cells->rule, device);
 }
 
-static int print_table(View *view, const json_t *devices)
+static bool is_heard(const json_t *source)
+{
+    return member_flag(source, "forwarder") ||
+           member_number(source, "n_connections") > 0;
+}
+
+static bool any_is_heard(const json_t *status)
+{
+    const json_t *source;
+    size_t index;
+
+    json_array_foreach(json_object_get(status, "sources"), index, source)
+    {
+        if (is_heard(source))
+            return true;
+    }
+    return false;
+}
+
+/* What is listed of a source whose forwarder has gone is what was last told. */
+static void tell_unheard(const json_t *status)
+{
+    const json_t *source;
+    size_t index;
+
+    json_array_foreach(json_object_get(status, "sources"), index, source)
+    {
+        ShowText name;
+
+        if (member_number(source, "n_devices") > 0 && !is_heard(source))
+            (void) fprintf(
+                stderr,
+                CTL_NAME ": %s has no forwarder, what is plugged in "
+                         "there now is not seen; look at: " CTL_NAME
+                         " status\n",
+                show_text(&name, member_text(source, "name"), false));
+    }
+}
+
+static int print_table(View *view, const json_t *devices, const json_t *status)
 {
     size_t n = json_array_size(devices);
     _cleanup_(freep) DeviceCells *cells = calloc(n + 1, sizeof(*cells));
@@ -115,7 +154,11 @@ static int print_table(View *view, const json_t *devices)
         return CTL_EXIT_UNREACHABLE;
     }
     if (n == 0) {
-        view_print(view, STYLE_PLAIN, 0, 0, "no devices are plugged in");
+        view_print(view, STYLE_PLAIN, 0, 0, "no devices are reported%s",
+                   status && !any_is_heard(status)
+                       ? ": no USB qube has a forwarder; look at: " CTL_NAME
+                         " status"
+                       : "");
         return CTL_EXIT_OK;
     }
 
@@ -286,8 +329,9 @@ static void print_whole(View *view, json_t *devices)
 
 static int devices_run(const Arguments *arguments, Terminal *terminal)
 {
-    _cleanup_(json_decrefp) json_t *devices = NULL;
+    _cleanup_(json_decrefp) json_t *devices = NULL, *status = NULL;
     ClientError error;
+    int r = CTL_EXIT_OK;
     View view;
 
     if (client_list(&devices, &error, client_path(arguments), "ListDevices",
@@ -300,14 +344,22 @@ static int devices_run(const Arguments *arguments, Terminal *terminal)
             json_pack("{s:O}", "devices", devices);
 
         view_json(terminal, object);
-    } else if (arguments_have(arguments, OPTION_VERBOSE)) {
-        print_whole(&view, devices);
-    } else if (arguments_have(arguments, OPTION_QUIET)) {
-        print_names(&view, devices);
-    } else {
-        return print_table(&view, devices);
+        return CTL_EXIT_OK;
     }
-    return CTL_EXIT_OK;
+    if (arguments_have(arguments, OPTION_QUIET)) {
+        print_names(&view, devices);
+        return CTL_EXIT_OK;
+    }
+
+    /* the list is good without, too */
+    (void) client_call(&status, &error, client_path(arguments), "GetStatus",
+                       json_object());
+    if (arguments_have(arguments, OPTION_VERBOSE))
+        print_whole(&view, devices);
+    else
+        r = print_table(&view, devices, status);
+    tell_unheard(status);
+    return r;
 }
 
 const Command devices_command = {

@@ -114,8 +114,9 @@ int complain_no_device(const char *name)
     ShowText shown;
 
     (void) fprintf(stderr,
-                   CTL_NAME ": no device %s is plugged in; " CTL_NAME
-                            " devices lists those that are\n",
+                   CTL_NAME ": no device %s is reported; " CTL_NAME
+                            " devices lists those that are, " CTL_NAME
+                            " status tells which USB qubes report\n",
                    show_text(&shown, name, false));
     return status_exit(STATUS_NO_SUCH_DEVICE);
 }

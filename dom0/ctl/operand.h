@@ -29,5 +29,5 @@ _must_check_ bool time_arg_parse(uint64_t *ret_usec, const char *text);
 
 _must_check_ bool number_arg_parse(uint32_t *ret, const char *text);
 
-/* Say that no such device is plugged in; answers the exit status. */
+/* Say that no such device is reported; answers the exit status. */
 int complain_no_device(const char *name);

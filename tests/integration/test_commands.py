@@ -267,8 +267,30 @@ class DevicesTest(CommandCase):
 
     def test_nothing_is_said_in_words(self):
         rig = self.start()
-        self.assertEqual(self.command(rig, "devices"), "no devices are plugged in\n")
+        self.assertEqual(self.command(rig, "devices"),
+                         "no devices are reported: no USB qube has a forwarder; "
+                         "look at: qvm-autoattach status\n")
         self.assertEqual(self.json(rig, "devices"), {"devices": []})
+        self.forwarder(rig)
+        rig.daemon.wait_status(lambda status: any(
+            source["forwarder"] for source in status["sources"]), "a forwarder")
+        self.assertEqual(self.command(rig, "devices"), "no devices are reported\n")
+
+    def test_what_a_forwarder_that_has_gone_told_is_marked(self):
+        rig = self.start("")
+        connection = self.forwarder(rig)
+        connection.answer(connection.add("block", "sda", **STICK))
+        connection.close()
+        rig.daemon.wait_status(lambda status: not any(
+            source["n_connections"] for source in status["sources"]), "no forwarder")
+        for form in ((), ("-v",)):
+            result = run("devices", *form, "--socket", rig.daemon.control_socket)
+            self.assertIn("sys-usb:sda", result.stdout)
+            self.assertEqual(
+                (result.returncode, result.stderr),
+                (0, "qvm-autoattach: sys-usb has no forwarder, what is plugged in "
+                    "there now is not seen; look at: qvm-autoattach status\n"))
+        self.assertEqual(self.command(rig, "devices", "-q"), "sys-usb:sda\n")
 
     def test_more_than_one_reply_holds(self):
         rig = self.start("", unlimited=True)
@@ -535,8 +557,9 @@ class ActTest(CommandCase):
         for act in ("retry", "detach"):
             self.assertEqual(
                 self.refused(rig, act, "sys-usb:sdz", status=4),
-                "qvm-autoattach: no device sys-usb:sdz is plugged in; qvm-autoattach "
-                "devices lists those that are\n")
+                "qvm-autoattach: no device sys-usb:sdz is reported; qvm-autoattach "
+                "devices lists those that are, qvm-autoattach status tells which USB "
+                "qubes report\n")
 
     def test_what_is_no_device_is_told(self):
         rig = self.start()

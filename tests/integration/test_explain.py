@@ -118,7 +118,7 @@ class DeviceTest(ExplainCase):
         self.assertEqual(self.command(rig, "explain", "-q", "sys-usb:3-1", status=3),
                          "sys-usb:3-1: 301 no-rule: no rule matches\n")
         connection.answer(connection.remove("block", "sda"))
-        self.assertIn("no device sys-usb:sda is plugged in",
+        self.assertIn("no device sys-usb:sda is reported",
                       self.refused(rig, "explain", "sys-usb:sda", status=4))
 
     def test_what_stands_in_the_way_of_a_rule_that_matches(self):
