@@ -101,6 +101,15 @@ static int agent_send_picture(Agent *agent)
     return agent_write_encoded(agent, r, line, len);
 }
 
+/* What systemd shows until dom0 has answered. */
+static void agent_tell_calling(size_t n_records)
+{
+    (void) sd_notify(false, n_records > 0
+                                ? "STATUS=Calling dom0"
+                                : "STATUS=In a call to dom0, with nothing to "
+                                  "report");
+}
+
 /* Logged once, until there is room again. */
 static void agent_log_full(Agent *agent)
 {
@@ -117,6 +126,8 @@ static void agent_tell(Agent *agent, const Record *record)
 {
     log_message(LOG_INFO, "%s: %s", record->device.s,
                 record_action_to_string(record->action));
+    if (agent->call && agent->sent.last_seq == 0)
+        agent_tell_calling(1);
     (void) agent_send(agent, record);
 }
 
@@ -347,7 +358,7 @@ static void agent_call(Agent *agent)
         return;
     }
 
-    (void) sd_notify(false, "STATUS=Calling dom0");
+    agent_tell_calling(snapshot_count(agent->snapshot));
     (void) agent_send_picture(agent);
 }
 

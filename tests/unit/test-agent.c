@@ -204,7 +204,7 @@ static void test_lost_events_bring_what_was_in_them(void **state)
               "while read -r line; do case $line in *'\"add\"'*) echo "
               "'{\"seq\":1,\"code\":300,\"status\":\"not-attached\"}';; "
               "esac; done",
-              AGENT_QUEUE_MAX, "Calling dom0");
+              AGENT_QUEUE_MAX, "In a call to dom0, with nothing to report");
     receive_errno = ENOBUFS;
     assert_true(umockdev_testbed_add_from_string(
         fixture->testbed,
@@ -212,6 +212,8 @@ static void test_lost_events_bring_what_was_in_them(void **state)
         "E: DEVTYPE=disk\nE: MAJOR=8\nE: MINOR=0\nE: USEC_INITIALIZED=1\n"
         "E: DEVNAME=/dev/sdx\nA: size=8\\n\nA: dev=8:0\\n\n",
         NULL));
+    /* until there is an answer */
+    wait_until(fixture, "Calling dom0");
     wait_until(fixture, "Reporting to dom0");
     assert_int_equal(receive_errno, 0);
 }
