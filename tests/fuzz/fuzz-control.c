@@ -113,7 +113,7 @@ static bool parameters_fit(const Method *method, json_t *parameters)
     json_object_foreach(parameters, key, value)
     {
         bool is_text = is_word_of(method->optional_texts, key);
-        bool is_number = strcmp(method->optional_number, key) == 0;
+        bool is_number = is_word_of(method->optional_number, key);
 
         if (is_word_of(needed, key) && json_is_string(value))
             n_needed++;
