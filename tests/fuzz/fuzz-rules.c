@@ -5,9 +5,10 @@
  *
  * Reading them never crashes. Either something is said against them, or each
  * rule's normal form reads back as an equal rule that renders the same, and
- * what is hardly meant is only warned of. A rule of a good file begins with the
- * words that stand there, its targets and options can go into requests of
- * qubesd, and one that is taken out leaves the others as they are.
+ * what is hardly meant is only warned of. The rules of a good file are those
+ * that stand there, all their words and no others. Their targets and options
+ * can go into requests of qubesd, and one that is taken out leaves the others
+ * as they are.
  */
 
 #include <stdlib.h>
@@ -17,8 +18,8 @@
 #include "dom0/core/rule-lint.h"
 #include "dom0/core/ruleset.h"
 #include "tests/fuzz/taken.h"
-#include "tests/support/bytes.h"
 #include "tests/support/request-header.h"
+#include "tests/support/rule-form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -76,38 +77,6 @@ static void lint(const Ruleset *ruleset, const char *text, size_t len)
     for (size_t i = 0; i < diagnostics_count(diagnostics); i++)
         require(diagnostics_get(diagnostics, i)->level == DIAGNOSTIC_WARNING);
     format_all(diagnostics);
-}
-
-/* Behind blanks, joined lines and the comments in them. */
-static Bytes skip(Bytes at)
-{
-    while (at.len > 0 && strchr(" \t\r\n\\#", *at.start)) {
-        if (*at.start == '#')
-            (void) bytes_before(at, '\n', &at);
-        else
-            at = bytes_behind(at, 1);
-    }
-    return at;
-}
-
-/* NAME: ACTION CLASS */
-static void require_head(const Rule *rule, const char *text, size_t len)
-{
-    RuleSpan span = rule_lines_find(text, len, rule->line);
-    const char *words[] = { rule->name.s, ":",
-                            rule->action == RULE_ALLOW ? "allow"
-                            : rule->action == RULE_ASK ? "ask"
-                                                       : "deny",
-                            rule->class == RULE_CLASS_BLOCK ? "block"
-                            : rule->class == RULE_CLASS_USB ? "usb"
-                                                            : "any" };
-    Bytes at = { text + span.start, span.end - span.start };
-
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        at = skip(at);
-        require(bytes_begin(at, words[i]));
-        at = bytes_behind(at, strlen(words[i]));
-    }
 }
 
 /* Each target can be started or made, and a disk attached to it in this way. */
@@ -197,10 +166,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (diagnostics_count(diagnostics) > 0)
         return 0;
     lint(ruleset, text, size);
-    for (size_t i = 0; i < ruleset_count(ruleset); i++) {
-        require_head(ruleset_get(ruleset, i), text, size);
+    require(form_are_rules(ruleset, (Bytes){ text, size }));
+    for (size_t i = 0; i < ruleset_count(ruleset); i++)
         require_requests(ruleset_get(ruleset, i));
-    }
     if (size % LIMIT_EVERY == 0)
         require_limit(ruleset, text, size);
     if (ruleset_count(ruleset) > 0) {
