@@ -224,7 +224,7 @@ static bool managed_leaves_detach(const ManagedJob *managed)
 
     return managed->detach_behind && device->plugged &&
            device->holding == HOLDING_NOTHING &&
-           device->attached_to.s[0] != '\0';
+           (device->attached_to.s[0] != '\0' || !device->attachment_known);
 }
 
 /* The job in the way of that has ended: who waited for it waits for this. */

@@ -853,6 +853,30 @@ static void test_what_is_attached_after_the_detach_stays(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_detach_of_the_next_plug_asks_who_has_it(void **state)
+{
+    const Record next = rig_record_at(RECORD_ADD, "sda", "2-2", "B");
+    AdminRequest request;
+    uint64_t call;
+
+    (void) state;
+
+    rig_set_rules(&rig, "a: allow block to work\n");
+    attach("sda");
+    rig_set_rules(&rig, "a: allow block serial A to work\n");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_DETACH);
+    assert_int_equal(rig_tell_record(&rig, usb, &next), STATUS_NO_RULE);
+    reconnect(); /* meanwhile she has attached it to "other" */
+    assert_int_equal(detach("sda"), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED); /* the record */
+    assert_int_equal(rig_answer(&rig), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed("other"));
+    (void) rig_call_to(&rig, ADMIN_DETACH, &request);
+    assert_string_equal(request.dest.s, "other");
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -908,6 +932,7 @@ int main(void)
         WITH_RIG(test_a_detach_during_our_attach_is_from_who_has_it),
         WITH_RIG(test_a_detach_of_the_next_plug_is_not_that_of_the_last),
         WITH_RIG(test_what_is_attached_after_the_detach_stays),
+        WITH_RIG(test_a_detach_of_the_next_plug_asks_who_has_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
