@@ -251,6 +251,12 @@ JobWish job_on_prompt_lost(Job *job, uint64_t now_usec)
     job->deadline_usec = now_usec + JOB_USEC;
     job->n_retries = 0;
     job->n_rereads = 0;
+    /* what runs by then is asked anew, too */
+    job->chosen = false;
+    job->candidate = 0;
+    for (size_t i = 0; i < job->task.n_targets; i++)
+        if (job->verdicts[i] == VERDICT_IDLE)
+            job->verdicts[i] = VERDICT_ASK;
     return job_call(job, JOB_CHECKING, ADMIN_AVAILABLE);
 }
 

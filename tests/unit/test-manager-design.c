@@ -1201,6 +1201,36 @@ static void test_noes_are_counted_over_a_restart(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_QUIET);
 }
 
+/* Nobody is logged in; by the next try another target runs as well. */
+static void test_a_prompt_after_the_login_offers_what_runs_then(void **state)
+{
+    AdminAnswer dom0 = answer_of(ADMIN_OK);
+    AdminRequest request;
+    uint64_t window, call;
+    Prompt prompt;
+
+    (void) state;
+
+    rig_set_rules(&rig, "k: ask block to { work vault } when-running\n");
+    begin("sda");
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    window = window_opens(1, &prompt);
+    answer_prompt(window, PROMPT_NO_AGENT);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_START, "vault");
+    rig_pass(&rig, USEC_PER_SEC);
+    manager_on_agent(rig.manager, rig.now);
+    memcpy(dom0.value.s, "dom0", 5);
+    while (manager_next_call(rig.manager, &call, &request))
+        rig_reply(&rig, call,
+                  request.method == ADMIN_CURRENT_STATE
+                      ? answer_power(POWER_RUNNING)
+                      : dom0);
+    assert_true(manager_next_prompt(rig.manager, &window, &prompt, rig.now));
+    assert_int_equal(prompt.n_targets, 2);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -1273,6 +1303,7 @@ int main(void)
         WITH_RIG(test_nor_of_doing_away_with_its_disposable),
         WITH_RIG(test_a_disposable_to_be_closed_is_known_after_a_restart),
         WITH_RIG(test_noes_are_counted_over_a_restart),
+        WITH_RIG(test_a_prompt_after_the_login_offers_what_runs_then),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
