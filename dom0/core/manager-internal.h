@@ -73,7 +73,8 @@ struct ManagedJob {
      * job leaves attached, by whomever, is detached behind it. But not what was
      * attached after that. */
     bool detach_behind;
-    uint64_t attach_usec; /* when its last Attach was wished for; 0: never */
+    uint64_t attach_usec; /* when its last Attach, or look at the
+                           * target, was wished for; 0: never */
     uint64_t plug;        /* of the device, when the job began */
     uint64_t lineage;     /* the same */
     /* it has its turn for a USB attach: none other into the same target, or of

@@ -269,6 +269,9 @@ void managed_apply(Manager *m, ManagedJob *managed, JobWish wish, Instant now)
         case JOB_WISH_CALL:
             /* a call of the job that is still under way was given up by it */
             managed->ignores_call = managed->call != 0;
+            /* finds out whether the target runs, as an Attach does */
+            if (managed->job.state == JOB_PROBING)
+                managed->attach_usec = now.monotonic_usec;
             managed->wants_call = true;
             /* from now on, the device's removal from qubesd's list and events
              * of its attach concern this Attach; but the detach of what had

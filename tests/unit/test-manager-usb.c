@@ -1429,6 +1429,31 @@ static void test_an_attach_that_fails_is_tried_four_times(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACH_FAILED);
 }
 
+/* The start that was wanted while it was still going down did nothing. */
+static void test_a_target_that_was_going_down_is_started(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    begin("2-1");
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    rig_serve(&rig, ADMIN_ATTACH, answer_error(ADMIN_ERROR_OTHER));
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_pass(&rig, JOB_RETRY_USEC(0));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTING));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTING));
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_pass(&rig, JOB_RETRY_USEC(1));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+    serve_usb_attach();
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1509,6 +1534,7 @@ int main(void)
         TEST(test_what_is_known_for_sure_is_not_looked_at_again),
         TEST(test_a_target_without_the_proxy_is_not_tried_again),
         TEST(test_an_attach_that_fails_is_tried_four_times),
+        TEST(test_a_target_that_was_going_down_is_started),
     };
 #undef TEST
 
