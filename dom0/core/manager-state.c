@@ -58,11 +58,20 @@ static StatePlug plug_of(const Device *device)
         plug.held_by = job->target;
         plug.held_template = job_made_from(job);
         plug.held_rule = device->job->rule->name;
-        if (job_is_in_disposable(job)) {
+        /* also while that is killed, as it is in vain as far as is known */
+        if (qube_name_equal(&job->target, &job->disposable) &&
+            !job->disposable_gone && !job->filled &&
+            plug.holding != HOLDING_DEVICE)
             plug.made = job->target;
-            if (device->job->rule->options.close)
-                close_list_add(plug.close, &job->target);
-        }
+        if (job_is_in_disposable(job) && device->job->rule->options.close &&
+            (!job->filled || plug.holding == HOLDING_DEVICE))
+            close_list_add(plug.close, &job->target);
+    }
+    /* the person has detached what our Attach had done before its answer */
+    if (job && job->holding != HOLDING_NOTHING && job->taken &&
+        device->job->detached_meanwhile && !device->job->told) {
+        plug.holding = HOLDING_DEVICE;
+        plug.detach_told = true;
     }
     /* the job detaches a plug that went, and the next plug has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)

@@ -88,6 +88,16 @@ static void orphan_take_answer(Orphan *orphan,
         orphan->wants_call = true;
         return;
     }
+    /* it was being started: Remove waits for the end of that, and then it runs
+     */
+    if (answer->result == ADMIN_EXCEPTION &&
+        answer->error == ADMIN_ERROR_OTHER &&
+        orphan->n_refused < ORPHAN_REFUSED_MAX) {
+        orphan->n_refused++;
+        orphan->never_ran = false;
+        orphan->retry_usec = retry_usec;
+        return;
+    }
     *orphan = (Orphan){};
 }
 

@@ -5,23 +5,26 @@
  * Orphans: disposables that were made for nothing, and whose job is no more
  *
  * An earlier run of the daemon made them, or qubesd after its time. Each is
- * killed, or removed if it never ran (WIRE 1). A call that does not reach
- * qubesd is made again once qubesd is there, and after ORPHAN_RETRY_USEC if it
- * is but has too much to do. Pure like the jobs: the calls are got by
- * orphans_next_call().
+ * killed, or removed if it never ran (WIRE 1); both are refused while it is
+ * being started. A call that does not reach qubesd is made again once qubesd is
+ * there, and after ORPHAN_RETRY_USEC if it is but has too much to do. Pure like
+ * the jobs: the calls are got by orphans_next_call().
  */
 
 #include "dom0/core/admin.h"
 
 #define ORPHANS_MAX       64U
 #define ORPHAN_RETRY_USEC (10 * USEC_PER_SEC)
+/* how often one that qubesd does not let go is tried again */
+#define ORPHAN_REFUSED_MAX 6U
 
 typedef struct Orphan {
     QubeName name; /* "": a free place, or with @awaited: not known yet */
     bool awaited;  /* @call is still to tell whether it was made */
     bool wants_call;
     bool never_ran;
-    bool gone;           /* it has stopped, or is somebody's */
+    bool gone; /* it has stopped, or is somebody's */
+    unsigned int n_refused;
     uint64_t call;       /* under way; 0: none */
     uint64_t retry_usec; /* when to make it again; 0: not by time */
 } Orphan;

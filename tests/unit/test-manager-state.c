@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "dom0/core/orphans.h"
 #include "dom0/core/source.h"
 #include "tests/support/test.h"
 
@@ -1183,6 +1184,112 @@ static void test_the_target_of_another_rule_is_not_killed(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+#define TO_DISPOSABLE "d: allow block to @dispvm:media\n"
+#define DENY          "d: deny block\n"
+
+/* The Attach to a new disposable is out. */
+static void attach_half_to_disposable(void)
+{
+    rig_set_rules(&rig, TO_DISPOSABLE);
+    begin("sda");
+    serve_disposable();
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+}
+
+/* A run that is to attach nothing finds that it is not there. */
+static void find_it_missing_in_disposable(void)
+{
+    come_back('a');
+    rig_set_rules(&rig, DENY);
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), STATUS_DENIED_BY_RULE);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+}
+
+static void test_a_disposable_that_was_being_killed_is_killed(void **state)
+{
+    (void) state;
+
+    attach_half_to_disposable();
+    rig_serve(&rig, ADMIN_ATTACH, answer_of(ADMIN_TIMED_OUT));
+    assert_int_equal(rig_answer(&rig), STATUS_TIMEOUT);
+    (void) rig_call(&rig, ADMIN_KILL);
+    find_it_missing_in_disposable();
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+}
+
+static void test_a_disposable_that_was_filled_before_the_restart_is_left(
+    void **state)
+{
+    (void) state;
+
+    attach_half_to_disposable();
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sdb", "disp1");
+    find_it_missing_in_disposable();
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* The person has detached it since, and works on in there. */
+static void test_so_is_one_to_which_it_was_told_attached(void **state)
+{
+    (void) state;
+
+    attach_half_to_disposable();
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    find_it_missing_in_disposable();
+    assert_true(rig_is_quiet(&rig));
+}
+
+/* Remove waits for the start, and is refused then (WIRE 1). */
+static void test_a_disposable_that_was_being_started_is_killed(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, TO_DISPOSABLE);
+    begin("sda");
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
+    (void) rig_call(&rig, ADMIN_START);
+    come_back('a');
+    rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_NOT_STARTED));
+    rig_serve(&rig, ADMIN_REMOVE, answer_error(ADMIN_ERROR_OTHER));
+    assert_true(rig_is_quiet(&rig));
+    rig_pass(&rig, ORPHAN_RETRY_USEC);
+    rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
+}
+
+static void test_a_disposable_that_is_never_let_go_is_left(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, TO_DISPOSABLE);
+    begin("sda");
+    rig_serve(&rig, ADMIN_CREATE_DISPOSABLE, answer_disposable());
+    (void) rig_call(&rig, ADMIN_START);
+    come_back('a');
+    for (unsigned int i = 0; i <= ORPHAN_REFUSED_MAX; i++) {
+        rig_serve(&rig, ADMIN_KILL, answer_error(ADMIN_ERROR_OTHER));
+        rig_pass(&rig, ORPHAN_RETRY_USEC);
+    }
+    assert_true(rig_is_quiet(&rig));
+}
+
+static void test_a_detach_told_before_the_attach_is_answered_is_kept(
+    void **state)
+{
+    (void) state;
+
+    (void) attach_half("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    come_back('a');
+    assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+    rig_serve(&rig, ADMIN_ATTACHED, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1254,6 +1361,12 @@ int main(void)
         TEST(test_a_state_that_cannot_be_is_refused),
         TEST(test_what_a_source_claims_to_have_its_device_is_not_killed),
         TEST(test_the_target_of_another_rule_is_not_killed),
+        TEST(test_a_disposable_that_was_being_killed_is_killed),
+        TEST(test_a_disposable_that_was_filled_before_the_restart_is_left),
+        TEST(test_so_is_one_to_which_it_was_told_attached),
+        TEST(test_a_disposable_that_was_being_started_is_killed),
+        TEST(test_a_disposable_that_is_never_let_go_is_left),
+        TEST(test_a_detach_told_before_the_attach_is_answered_is_kept),
     };
 #undef TEST
 
