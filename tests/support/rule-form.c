@@ -430,17 +430,36 @@ static bool is_rule(Reader *reader, const Rule *rule)
            rule->whole_disks == !means_parts(rule);
 }
 
+/* The line of what is at @at, counted on from @from, which is in line @line. */
+static unsigned int line_of(Bytes at, Bytes from, unsigned int line)
+{
+    for (; from.start < at.start; from = bytes_behind(from, 1))
+        line += *from.start == '\n';
+    return line;
+}
+
 bool form_are_rules(const Ruleset *ruleset, Bytes file)
 {
     Reader reader = { .at = file };
+    unsigned int line = 1;
     size_t n = 0;
 
     while (reader.at.len > 0) {
+        const Bytes before = reader.at;
+
         advance(&reader, NAME_ENDS);
-        if (reader.more && (n == ruleset_count(ruleset) ||
-                            !is_rule(&reader, ruleset_get(ruleset, n++))))
-            return false;
+        if (reader.more) {
+            const Rule *rule;
+
+            if (n == ruleset_count(ruleset))
+                return false;
+            rule = ruleset_get(ruleset, n++);
+            if (rule->line != line_of(reader.word.text, before, line) ||
+                !is_rule(&reader, rule))
+                return false;
+        }
         (void) bytes_before(reader.at, '\n', &reader.at);
+        line = line_of(reader.at, before, line);
     }
     return n == ruleset_count(ruleset);
 }

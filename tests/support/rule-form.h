@@ -13,5 +13,5 @@
 #include "tests/support/bytes.h"
 
 /* Whether @ruleset has just the rules of @file, in its order, and each of them
- * all that is written there, and nothing else. */
+ * its line and all that is written there, and nothing else. */
 bool form_are_rules(const Ruleset *ruleset, Bytes file);
