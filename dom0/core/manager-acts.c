@@ -118,14 +118,16 @@ static Device *find_plugged(const Manager *m, const DeviceRef *ref)
     return device && device->plugged ? device : NULL;
 }
 
-/* The person wants the device attached: a job of it that began when that did
- * not start its target may start it now. */
-static void managed_let_start(ManagedJob *managed)
+/* The person wants a device attached whose target was stopped: a job that began
+ * when that was not to be started, and no disposable made, is begun anew. */
+static void device_end_modest_jobs(Manager *m, Device *device, Instant now)
 {
-    if (!managed || managed->kind != JOB_KIND_ATTACH || managed->told)
+    if (device->stopped.s[0] == '\0')
         return;
-    managed->job.task.start = managed->rule->options.start;
-    managed->job.task.qubes_only = false;
+    device_drop_queued(m, device, STATUS_SUPERSEDED, DECIDED_ANEW, now);
+    if (device->job && device->job->kind == JOB_KIND_ATTACH &&
+        !managed_is_attaching(device->job))
+        managed_supersede(m, device->job, DECIDED_ANEW, now);
 }
 
 Status manager_retry(Manager *m,
@@ -143,11 +145,10 @@ Status manager_retry(Manager *m,
     if (!waiter)
         return STATUS_INTERNAL;
 
+    device_end_modest_jobs(m, device, now);
     device_forgive(device);
     if (device->job)
         device->job->detach_behind = false;
-    managed_let_start(device->job);
-    managed_let_start(device->queued);
     device->wanted = true;
     device_stop_waiting(device);
     status = device_decide(m, device, waiter, now);

@@ -3,7 +3,6 @@
 #include "common/text.h"
 #include "dom0/core/manager-internal.h"
 
-#define DECIDED_ANEW "decided anew"
 /* details of what there is no room for */
 #define JOBS_FULL "too many jobs of this qube are in work: it is decided later"
 #define NO_MEMORY "the daemon has no memory: it is decided later"
