@@ -67,12 +67,6 @@ static StatePlug plug_of(const Device *device)
             (!job->filled || plug.holding == HOLDING_DEVICE))
             close_list_add(plug.close, &job->target);
     }
-    /* the person has detached what our Attach had done before its answer */
-    if (job && job->holding != HOLDING_NOTHING && job->taken &&
-        device->job->detached_meanwhile && !device->job->told) {
-        plug.holding = HOLDING_DEVICE;
-        plug.detach_told = true;
-    }
     /* the job detaches a plug that went, and the next plug has come already */
     if (device->plugged && device->job && device->job->plug != device->plug)
         plug.held_before =
