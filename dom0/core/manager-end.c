@@ -90,11 +90,14 @@ static void device_wait_for_start(Device *device, const ManagedJob *managed)
         device->stopped = job->target;
 }
 
-/* What is told as the target: where policy let none through, the only one. */
+/* What is told as the target: where policy let none through, the only one; none
+ * where the device was detached before we came to do so. */
 static const char *target_told(const Job *job, char ret[TARGET_STRING_MAX + 1])
 {
     if (job->outcome == STATUS_DENIED_BY_POLICY && job->task.n_targets == 1)
         return target_to_string(&job->task.targets[0], ret);
+    if (job->outcome == STATUS_DETACHED && job->missing)
+        return "";
     return job->target.s;
 }
 

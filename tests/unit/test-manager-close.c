@@ -72,6 +72,24 @@ static void test_all_disposables_of_a_plug_are_closed_with_it(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* That a disposable was shut down is no detach from there. */
+static void test_what_was_not_detached_is_not_told_so(void **state)
+{
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    attach_again_into("disp2");
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    serve_to(ADMIN_DETACH, "disp2", answer_of(ADMIN_OK));
+    serve_to(ADMIN_SHUTDOWN, "disp2", answer_of(ADMIN_OK));
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED);
+    assert_string_equal(last_outcome()->target, "disp2");
+    assert_is_closed("disp1");
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED);
+    assert_string_equal(last_outcome()->target, "");
+}
+
 /* The next plug waits for that. */
 static void test_so_are_they_if_the_stick_is_back_at_once(void **state)
 {
@@ -631,6 +649,7 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
         TEST(test_all_disposables_of_a_plug_are_closed_with_it),
+        TEST(test_what_was_not_detached_is_not_told_so),
         TEST(test_so_are_they_if_the_stick_is_back_at_once),
         TEST(test_not_what_the_person_has_attached_the_next_plug_to),
         TEST(test_nor_what_she_attaches_it_to_before_the_detach_is_answered),
