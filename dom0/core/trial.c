@@ -512,7 +512,7 @@ static bool step(Trial *trial, JobWish *wish)
         place_prompt(trial);
         return false;
     case JOB_WISH_NOTHING:
-        if (job->state != JOB_OFFLINE) {
+        if (job->state == JOB_AWAITING || job->state == JOB_PAUSING) {
             /* nothing that it waits for comes, another try finds the same */
             *wish = job_on_time(job, job->wake_usec);
             return true;

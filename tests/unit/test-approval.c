@@ -361,6 +361,17 @@ static const char *last_target(void)
     return last_outcome()->target;
 }
 
+/* The window of one prompt stays open beside that of the next one. */
+static void show_twice(uint64_t *ret_first, uint64_t *ret_second)
+{
+    plug("sda");
+    *ret_first = show("sda");
+    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
+    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
+    plug("sda");
+    *ret_second = show("sda");
+}
+
 /* Its next window is open by then: that one is of no use any more. */
 static void test_a_yes_in_the_first_of_two_windows_counts(void **state)
 {
@@ -370,12 +381,7 @@ static void test_a_yes_in_the_first_of_two_windows_counts(void **state)
     (void) state;
 
     for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
-        plug("sda");
-        first = show("sda");
-        rig_pass(&rig, WINDOW_MINUTES * MINUTE);
-        assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
-        plug("sda");
-        second = show("sda");
+        show_twice(&first, &second);
         answer(first, PROMPT_YES, 1);
         assert_int_equal(serve(), 1);
         assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
@@ -394,12 +400,7 @@ static void test_a_no_in_the_first_of_two_windows_counts(void **state)
 
     (void) state;
 
-    plug("sda");
-    first = show("sda");
-    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
-    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
-    plug("sda");
-    second = show("sda");
+    show_twice(&first, &second);
     answer(first, PROMPT_NO, 0);
     assert_int_equal(rig_answer(&rig), STATUS_DENIED_BY_USER);
     answer(second, PROMPT_YES, 0);
@@ -1135,12 +1136,7 @@ static void test_a_late_yes_counts_behind_a_look(void **state)
 
     (void) state;
 
-    plug("sda");
-    first = show("sda");
-    rig_pass(&rig, WINDOW_MINUTES * MINUTE);
-    assert_int_equal(rig_answer(&rig), STATUS_APPROVAL_TIMEOUT);
-    plug("sda");
-    second = show("sda");
+    show_twice(&first, &second);
     answer(second, PROMPT_YES, 0);
     assert_int_equal(serve(), 1);
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);

@@ -1218,16 +1218,22 @@ static void test_a_disposable_that_was_being_killed_is_killed(void **state)
     rig_serve(&rig, ADMIN_KILL, answer_of(ADMIN_OK));
 }
 
+/* @device is told to be attached there before the restart. */
+static void expect_disposable_left_after(const char *device)
+{
+    attach_half_to_disposable();
+    (void) rig_call(&rig, ADMIN_ATTACH);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", device, "disp1");
+    find_it_missing_in_disposable();
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_disposable_that_was_filled_before_the_restart_is_left(
     void **state)
 {
     (void) state;
 
-    attach_half_to_disposable();
-    (void) rig_call(&rig, ADMIN_ATTACH);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sdb", "disp1");
-    find_it_missing_in_disposable();
-    assert_true(rig_is_quiet(&rig));
+    expect_disposable_left_after("sdb");
 }
 
 /* The person has detached it since, and works on in there. */
@@ -1235,11 +1241,7 @@ static void test_so_is_one_to_which_it_was_told_attached(void **state)
 {
     (void) state;
 
-    attach_half_to_disposable();
-    (void) rig_call(&rig, ADMIN_ATTACH);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
-    find_it_missing_in_disposable();
-    assert_true(rig_is_quiet(&rig));
+    expect_disposable_left_after("sda");
 }
 
 /* Remove waits for the start, and is refused then (WIRE 1). */

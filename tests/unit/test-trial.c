@@ -14,6 +14,8 @@ typedef struct World {
     const char *running;
     const char *halted;
     const char *paused;
+    const char *odd; /* these have a state of their own */
+    PowerState odd_power;
     bool qubes_fail;
     const char *default_dispvm; /* NULL: the call fails */
     const char *guivm;          /* of the source; NULL: dom0 */
@@ -108,6 +110,7 @@ static void tell_qubes(World *world, Trial *trial)
     add_qubes(list, world->running, POWER_RUNNING);
     add_qubes(list, world->halted, POWER_HALTED);
     add_qubes(list, world->paused, POWER_PAUSED);
+    add_qubes(list, world->odd, world->odd_power);
     qube_list_sort(list);
     trial_on_qubes(trial, world->qubes_fail ? NULL : list);
 }
@@ -542,6 +545,62 @@ static void test_rules_alone_have_a_verdict_too(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* Whatever a job waits for, or tries again: a trial that does not end aborts
+ * the daemon. */
+static void try_all_answers(Fixture *fixture)
+{
+    static const char *const holders[] = { NULL, "a", "z" };
+
+    for (unsigned int i = 0; i < 16; i++)
+        for (AdminResult result = ADMIN_UNREACHABLE; result <= ADMIN_OK;
+             result++)
+            for (PowerState power = POWER_UNKNOWN; power <= POWER_CRASHED;
+                 power++)
+                for (size_t k = 0; k < ARRAY_SIZE(holders); k++) {
+                    World world = { .policy_allow = " a b @dispvm:media ",
+                                    .odd = "a",
+                                    .odd_power = power,
+                                    .halted = i & 1 ? "b" : NULL,
+                                    .unlisted = i & 2,
+                                    .attached_to = holders[k],
+                                    .lost = result == ADMIN_UNREACHABLE,
+                                    .listing = result };
+                    JobTask *job = &fixture->task.job;
+
+                    job->connected = i & 4;
+                    job->port_detached_usec = i & 8 ? 10 * USEC_PER_SEC : 0;
+                    assert_int_not_equal(try(fixture, &world)->status,
+                                         STATUS_INVALID);
+                }
+}
+
+static void test_every_trial_ends(void **state)
+{
+    static const char *const rules[] = {
+        "r: allow any to { a b }\n",
+        "r: allow any to a if-running\n",
+        "r: allow any to { a b } when-running\n",
+        "r: ask any to { a @dispvm:media }\n",
+        "r: ask any to { a b } when-running\n",
+        "r: allow any to @dispvm:media\n",
+    };
+    static const struct {
+        DeviceClass class;
+        const char *name;
+    } devices[] = { { DEVICE_CLASS_BLOCK, "sda" },
+                    { DEVICE_CLASS_USB, "2-1" } };
+    Fixture *fixture = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        take_rule(fixture, rules[i]);
+        for (size_t k = 0; k < ARRAY_SIZE(devices); k++) {
+            fixture->task.job.class = devices[k].class;
+            strcpy(fixture->task.job.device.s, devices[k].name);
+            try_all_answers(fixture);
+        }
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -563,6 +622,7 @@ int main(void)
         TEST(test_what_is_settled_before_a_job_is_told),
         TEST(test_without_a_rule_that_attaches_nothing_is_asked),
         TEST(test_rules_alone_have_a_verdict_too),
+        TEST(test_every_trial_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
