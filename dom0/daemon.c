@@ -59,6 +59,8 @@ struct Daemon {
     char *refused_file;
     EventService *event_service;
     Control *control;
+    int event_fd; /* until its service has it */
+    int control_fd;
     bool owns_event_socket; /* made by us: removed at the end */
     bool owns_control_socket;
 };
@@ -527,30 +529,35 @@ static int daemon_listen(const char *name, const char *path, bool *ret_own)
     return fd;
 }
 
+/* Before anything is read or written: where another daemon has the sockets, the
+ * state is that one's, too. */
 static int daemon_listen_all(Daemon *daemon)
+{
+    daemon->event_fd = daemon_listen("event", daemon->options->event_socket,
+                                     &daemon->owns_event_socket);
+    if (daemon->event_fd < 0)
+        return daemon->event_fd;
+    daemon->control_fd =
+        daemon_listen("control", daemon->options->control_socket,
+                      &daemon->owns_control_socket);
+    return daemon->control_fd < 0 ? daemon->control_fd : 0;
+}
+
+static int daemon_serve(Daemon *daemon)
 {
     const InquirySockets sockets = {
         .event = daemon->event,
         .qubesd_socket = daemon->options->qubesd_socket,
         .policy_socket = daemon->options->policy_socket,
     };
-    int fd, r;
+    int r;
 
-    fd = daemon_listen("event", daemon->options->event_socket,
-                       &daemon->owns_event_socket);
-    if (fd < 0)
-        return fd;
-    r = event_service_new(&daemon->event_service, daemon->event, fd,
-                          &event_hooks, daemon);
+    r = event_service_new(&daemon->event_service, daemon->event,
+                          take_fd(&daemon->event_fd), &event_hooks, daemon);
     if (r < 0)
         return r;
-
-    fd = daemon_listen("control", daemon->options->control_socket,
-                       &daemon->owns_control_socket);
-    if (fd < 0)
-        return fd;
-    return control_new(&daemon->control, &sockets, fd, daemon->manager,
-                       &control_hooks, daemon);
+    return control_new(&daemon->control, &sockets, take_fd(&daemon->control_fd),
+                       daemon->manager, &control_hooks, daemon);
 }
 
 /* Without the watch, rules are read on SIGHUP only. */
@@ -584,6 +591,9 @@ static int daemon_open(Daemon *daemon)
 {
     int r;
 
+    r = daemon_listen_all(daemon);
+    if (r < 0)
+        return r;
     r = state_keeper_new(&daemon->keeper, daemon->options->state_dir);
     if (r < 0)
         return r;
@@ -612,7 +622,7 @@ static int daemon_open(Daemon *daemon)
                    daemon->options->qubesd_socket, &qubesd_hooks, daemon);
     if (r < 0)
         return r;
-    return daemon_listen_all(daemon);
+    return daemon_serve(daemon);
 }
 
 static int daemon_set_up_loop(Daemon *daemon)
@@ -685,6 +695,7 @@ int daemon_new(Daemon **ret, const Options *options)
     raise_file_limit();
     if (daemon) {
         daemon->options = options;
+        daemon->event_fd = daemon->control_fd = -1;
         daemon->timer_usec = UINT64_MAX;
         daemon->begun_usec = clock_monotonic_usec();
         r = daemon_set_up_loop(daemon);
@@ -711,6 +722,8 @@ Daemon *daemon_free(Daemon *daemon)
 
     control_free(daemon->control);
     event_service_free(daemon->event_service);
+    fd_close(daemon->event_fd);
+    fd_close(daemon->control_fd);
     qubesd_free(daemon->qubesd);
     approver_free(daemon->approver);
     free(daemon->refused_file);

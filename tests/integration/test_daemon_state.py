@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import unittest
 
 import harness
@@ -106,6 +107,17 @@ class File(DaemonCase):
         self.assertEqual([line["held_by"] for line in lines
                           if line["type"] == "plug"], ["work"])
         self.assertEqual(os.listdir(rig.daemon.state_dir), ["state"])
+
+    def test_a_second_daemon_leaves_what_is_the_first_ones(self):
+        rig = self.start()
+        self.attach_stick(rig)
+        path = rig.daemon.state_dir / "state"
+        kept = path.read_bytes()
+        path.chmod(0o620)  # to the second it is worth nothing, as another user's is
+        second = subprocess.run(rig.daemon.process.popen.args, check=False,
+                                timeout=harness.DEADLINE, capture_output=True)
+        self.assertEqual(second.returncode, 1, second)
+        self.assertEqual(path.read_bytes(), kept)
 
     def test_garbage_is_set_aside(self):
         for text in (b"", b"\0\xff\n", b'{"type":"state","version":7}\n'):
