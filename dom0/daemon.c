@@ -440,6 +440,27 @@ static void on_rules_changed(void *userdata)
     daemon_reload(userdata);
 }
 
+/* Without the watch, rules are read only when somebody says so. */
+static void daemon_watch_rules(Daemon *daemon)
+{
+    int r = daemon->rules_dir ? rules_dir_watch(daemon->rules_dir)
+                              : rules_dir_new(&daemon->rules_dir, daemon->event,
+                                              daemon->options->rules_dir,
+                                              on_rules_changed, daemon);
+
+    if (r < 0)
+        log_message(LOG_WARNING,
+                    "changes of %s will only be seen on SIGHUP: %s",
+                    daemon->options->rules_dir, strerror(-r));
+}
+
+/* Somebody says so: what kept us from watching may be over. */
+static void on_reload_asked(void *userdata)
+{
+    daemon_watch_rules(userdata);
+    daemon_reload(userdata);
+}
+
 static int daemon_on_sighup(sd_event_source *source,
                             const struct signalfd_siginfo *info,
                             void *userdata)
@@ -449,7 +470,7 @@ static int daemon_on_sighup(sd_event_source *source,
 
     (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                       clock_monotonic_usec());
-    daemon_reload(userdata);
+    on_reload_asked(userdata);
     (void) sd_notify(0, "READY=1");
     return 0;
 }
@@ -498,7 +519,7 @@ static void on_control_log(const char *message, void *userdata)
 
 static const ControlHooks control_hooks = {
     .on_report = on_control_report,
-    .on_reload = on_rules_changed,
+    .on_reload = on_reload_asked,
     .on_acted = on_acted,
     .on_log = on_control_log,
 };
@@ -558,18 +579,6 @@ static int daemon_serve(Daemon *daemon)
         return r;
     return control_new(&daemon->control, &sockets, take_fd(&daemon->control_fd),
                        daemon->manager, &control_hooks, daemon);
-}
-
-/* Without the watch, rules are read on SIGHUP only. */
-static void daemon_watch_rules(Daemon *daemon)
-{
-    int r = rules_dir_new(&daemon->rules_dir, daemon->event,
-                          daemon->options->rules_dir, on_rules_changed, daemon);
-
-    if (r < 0)
-        log_message(LOG_WARNING,
-                    "changes of %s will only be seen on SIGHUP: %s",
-                    daemon->options->rules_dir, strerror(-r));
 }
 
 static int daemon_open_approver(Daemon *daemon)

@@ -12,13 +12,14 @@
 #define WATCH_FILES                                                         \
     (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | \
      IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
-#define WATCH_ABOVE (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
+#define WATCH_ABOVE \
+    (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
 
 struct RulesDir {
     sd_event *event;
     sd_event_source *watch;
     sd_event_source *change; /* once a turn of the loop, after all events */
-    bool above; /* the folder is not there: one above it is watched */
+    bool above;              /* the folder cannot be watched: one above it is */
     char *path;
     RulesDirFn on_change;
     void *userdata;
@@ -67,7 +68,8 @@ static int dir_watch_one(RulesDir *dir, const char *path, uint32_t mask)
 /* how often to try again when folders come into being while the watch is set */
 #define WATCH_TRIES_MAX 8U
 
-/* Watch the folder, or the nearest one above it that is there. */
+/* Watch the folder, or the nearest one above it that can be: of one that may
+ * not be read, it tells when that is mended. */
 static int dir_watch_nearest(RulesDir *dir)
 {
     _cleanup_(freep) char *path = strdup(dir->path);
@@ -78,7 +80,7 @@ static int dir_watch_nearest(RulesDir *dir)
 
     r = dir_watch_one(dir, path, WATCH_FILES);
     dir->above = r < 0;
-    while (r == -ENOENT || r == -ENOTDIR) {
+    while (r == -ENOENT || r == -ENOTDIR || r == -EACCES) {
         char *slash = strrchr(path, '/');
 
         if (!slash || slash == path)
@@ -89,13 +91,13 @@ static int dir_watch_nearest(RulesDir *dir)
     return r;
 }
 
-static int dir_watch(RulesDir *dir)
+int rules_dir_watch(RulesDir *dir)
 {
     int r = dir_watch_nearest(dir);
 
-    /* the folder may have come while the watch above it was set */
+    /* it may have come, or been opened, while the watch above it was set */
     for (size_t i = 0; i < WATCH_TRIES_MAX && r >= 0 && dir->above &&
-                       access(dir->path, F_OK) == 0;
+                       access(dir->path, R_OK) == 0;
          i++)
         r = dir_watch_nearest(dir);
     return r;
@@ -109,7 +111,7 @@ static int dir_on_change(sd_event_source *source, void *userdata)
 
     /* the folder may have come or gone, or be another one now; a watch that
      * cannot be made leaves SIGHUP */
-    (void) dir_watch(dir);
+    (void) rules_dir_watch(dir);
     dir->on_change(dir->userdata);
     return 0;
 }
@@ -146,7 +148,7 @@ int rules_dir_new(RulesDir **ret,
     r = sd_event_source_set_priority(dir->change, SD_EVENT_PRIORITY_IDLE);
     if (r < 0)
         return r;
-    r = dir_watch(dir);
+    r = rules_dir_watch(dir);
     if (r < 0)
         return r;
 

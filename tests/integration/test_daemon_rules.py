@@ -137,6 +137,43 @@ class Reload(RulesCase):
         self.assertEqual(self.rig.requests(), [])
         self.rig.sim.wait_attached(backend="sys-usb", port="sda", target="work")
 
+    def test_a_reload_watches_what_the_path_leads_to_by_then(self):
+        old = self.daemon.rules_dir.rename(self.daemon.dir / "old")
+        self.daemon.rules_dir.symlink_to(old)
+        self.daemon.rules(DENY, "10-first.rules")
+        self.wait_rules(lambda rules: rules["n_rules"] == 2, "both rules")
+        new = self.daemon.dir / "new"
+        new.mkdir(mode=0o755)
+        (self.daemon.dir / "link").symlink_to(new)
+        (self.daemon.dir / "link").rename(self.daemon.rules_dir)
+        self.daemon.reload()
+        self.daemon.rules(DENY)
+        self.wait_rules(lambda rules: rules["n_rules"] == 1, "the rule that denies")
+        self.assert_decided(302)
+        self.daemon.rules_dir.unlink()
+        shutil.copytree(old, self.daemon.rules_dir)
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read all")
+    def test_a_folder_that_may_not_be_read_is_watched_once_it_may(self):
+        shutil.rmtree(self.daemon.rules_dir)
+        self.wait_rules(lambda rules: rules["missing"], "missing")
+        self.daemon.rules_dir.mkdir(mode=0)
+        self.wait_rules(lambda rules: rules["failed"], "a failure")
+        self.daemon.rules_dir.chmod(0o755)
+        self.wait_rules(lambda rules: not rules["failed"], "no failure")
+        self.daemon.rules(DENY)
+        self.wait_rules(lambda rules: rules["n_rules"] == 1, "a rule")
+        self.assert_decided(302)
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read all")
+    def test_a_folder_that_may_not_be_read_at_the_start_is_watched(self):
+        self.daemon.kill()
+        self.daemon.rules_dir.chmod(0)
+        self.daemon.start()
+        self.wait_rules(lambda rules: rules["failed"], "a failure")
+        self.daemon.rules_dir.chmod(0o755)
+        self.wait_rules(lambda rules: rules["n_rules"] == 1, "the rule")
+
     def test_the_folder_may_go_and_come_back(self):
         shutil.rmtree(self.daemon.rules_dir)
         self.wait_rules(lambda rules: rules["missing"], "missing")
