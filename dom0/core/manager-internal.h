@@ -6,7 +6,9 @@
  *
  *     manager-source   connections and records      (in)
  *     manager-answer   what qubesd answers          (in)
- *     manager-event    what its events tell of devices (in)
+ *     manager-event    its events, what it lists    (in)
+ *     manager-attached a qube has a device          (in)
+ *     manager-detached it has it no longer          (in)
  *     manager-power    qubes start, stop and resume (in)
  *     manager-qubesd   it is there, or gone         (in)
  *     manager-device   what a device's record means: decide, attach, unplug
@@ -294,11 +296,28 @@ uint64_t suspects_next_usec(const Manager *m);
 
 /* manager-event */
 
+/* An attach or a detach of a device whose source has not called yet: keep what
+ * is attached until it calls, and when a USB port was detached. */
+void manager_note_stranger(Manager *m, const AdminEvent *event, Instant now);
+/*
+ * A USB device counts as attached for another second after its detach. If
+ * qubesd reads the source's list meanwhile, its events tell of an attach that
+ * never was, and then, sooner or later, of the end of that.
+ */
+bool event_is_echo(const Source *source, const AdminEvent *event, Instant now);
+
+/* manager-attached */
+
+void manager_on_attached(Manager *m, const AdminEvent *event, Instant now);
+
+/* manager-detached */
+
 /* Whether the device is attached to @qube, as far as is known, or may be. */
 bool device_may_be_at(const Device *device, const QubeName *qube);
 /* Whether the device's last outcome says that a qube has it, but qubesd may
  * have meant the plug before. */
 bool device_was_found_attached(const Device *device);
+void manager_on_detached(Manager *m, const AdminEvent *event, Instant now);
 
 /* manager-power */
 
