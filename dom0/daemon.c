@@ -259,6 +259,36 @@ static int daemon_on_timer(sd_event_source *source,
     return 0;
 }
 
+static int daemon_open_pump(Daemon *daemon)
+{
+    int r;
+
+    daemon->timer_usec = UINT64_MAX;
+    r = sd_event_add_defer(daemon->event, &daemon->pump_source, daemon_on_pump,
+                           daemon);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_priority(daemon->pump_source,
+                                     SD_EVENT_PRIORITY_IDLE);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0,
+                          TIMER_ACCURACY_USEC, daemon_on_timer, daemon);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(daemon->timer, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time(daemon->event, &daemon->pause_timer, CLOCK_BOOTTIME,
+                          0, TIMER_ACCURACY_USEC, daemon_on_timer, daemon);
+    if (r < 0)
+        return r;
+    return sd_event_source_set_enabled(daemon->pause_timer, SD_EVENT_OFF);
+}
+
 /* sources */
 
 static Status on_connect(const QubeName *source,
@@ -657,29 +687,7 @@ static int daemon_set_up_loop(Daemon *daemon)
         if (r < 0)
             return r;
     }
-    r = sd_event_add_defer(daemon->event, &daemon->pump_source, daemon_on_pump,
-                           daemon);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_priority(daemon->pump_source,
-                                     SD_EVENT_PRIORITY_IDLE);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(daemon->pump_source, SD_EVENT_OFF);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, 0,
-                          TIMER_ACCURACY_USEC, daemon_on_timer, daemon);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(daemon->timer, SD_EVENT_OFF);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time(daemon->event, &daemon->pause_timer, CLOCK_BOOTTIME,
-                          0, TIMER_ACCURACY_USEC, daemon_on_timer, daemon);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(daemon->pause_timer, SD_EVENT_OFF);
+    r = daemon_open_pump(daemon);
     if (r < 0)
         return r;
     return sd_event_set_watchdog(daemon->event, true);
@@ -705,7 +713,6 @@ int daemon_new(Daemon **ret, const Options *options)
     if (daemon) {
         daemon->options = options;
         daemon->event_fd = daemon->control_fd = -1;
-        daemon->timer_usec = UINT64_MAX;
         daemon->begun_usec = clock_monotonic_usec();
         r = daemon_set_up_loop(daemon);
     }
