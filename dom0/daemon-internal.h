@@ -4,8 +4,9 @@
 /*
  * Inside of daemon
  *
- *     daemon-pump   what the manager wants, to the adapters (out); time
- *     daemon        start and end; what the adapters tell, to the manager (in)
+ *     daemon-input  what the adapters tell, to the manager    (in)
+ *     daemon-pump   what the manager wants, to the adapters   (out), and time
+ *     daemon        start and end, the rules, what control asks
  */
 
 #include "dom0/approver.h"
@@ -45,6 +46,13 @@ struct Daemon {
     bool owns_event_socket; /* made by us: removed at the end */
     bool owns_control_socket;
 };
+
+/* daemon-input */
+
+/* Their userdata is the Daemon. */
+extern const EventServiceHooks daemon_event_hooks;
+extern const QubesdHooks daemon_qubesd_hooks;
+extern const ApproverHooks daemon_approver_hooks;
 
 /* daemon-pump */
 
