@@ -75,7 +75,7 @@ done
 
 # What a run is planned to take at most, and what the suite takes of that; see
 # .ci/run. A run may take 30: the rest is for machines that are not idle.
-minutes_max=27 minutes_suite=13
+minutes_max=27 minutes_suite=12
 
 # Whether a stage can be run here. One whose script is not there yet cannot; that
 # of a script which is there and does not start is a failure of the stage.
