@@ -877,6 +877,20 @@ static void test_a_detach_of_the_next_plug_asks_who_has_it(void **state)
     assert_string_equal(request.dest.s, "other");
 }
 
+static void test_a_pause_may_end_while_an_attach_is_out(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    call = attach_half_bare("sda");
+    pause_for(MINUTE);
+    rig_pass(&rig, MINUTE);
+    assert_int_equal(manager_paused_until(rig.manager), 0);
+    rig_reply(&rig, call, answer_of(ADMIN_OK));
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -933,6 +947,7 @@ int main(void)
         WITH_RIG(test_a_detach_of_the_next_plug_is_not_that_of_the_last),
         WITH_RIG(test_what_is_attached_after_the_detach_stays),
         WITH_RIG(test_a_detach_of_the_next_plug_asks_who_has_it),
+        WITH_RIG(test_a_pause_may_end_while_an_attach_is_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,18 @@ static void test_it_is_asked_one_by_one_and_not_too_fast(void **state)
     assert_int_equal(manager_next_usec(rig.manager), UINT64_MAX);
 }
 
+static void test_what_is_to_be_asked_is_not_counted_twice(void **state)
+{
+    (void) state;
+
+    be_there("sda");
+    be_there("sdb");
+    wait_for_census();
+    for (size_t i = 0; i <= MANAGER_CENSUS_BURST; i++)
+        rig_pass(&rig, 0);
+    assert_int_equal(serve_all(), 2);
+}
+
 static void test_each_source_has_its_turn(void **state)
 {
     const uint64_t other = rig_connect(&rig, "usb-too", 'b');
@@ -293,6 +305,7 @@ int main(void)
         WITH_RIG(test_nothing_is_asked_of_what_a_job_looks_up),
         WITH_RIG(test_it_is_asked_one_by_one_and_not_too_fast),
         WITH_RIG(test_each_source_has_its_turn),
+        WITH_RIG(test_what_is_to_be_asked_is_not_counted_twice),
         WITH_RIG(test_an_event_meanwhile_counts_more),
         WITH_RIG(test_what_is_detached_is_not_shown_any_more),
         WITH_RIG(test_a_qube_that_has_stopped_has_nothing),

@@ -1248,6 +1248,24 @@ static void test_a_disk_has_its_turn_once_the_stick_before_is_detached(
     finish_block_attach();
 }
 
+/* An attached device that qubesd lists anew had been off its list: then it was
+ * not the person who detached it, and a job that is in work goes on. */
+static void test_a_device_that_was_listed_anew_is_not_lost(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    attach_told("sda");
+    assert_int_equal(retry("sda"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_ADDED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    rig_reply(&rig, call, answer_listed(NULL));
+    finish_block_attach();
+    assert_true(rig_is_quiet(&rig));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1320,6 +1338,7 @@ int main(void)
         test(test_a_start_says_nothing_of_an_attach_of_unknown_end),
         test(test_a_detach_from_the_boot_before_is_expected),
         test(test_a_disk_has_its_turn_once_the_stick_before_is_detached),
+        test(test_a_device_that_was_listed_anew_is_not_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1125,6 +1125,23 @@ static void test_a_part_that_comes_after_the_survey_is_looked_at(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+static void test_a_part_that_cannot_be_looked_at_is_told_of(void **state)
+{
+    (void) state;
+
+    rig_set_rules(&rig, "r: allow usb to work\n");
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_NO_RULE);
+    begin("2-1");
+    for (unsigned int i = 0; i < JOB_RETRIES_MAX; i++) {
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_EMPTY)); /* sda */
+        rig_pass(&rig, JOB_RETRY_USEC(i));
+        rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* 2-1 */
+    }
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_of(ADMIN_EMPTY));
+    assert_int_equal(rig_answer(&rig), STATUS_QUBESD_REFUSED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_our_own_shutdown_of_a_disposable_stops_nothing(void **state)
 {
     const Record other = rig_record_at(RECORD_ADD, "sda", "2-1", "B");
@@ -1684,6 +1701,7 @@ int main(void)
         TEST(test_a_start_that_is_told_during_a_look_is_not_missed),
         TEST(test_a_detach_before_the_job_could_verify_is_the_persons),
         TEST(test_a_part_that_comes_after_the_survey_is_looked_at),
+        TEST(test_a_part_that_cannot_be_looked_at_is_told_of),
         TEST(test_our_own_shutdown_of_a_disposable_stops_nothing),
         TEST(test_a_second_suspend_is_as_good_as_the_first),
         TEST(test_what_others_attached_is_looked_at_after_a_reconnect),

@@ -1454,6 +1454,23 @@ static void test_a_target_that_was_going_down_is_started(void **state)
     assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
 }
 
+/* Its detach was told before, as it stopped. */
+static void test_nor_what_was_told_detached_before_the_stop(void **state)
+{
+    const DeviceRef ref = rig_ref("sys-usb", "2-1");
+    ReportDevice found;
+
+    (void) state;
+
+    attach("2-1");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "2-1", "work");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_pass(&rig, 10 * USEC_PER_SEC);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "2-1", "work");
+    assert_false(manager_find_attached(rig.manager, &ref, NULL, &found));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1535,6 +1552,7 @@ int main(void)
         TEST(test_a_target_without_the_proxy_is_not_tried_again),
         TEST(test_an_attach_that_fails_is_tried_four_times),
         TEST(test_a_target_that_was_going_down_is_started),
+        TEST(test_nor_what_was_told_detached_before_the_stop),
     };
 #undef TEST
 

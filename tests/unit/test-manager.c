@@ -228,6 +228,23 @@ static void test_a_remove_detaches_what_we_attached(void **state)
     assert_int_equal(report_source().n_devices, 0);
 }
 
+/* All of qubesd's events may come before the record. */
+static void test_what_qubesd_has_detached_before_a_remove_is_told(void **state)
+{
+    (void) state;
+
+    attach_bare("sda");
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+    rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "work");
+    assert_true(rig_is_quiet(&rig));
+    assert_int_equal(rig_tell(&rig, usb, RECORD_REMOVE, "sda"),
+                     STATUS_DETACHED);
+    assert_int_equal(last_outcome()->status, STATUS_DETACHED);
+    assert_string_equal(last_outcome()->target, "work");
+    assert_true(rig_is_quiet(&rig));
+}
+
 static void test_a_remove_does_not_touch_what_a_person_attached(void **state)
 {
     (void) state;
@@ -447,6 +464,29 @@ static void exhaust_lines(uint64_t connection)
         assert_true(manager_take_line(rig.manager, connection, rig.now, &when));
     assert_false(manager_take_line(rig.manager, connection, rig.now, &when));
     assert_true(when > rig.now.monotonic_usec);
+}
+
+static size_t n_refusals(void)
+{
+    static Report report;
+
+    report = (Report){};
+    manager_report(rig.manager, &report, rig.now);
+    return report.refusals->n;
+}
+
+/* What is sent by hand tells nothing of a forwarder that works. */
+static void test_a_refusal_is_told_unless_the_forwarder_works(void **state)
+{
+    const uint64_t hand = rig_connect(&rig, "sys-usb", 'a');
+
+    (void) state;
+
+    manager_synced(rig.manager, usb, rig.now);
+    manager_refused(rig.manager, hand, STATUS_MALFORMED, "agent 1", rig.now);
+    assert_int_equal(n_refusals(), 0);
+    manager_refused(rig.manager, usb, STATUS_MALFORMED, "agent 1", rig.now);
+    assert_int_equal(n_refusals(), 1);
 }
 
 static void test_a_new_connection_does_not_refill_the_rate_of_lines(
@@ -784,6 +824,7 @@ int main(void)
         WITH_RIG(test_another_plug_ends_the_job_of_the_first),
         WITH_RIG(test_a_remove_of_what_was_never_heard_of_makes_no_call),
         WITH_RIG(test_a_remove_detaches_what_we_attached),
+        WITH_RIG(test_what_qubesd_has_detached_before_a_remove_is_told),
         WITH_RIG(test_a_remove_does_not_touch_what_a_person_attached),
         WITH_RIG(test_unplugged_while_attaching_is_undone),
         WITH_RIG(test_a_detach_not_yet_made_survives_a_flapping_plug),
@@ -794,6 +835,7 @@ int main(void)
         WITH_RIG(test_unplugged_while_trying_again_undoes_nothing),
         WITH_RIG(test_what_others_attach_between_two_tries_is_not_ours),
         WITH_RIG(test_what_a_person_attached_is_not_ours_after_a_hiccup),
+        WITH_RIG(test_a_refusal_is_told_unless_the_forwarder_works),
         WITH_RIG(test_a_new_connection_does_not_refill_the_rate_of_lines),
         WITH_RIG(test_a_new_connection_does_not_refill_the_attach_attempts),
         WITH_RIG(test_no_disposable_is_made_before_the_turn),

@@ -203,6 +203,33 @@ static void test_what_the_encoder_does_not_write_is_refused(void **unused)
             "a line is not one JSON object");
 }
 
+/* A device's list of disposables, in a file that is good but for it. */
+static void refused_close(const char *list)
+{
+    static const char empty[] = "\"close\":[]";
+    Random random = random_begin();
+    _cleanup_(state_freep) State *state = whole_state(&random);
+    _cleanup_(freep) char *text = NULL;
+    char *line, changed[8192];
+    size_t len;
+
+    assert_int_equal(state_encode(&text, &len, state), 0);
+    line = strstr(text, empty);
+    assert_non_null(line);
+    (void) text_format(changed, sizeof(changed), "%.*s\"close\":%s%s",
+                       (int) (line - text), text, list, line + strlen(empty));
+    refused(changed, "a line has a wrong field");
+}
+
+static void test_a_list_that_is_none_or_too_long_is_refused(void **unused)
+{
+    (void) unused;
+
+    refused_close("5");
+    refused_close("\"disp1\"");
+    refused_close("[\"a\",\"b\",\"c\",\"d\",\"e\"]");
+}
+
 static void test_a_state_holds_what_one_source_can_have(void **state)
 {
     _cleanup_(state_freep) State *full = NULL;
@@ -285,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_what_is_read_is_what_was_written),
         cmocka_unit_test(test_a_file_that_was_cut_anywhere_is_refused),
         cmocka_unit_test(test_what_the_encoder_does_not_write_is_refused),
+        cmocka_unit_test(test_a_list_that_is_none_or_too_long_is_refused),
         cmocka_unit_test(test_a_state_holds_what_one_source_can_have),
         cmocka_unit_test(test_a_file_has_no_more_than_a_state_can_hold),
     };
