@@ -594,8 +594,9 @@ void device_stop_waiting(Device *device);
 
 /* The detail of a job that ends because its rule is no longer in force. */
 #define RULES_CHANGED "the rules have changed meanwhile"
-/* and as the person may have taken the device away */
-#define DECIDED_ANEW       "decided anew"
+/* or its device is decided anew */
+#define DECIDED_ANEW "decided anew"
+/* or the person may have taken the device away */
 #define DETACHED_MEANWHILE "it was detached meanwhile"
 /* The details of what device_decide() settles without a job. */
 #define PART_IN_THE_WAY "another part of the same device is attached or in work"
