@@ -101,6 +101,20 @@ static void test_nothing_is_a_text_too(void **state)
     assert_string_equal(text, "");
 }
 
+/* More than any memory has: nothing of it is read. */
+static void test_what_is_too_long_is_not_begun(void **state)
+{
+    volatile size_t len = SIZE_MAX / 2;
+    JsonText json = {};
+    char *text;
+
+    (void) state;
+
+    json_text_raw(&json, "x", len);
+    json_text_raw(&json, "x", 1);
+    assert_int_equal(json_text_end(&json, &text, NULL), -ENOMEM);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -108,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_lines_follow_one_another),
         cmocka_unit_test(test_it_grows_with_what_is_written),
         cmocka_unit_test(test_nothing_is_a_text_too),
+        cmocka_unit_test(test_what_is_too_long_is_not_begun),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
