@@ -181,6 +181,14 @@ static bool device_is_wanted_at(const Manager *m,
     return device->plugged && rule && rule_targets(rule, target);
 }
 
+/* An earlier run had attached the device, which this one was told had left
+ * qubesd's list and @target: it was not the stop of @target that took it. */
+static bool device_had_left(const Device *device, const QubeName *target)
+{
+    return !device->told && device->removed && device->attachment_known &&
+           !qube_name_equal(&device->attached_to, target);
+}
+
 static void device_on_qube_stopped(Manager *m,
                                    Device *device,
                                    const QubeName *name,
@@ -216,7 +224,7 @@ static void device_on_qube_stopped(Manager *m,
         if (device->made.s[0] != '\0' && !qube_name_equal(&device->made, name))
             (void) orphans_add(&m->orphans, &device->made);
         device->made = (QubeName){};
-        if (device_is_wanted_back(device)) {
+        if (device_is_wanted_back(device) && !device_had_left(device, name)) {
             device->waits_for = device->held_by;
             device_set_stopped(device, name);
         }

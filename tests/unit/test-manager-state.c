@@ -120,6 +120,23 @@ static void test_a_new_probe_before_the_record_starts_no_target(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* It was plugged anew before its target stopped, and the record comes last. */
+static void test_what_left_before_its_target_stopped_starts_it(void **s)
+{
+    (void) s;
+
+    attach("2-1");
+    come_back('a');
+    list_anew_detached("2-1");
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+    rig_pass(&rig, JOB_PORT_STALE_USEC + 1);
+    assert_int_equal(tell(RECORD_PRESENT, "2-1"), 0);
+    manager_synced(rig.manager, usb, rig.now);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_HALTED));
+    rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
+}
+
 /* A killed daemon's Attach of a partition crosses the person's of the disk: now
  * neither is on qubesd's list. */
 static void test_what_no_list_has_is_where_the_look_has_found_it(void **state)
@@ -1301,6 +1318,7 @@ int main(void)
         TEST(test_an_echo_after_a_restart_is_no_new_attach),
         TEST(test_a_later_attach_after_a_restart_is_a_new_one),
         TEST(test_a_new_probe_before_the_record_starts_no_target),
+        TEST(test_what_left_before_its_target_stopped_starts_it),
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),
         TEST(test_what_the_plug_before_left_is_detached),
