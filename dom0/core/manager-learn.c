@@ -84,16 +84,19 @@ static void device_learn_lost_target(Device *device, const Job *job)
 }
 
 /* The job found out by itself that the person has detached the device: note
- * that as qubesd's event would have it noted. */
+ * that as qubesd's event would have it noted. @known: no events were missed
+ * since the device was attached. */
 static void device_learn_lost(Manager *m,
                               Device *device,
                               const Job *job,
+                              bool known,
                               Instant now)
 {
     if (job->outcome != STATUS_DETACHED_BY_USER)
         return;
 
-    device_drop_close(device, &job->target); /* as in device_learn_look() */
+    if (!known)
+        device_drop_close(device, &job->target); /* as in device_learn_look() */
     device->holding = HOLDING_NOTHING;
     device->held_by = (QubeName){};
     if (qube_name_equal(&device->attached_to, &job->target))
@@ -209,6 +212,7 @@ void device_learn(Manager *m,
                   Instant now)
 {
     const Job *job = &managed->job;
+    const bool known = device->attachment_known;
 
     switch (managed->kind) {
     case JOB_KIND_ATTACH:
@@ -216,7 +220,7 @@ void device_learn(Manager *m,
         if (job->found_stopped.s[0] != '\0')
             device_learn_stopped(device, job);
         if (job->lost) {
-            device_learn_lost(m, device, job, now);
+            device_learn_lost(m, device, job, known, now);
             return;
         }
         if (!job->tried || job->outcome == STATUS_ALREADY_ATTACHED) {

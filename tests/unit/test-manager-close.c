@@ -345,6 +345,48 @@ static void test_nor_is_one_that_is_found_started(void **state)
     assert_true(rig_is_quiet(&rig));
 }
 
+/* A job finds out before qubesd's event comes. */
+static void test_what_she_has_taken_the_device_from_is_closed_with_it(void **s)
+{
+    (void) s;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+    rig_notice(&rig, ADMIN_EVENT_DETACH, "sys-usb", "sda", "disp1");
+
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
+    assert_is_closed("disp1");
+}
+
+static void test_not_where_events_were_missed_meanwhile(void **state)
+{
+    uint64_t call;
+
+    (void) state;
+
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into("disp1");
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
+    call = rig_call(&rig, ADMIN_AVAILABLE);
+    reconnect();
+    rig_reply(&rig, call, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
+    rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
+    assert_int_equal(rig_answer(&rig), STATUS_DETACHED_BY_USER);
+
+    /* by now that may be the name of another */
+    assert_int_equal(tell(RECORD_REMOVE, "sda"), STATUS_DETACHED);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* What became of the first one while no event was heard cannot be known. */
 static void test_only_what_has_the_device_is_closed_after_a_reconnect(
     void **state)
@@ -662,6 +704,8 @@ int main(void)
         TEST(test_a_disposable_that_the_person_shut_down_is_none_to_close),
         TEST(test_nor_is_one_that_was_found_gone),
         TEST(test_nor_is_one_that_is_found_started),
+        TEST(test_what_she_has_taken_the_device_from_is_closed_with_it),
+        TEST(test_not_where_events_were_missed_meanwhile),
         TEST(test_only_what_has_the_device_is_closed_after_a_reconnect),
         TEST(test_a_shutdown_is_not_tried_again_for_what_has_stopped),
         TEST(test_nothing_is_done_to_a_disposable_that_has_stopped),
