@@ -178,6 +178,29 @@ static RuleFault check_look(const char *p, size_t len, bool first)
     return RULE_FAULT_NONE;
 }
 
+/* Of what is wrong with a token, the first is told. */
+static void note_fault(const RuleLex *lex,
+                       const char *p,
+                       RuleFault fault,
+                       RuleToken *bad)
+{
+    if (fault != RULE_FAULT_NONE && bad->kind != RULE_TOKEN_BAD)
+        *bad = bad_at(lex, p, fault);
+}
+
+/* Pass a character of a token, and a '\' before it. */
+static const char *pass_char(const RuleLex *lex, const char *p, RuleToken *bad)
+{
+    if (*p == '\\')
+        p++;
+    if (p == lex->end)
+        return p;
+
+    if (*p == '\t')
+        note_fault(lex, p, RULE_FAULT_TAB, bad);
+    return p + char_len(p, lex->end);
+}
+
 static bool ends_word(const RuleLex *lex, const char *p, bool name)
 {
     if (p == lex->end)
@@ -213,13 +236,8 @@ static RuleToken lex_word(RuleLex *lex, bool name)
             fault = RULE_FAULT_QUOTE_IN_WORD;
         else
             fault = check_look(p, (size_t) (lex->end - p), p == lex->next);
-        if (fault != RULE_FAULT_NONE && bad.kind != RULE_TOKEN_BAD)
-            bad = bad_at(lex, p, fault);
-
-        if (*p == '\\')
-            p++;
-        if (p < lex->end)
-            p += char_len(p, lex->end);
+        note_fault(lex, p, fault, &bad);
+        p = pass_char(lex, p, &bad);
     }
 
     token.kind = RULE_TOKEN_WORD;
@@ -236,13 +254,8 @@ static RuleToken lex_quoted(RuleLex *lex, bool name)
     token.kind = RULE_TOKEN_QUOTED;
     token.text = p;
     while (p < lex->end && *p != '"' && newline_at(lex, p) == 0 &&
-           !is_join(lex, p)) {
-        if (*p == '\t' && bad.kind != RULE_TOKEN_BAD)
-            bad = bad_at(lex, p, RULE_FAULT_QUOTE_TAB);
-        if (*p == '\\')
-            p++;
-        p += char_len(p, lex->end);
-    }
+           !is_join(lex, p))
+        p = pass_char(lex, p, &bad);
     if (p == lex->end || *p != '"') {
         token = bad_at(lex, lex->next, RULE_FAULT_QUOTE_OPEN);
         advance(lex, p);
@@ -377,8 +390,8 @@ const char *rule_fault_text(RuleFault fault)
     case RULE_FAULT_QUOTE_FOLLOWED:
         return "a blank has to follow the closing '\"'; a '\"' in the text is "
                "written '\\\"'";
-    case RULE_FAULT_QUOTE_TAB:
-        return "a tab in quotes; what devices say of themselves has none: "
+    case RULE_FAULT_TAB:
+        return "a tab in a value; what devices say of themselves has none: "
                "write '?' for any character";
     case RULE_FAULT_QUOTE_KIND:
         return "only plain double quotes (\") are quotes; write \\ before this "
