@@ -327,6 +327,16 @@ static void on_attach(Model *m, const AdminRequest *request)
     }
 }
 
+/* A disposable of ours is shut down with its device where the rule says so,
+ * whoever has attached that to it. */
+static bool is_closed_with(const Model *m, int qube, int index)
+{
+    const Seat *seat = &m->seats[index];
+    const BookRule *rule = rule_of(m, index, seat->trigger_set);
+
+    return m->qubes[qube].disposable && !seat->plugged && rule && rule->close;
+}
+
 static void on_detach(Model *m, const AdminRequest *request)
 {
     int source = qube_find(m, request->backend.s);
@@ -351,6 +361,7 @@ static void on_detach(Model *m, const AdminRequest *request)
         m->devs[dev].exists && m->devs[dev].attached_by != ACTOR_DAEMON &&
         m->devs[dev].attached_told && seat->act_tick == 0 &&
         seat->fault_tick == 0 && !seat->ours_doubt && seat->ours != qube &&
+        !is_closed_with(m, qube, index) &&
         /* what came of our own Attach was not answered clearly */
         !(seat->unsure_at == qube && seat->unsure_tick > seat->ours_tick))
         wrong(m, "what the person has attached is detached");
