@@ -311,6 +311,7 @@ static void managed_leave_device(Manager *m, ManagedJob *managed, Instant now)
         device_tell_late_attach(m, device, now);
     if (device->record.class == DEVICE_CLASS_USB &&
         now.monotonic_usec < m->suspect_until_usec &&
+        device_holder(device).s[0] != '\0' &&
         (managed->job.outcome == STATUS_ALREADY_ATTACHED ||
          managed->job.outcome == STATUS_ATTACHED_ELSEWHERE)) {
         device->suspect = true;

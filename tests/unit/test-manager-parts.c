@@ -57,6 +57,22 @@ static void test_so_is_one_that_had_begun(void **state)
     see_block_attach();
 }
 
+/* So soon after a gap what a job has read of a holder may be out of date; this
+ * one has read of none. */
+static void test_so_is_one_right_after_a_gap(void **state)
+{
+    (void) state;
+
+    reconnect();
+    assert_int_equal(tell(RECORD_ADD, "2-1"), 0);
+    assert_int_equal(tell(RECORD_ADD, "sda"), STATUS_ATTACHED_ELSEWHERE);
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL)); /* 2-1 */
+    rig_serve(&rig, ADMIN_AVAILABLE, answer_unknown());    /* sda */
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED_ELSEWHERE);
+    see_block_attach();
+    assert_string_equal(last_outcome()->device.s, "sda");
+}
+
 static void test_a_no_to_the_whole_is_none_to_the_disk(void **state)
 {
     Prompt prompt;
@@ -250,6 +266,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_a_part_is_decided_when_the_other_is_not_attached),
         TEST(test_so_is_one_that_had_begun),
+        TEST(test_so_is_one_right_after_a_gap),
         TEST(test_a_no_to_the_whole_is_none_to_the_disk),
         TEST(test_what_is_attached_stays_in_the_way),
         TEST(test_so_does_what_nobody_has_answered),
