@@ -193,9 +193,7 @@ static const char *pass_char(const RuleLex *lex, const char *p, RuleToken *bad)
 {
     if (*p == '\\')
         p++;
-    if (p == lex->end)
-        return p;
-
+    assert(p < lex->end); /* else it is a join */
     if (*p == '\t')
         note_fault(lex, p, RULE_FAULT_TAB, bad);
     return p + char_len(p, lex->end);
