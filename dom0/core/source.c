@@ -315,8 +315,7 @@ void device_drop_close(Device *device, const QubeName *disposable)
 
 bool device_is_left_alone(const Device *device)
 {
-    if (device->detached_by_user)
-        return true;
+    /* the device itself is one of them */
     for (const Device *other = device->source->devices; other;
          other = other->next)
         if (other->detached_by_user && device_is_same_usb(device, other))

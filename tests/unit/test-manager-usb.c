@@ -1318,6 +1318,18 @@ static void test_one_that_went_with_a_stop_is_not_the_persons(void **state)
     see_usb_attach();
 }
 
+/* What had it has stopped before that: nobody is left to be looked at. */
+static void test_one_whose_qube_has_stopped_is_not_looked_for(void **state)
+{
+    (void) state;
+
+    reconnect();
+    come_attached("2-1", "vault", STATUS_ATTACHED_ELSEWHERE);
+    rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "vault");
+    rig_pass(&rig, JOB_PORT_STALE_USEC);
+    assert_true(rig_is_quiet(&rig));
+}
+
 /* What seemed to have it was the plug before. */
 static void test_what_was_listed_anew_since_is_decided_again(void **state)
 {
@@ -1545,6 +1557,7 @@ int main(void)
         TEST(test_so_is_one_from_what_another_had_attached),
         TEST(test_an_echo_of_it_changes_nothing),
         TEST(test_one_that_went_with_a_stop_is_not_the_persons),
+        TEST(test_one_whose_qube_has_stopped_is_not_looked_for),
         TEST(test_what_was_listed_anew_since_is_decided_again),
         TEST(test_an_echo_of_what_we_undo_is_not_looked_at),
         TEST(test_what_was_attached_anew_was_not_taken_away),
