@@ -31,6 +31,15 @@ static void attach_into(const char *name)
     assert_int_equal(last_outcome()->status, STATUS_ATTACHED);
 }
 
+/* It is plugged in for that, and all are told. */
+static void come_into(const char *name)
+{
+    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
+    attach_into(name);
+    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
+    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", name);
+}
+
 /* The person has it taken away, and attached to another one. */
 static void attach_again_into(const char *name)
 {
@@ -177,10 +186,7 @@ static void test_nor_what_she_attaches_the_next_plug_to_before_its_record(
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    attach_into("disp1");
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    come_into("disp1");
     assert_int_equal(tell(RECORD_REMOVE, "sda"), 0);
     call = rig_call(&rig, ADMIN_DETACH);
     rig_notice(&rig, ADMIN_EVENT_DEVICE_REMOVED, "sys-usb", "sda", NULL);
@@ -350,10 +356,7 @@ static void test_what_she_has_taken_the_device_from_is_closed_with_it(void **s)
 {
     (void) s;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    attach_into("disp1");
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    come_into("disp1");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     rig_serve(&rig, ADMIN_AVAILABLE, answer_listed(NULL));
     rig_serve(&rig, ADMIN_CURRENT_STATE, answer_power(POWER_RUNNING));
@@ -370,10 +373,7 @@ static void test_not_where_events_were_missed_meanwhile(void **state)
 
     (void) state;
 
-    assert_int_equal(tell(RECORD_ADD, "sda"), 0);
-    attach_into("disp1");
-    assert_int_equal(rig_answer(&rig), STATUS_ATTACHED);
-    rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "disp1");
+    come_into("disp1");
     assert_int_equal(tell(RECORD_CHANGE, "sda"), 0);
     call = rig_call(&rig, ADMIN_AVAILABLE);
     reconnect();
