@@ -137,6 +137,27 @@ static void test_what_left_before_its_target_stopped_starts_it(void **s)
     rig_serve(&rig, ADMIN_START, answer_of(ADMIN_OK));
 }
 
+/* But not what the person has attached there since, or we have, for then the
+ * stop took it. */
+static void test_what_came_back_to_its_target_does_not_start_it(void **state)
+{
+    for (unsigned int i = 0; i < 2; i++) {
+        attach("sda");
+        if (i == 0)
+            come_back('a');
+        list_anew_detached("sda");
+        if (i == 0)
+            rig_notice(&rig, ADMIN_EVENT_ATTACH, "sys-usb", "sda", "work");
+        rig_notice_qube(&rig, ADMIN_EVENT_DOMAIN_SHUTDOWN, "work");
+        assert_int_equal(tell(RECORD_PRESENT, "sda"), 0);
+        serve_block_not_running();
+        assert_int_equal(rig_answer(&rig), STATUS_WAITING_FOR_TARGET);
+        assert_true(rig_is_quiet(&rig));
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 /* A killed daemon's Attach of a partition crosses the person's of the disk: now
  * neither is on qubesd's list. */
 static void test_what_no_list_has_is_where_the_look_has_found_it(void **state)
@@ -1319,6 +1340,7 @@ int main(void)
         TEST(test_a_later_attach_after_a_restart_is_a_new_one),
         TEST(test_a_new_probe_before_the_record_starts_no_target),
         TEST(test_what_left_before_its_target_stopped_starts_it),
+        TEST(test_what_came_back_to_its_target_does_not_start_it),
         TEST(test_what_no_list_has_is_where_the_look_has_found_it),
         TEST(test_an_attach_that_crosses_an_earlier_one_is_nobodys_detach),
         TEST(test_what_the_plug_before_left_is_detached),
